@@ -1,0 +1,95 @@
+"""Push: decide in turn, act at once, remember nothing. An orchestrator with the feedback wire cut.
+
+Placement picks the order of nodes, the actuator starts the app on the first that can; no sensor ever looks back,
+so what crashes later stays down.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+
+from api.turns import TurnBook
+from duckconf.actions import Start
+from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure
+from duckconf.inventory import Inventory
+from duckconf.model import App
+from duckconf.naming import push_app
+from duckconf.placement import round_robin
+from duckconf.reach.actuator import clean_up, execute
+from duckconf.reach.fleet import Fleet
+from duckconf.reach.hosts import InventoryFollower
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Started:
+    """An app that runs on `node`; `skipped` says why each node before it could not serve."""
+
+    app: str
+    node: str
+    skipped: dict[str, str]
+
+
+class NoNodeReachable(DuckconfError):
+    """Every node was tried and none could serve; `skipped` says why for each."""
+
+    def __init__(self, skipped: dict[str, str]) -> None:
+        reasons = "; ".join(f"{node}: {reason}" for node, reason in skipped.items())
+        super().__init__(f"no node can start the app: {reasons}", "see `./inv nodes`")
+        self.skipped = skipped
+
+
+class Pusher:
+    """Starts apps in turn over the nodes of the inventory; safe for many threads."""
+
+    def __init__(self, cluster: str, hosts: InventoryFollower, fleet: Fleet, book: TurnBook) -> None:
+        self._cluster = cluster
+        self._hosts = hosts
+        self._fleet = fleet
+        self._book = book
+        self._updating = threading.Lock()
+        self._seen: Inventory | None = None
+
+    def start(self, app: App) -> Started:
+        """Raises EngineRefused when the engine says no to this app, NoNodeReachable when nobody is there."""
+        if app.name:
+            raise BadInput(Fault("name", "push mode names apps itself (duckconf-<node>-app-<N>); leave it out"))
+        nodes = self.nodes()
+        turn = self._book.take()
+        skipped: dict[str, str] = {}
+        for node in round_robin(nodes, turn.position):
+            name = push_app(self._cluster, node, turn.number)
+            try:
+                self._start(Start(node, name, replace(app, name=name)))
+                return Started(name, node, skipped)
+            except NodeFailure as failure:
+                log.warning("passed over %s", failure)
+                skipped[node] = failure.reason
+                if failure.may_have_run:
+                    self._book.doubt(node, name)
+        raise NoNodeReachable(skipped)
+
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes as the inventory has them now; connections follow its changes."""
+        inventory = self._hosts.current()
+        with self._updating:
+            if inventory is not self._seen:
+                self._fleet.update(inventory.node_hosts())
+                self._seen = inventory
+        return tuple(inventory.nodes)
+
+    def away(self) -> dict[str, str]:
+        """The nodes known to be out of reach, with the reason. Asks nobody."""
+        failures = ((node, self._fleet.runner(node).away) for node in self.nodes())
+        return {node: failure.reason for node, failure in failures if failure is not None}
+
+    def _start(self, action: Start) -> None:
+        runner = self._fleet.runner(action.node)
+        for container in self._book.doubts(action.node):
+            if clean_up(action.node, container, self._cluster, runner):
+                log.warning("removed %s from %s: its start was cut off and the app went elsewhere", container, action.node)
+            self._book.settle(action.node, container)
+        execute(action, self._cluster, runner)

@@ -1,0 +1,48 @@
+"""What can be done to a node, as plain values: they can be printed, counted, compared and executed.
+
+Deciding on them is pure code; `reach/actuator.py` executes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from duckconf.model import App
+
+
+@dataclass(frozen=True)
+class Start:
+    """Run `app` on `node` as a new container."""
+
+    node: str
+    container: str
+    app: App
+
+    def __str__(self) -> str:
+        return f"start {self.app.name} ({self.app.image}) on {self.node}"
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Stop the container with its normal grace and remove it."""
+
+    node: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"remove {self.container} from {self.node}"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """End the container's process at once and leave the rest as it is: what a crash looks like."""
+
+    node: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"kill {self.container} on {self.node}"
+
+
+Action = Union[Start, Remove, Kill]

@@ -1,0 +1,29 @@
+"""An app as JSON and as a hash. Equal specs give equal bytes, whatever order they were written in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from typing import Any
+
+from duckconf.model import App
+
+
+def to_json(app: App) -> dict[str, Any]:
+    """The fields that were set, as `parse_app` takes them."""
+    values = {item.name: getattr(app, item.name) for item in fields(app)}
+    return {name: _plain(value) for name, value in values.items() if value}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if hasattr(value, "items") else value
+
+
+def spec_hash(app: App) -> str:
+    """16 hex digits that change with anything that a running container cannot take on; the name is not part."""
+    spec = {name: value for name, value in to_json(app).items() if name != "name"}
+    canonical = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

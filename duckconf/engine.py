@@ -1,0 +1,63 @@
+"""Command lines for the container engine on a node, as argv lists.
+
+`docker` on a node is the docker-wrapper, which adds the node's label and filter, over podman or docker alike.
+Nothing here runs or quotes anything; `engine_output.py` reads what comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from duckconf.command import Command
+from duckconf.model import App
+from duckconf.naming import LABEL_CLUSTER
+
+DOCKER = "docker"
+PODMAN = "podman"
+# A first start may pull the image; silence on the way is told from a dead node by probing the connection.
+RUN_DEADLINE = 600.0
+
+
+def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> Command:
+    """Start `app` detached under the name `container`; the user's own labels and variables come last."""
+    argv = [DOCKER, "run", "-d", "--name", container]
+    argv += [f"--label={name}={value}" for name, value in {**app.labels, **labels}.items()]
+    argv += [f"--env={name}={value}" for name, value in {**env, **app.env}.items()]
+    argv += [f"--publish={port}" for port in app.ports]
+    argv += [f"--volume={volume}" for volume in app.volumes]
+    argv += [f"--cpus={app.cpus:g}"] if app.cpus else []
+    argv += [f"--memory={app.memory}"] if app.memory else []
+    return Command((*argv, app.image, *app.command), deadline=RUN_DEADLINE)
+
+
+def list_ours(cluster: str, engine: str = PODMAN) -> Command:
+    """All containers of the cluster on this node, running or not, as JSON (podman: a list, docker: lines)."""
+    output = "json" if engine == PODMAN else "{{json .}}"
+    return Command((DOCKER, "ps", "-a", "--no-trunc", f"--filter=label={LABEL_CLUSTER}={cluster}", f"--format={output}"))
+
+
+def stop(container: str) -> Command:
+    """End it with the signal that the image asks for and the engine's usual grace."""
+    return Command((DOCKER, "stop", container), deadline=60.0)
+
+
+def remove(container: str) -> Command:
+    return Command((DOCKER, "rm", "-f", container), deadline=60.0)
+
+
+def kill(container: str) -> Command:
+    return Command((DOCKER, "kill", container))
+
+
+def inspect_labels(container: str) -> Command:
+    """The container's labels as one JSON object."""
+    return Command((DOCKER, "inspect", "--type=container", "--format={{json .Config.Labels}}", container))
+
+
+def still_running(container: str, seconds: int) -> Command:
+    """Ends at once with 0 when the container exits, with 124 when it was still running after `seconds`."""
+    return Command(("timeout", str(seconds), DOCKER, "wait", container), deadline=seconds + 5.0)
+
+
+def last_words(container: str, lines: int = 20) -> Command:
+    return Command((DOCKER, "logs", f"--tail={lines}", container))

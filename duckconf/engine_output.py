@@ -1,0 +1,110 @@
+"""What the engines print, read into values. The only place that knows how podman's and docker's words differ."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from duckconf.command import Completed
+from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable
+from duckconf.naming import LABEL_APP, LABEL_SPEC
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+# Words that say "something else holds it": the same request can succeed once that is gone.
+CONFLICTS = re.compile(
+    r"address already in use|port is already allocated|ports are not available|is already in use|"
+    r"already exposed|cannot expose privileged port|rootlessport listen",
+    re.IGNORECASE,
+)
+# Words that say nothing about the request: the engine itself is not there.
+NO_ENGINE = re.compile(
+    r"cannot connect to (podman|the docker daemon)|unable to connect to podman|is the docker daemon running|"
+    r"docker-wrapper:",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One of our containers as the engine of `node` reports it; `started` is in seconds since the epoch, UTC."""
+
+    id: str
+    name: str
+    node: str
+    app: str
+    spec: str
+    image: str
+    state: str
+    started: float
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+def read_containers(node: str, completed: Completed) -> tuple[Container, ...]:
+    """The answer to `engine.list_ours`, ordered by name; raises EngineUnavailable when it is not one."""
+    if not completed.ok:
+        raise engine_failure(node, completed)
+    text = completed.stdout.strip()
+    try:
+        rows = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+        containers = [_container(node, row) for row in rows]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise EngineUnavailable(node, f"the engine's list of containers cannot be read: {error}") from error
+    return tuple(sorted(containers, key=lambda container: container.name))
+
+
+def _container(node: str, row: Mapping[str, Any]) -> Container:
+    names, labels = row["Names"], row["Labels"]
+    if isinstance(labels, str):
+        labels = dict(part.partition("=")[::2] for part in labels.split(","))
+    return Container(
+        id=row.get("Id") or row["ID"],
+        name=names[0] if isinstance(names, list) else names,
+        node=node,
+        app=labels.get(LABEL_APP, ""),
+        spec=labels.get(LABEL_SPEC, ""),
+        image=row["Image"],
+        state=row["State"],
+        started=float(row["StartedAt"]) if "StartedAt" in row else _docker_time(row["CreatedAt"]),
+    )
+
+
+def _docker_time(text: str) -> float:
+    """Docker's `2026-01-31 10:00:00 +0000 UTC`; the zone's name is dropped, its offset is enough."""
+    stamp = " ".join(text.split()[:3])
+    return datetime.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S %z").timestamp()
+
+
+def engine_failure(node: str, completed: Completed) -> EngineUnavailable:
+    if completed.code in (NOT_FOUND, NOT_EXECUTABLE):
+        return EngineUnavailable(node, "has no docker command", "the role `node` installs it")
+    return EngineUnavailable(node, f"the container engine does not answer: {last_line(completed)}")
+
+
+def run_failure(node: str, completed: Completed) -> DuckconfError:
+    """Why a `docker run` failed: the node's fault (another node may do it) or the request's."""
+    words = completed.stderr or completed.stdout
+    wrapper_missing = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and "rror:" not in words
+    if wrapper_missing or NO_ENGINE.search(words):
+        return engine_failure(node, completed)
+    return EngineRefused(f"{node}: {engine_words(words)}", conflict=bool(CONFLICTS.search(words)))
+
+
+def engine_words(text: str) -> str:
+    """The engine's own message without its log prefixes, usage hints and the id of a container that is gone."""
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("time=", "See '", "Run 'docker", "Trying to pull"))]
+    return re.sub(r"^(Error: |docker: )+", "", "; ".join(lines)) or "the engine gave no reason"
+
+
+def last_line(completed: Completed) -> str:
+    lines = (completed.stderr or completed.stdout).strip().splitlines()
+    return lines[-1].strip() if lines else f"exit code {completed.code} without a word"

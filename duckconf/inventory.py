@@ -1,0 +1,135 @@
+"""The hosts as plain values, from what Ansible's resolver made of the inventory.
+
+Pure: `reach/hosts.py` asks Ansible and keeps the answer; here it is only checked and given names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from duckconf.command import Secret
+from duckconf.engine import DOCKER, PODMAN
+from duckconf.errors import BadInput, Fault, NotFound
+from duckconf.model import NAME
+from duckconf.naming import DEFAULT_CLUSTER
+
+NODES = "nodes"
+CONTROL_PLANE = "control_plane"
+# What a node's name becomes part of: container names, labels, files.
+HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+LONGEST_CLUSTER = 20
+# The variables that Duckconf reads; the resolver hands over these and no others.
+VARIABLES = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_private_key_file",
+    "ansible_ssh_host",
+    "ansible_ssh_port",
+    "ansible_ssh_user",
+    "duckconf_provider",
+    "duckconf_cluster",
+    "duckconf_engine",
+)
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine reached over SSH. `key_file` and `password` are None when the inventory names none."""
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+    password: Secret | None = None
+    key_file: str | None = None
+    demo: bool = False
+    engine: str = PODMAN
+
+    @property
+    def where(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All hosts, and the two groups that matter, each in inventory order."""
+
+    hosts: Mapping[str, Host]
+    nodes: Sequence[str]
+    control_plane: Sequence[str] = ()
+    cluster: str = DEFAULT_CLUSTER
+    source: str = field(default="", compare=False)
+
+    def node(self, name: str) -> Host:
+        """The node called `name`; raises NotFound with the names there are."""
+        if name not in self.nodes:
+            raise NotFound(f"there is no node {name!r}", f"the nodes are {', '.join(self.nodes) or 'none'}")
+        return self.hosts[name]
+
+    def node_hosts(self) -> list[Host]:
+        return [self.hosts[name] for name in self.nodes]
+
+    def demo_hosts(self) -> list[Host]:
+        return [host for host in self.hosts.values() if host.demo]
+
+
+def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
+    """From `{"hosts": {name: variables}, "groups": {name: [host, …]}}`; raises BadInput, one Fault per variable."""
+    faults: list[Fault] = []
+    hosts = {name: _host(name, variables, faults) for name, variables in document["hosts"].items()}
+    groups = document["groups"]
+    clusters = {str(variables["duckconf_cluster"]) for variables in document["hosts"].values() if "duckconf_cluster" in variables}
+    if len(clusters) > 1:
+        faults.append(Fault("duckconf_cluster", f"should be one name for all hosts, got {', '.join(sorted(clusters))}"))
+    cluster = min(clusters, default=DEFAULT_CLUSTER)
+    if not groups.get(NODES):
+        faults.append(Fault(f"group {NODES}", "is missing or empty; the hosts that run apps belong there"))
+    ports: dict[str, str] = {}
+    for host in hosts.values():
+        if host.demo and (other := ports.setdefault(host.where, host.name)) != host.name:
+            faults.append(Fault(f"{host.name}/ansible_port", f"{host.where} is already the port of {other}"))
+    if faults:
+        raise BadInput(*(Fault(f"{source}: {fault.path}" if source else fault.path, fault.message) for fault in faults))
+    return Inventory(hosts, tuple(groups[NODES]), tuple(groups.get(CONTROL_PLANE, ())), check_cluster(cluster), source)
+
+
+def check_cluster(name: str) -> str:
+    """The cluster's name, which becomes part of network, container and folder names; raises BadInput."""
+    if NAME.fullmatch(name) and len(name) <= LONGEST_CLUSTER:
+        return name
+    raise BadInput(Fault("cluster", f"should be 1 to {LONGEST_CLUSTER} of a-z, 0-9 and -, got {name!r}"))
+
+
+def _host(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> Host:
+    def first(*names: str, default: Any = None) -> Any:
+        return next((variables[key] for key in names if variables.get(key) is not None), default)
+
+    if not HOST_NAME.fullmatch(name):
+        faults.append(Fault(name, "should be letters, digits, . _ and - (63 at most): apps are named after it"))
+    port = first("ansible_port", "ansible_ssh_port", default=22)
+    if not (str(port).isdigit() and 0 < int(port) < 65536):
+        faults.append(Fault(f"{name}/ansible_port", f"should be a port from 1 to 65535, got {port!r}"))
+        port = 22
+    provider = first("duckconf_provider", default="")
+    if provider not in ("", "container"):
+        faults.append(Fault(f"{name}/duckconf_provider", f"should be container or absent, got {provider!r}"))
+    engine = first("duckconf_engine", default=PODMAN)
+    if engine not in (PODMAN, DOCKER):
+        faults.append(Fault(f"{name}/duckconf_engine", f"should be podman or docker, got {engine!r}"))
+    password = first("ansible_password", "ansible_ssh_pass")
+    return Host(
+        name=name,
+        address=str(first("ansible_host", "ansible_ssh_host", default=name)),
+        port=int(port),
+        user=str(first("ansible_user", "ansible_ssh_user", default="root")),
+        password=None if password is None else Secret(password),
+        key_file=first("ansible_ssh_private_key_file"),
+        demo=provider == "container",
+        engine=engine,
+    )

@@ -1,0 +1,54 @@
+"""Every name and label that Duckconf gives to something on an engine. Nothing else invents one."""
+
+from __future__ import annotations
+
+DEFAULT_CLUSTER = "demo"
+
+LABEL_NODE = "node"
+LABEL_CLUSTER = "duckconf.cluster"
+LABEL_APP = "duckconf.app"
+LABEL_SPEC = "duckconf.spec"
+LABEL_HOST = "duckconf.host"
+LABEL_HOST_SPEC = "duckconf.host-spec"
+LABEL_FOLDER = "duckconf.folder"
+LABEL_SOURCE = "duckconf.source"
+
+NODE_IMAGE = "localhost/duckconf/node"
+BASE_IMAGE = "localhost/duckconf/base"
+WEB_IMAGE = "localhost/duckconf/web"
+NGINX_IMAGE = "localhost/nginx"
+
+
+def prefix(cluster: str) -> str:
+    """What keeps two clusters apart on one engine; the default cluster goes by the short names of the lessons."""
+    return "" if cluster == DEFAULT_CLUSTER else f"{cluster}-"
+
+
+def host_container(cluster: str, host: str) -> str:
+    """The container that plays the demo host `host`."""
+    return prefix(cluster) + host
+
+
+def network(cluster: str) -> str:
+    return f"duckconf-{cluster}"
+
+
+def push_app(cluster: str, node: str, number: int) -> str:
+    """The name of the app that a push started, which is its container's name too."""
+    return f"duckconf-{prefix(cluster)}{node}-app-{number}"
+
+
+def app_labels(cluster: str, app: str, spec: str) -> dict[str, str]:
+    """The labels that make a container ours. `node` is not here: the docker-wrapper on the node adds it."""
+    return {LABEL_CLUSTER: cluster, LABEL_APP: app, LABEL_SPEC: spec}
+
+
+def app_env(app: str, node: str) -> dict[str, str]:
+    """What an app may want to know about itself."""
+    return {"DUCKCONF_APP": app, "DUCKCONF_NODE": node}
+
+
+def push_number(name: str) -> int:
+    """The N of a push app's name, 0 for any other name."""
+    number = name.rpartition("-app-")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0

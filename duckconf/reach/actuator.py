@@ -1,0 +1,72 @@
+"""The actuator: makes one decided action happen on one node. It decides nothing.
+
+Every destructive act asks first whether the container is ours; a container without our labels is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+
+from duckconf import engine
+from duckconf.actions import Action, Kill, Remove, Start
+from duckconf.codec import spec_hash
+from duckconf.command import Completed, Runner
+from duckconf.engine_output import engine_failure, run_failure
+from duckconf.errors import EngineRefused, NodeFailure, NotFound
+from duckconf.naming import LABEL_CLUSTER, app_env, app_labels
+
+
+def execute(action: Action, cluster: str, runner: Runner) -> None:
+    """Raises EngineRefused (the engine's no), NodeFailure (nobody there) or NotFound (nothing of ours by that name)."""
+    if isinstance(action, Start):
+        _start(action, cluster, runner)
+    elif isinstance(action, Remove):
+        _require_ours(action.node, action.container, cluster, runner)
+        _must(action.node, runner.run(engine.stop(action.container)))
+        _must(action.node, runner.run(engine.remove(action.container)))
+    elif isinstance(action, Kill):
+        _require_ours(action.node, action.container, cluster, runner)
+        _must(action.node, runner.run(engine.kill(action.container)))
+
+
+def _start(action: Start, cluster: str, runner: Runner) -> None:
+    app = action.app
+    labels = app_labels(cluster, app.name, spec_hash(app))
+    done = runner.run(engine.run(action.container, app, labels, app_env(app.name, action.node)))
+    if done.ok:
+        return
+    failure = run_failure(action.node, done)
+    # The engine keeps a container whose start failed (a port taken, a command not found in the image).
+    try:
+        clean_up(action.node, action.container, cluster, runner)
+    except NodeFailure as away:
+        raise type(away)(action.node, away.reason, away.remedy, may_have_run=True) from failure
+    raise failure
+
+
+def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
+    """Remove what a start that failed or was cut off may have left; says whether there was anything."""
+    if not _is_ours(container, cluster, runner):
+        return False
+    _must(node, runner.run(engine.remove(container)))
+    return True
+
+
+def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> None:
+    if not _is_ours(container, cluster, runner):
+        raise NotFound(f"{node} has no container {container} of cluster {cluster}")
+
+
+def _is_ours(container: str, cluster: str, runner: Runner) -> bool:
+    done = runner.run(engine.inspect_labels(container))
+    try:
+        labels = json.loads(done.stdout) if done.ok else {}
+    except ValueError:
+        return False
+    return bool(labels) and labels.get(LABEL_CLUSTER) == cluster
+
+
+def _must(node: str, done: Completed) -> None:
+    if not done.ok:
+        failure = run_failure(node, done)
+        raise failure if isinstance(failure, EngineRefused) else engine_failure(node, done)

@@ -1,0 +1,52 @@
+"""The HTTP client of the API: every call has a deadline, every refusal becomes an error with the server's words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import urllib3
+
+from duckconf.errors import DuckconfError
+
+CONNECT_SECONDS = 3.0
+# A start may pull an image before it answers.
+ANSWER_SECONDS = 610.0
+
+
+class ApiRefused(DuckconfError):
+    """The API answered with a problem; `status` is the HTTP status, `problem` the decoded body."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+        self.status = status
+        self.problem = problem
+        self.exit_code = 4 if status == 503 else 1
+
+
+class ApiClient:
+    """Calls to one API server."""
+
+    def __init__(self, url: str, remedy: str = "start it with `./inv up push`") -> None:
+        self.url = url.rstrip("/")
+        self._remedy = remedy
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(CONNECT_SECONDS, ANSWER_SECONDS))
+
+    def call(self, method: str, path: str, body: object = None, deadline: float | None = None) -> dict[str, Any]:
+        """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        bounds = {} if deadline is None else {"timeout": urllib3.Timeout(deadline, deadline)}
+        try:
+            answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]
+        except urllib3.exceptions.HTTPError as error:
+            raise DuckconfError(f"no API answers at {self.url}", self._remedy) from error
+        try:
+            decoded = json.loads(answer.data)
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
+            raise DuckconfError(f"what answers at {self.url} is not the Duckconf API (HTTP {answer.status})", "see DUCKCONF_API")
+        if answer.status >= 400:
+            raise ApiRefused(answer.status, decoded)
+        return decoded

@@ -1,0 +1,61 @@
+"""Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
+
+`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups"}`. Ansible writes
+to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on stderr, code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+
+def main(path: str, variables: list[str]) -> int:
+    # Read by Ansible when it is imported: a broken file is an error, not an empty inventory with a warning.
+    os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "1"
+    os.environ["ANSIBLE_NOCOLOR"] = "1"
+    from ansible.errors import AnsibleError
+
+    try:
+        print(json.dumps(resolve(path, variables), default=str))
+    except AnsibleError as error:
+        print(error.message if hasattr(error, "message") else error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def resolve(path: str, names: list[str]) -> dict[str, Any]:
+    """Every host with those of the variables `names` that are set, templates filled in; groups with their hosts."""
+    from ansible import constants
+    from ansible.cli import CLI
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+    from ansible.vars.manager import VariableManager
+
+    loader = DataLoader()
+    files = [constants.DEFAULT_VAULT_PASSWORD_FILE] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
+    loader.set_vault_secrets(
+        CLI.setup_vault_secrets(
+            loader, vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST), vault_password_files=files, auto_prompt=False
+        )
+    )
+    inventory = InventoryManager(loader=loader, sources=[path])
+    manager = VariableManager(loader=loader, inventory=inventory)
+    hosts: dict[str, dict[str, Any]] = {}
+    for host in inventory.get_hosts():
+        known = manager.get_vars(host=host, include_hostvars=False)
+        templar = Templar(loader=loader, variables=known)
+        hosts[host.name] = {name: _plain(templar.template(known[name])) for name in names if name in known}
+    groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
+    return {"hosts": hosts, "groups": groups}
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (bool, int, float)) or value is None else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

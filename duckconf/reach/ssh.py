@@ -1,0 +1,193 @@
+"""One node over SSH: a `Runner` on one persistent connection, opened when first needed and reopened when broken.
+
+Fabric makes and authenticates the connection; commands run on bare channels of its transport, which costs a third
+of `Connection.run`. Every wait has a deadline that ends it, because a frozen peer answers nothing and closes nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import fabric
+import paramiko
+
+from duckconf.command import Command, Completed
+from duckconf.errors import BadInput, Fault, NodeFailure, Unreachable
+from duckconf.reach.ssh_transport import Watchdog
+
+# sshd serves 10 sessions per connection unless told otherwise; two are left for people and probes.
+SESSIONS = 8
+# Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
+LONGEST_LINE = 120_000
+DEFAULT_DEADLINE = 30.0
+# A command that is silent for this long makes us ask whether the node still lives.
+PULSE = 1.0
+RETRY_EVERY = 1.0
+CHUNK = 65536
+
+
+class SshRunner:
+    """A `Runner` for one node. With `keeps_trying`, a node that failed is answered for at once while a thread
+    goes on knocking, so that requests never wait for a node known to be away."""
+
+    def __init__(self, node: str, connect: Callable[[], fabric.Connection], deadline: float, *, keeps_trying: bool = False) -> None:
+        """`connect` opens an authenticated connection or raises NodeFailure; `deadline` is in seconds."""
+        self._node = node
+        self._connect = connect
+        self._deadline = deadline
+        self._keeps_trying = keeps_trying
+        self._opening = threading.Lock()
+        self._slots = threading.BoundedSemaphore(SESSIONS)
+        self._pulse = threading.Lock()
+        self._closed = threading.Event()
+        self._connection: fabric.Connection | None = None
+        self._away: NodeFailure | None = None
+
+    @property
+    def away(self) -> NodeFailure | None:
+        """Why the node cannot be reached now, as far as is known without asking."""
+        return self._away
+
+    def run(self, command: Command) -> Completed:
+        line = command.shell_line()
+        if len(line.encode()) > LONGEST_LINE:
+            raise BadInput(Fault("", f"the command is longer than a shell takes ({LONGEST_LINE} bytes with its quotes)"))
+        deadline = command.deadline or DEFAULT_DEADLINE
+        if not self._slots.acquire(timeout=deadline):
+            raise Unreachable(self._node, f"{SESSIONS} commands were still running after {deadline:g} s")
+        try:
+            transport, channel = self._start(line)
+            with channel:
+                return self._finish(transport, channel, command.stdin, time.monotonic() + deadline)
+        finally:
+            self._slots.release()
+
+    def open(self) -> None:
+        """Connect now instead of with the first command; raises NodeFailure."""
+        self._transport()
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _start(self, line: str) -> tuple[paramiko.Transport, paramiko.Channel]:
+        """The running command. A connection that turns out to be dead is replaced once: nothing was handed over."""
+        for last_try in (False, True):
+            transport = self._transport()
+            handed_over = False
+            with Watchdog(self._deadline, transport.close) as dog:
+                try:
+                    channel = transport.open_session(timeout=self._deadline + 1)
+                    handed_over = True
+                    channel.exec_command(line)
+                    return transport, channel
+                except (paramiko.SSHException, EOFError, OSError) as error:
+                    failure = error
+            if dog.barked:
+                raise self._lost(f"no answer within {self._deadline:g} s", may_have_run=handed_over)
+            transport.close()
+            if handed_over or last_try:
+                raise self._lost(f"the connection broke: {failure or 'closed by the node'}", may_have_run=handed_over)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _finish(self, transport: paramiko.Transport, channel: paramiko.Channel, stdin: bytes, end: float) -> Completed:
+        channel.settimeout(PULSE)
+        output: tuple[list[bytes], list[bytes]] = ([], [])
+        try:
+            self._send(transport, channel, stdin, end)
+            for read, into in ((channel.recv, output[0]), (channel.recv_stderr, output[1])):
+                while data := self._patiently(transport, end, lambda read=read: read(CHUNK)):  # type: ignore[misc]
+                    into.append(data)
+                    while read == channel.recv and channel.recv_stderr_ready():
+                        output[1].append(channel.recv_stderr(CHUNK))
+            while not channel.status_event.wait(PULSE):
+                self._check_pulse(transport, end)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self._lost(f"the connection broke: {error}", may_have_run=True) from error
+        code = channel.recv_exit_status()
+        if code < 0 and not transport.is_active():
+            raise self._lost("the connection broke before the command ended", may_have_run=True)
+        stdout, stderr = (b"".join(part).decode("utf-8", errors="replace") for part in output)
+        return Completed(code if code >= 0 else 128, stdout, stderr)
+
+    def _send(self, transport: paramiko.Transport, channel: paramiko.Channel, stdin: bytes, end: float) -> None:
+        rest = memoryview(stdin)
+        try:
+            while rest:
+                sent = self._patiently(transport, end, lambda: channel.send(rest[:CHUNK]))
+                rest = rest[sent:]
+        except OSError:
+            # A program may end without reading its input; its exit code says how it went.
+            if not channel.closed and not channel.exit_status_ready():
+                raise
+        channel.shutdown_write()
+
+    def _patiently(self, transport: paramiko.Transport, end: float, step: Callable[[], bytes | int]):  # type: ignore[no-untyped-def]
+        while True:
+            try:
+                return step()
+            except socket.timeout:
+                self._check_pulse(transport, end)
+
+    def _check_pulse(self, transport: paramiko.Transport, end: float) -> None:
+        """Returns when the node is alive and there is time left. A slow command is waited for; a frozen node is not."""
+        if time.monotonic() > end:
+            raise self._lost("the command did not end within its deadline", may_have_run=True, drop=False)
+        with self._pulse, Watchdog(self._deadline, transport.close) as dog:
+            transport.global_request("keepalive@openssh.com", wait=True)
+        if dog.barked or not transport.is_active():
+            raise self._lost(f"stopped answering for {self._deadline:g} s", may_have_run=True)
+
+    def _transport(self) -> paramiko.Transport:
+        if self._away is not None and self._keeps_trying:
+            raise self._again(self._away)
+        with self._opening:
+            if self._away is not None and self._keeps_trying:
+                raise self._again(self._away)
+            if self._connection is None or not self._connection.is_connected:
+                try:
+                    self._open()
+                except NodeFailure as failure:
+                    self._note_away(failure)
+                    raise
+            transport = self._connection.transport if self._connection else None
+            assert transport is not None
+            return transport
+
+    def _open(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._connection = self._connect()
+
+    def _lost(self, reason: str, *, may_have_run: bool, drop: bool = True) -> Unreachable:
+        failure = Unreachable(self._node, reason, may_have_run=may_have_run)
+        if drop:
+            self._note_away(failure)
+        return failure
+
+    def _note_away(self, failure: NodeFailure) -> None:
+        if not self._keeps_trying or self._away is not None or self._closed.is_set():
+            return
+        self._away = failure
+        threading.Thread(target=self._knock, name=f"knock-{self._node}", daemon=True).start()
+
+    def _knock(self) -> None:
+        while not self._closed.wait(RETRY_EVERY):
+            with self._opening:
+                try:
+                    if self._connection is None or not self._connection.is_connected:
+                        self._open()
+                    self._away = None
+                    return
+                except NodeFailure as failure:
+                    self._away = failure
+
+    @staticmethod
+    def _again(failure: NodeFailure) -> NodeFailure:
+        """A fresh exception for each caller: one instance raised in many threads would pile up tracebacks."""
+        return type(failure)(failure.node, failure.reason, failure.remedy)

@@ -1,0 +1,59 @@
+"""Every number and place that a person may change, with its unit, default and reason.
+
+Defaults stand in `invoke.yml` too, where a person finds them; the environment wins over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from duckconf.errors import BadInput, Fault
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for one call of a task or one run of a service."""
+
+    inventory: str = "inventory"
+    """Ansible inventory, file or folder, relative to the project. DUCKCONF_INVENTORY."""
+
+    cluster: str = ""
+    """Which cluster; "" takes `duckconf_cluster` from the inventory, then `demo`. DUCKCONF_CLUSTER."""
+
+    api_url: str = "http://127.0.0.1:8080"
+    """Where the API listens and the tasks find it. DUCKCONF_API."""
+
+    node_deadline: float = 2.5
+    """Seconds for a node to accept a connection or to answer on an open one. A frozen node costs this, so a
+    listing with one stays under 3 s; a healthy one over the sea answers in a fraction."""
+
+    api_threads: int = 64
+    """Requests served at once. Each waits for one `docker run`, so threads are cheap and too few would queue."""
+
+
+ENVIRONMENT = {"inventory": "DUCKCONF_INVENTORY", "cluster": "DUCKCONF_CLUSTER", "api_url": "DUCKCONF_API"}
+
+
+def read_settings(config: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
+    """Defaults, then `config` (the `duckconf:` part of invoke.yml), then the environment; raises BadInput."""
+    known = {item.name: item for item in fields(Settings)}
+    settings = Settings()
+    for name, value in config.items():
+        if name not in known:
+            raise BadInput(Fault(f"invoke.yml: duckconf/{name}", f"is not a setting; known are {', '.join(known)}"))
+        settings = replace(settings, **{name: _typed(name, value, getattr(settings, name))})
+    for name, variable in ENVIRONMENT.items():
+        if environ.get(variable):
+            settings = replace(settings, **{name: environ[variable]})
+    return settings
+
+
+def _typed(name: str, value: object, default: object) -> object:
+    wanted = type(default)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(value, wanted) and not isinstance(value, bool) and not (wanted is not str and value <= 0):  # type: ignore[operator]
+        return value
+    rule = {str: "text", float: "a number of seconds above 0", int: "a whole number above 0"}[wanted]
+    raise BadInput(Fault(f"invoke.yml: duckconf/{name}", f"should be {rule}, got {value!r}"))
