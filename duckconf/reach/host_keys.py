@@ -5,12 +5,14 @@ A key that is not pinned is refused. The operator's own ~/.ssh/known_hosts count
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import paramiko
 
+from duckconf.errors import BadInput, Fault, Unreachable
 from duckconf.reach.files import write_durably
 
 SSH_PORT = 22
@@ -72,3 +74,20 @@ def pin(path: Path, address: str, port: int, key: str) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in lines if line.split(" ", 1)[0] != name]
     write_durably(path, "".join(f"{line}\n" for line in [*kept, f"{name} {key}"]).encode())
+
+
+def accept(path: Path, node: str, address: str, port: int, fingerprint: str, deadline: float) -> None:
+    """Pin the key that the host shows now if its fingerprint is this one; raises NodeFailure or BadInput."""
+    key = _shown_key(node, address, port, deadline)
+    if key.fingerprint != fingerprint:
+        raise BadInput(Fault("fingerprint", f"{node} shows {key.fingerprint}, not {fingerprint}; nothing was pinned"))
+    pin(path, address, port, f"{key.get_name()} {key.get_base64()}")
+
+
+def _shown_key(node: str, address: str, port: int, deadline: float) -> paramiko.PKey:
+    try:
+        with socket.create_connection((address, port), timeout=deadline) as raw, paramiko.Transport(raw) as transport:
+            transport.start_client(timeout=deadline)
+            return transport.get_remote_server_key()
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise Unreachable(node, f"shows no host key at {address}:{port}: {error}") from error

@@ -1,0 +1,275 @@
+"""Makes, repairs and removes the demo hosts of an inventory. The one maker, for `up` and for the e2e tests.
+
+A demo host is a container with systemd and sshd on the cluster's own network, its sshd published on the inventory's
+loopback port. It borrows this machine's engine through a socket, so that apps are its siblings, told apart by labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import socket
+import tarfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from duckconf.cli.images import ALL, ensure_images
+from duckconf.cli.local_engine import LocalEngine, require_engine
+from duckconf.cli.say import say, step
+from duckconf.cli.services import Service
+from duckconf.errors import LoginRefused, NodeFailure, SetupError
+from duckconf.inventory import Host
+from duckconf.naming import (
+    LABEL_CLUSTER,
+    LABEL_FOLDER,
+    LABEL_HOST,
+    LABEL_HOST_SPEC,
+    LABEL_NODE,
+    NODE_IMAGE,
+    host_container,
+    network,
+)
+from duckconf.reach.files import write_durably
+from duckconf.reach.fleet import Fleet
+from duckconf.reach.host_keys import KnownHosts, pin
+from duckconf.reach.parallel import ask_all
+from duckconf.reach.project import Project
+
+# A folder that no tmpfiles rule of the host's own podman package empties at boot.
+SOCKET_FOLDER_INSIDE = "/run/duckconf-engine"
+SOCKET_NAME = "podman.sock"
+LONGEST_SOCKET_PATH = 107
+READY_SECONDS = 60.0
+
+
+class DemoHosts:
+    """The demo hosts of one project and cluster."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.engine = LocalEngine(project.root)
+        self.engine_service = Service("engine", project.state)
+
+    def up(self, hosts: list[Host]) -> None:
+        """All `hosts` run, answer over SSH and have the engine. Does only what is missing. Raises SetupError."""
+        require_engine()
+        self.project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._refuse_a_foreign_folder()
+        ensure_images(self.engine, self.project.root)
+        self._serve_engine()
+        if not self.engine.run("network", "exists", self._network).ok:
+            self.engine.must("network", "create", f"--label={LABEL_CLUSTER}={self.project.cluster}", self._network)
+        keys = self._login_key()
+        present = {row["Labels"][LABEL_HOST]: row for row in self.containers()}
+        image = self.engine.must("image", "inspect", "--format", "{{.Id}}", NODE_IMAGE)
+        made = [host for host in hosts if self._repair(host, present.get(host.name), image, keys)]
+        if made:
+            with step(f"waiting for sshd on {', '.join(host.name for host in made)}"):
+                self._await_ssh(made)
+
+    def down(self, *, purge: bool = False) -> None:
+        """Nothing of the cluster is left on the engine: apps, hosts, network, socket. With `purge` its images too."""
+        if self.engine.run("--version").code != 0:
+            return
+        ours = self.engine.listing("ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}")
+        if ours:
+            with step(f"removing {len(ours)} containers"):
+                self.engine.run("unpause", *(row["Id"] for row in ours if row["State"] == "paused"))
+                self.engine.must("rm", "-f", "-t", "1", *(row["Id"] for row in ours), deadline=300)
+        self.engine_service.stop()
+        if self.engine.run("network", "exists", self._network).ok:
+            self.engine.must("network", "rm", self._network)
+        if purge:
+            for name in ALL:
+                self._remove_image(name)
+
+    def containers(self) -> list[dict[str, object]]:
+        """Our host containers, as podman lists them."""
+        return self.engine.listing("ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", f"--filter=label={LABEL_HOST}")
+
+    def freeze(self, node: str) -> list[str]:
+        """Pause the host and every app of ours on it; returns the names. Raises SetupError when it does not run."""
+        return self._each(node, "pause", "running")
+
+    def thaw(self, node: str) -> list[str]:
+        return self._each(node, "unpause", "paused")
+
+    def _each(self, node: str, verb: str, state: str) -> list[str]:
+        cluster = f"--filter=label={LABEL_CLUSTER}={self.project.cluster}"
+        rows = self.engine.listing("ps", "-a", cluster, f"--filter=label={LABEL_HOST}={node}")
+        rows += self.engine.listing("ps", "-a", cluster, f"--filter=label={LABEL_NODE}={node}")
+        names = [str(row["Names"][0]) for row in rows if row["State"] == state]
+        if names:
+            self.engine.must(verb, *names)
+        return names
+
+    @property
+    def _network(self) -> str:
+        return network(self.project.cluster)
+
+    def _refuse_a_foreign_folder(self) -> None:
+        for row in self.containers():
+            folder = row["Labels"].get(LABEL_FOLDER)  # type: ignore[attr-defined]
+            if folder != str(self.project.root):
+                raise SetupError(
+                    f"cluster {self.project.cluster} is run from another folder: {folder}",
+                    "set DUCKCONF_CLUSTER (and other ports in the inventory), or `./inv down` there",
+                )
+
+    def _serve_engine(self) -> None:
+        """The engine's API on a socket in the state folder; the folder is what the hosts mount, so it may restart."""
+        path = self.project.state / "engine" / SOCKET_NAME
+        if len(str(path)) > LONGEST_SOCKET_PATH:
+            raise SetupError(f"{path} is too long for a socket ({LONGEST_SOCKET_PATH} characters)", "use a shorter project folder")
+        if self.engine_service.process() is not None and _answers(path):
+            return
+        self.engine_service.stop()
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        argv = ("podman", "system", "service", "--time=0", f"unix://{path}")
+        process = self.engine_service.start(argv, self.engine.environ(), self.project.root)
+        self.engine_service.await_ready(process, lambda: _answers(path), 15)
+
+    def _login_key(self) -> str:
+        path = self.project.login_key
+        if not path.exists():
+            private, public = new_key()
+            path.with_suffix(".pub").write_text(f"{public} duckconf-{self.project.cluster}\n")
+            write_durably(path, private)
+        return path.with_suffix(".pub").read_text()
+
+    def _repair(self, host: Host, row: dict[str, object] | None, image: str, authorized: str) -> bool:
+        """Make or start the host when that is needed; says whether it was."""
+        name = host_container(self.project.cluster, host.name)
+        spec = hashlib.sha256(json.dumps([host.address, host.port, image, self._network]).encode()).hexdigest()[:12]
+        if row is not None and row["Labels"][LABEL_HOST_SPEC] == spec:  # type: ignore[index]
+            if row["State"] in ("running", "paused"):
+                return False
+            with step(f"starting {name}"):
+                self.engine.must("start", name)
+            return True
+        with step(f"making {name} on {host.where}"):
+            if row is not None:
+                self.engine.must("rm", "-f", "-t", "1", name)
+            self._create(host, name, spec, authorized)
+        return True
+
+    def _create(self, host: Host, name: str, spec: str, authorized: str) -> None:
+        require_free(host)
+        if self.engine.run("container", "exists", name).ok:
+            raise SetupError(f"a container {name} that is not ours is in the way", "remove it, or set DUCKCONF_CLUSTER")
+        labels = {
+            LABEL_CLUSTER: self.project.cluster,
+            LABEL_HOST: host.name,
+            LABEL_HOST_SPEC: spec,
+            LABEL_FOLDER: str(self.project.root),
+        }
+        self.engine.must(
+            "create", "--name", name, "--hostname", host.name, "--systemd=always", "--network", self._network,
+            "--network-alias", host.name, f"--publish={host.address}:{host.port}:22",
+            f"--volume={self.project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}",
+            *(f"--label={key}={value}" for key, value in labels.items()), NODE_IMAGE,
+        )  # fmt: skip
+        private, public = self._host_key(host)
+        files = [
+            ("etc/duckconf/node", 0o644, f"{host.name}\n".encode()),
+            ("etc/ssh/ssh_host_ed25519_key", 0o600, private),
+            ("etc/ssh/ssh_host_ed25519_key.pub", 0o644, public.encode() + b"\n"),
+            ("root/.ssh/authorized_keys", 0o600, authorized.encode()),
+        ]
+        try:
+            self.engine.must("cp", "-", f"{name}:/", stdin=_tar(files))
+            pin(self.project.pins, host.address, host.port, public)
+            self.engine.must("start", name)
+        except SetupError:
+            self.engine.run("rm", "-f", name)
+            raise
+
+    def _host_key(self, host: Host) -> tuple[bytes, str]:
+        """Kept in the state folder, so that a host made anew is still the one that is pinned."""
+        path = self.project.state / "host-keys" / host.name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            private, public = new_key()
+            path.with_name(f"{host.name}.pub").write_text(public)
+            write_durably(path, private)
+        return path.read_bytes(), path.with_name(f"{host.name}.pub").read_text()
+
+    def _await_ssh(self, hosts: Iterable[Host]) -> None:
+        fleet = Fleet(hosts, KnownHosts(self.project.pins), self.project.login_key, self.project.settings.node_deadline)
+        names = {host.name: host_container(self.project.cluster, host.name) for host in hosts}
+        end = time.monotonic() + READY_SECONDS
+        try:
+            results = ask_all(names, lambda node: self._await_one(fleet, node, names[node], end))
+        finally:
+            fleet.close()
+        for failure in results.values():
+            if isinstance(failure, Exception):
+                raise failure
+
+    def _await_one(self, fleet: Fleet, node: str, container: str, end: float) -> None:
+        while True:
+            try:
+                return fleet.runner(node).open()
+            except LoginRefused:
+                raise
+            except NodeFailure as failure:
+                state = self.engine.must("inspect", "--format", "{{.State.Status}}", container)
+                if state != "running" or time.monotonic() > end:
+                    words = self.engine.run("logs", "--tail=5", container)
+                    detail = " ".join((words.stdout + words.stderr).split())[-300:]
+                    raise SetupError(f"{failure.message}; its container is {state}: {detail}") from failure
+
+    def _remove_image(self, name: str) -> None:
+        if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
+            say(f"  kept {name}: another cluster uses it")
+
+
+def new_key() -> tuple[bytes, str]:
+    """An ed25519 key pair in OpenSSH's formats: private file, public line without a comment."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return private, public.decode()
+
+
+def require_free(host: Host) -> None:
+    """Raises SetupError when something else listens on the port that the inventory gives this host."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host.address, host.port))
+    except OSError as error:
+        remedy = f"free it, or give {host.name} another ansible_port in the inventory"
+        raise SetupError(f"{host.name}: {host.where} cannot be used: {error.strerror}", remedy) from error
+
+
+def _answers(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            probe.connect(str(path))
+            return True
+    except OSError:
+        return False
+
+
+def _tar(files: list[tuple[str, int, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for folder in ("root/.ssh",):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o700
+            archive.addfile(entry)
+        for name, mode, content in files:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

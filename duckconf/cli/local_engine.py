@@ -1,0 +1,99 @@
+"""The container engine of this machine, on which the demo hosts live: present, able to start containers, reachable.
+
+Known limits of a machine (cgroups in hybrid mode, rlimits that cannot be raised) are met with a `containers.conf`
+of our own under `.duckconf/`; nothing outside the project is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from duckconf.cli.say import say, step
+from duckconf.command import Command, Completed
+from duckconf.engine_output import last_line
+from duckconf.errors import SetupError
+from duckconf.reach.local import LocalRunner
+
+PACKAGES = ("podman", "runc", "crun", "netavark", "aardvark-dns", "nftables", "iptables", "mmdebstrap")
+PROGRAMS = ("podman", "runc", "mmdebstrap")
+# In the order in which they are tried; each holds what the one before it holds.
+RUNTIME = '[engine]\nruntime = "runc"\n'
+LIMITS = '[containers]\ndefault_ulimits = ["nofile=20000:20000","nproc=30000:30000"]\n'
+
+
+class LocalEngine:
+    """Podman on this machine, with the settings that it needs here."""
+
+    def __init__(self, project_root: Path) -> None:
+        self.settings = project_root / ".duckconf" / "containers.conf"
+        self._root = project_root
+
+    def environ(self) -> dict[str, str]:
+        """The environment for everything that talks to the engine."""
+        environ = dict(os.environ)
+        if self.settings.exists():
+            environ["CONTAINERS_CONF"] = str(self.settings)
+        return environ
+
+    def run(self, *argv: str, deadline: float = 60.0, stdin: bytes = b"") -> Completed:
+        runner = LocalRunner("this machine's engine", self.environ(), self._root)
+        return runner.run(Command(("podman", *argv), stdin=stdin, deadline=deadline))
+
+    def must(self, *argv: str, deadline: float = 60.0, stdin: bytes = b"") -> str:
+        """The output; raises SetupError with the engine's own words."""
+        done = self.run(*argv, deadline=deadline, stdin=stdin)
+        if not done.ok:
+            raise SetupError(f"podman {argv[0]} failed: {last_line(done)}", "see `./inv doctor`")
+        return done.stdout.strip()
+
+    def listing(self, *argv: str) -> list[dict[str, Any]]:
+        """The answer to a listing command with `--format json`."""
+        return json.loads(self.must(*argv, "--format", "json") or "[]") or []
+
+    def has_image(self, name: str) -> bool:
+        return self.run("image", "exists", name).ok
+
+    def check(self, image: str) -> None:
+        """Start one throwaway container, and adapt to what this machine forbids; raises SetupError in podman's words."""
+        done = self._try(image)
+        for content in ("", RUNTIME, LIMITS + RUNTIME):
+            if done.ok:
+                return
+            if content and "CONTAINERS_CONF" not in os.environ:
+                say(f"  this machine refuses: {last_line(done)}\n  trying with {self.settings.relative_to(self._root)}")
+                self.settings.write_text("# Written because this machine's podman could not start a container.\n" + content)
+                done = self._try(image)
+        if not done.ok:
+            self.settings.unlink(missing_ok=True)
+            raise SetupError(f"podman cannot start a container here: {last_line(done)}", "try `podman run --rm -it IMAGE true`")
+
+    def _try(self, image: str) -> Completed:
+        return self.run("run", "--rm", "--pull=never", image, "true")
+
+
+def require_engine(*, announce: bool = True) -> None:
+    """Podman and its company are installed; as root they are brought with apt, otherwise SetupError says how."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None] + ([] if _netavark() else ["netavark"])
+    if missing:
+        install(PACKAGES, f"{', '.join(missing)} missing", announce=announce)
+
+
+def _netavark() -> bool:
+    return any((Path(folder) / "netavark").exists() for folder in ("/usr/lib/podman", "/usr/libexec/podman", "/usr/bin"))
+
+
+def install(packages: tuple[str, ...], why: str, *, announce: bool = True) -> None:
+    """apt-get install as root; raises SetupError with the command for someone who may."""
+    command = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise SetupError(f"{why}", f"install it with: sudo {command}" if shutil.which("apt-get") else f"install {' '.join(packages)}")
+    runner = LocalRunner(environ={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    with step(f"installing {' '.join(packages)} with apt"):
+        for argv in (("apt-get", "update", "-q"), ("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages)):
+            done = runner.run(Command(argv, deadline=600))
+            if not done.ok:
+                raise SetupError(f"{' '.join(argv[:2])} failed: {last_line(done)}", f"by hand: {command}")
