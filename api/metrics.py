@@ -19,7 +19,9 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._started = Counter("duckconf_apps_started", "Apps started, by node.", ["node"], registry=self._registry)
         self._skipped = Counter("duckconf_nodes_skipped", "Times a node was passed over.", ["node"], registry=self._registry)
-        self._answers = Counter("duckconf_http_answers", "Answers, by route and status.", ["route", "status"], registry=self._registry)
+        self._answers = Counter(
+            "duckconf_http_answers", "Answers, by route and status.", ["route", "status"], registry=self._registry
+        )
         self._seconds = Histogram("duckconf_start_seconds", "Time of one app start.", buckets=BUCKETS, registry=self._registry)
         self._away = Gauge("duckconf_node_away", "1 while a node is known to be out of reach.", ["node"], registry=self._registry)
 

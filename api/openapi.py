@@ -22,15 +22,26 @@ APP: dict[str, Any] = {
     "required": ["image"],
     "additionalProperties": False,
     "properties": {
-        "image": {"type": "string", "maxLength": model.LONGEST_IMAGE, "description": "OCI image reference.", "examples": ["nginx:1.25"]},
+        "image": {
+            "type": "string",
+            "maxLength": model.LONGEST_IMAGE,
+            "description": "OCI image reference.",
+            "examples": ["nginx:1.25"],
+        },
         "name": _pattern(model.NAME.pattern, description="RFC 1123 label; push mode names apps itself and refuses it."),
         "command": _text_list({"type": "string"}, ["sh", "-c", "echo hello"]),
         "env": {"type": "object", "additionalProperties": {"type": "string"}, "examples": [{"MODE": "fast"}]},
         "ports": _text_list({"type": "string", "description": "[IP:]HOST:CONTAINER[/tcp|udp]"}, ["8081:80"]),
-        "volumes": _text_list({"type": "string", "description": "/SOURCE:/PATH or NAME:/PATH, optionally :ro"}, ["data:/var/lib/data"]),
+        "volumes": _text_list(
+            {"type": "string", "description": "/SOURCE:/PATH or NAME:/PATH, optionally :ro"}, ["data:/var/lib/data"]
+        ),
         "cpus": {"type": "number", "minimum": 0.01, "maximum": 1024, "description": "Cores."},
         "memory": _pattern(model.MEMORY.pattern, description="Bytes, or with the unit k, m or g.", examples=["512m"]),
-        "labels": {"type": "object", "additionalProperties": {"type": "string"}, "description": "node and duckconf.* are reserved."},
+        "labels": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "node and duckconf.* are reserved.",
+        },
     },
 }
 

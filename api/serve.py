@@ -60,7 +60,11 @@ def serve(project: Project) -> None:
     hosts = InventoryFollower(project.inventory_path, project.root)
     inventory = hosts.current()
     fleet = Fleet(
-        inventory.node_hosts(), KnownHosts(project.pins, OWN_PINS), project.login_key, project.settings.node_deadline, keeps_trying=True
+        inventory.node_hosts(),
+        KnownHosts(project.pins, OWN_PINS),
+        project.login_key,
+        project.settings.node_deadline,
+        keeps_trying=True,
     )
     listener = listen(project.settings.api_url)
     book = open_book(project, inventory, fleet)

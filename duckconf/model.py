@@ -53,11 +53,7 @@ def parse_app(data: object) -> App:
     """An App from decoded JSON; raises BadInput with one Fault for each thing that is wrong."""
     if not isinstance(data, Mapping):
         raise BadInput(Fault("", f'should be an object such as {{"image": "nginx"}}, got {_kind(data)}'))
-    faults = [
-        Fault(_shown(key), f"is not a field of an app; known are {', '.join(FIELDS)}")
-        for key in data
-        if key not in FIELDS
-    ]
+    faults = [Fault(_shown(key), f"is not a field of an app; known are {', '.join(FIELDS)}") for key in data if key not in FIELDS]
     values: dict[str, Any] = {}
     for name, check in CHECKS.items():
         if name in data:

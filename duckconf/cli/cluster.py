@@ -80,7 +80,7 @@ def open_cluster(project: Project) -> Iterator[Cluster]:
 
 
 def app_row(container: Container) -> dict[str, Any]:
-    started = datetime.datetime.fromtimestamp(container.started, datetime.timezone.utc)
+    started = datetime.datetime.fromtimestamp(container.started, datetime.UTC)
     return {
         "app": container.app,
         "container": container.name,

@@ -85,12 +85,13 @@ class DemoHosts:
         if self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "rm", self._network)
         if purge:
-            for name in ALL:
-                self._remove_image(name)
+            self._remove_images()
 
     def containers(self) -> list[dict[str, object]]:
         """Our host containers, as podman lists them."""
-        return self.engine.listing("ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", f"--filter=label={LABEL_HOST}")
+        return self.engine.listing(
+            "ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", f"--filter=label={LABEL_HOST}"
+        )
 
     def freeze(self, node: str) -> list[str]:
         """Pause the host and every app of ours on it; returns the names. Raises SetupError when it does not run."""
@@ -125,7 +126,9 @@ class DemoHosts:
         """The engine's API on a socket in the state folder; the folder is what the hosts mount, so it may restart."""
         path = self.project.state / "engine" / SOCKET_NAME
         if len(str(path)) > LONGEST_SOCKET_PATH:
-            raise SetupError(f"{path} is too long for a socket ({LONGEST_SOCKET_PATH} characters)", "use a shorter project folder")
+            raise SetupError(
+                f"{path} is too long for a socket ({LONGEST_SOCKET_PATH} characters)", "use a shorter project folder"
+            )
         if self.engine_service.process() is not None and _answers(path):
             return
         self.engine_service.stop()
@@ -225,17 +228,21 @@ class DemoHosts:
                     detail = " ".join((words.stdout + words.stderr).split())[-300:]
                     raise SetupError(f"{failure.message}; its container is {state}: {detail}") from failure
 
-    def _remove_image(self, name: str) -> None:
-        if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
-            say(f"  kept {name}: another cluster uses it")
+    def _remove_images(self) -> None:
+        """All clusters on an engine share the images, so that the last one takes them away."""
+        others = {row["Labels"][LABEL_CLUSTER] for row in self.engine.listing("ps", "-a", f"--filter=label={LABEL_HOST}")}
+        if others:
+            say(f"  kept the images: cluster {', '.join(sorted(others))} uses them")
+            return
+        for name in ALL:
+            if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
+                say(f"  kept {name}: a container that is not ours uses it")
 
 
 def new_key() -> tuple[bytes, str]:
     """An ed25519 key pair in OpenSSH's formats: private file, public line without a comment."""
     key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return private, public.decode()
 

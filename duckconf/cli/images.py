@@ -44,7 +44,10 @@ def _make_base(engine: LocalEngine) -> None:
         if engine.run("pull", "-q", PUBLIC_BASE, deadline=120).ok:
             engine.must("tag", PUBLIC_BASE, BASE_IMAGE)
             return
-    with step("no registry answers: bootstrapping Debian from this machine's package mirror"), tempfile.TemporaryDirectory() as folder:
+    with (
+        step("no registry answers: bootstrapping Debian from this machine's package mirror"),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         tarball = f"{folder}/base.tar"
         # The machine's own sources, so that mirrors and proxies it is set up with are used.
         sources = _apt_sources()
@@ -72,5 +75,14 @@ def _build(engine: LocalEngine, name: str, files: Iterable[Path], what: str) -> 
     with step(f"building {what} ({name})"), tempfile.TemporaryDirectory() as context:
         for file in files:
             (Path(context) / file.name).write_bytes(file.read_bytes())
-        argv = ("build", "-q", "--network=host", f"--build-arg=BASE={BASE_IMAGE}", f"--label={LABEL_SOURCE}={source}", "-t", name, context)
+        argv = (
+            "build",
+            "-q",
+            "--network=host",
+            f"--build-arg=BASE={BASE_IMAGE}",
+            f"--label={LABEL_SOURCE}={source}",
+            "-t",
+            name,
+            context,
+        )
         engine.must(*argv, deadline=BUILD_DEADLINE)

@@ -90,7 +90,9 @@ def install(packages: tuple[str, ...], why: str, *, announce: bool = True) -> No
     """apt-get install as root; raises SetupError with the command for someone who may."""
     command = f"apt-get install --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise SetupError(f"{why}", f"install it with: sudo {command}" if shutil.which("apt-get") else f"install {' '.join(packages)}")
+        raise SetupError(
+            f"{why}", f"install it with: sudo {command}" if shutil.which("apt-get") else f"install {' '.join(packages)}"
+        )
     runner = LocalRunner(environ={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
     with step(f"installing {' '.join(packages)} with apt"):
         for argv in (("apt-get", "update", "-q"), ("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages)):

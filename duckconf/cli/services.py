@@ -48,7 +48,13 @@ class Service:
     def start(self, argv: Sequence[str], environ: Mapping[str, str], folder: Path) -> psutil.Process:
         with self.log.open("ab") as log:
             child = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environ), cwd=folder, start_new_session=True
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(environ),
+                cwd=folder,
+                start_new_session=True,
             )
         process = psutil.Process(child.pid)
         write_durably(self._pid_file, json.dumps({"pid": child.pid, "born": process.create_time()}).encode())

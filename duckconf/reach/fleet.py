@@ -16,6 +16,9 @@ from duckconf.reach.host_keys import KnownHosts, RefuseUnknown, UnknownHostKey, 
 from duckconf.reach.ssh import SshRunner
 from duckconf.reach.ssh_transport import PromptTransport, Watchdog
 
+# What Paramiko says when a deadline passed: after accept, banner, key exchange or login.
+SILENCE = ("timed out", "timeout", "No existing session", "Error reading SSH protocol banner")
+
 
 class Fleet:
     """Runners by node name. Connections are opened on first use; `close` ends them all."""
@@ -152,6 +155,6 @@ def _why(host: Host, error: Exception, *, frozen: bool, deadline: float) -> Node
     if isinstance(error, ConnectionRefusedError) or "Unable to connect" in str(error):
         remedy = "a demo host is started by `./inv up push`" if host.demo else "is sshd running there?"
         return Unreachable(name, f"nothing listens on {host.where}", remedy)
-    if frozen or isinstance(error, TimeoutError) or "timed out" in str(error).lower():
+    if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
         return Unreachable(name, f"no answer from {host.where} within {deadline:g} s")
     return Unreachable(name, f"cannot connect to {host.where}: {error or type(error).__name__}")

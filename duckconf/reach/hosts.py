@@ -83,7 +83,9 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _configuration(project: Path) -> Iterator[Path]:
     named = os.environ.get("ANSIBLE_CONFIG")
-    candidates = [Path(named)] if named else [project / "ansible.cfg", Path.home() / ".ansible.cfg", Path("/etc/ansible/ansible.cfg")]
+    candidates = (
+        [Path(named)] if named else [project / "ansible.cfg", Path.home() / ".ansible.cfg", Path("/etc/ansible/ansible.cfg")]
+    )
     yield from (file for file in candidates if file.is_file())
 
 

@@ -6,10 +6,10 @@ of `Connection.run`. Every wait has a deadline that ends it, because a frozen pe
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import fabric
 import paramiko
@@ -29,11 +29,16 @@ RETRY_EVERY = 1.0
 CHUNK = 65536
 
 
+Value = TypeVar("Value")
+
+
 class SshRunner:
     """A `Runner` for one node. With `keeps_trying`, a node that failed is answered for at once while a thread
     goes on knocking, so that requests never wait for a node known to be away."""
 
-    def __init__(self, node: str, connect: Callable[[], fabric.Connection], deadline: float, *, keeps_trying: bool = False) -> None:
+    def __init__(
+        self, node: str, connect: Callable[[], fabric.Connection], deadline: float, *, keeps_trying: bool = False
+    ) -> None:
         """`connect` opens an authenticated connection or raises NodeFailure; `deadline` is in seconds."""
         self._node = node
         self._connect = connect
@@ -100,7 +105,7 @@ class SshRunner:
         try:
             self._send(transport, channel, stdin, end)
             for read, into in ((channel.recv, output[0]), (channel.recv_stderr, output[1])):
-                while data := self._patiently(transport, end, lambda read=read: read(CHUNK)):  # type: ignore[misc]
+                while data := self._patiently(transport, end, functools.partial(read, CHUNK)):
                     into.append(data)
                     while read == channel.recv and channel.recv_stderr_ready():
                         output[1].append(channel.recv_stderr(CHUNK))
@@ -118,7 +123,7 @@ class SshRunner:
         rest = memoryview(stdin)
         try:
             while rest:
-                sent = self._patiently(transport, end, lambda: channel.send(rest[:CHUNK]))
+                sent = self._patiently(transport, end, functools.partial(channel.send, rest[:CHUNK]))
                 rest = rest[sent:]
         except OSError:
             # A program may end without reading its input; its exit code says how it went.
@@ -126,11 +131,11 @@ class SshRunner:
                 raise
         channel.shutdown_write()
 
-    def _patiently(self, transport: paramiko.Transport, end: float, step: Callable[[], bytes | int]):  # type: ignore[no-untyped-def]
+    def _patiently(self, transport: paramiko.Transport, end: float, step: Callable[[], Value]) -> Value:
         while True:
             try:
                 return step()
-            except socket.timeout:
+            except TimeoutError:
                 self._check_pulse(transport, end)
 
     def _check_pulse(self, transport: paramiko.Transport, end: float) -> None:
@@ -148,21 +153,21 @@ class SshRunner:
         with self._opening:
             if self._away is not None and self._keeps_trying:
                 raise self._again(self._away)
-            if self._connection is None or not self._connection.is_connected:
-                try:
-                    self._open()
-                except NodeFailure as failure:
-                    self._note_away(failure)
-                    raise
-            transport = self._connection.transport if self._connection else None
-            assert transport is not None
-            return transport
+            try:
+                return self._open()
+            except NodeFailure as failure:
+                self._note_away(failure)
+                raise
 
-    def _open(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._connection = self._connect()
+    def _open(self) -> paramiko.Transport:
+        """The live connection's transport, connecting first when there is none. Called under `_opening`."""
+        if self._connection is None or not self._connection.is_connected:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._connection = self._connect()
+        transport: paramiko.Transport = self._connection.transport
+        return transport
 
     def _lost(self, reason: str, *, may_have_run: bool, drop: bool = True) -> Unreachable:
         failure = Unreachable(self._node, reason, may_have_run=may_have_run)
@@ -180,8 +185,7 @@ class SshRunner:
         while not self._closed.wait(RETRY_EVERY):
             with self._opening:
                 try:
-                    if self._connection is None or not self._connection.is_connected:
-                        self._open()
+                    self._open()
                     self._away = None
                     return
                 except NodeFailure as failure:

@@ -84,9 +84,7 @@ class Stub:
 
     def wrap(self, *argv: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
         command, environment = [str(WRAPPER), *argv], {**self.env, **env}
-        return subprocess.run(
-            command, input=stdin, env=environment, capture_output=True, timeout=20, check=False
-        )
+        return subprocess.run(command, input=stdin, env=environment, capture_output=True, timeout=20, check=False)
 
     @property
     def calls(self) -> list[tuple[str, ...]]:
@@ -200,12 +198,10 @@ CLUSTERS = [
     detached("run -dh --name --name x web"),
     detached("run -ditPq --name x web"),
 ]
-DOCKERS_BOOLEANS = """
+BOOLEANS = """
     --rm | --init | --privileged | --publish-all | --no-healthcheck | --tty | --interactive | --read-only
     --sig-proxy | --sig-proxy=false | --oom-kill-disable | --disable-content-trust | --quiet
     --use-api-socket
-"""
-PODMANS_BOOLEANS = """
     --env-host | --http-proxy | --no-hosts | --passwd | --read-only-tmpfs | --replace | --rmi | --rootfs
     --tls-verify | --unsetenv-all | --noout | --syslog | --log-level=debug
 """
@@ -240,8 +236,7 @@ CREATE_NEVER_WAITS = [
 STARTS = [
     *(NAMES + NOT_A_NAME + DETACHING + CLUSTERS + VALUES + BEHIND_OPTIONS + CREATE_NEVER_WAITS),
     *(unnamed(line) for line in split_table(NOTHING_TO_START)),
-    *(detached(f"run {option} -d --name x web") for option in split_table(DOCKERS_BOOLEANS)),
-    *(detached(f"run {option} -d --name x web") for option in split_table(PODMANS_BOOLEANS)),
+    *(detached(f"run {option} -d --name x web") for option in split_table(BOOLEANS)),
     *(unnamed(f"run -d --name x {option} web") for option in split_table(TO_ANOTHER_ENGINE)),
     *(behind(options) for options in split_table(GLOBAL_OPTIONS)),
 ]
@@ -295,9 +290,9 @@ LISTS = [
 ]
 OTHER_COMMANDS = """
     --log-level debug | --log-level | -D --tls=false | --version | --help run --name x web | '' | -
-    -v run --name x web | container | container container run | container rm run | ls | list | image ls
-    pod ps | pod create --name x | network create run | exec x ps | exec -it x docker run --name x web | stop run
-    rm -f ps | --url run inspect run
+    -v run --name x web | container | container container run | container rm run | ls | list
+    image ls | pod ps | pod create --name x | network create run | exec x ps | stop run
+    exec -it x docker run --name x web | rm -f ps | --url run inspect run
 """
 OTHERS = [Passing(()), *(Passing(tuple(shlex.split(line))) for line in split_table(OTHER_COMMANDS))]
 ODD_ARGUMENTS = [Passing(("exec", "x", "echo", value, "run")) for value in ODD_VALUES]
@@ -389,9 +384,7 @@ def test_any_other_outcome_of_a_detached_start_is_passed_on(stub: Stub, code: in
     assert (result.returncode, result.stderr.decode()) == (code, err)
 
 
-@pytest.mark.parametrize(
-    "argv", [DETACHED, FOREGROUND, CREATE, ("ps",), ("logs", "x"), ("run", "web")], ids=" ".join
-)
+@pytest.mark.parametrize("argv", [DETACHED, FOREGROUND, CREATE, ("ps",), ("logs", "x"), ("run", "web")], ids=" ".join)
 def test_streams_and_exit_code_pass_unchanged(stub: Stub, argv: tuple[str, ...]) -> None:
     every_byte = bytes(range(256)) * 40
     stub.tell(out=every_byte, err=every_byte[1:256] + b"\n\n", code="42\n", reads="")
@@ -408,9 +401,7 @@ def test_the_input_is_for_the_new_container_and_not_for_a_look(stub: Stub, argv:
     assert stub.wrap(*argv, stdin=b"for the new one").stdout == b"for the new one"
 
 
-@pytest.mark.parametrize(
-    "argv", [FOREGROUND, ("run", "-d", "web"), ("ps",), ("exec", "x", "ps")], ids=" ".join
-)
+@pytest.mark.parametrize("argv", [FOREGROUND, ("run", "-d", "web"), ("ps",), ("exec", "x", "ps")], ids=" ".join)
 def test_the_engine_takes_the_wrappers_place_and_so_its_signals(stub: Stub, argv: tuple[str, ...]) -> None:
     with subprocess.Popen([WRAPPER, *argv], env=stub.env, stdin=subprocess.DEVNULL) as process:
         assert process.wait(timeout=20) == 0
@@ -498,6 +489,4 @@ def test_what_is_no_engine_is_refused_with_the_place_to_correct(stub: Stub, kind
     result = stub.wrap("images", DUCKCONF_ENGINE=str(path) if place == "DUCKCONF_ENGINE" else "")
     named_in = place if place == "DUCKCONF_ENGINE" else stub.folder / place
     assert result.returncode == 125
-    assert result.stderr.decode() == (
-        f"docker-wrapper: {path} is no container engine: correct its path in {named_in}\n"
-    )
+    assert result.stderr.decode() == (f"docker-wrapper: {path} is no container engine: correct its path in {named_in}\n")

@@ -1,0 +1,136 @@
+"""One real cluster for the session: three demo hosts, sshd, the API server, made by the same maker as `./inv up push`.
+
+It has a name and ports of its own and never touches a running demo.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from duckconf.cli import push
+from duckconf.cli.local_engine import LocalEngine
+from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE, host_container
+from duckconf.reach.project import Project, load_project
+
+ROOT = Path(__file__).resolve().parents[2]
+NODES = ("node-1", "node-2", "node-3")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def write_inventory(folder: Path, cluster: str, ports: list[int], extra: str = "") -> Path:
+    """A demo inventory with one node per port, in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hosts = [f"node-{index} ansible_port={port}" for index, port in enumerate(ports, 1)]
+    variables = [f"duckconf_cluster={cluster}", "duckconf_provider=container", "ansible_host=127.0.0.1", extra]
+    (folder / "hosts.ini").write_text("\n".join(["[nodes]", *hosts, "[all:vars]", *variables, ""]))
+    return folder / "hosts.ini"
+
+
+def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Return when the condition holds; fail with `what` when it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        os.sched_yield()
+
+
+@dataclass(frozen=True)
+class Live:
+    """The running cluster, as a user meets it: HTTP, `./inv`, and the engine behind it."""
+
+    project: Project
+    engine: LocalEngine
+    environ: dict[str, str]
+
+    def post(self, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.project.settings.api_url}/app/start", content, {"Content-Type": "application/json", **headers}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def inv(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ROOT / "inv"), *words], env=self.environ, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def host(self, node: str) -> str:
+        return host_container(self.project.cluster, node)
+
+    def state_of(self, container: str) -> str:
+        done = self.engine.run("inspect", "--type=container", "--format", "{{.State.Status}}", container)
+        return done.stdout.strip() if done.ok else "absent"
+
+    def apps(self) -> list[dict[str, Any]]:
+        """Our app containers as the engine has them, past every layer of ours."""
+        rows = self.engine.listing(
+            "ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", "--filter=label=duckconf.app"
+        )
+        return list(rows)
+
+    def remove_apps(self) -> None:
+        if rows := self.apps():
+            self.engine.must("rm", "-f", "-t", "0", *(row["Id"] for row in rows))
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    cluster = f"t{os.getpid()}"
+    *ports, api_port = free_ports(4)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
+    ours = {
+        "DUCKCONF_INVENTORY": str(inventory),
+        "DUCKCONF_CLUSTER": cluster,
+        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ours.items():
+            patch.setenv(name, value)
+        project = load_project(ROOT, os.environ)
+        try:
+            push.up_push(project)
+            yield Live(project, LocalEngine(ROOT), dict(os.environ))
+        finally:
+            push.down(project, purge=False)
+            shutil.rmtree(project.state)
+
+
+@pytest.fixture
+def cluster(live: Live) -> Iterator[Live]:
+    """The live cluster with no apps before and after."""
+    live.remove_apps()
+    yield live
+    live.remove_apps()
+
+
+@pytest.fixture
+def stranger(live: Live) -> Iterator[str]:
+    """A running container that is not ours, on the same engine, with labels that are nearly ours."""
+    name = f"stranger-{os.getpid()}"
+    live.engine.must("run", "-d", "--name", name, "--label=node=node-1", "--label=duckconf.app=web", WEB_IMAGE)
+    yield name
+    live.engine.run("rm", "-f", "-t", "0", name)
