@@ -77,11 +77,9 @@ class Service:
         process = self.process()
         if process is not None:
             process.terminate()
-            try:
-                process.wait(GRACE)
-            except psutil.TimeoutExpired:
+            if not _ended(process, GRACE):
                 process.kill()
-                process.wait(GRACE)
+                _ended(process, GRACE)
         self._pid_file.unlink(missing_ok=True)
         return process is not None
 
@@ -91,3 +89,18 @@ class Service:
         except FileNotFoundError:
             lines = []
         return lines[-1] if lines else "without a word"
+
+
+def _ended(process: psutil.Process, seconds: float) -> bool:
+    """Wait until it is gone. One that its parent has not collected yet is gone too: it runs no more."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            process.wait(timeout=0.05)
+        except psutil.TimeoutExpired:
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                continue
+        except psutil.NoSuchProcess:
+            pass
+        return True
+    return False

@@ -6,6 +6,7 @@ of `Connection.run`. Every wait has a deadline that ends it, because a frozen pe
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
