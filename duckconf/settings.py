@@ -6,7 +6,8 @@ Defaults stand in `invoke.yml` too, where a person finds them; the environment w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any
 
 from duckconf.errors import BadInput, Fault
 
@@ -38,15 +39,16 @@ ENVIRONMENT = {"inventory": "DUCKCONF_INVENTORY", "cluster": "DUCKCONF_CLUSTER",
 def read_settings(config: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
     """Defaults, then `config` (the `duckconf:` part of invoke.yml), then the environment; raises BadInput."""
     known = {item.name: item for item in fields(Settings)}
-    settings = Settings()
+    values: dict[str, Any] = {}
+    defaults = Settings()
     for name, value in config.items():
         if name not in known:
             raise BadInput(Fault(f"invoke.yml: duckconf/{name}", f"is not a setting; known are {', '.join(known)}"))
-        settings = replace(settings, **{name: _typed(name, value, getattr(settings, name))})
+        values[name] = _typed(name, value, getattr(defaults, name))
     for name, variable in ENVIRONMENT.items():
         if environ.get(variable):
-            settings = replace(settings, **{name: environ[variable]})
-    return settings
+            values[name] = environ[variable]
+    return Settings(**values)
 
 
 def _typed(name: str, value: object, default: object) -> object:

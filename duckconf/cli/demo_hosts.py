@@ -14,6 +14,7 @@ import tarfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,7 +88,7 @@ class DemoHosts:
         if purge:
             self._remove_images()
 
-    def containers(self) -> list[dict[str, object]]:
+    def containers(self) -> list[dict[str, Any]]:
         """Our host containers, as podman lists them."""
         return self.engine.listing(
             "ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", f"--filter=label={LABEL_HOST}"
@@ -115,7 +116,7 @@ class DemoHosts:
 
     def _refuse_a_foreign_folder(self) -> None:
         for row in self.containers():
-            folder = row["Labels"].get(LABEL_FOLDER)  # type: ignore[attr-defined]
+            folder = row["Labels"].get(LABEL_FOLDER)
             if folder != str(self.project.root):
                 raise SetupError(
                     f"cluster {self.project.cluster} is run from another folder: {folder}",
@@ -146,11 +147,11 @@ class DemoHosts:
             write_durably(path, private)
         return path.with_suffix(".pub").read_text()
 
-    def _repair(self, host: Host, row: dict[str, object] | None, image: str, authorized: str) -> bool:
+    def _repair(self, host: Host, row: dict[str, Any] | None, image: str, authorized: str) -> bool:
         """Make or start the host when that is needed; says whether it was."""
         name = host_container(self.project.cluster, host.name)
         spec = hashlib.sha256(json.dumps([host.address, host.port, image, self._network]).encode()).hexdigest()[:12]
-        if row is not None and row["Labels"][LABEL_HOST_SPEC] == spec:  # type: ignore[index]
+        if row is not None and row["Labels"][LABEL_HOST_SPEC] == spec:
             if row["State"] in ("running", "paused"):
                 return False
             with step(f"starting {name}"):

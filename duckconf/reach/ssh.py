@@ -121,7 +121,7 @@ class SshRunner:
         return Completed(code if code >= 0 else 128, stdout, stderr)
 
     def _send(self, transport: paramiko.Transport, channel: paramiko.Channel, stdin: bytes, end: float) -> None:
-        rest = memoryview(stdin)
+        rest = stdin
         try:
             while rest:
                 sent = self._patiently(transport, end, functools.partial(channel.send, rest[:CHUNK]))
