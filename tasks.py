@@ -227,10 +227,14 @@ def doctor(_: Any, json: bool = False) -> int:
 @command(help={"only": "arguments for pytest, such as 'tests/unit -k model'"})
 def test(context: Any, only: str = "") -> int:
     """All tests: pure, API, and end to end on real sshd and real containers. Example: ./inv test --only tests/unit"""
-    from duckconf.cli.local_engine import require_engine
+    from shutil import which
+
+    from duckconf.cli.local_engine import install, require_engine
 
     if not only or "e2e" in only:
         require_engine()
+        if which("docker") is None:
+            install(("docker.io",), "the docker command is missing, over which the wrapper is tested")
     done = context.run(f"python -m pytest {' '.join(map(shlex.quote, shlex.split(only)))}", warn=True, pty=sys.stdout.isatty())
     return int(done.exited)
 

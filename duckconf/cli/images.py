@@ -15,7 +15,7 @@ from duckconf.cli.say import step
 from duckconf.command import Command
 from duckconf.engine_output import last_line
 from duckconf.errors import SetupError
-from duckconf.naming import BASE_IMAGE, LABEL_HOST, LABEL_SOURCE, NGINX_IMAGE, NODE_IMAGE, WEB_IMAGE
+from duckconf.naming import BASE_IMAGE, LABEL_FOLDER, LABEL_SOURCE, NGINX_IMAGE, NODE_IMAGE, WEB_IMAGE
 from duckconf.reach.local import LocalRunner
 
 PUBLIC_BASE = "docker.io/library/debian:bookworm-slim"
@@ -30,7 +30,8 @@ def ensure_images(engine: LocalEngine, root: Path) -> None:
     wrapper = root / "roles" / "node" / "files" / "docker-wrapper"
     if not engine.has_image(BASE_IMAGE):
         _make_base(engine)
-    if not engine.listing("ps", f"--filter=label={LABEL_HOST}"):
+    # Hosts of this folder that run are proof enough, and the check costs half a second.
+    if not engine.listing("ps", f"--filter=label={LABEL_FOLDER}={root}"):
         engine.check(BASE_IMAGE)
     node_files = [*sorted(file for file in source.iterdir() if file.is_file()), wrapper]
     _build(engine, NODE_IMAGE, node_files, "the demo host's image")

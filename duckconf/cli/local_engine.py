@@ -65,6 +65,7 @@ class LocalEngine:
                 return
             if content and "CONTAINERS_CONF" not in os.environ:
                 say(f"  this machine refuses: {last_line(done)}\n  trying with {self.settings.relative_to(self._root)}")
+                self.settings.parent.mkdir(mode=0o700, exist_ok=True)
                 self.settings.write_text("# Written because this machine's podman could not start a container.\n" + content)
                 done = self._try(image)
         if not done.ok:

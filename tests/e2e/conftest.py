@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from duckconf.cli import push
-from duckconf.cli.local_engine import LocalEngine
+from duckconf.cli.images import ensure_images
+from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE, host_container
 from duckconf.reach.project import Project, load_project
 
@@ -95,6 +96,15 @@ class Live:
     def remove_apps(self) -> None:
         if rows := self.apps():
             self.engine.must("rm", "-f", "-t", "0", *(row["Id"] for row in rows))
+
+
+@pytest.fixture(scope="session")
+def engine_env() -> dict[str, str]:
+    """The environment in which podman can start containers on this machine; our images are there."""
+    require_engine()
+    engine = LocalEngine(ROOT)
+    ensure_images(engine, ROOT)
+    return engine.environ()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ Containers have no network and names of this run only, and are removed again.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from duckconf.naming import WEB_IMAGE
 
 WRAPPER = Path(__file__).parents[2] / "roles" / "node" / "files" / "docker-wrapper"
 IMAGE = "localhost/duckconf/wrapper-test"
@@ -85,19 +86,11 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def engine_env() -> dict[str, str]:
-    return dict(os.environ)
-
-
-@pytest.fixture(scope="module")
 def image(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image of nothing but busybox."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("needs a static busybox: apt-get install busybox-static")
     context = tmp_path_factory.mktemp("image")
-    shutil.copy(busybox, context / "busybox")
-    (context / "Containerfile").write_text("FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\n")
+    copies = "".join(f"COPY --from={WEB_IMAGE} /bin/busybox /bin/{name}\n" for name in ("busybox", "sh"))
+    (context / "Containerfile").write_text(f"FROM scratch\n{copies}")
     build = ["podman", "build", "--quiet", "--tag", IMAGE, str(context)]
     subprocess.run(build, env=engine_env, check=True, capture_output=True, timeout=DEADLINE)
     yield IMAGE
@@ -124,8 +117,7 @@ def docker_env(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(params=["podman", "docker"])
 def machine(request: pytest.FixtureRequest, image: str, tmp_path: Path) -> Iterator[Machine]:
     engine = shutil.which(request.param)
-    if engine is None:
-        pytest.skip(f"needs the {request.param} command")
+    assert engine is not None, f"needs the {request.param} command, which `./inv test` installs"
     env: dict[str, str] = request.getfixturevalue("docker_env" if request.param == "docker" else "engine_env")
     made = Machine(engine, env, tmp_path)
     yield made
