@@ -1,0 +1,161 @@
+"""The push API over fake nodes: answers, refusals, and what reaches a node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from werkzeug.test import TestResponse
+
+from api.factory import create_app
+from api.openapi import DOCUMENT
+from api.push import Pusher
+from api.turns import TurnBook
+from duckconf.errors import Unreachable
+from duckconf.model import FIELDS
+from duckconf.reach.fleet import Fleet
+from duckconf.reach.hosts import InventoryFollower
+from tests.fakes import FakeFleet, FakeHosts, FakeNode
+
+NAMES = ("node-1", "node-2", "node-3")
+
+
+@pytest.fixture
+def nodes() -> dict[str, FakeNode]:
+    return {name: FakeNode(name) for name in NAMES}
+
+
+@pytest.fixture
+def client(nodes: dict[str, FakeNode], tmp_path: Path) -> FlaskClient:
+    fleet, hosts = cast(Fleet, FakeFleet(nodes.values())), cast(InventoryFollower, FakeHosts(NAMES))
+    return create_app(Pusher("demo", hosts, fleet, TurnBook(tmp_path / "push.json")), "demo").test_client()
+
+
+def problem(answer: TestResponse, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = json.loads(answer.get_data())
+    assert body["status"] == status
+    assert body["detail"]
+    return body
+
+
+def asked(nodes: dict[str, FakeNode]) -> int:
+    return sum(len(node.asked) for node in nodes.values())
+
+
+def test_requests_go_round_the_nodes_in_inventory_order(client: FlaskClient) -> None:
+    answers = [client.post("/app/start", json={"image": "nginx"}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert [(answer.json or {})["app"] for answer in answers] == [
+        f"duckconf-{node}-app-{number}" for number, node in enumerate([*NAMES, "node-1"], 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "UTF-8"),
+        (b'{"image": NaN}', "NaN"),
+        (b'{"image": "a", "image": "b"}', "twice"),
+        (b"[" * 30_000, "nested"),
+        (b"", "not JSON"),
+    ],
+)
+def test_a_body_that_is_not_json_is_400(client: FlaskClient, nodes: dict[str, FakeNode], body: bytes, word: str) -> None:
+    answer = client.post("/app/start", data=body, content_type="application/json")
+    assert word in problem(answer, 400)["detail"]
+    assert asked(nodes) == 0
+
+
+@pytest.mark.parametrize(
+    "image", ["nginx; touch /tmp/pwned", "$(id)", "`id`", "a\nb", "a\0b", "-v", "--privileged", "", "UPPER", "a b", "a" * 300]
+)
+def test_an_image_that_is_no_reference_reaches_no_node(client: FlaskClient, nodes: dict[str, FakeNode], image: str) -> None:
+    answer = problem(client.post("/app/start", json={"image": image}), 422)
+    assert [error["path"] for error in answer["errors"]] == ["image"]
+    assert asked(nodes) == 0
+
+
+def test_the_wrong_media_type_size_path_and_method_have_their_own_status(client: FlaskClient) -> None:
+    problem(client.post("/app/start", data="{}", content_type="text/plain"), 415)
+    problem(client.post("/app/start", data=b" " * 65_537, content_type="application/json"), 413)
+    problem(client.get("/nothing"), 404)
+    refused = client.get("/app/start")
+    assert "POST" in problem(refused, 405)["detail"]
+    assert "POST" in refused.headers["Allow"]
+    problem(client.get("/healthz", headers={"Host": "evil.example"}), 421)
+
+
+def test_a_node_that_is_away_is_passed_over_and_named(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:
+    nodes["node-1"].failure = Unreachable("node-1", "no answer")
+    answer = client.post("/app/start", json={"image": "nginx"})
+    assert answer.json == {
+        "app": "duckconf-node-2-app-1",
+        "node": "node-2",
+        "skipped": ["node-1"],
+        "reasons": {"node-1": "no answer"},
+    }
+
+
+def test_a_start_that_was_cut_off_is_cleaned_up_when_its_node_returns(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:
+    nodes["node-1"].failure = Unreachable("node-1", "stopped answering", may_have_run=True)
+    assert client.post("/app/start", json={"image": "nginx"}).json["node"] == "node-2"  # type: ignore[index]
+    nodes["node-1"].failure = None
+    nodes["node-1"].containers["duckconf-node-1-app-1"] = {"duckconf.cluster": "demo"}
+    for _ in NAMES:
+        client.post("/app/start", json={"image": "nginx"})
+    assert list(nodes["node-1"].containers) == ["duckconf-node-1-app-4"]
+
+
+def test_with_no_node_left_it_is_503_with_every_reason(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:
+    for node in nodes.values():
+        node.failure = Unreachable(node.name, "no answer")
+    assert problem(client.post("/app/start", json={"image": "nginx"}), 503)["skipped"] == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("Error: nosuch: image not known", 422),
+        ("Error: cannot listen on the TCP port: listen tcp4 :80: bind: address already in use", 409),
+        ("docker: Error response from daemon: Bind for 0.0.0.0:80 failed: port is already allocated.", 409),
+    ],
+)
+def test_the_engines_no_is_passed_on_and_leaves_nothing(
+    client: FlaskClient, nodes: dict[str, FakeNode], words: str, status: int
+) -> None:
+    nodes["node-1"].refusal = words
+    detail = problem(client.post("/app/start", json={"image": "nosuch"}), status)["detail"]
+    assert words.rpartition(": ")[2] in detail
+    assert nodes["node-1"].containers == {}
+    assert asked({name: node for name, node in nodes.items() if name != "node-1"}) == 0
+
+
+def test_a_name_is_refused_because_push_gives_names(client: FlaskClient) -> None:
+    answer = problem(client.post("/app/start", json={"image": "nginx", "name": "web"}), 422)
+    assert answer["errors"][0]["path"] == "name"
+
+
+def test_it_tells_that_it_lives_and_counts_what_it_did(client: FlaskClient) -> None:
+    client.post("/app/start", json={"image": "nginx"})
+    assert client.get("/healthz").json == {"status": "ok", "cluster": "demo", "mode": "push"}
+    assert client.get("/readyz").status_code == 200
+    assert 'duckconf_apps_started_total{node="node-1"} 1.0' in client.get("/metrics").get_data(as_text=True)
+
+
+def test_it_is_not_ready_when_every_node_is_away(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:
+    for node in nodes.values():
+        node.away = Unreachable(node.name, "no answer")
+    assert client.get("/readyz").status_code == 503
+
+
+def test_the_description_is_valid_and_knows_the_models_fields(client: FlaskClient) -> None:
+    validate(DOCUMENT)
+    assert client.get("/openapi.json").json == DOCUMENT
+    assert set(DOCUMENT["components"]["schemas"]["App"]["properties"]) == set(FIELDS)

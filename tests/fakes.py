@@ -1,0 +1,72 @@
+"""Stand-ins for unit and API tests: a node whose engine is a dictionary, and the fleet and inventory around it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from duckconf.command import Command, Completed
+from duckconf.errors import NodeFailure
+from duckconf.inventory import Host, Inventory
+
+
+@dataclass
+class FakeNode:
+    """A `Runner` that understands the engine commands of `duckconf/engine.py` and remembers what it was asked."""
+
+    name: str
+    containers: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[Command] = field(default_factory=list)
+    refusal: str = ""
+    failure: NodeFailure | None = None
+    away: NodeFailure | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, command: Command) -> Completed:
+        with self.lock:
+            self.asked.append(command)
+            if self.failure is not None:
+                raise self.failure
+            verb = command.argv[1] if command.argv[0] == "docker" else ""
+            if verb == "run":
+                return self._run(list(command.argv[2:]))
+            if verb == "inspect":
+                labels = self.containers.get(command.argv[-1])
+                return Completed(1, "", "no such container") if labels is None else Completed(0, json.dumps(labels), "")
+            if verb == "rm":
+                del self.containers[command.argv[-1]]
+                return Completed(0, "", "")
+            return Completed(127, "", f"{command.argv[0]}: command not found")
+
+    def _run(self, options: list[str]) -> Completed:
+        name = options[options.index("--name") + 1]
+        labels = dict(item.removeprefix("--label=").split("=", 1) for item in options if item.startswith("--label="))
+        # As the engines do: the container is there before its start fails.
+        self.containers[name] = labels
+        return Completed(125, "", self.refusal) if self.refusal else Completed(0, "id\n", "")
+
+
+class FakeFleet:
+    """Fake nodes by name."""
+
+    def __init__(self, nodes: Iterable[FakeNode]) -> None:
+        self.nodes = {node.name: node for node in nodes}
+
+    def runner(self, node: str) -> FakeNode:
+        return self.nodes[node]
+
+    def update(self, hosts: Iterable[Host]) -> None:
+        assert {host.name for host in hosts} == set(self.nodes)
+
+
+class FakeHosts:
+    """An inventory that does not change."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        hosts = {name: Host(name, "192.0.2.1") for name in names}
+        self._inventory = Inventory(hosts, tuple(hosts))
+
+    def current(self) -> Inventory:
+        return self._inventory
