@@ -30,15 +30,17 @@ class ApiClient:
     def __init__(self, url: str, remedy: str = "start it with `./inv up push`") -> None:
         self.url = url.rstrip("/")
         self._remedy = remedy
-        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(CONNECT_SECONDS, ANSWER_SECONDS))
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS))
 
     def call(self, method: str, path: str, body: object = None, deadline: float | None = None) -> dict[str, Any]:
         """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers."""
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
-        bounds = {} if deadline is None else {"timeout": urllib3.Timeout(deadline, deadline)}
+        bounds = {} if deadline is None else {"timeout": urllib3.Timeout(total=deadline)}
         try:
             answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise DuckconfError(f"the API at {self.url} took too long to answer {method} {path}", "its log has more") from error
         except urllib3.exceptions.HTTPError as error:
             raise DuckconfError(f"no API answers at {self.url}", self._remedy) from error
         try:
