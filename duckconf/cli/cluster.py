@@ -66,9 +66,7 @@ class Cluster:
 
 @contextmanager
 def open_cluster(project: Project) -> Iterator[Cluster]:
-    inventory = project.inventory()
-    if any(not host.demo for host in inventory.node_hosts()):
-        inventory = project.inventory(secrets=True)
+    inventory = project.inventory(secrets=True)
     hosts = inventory.node_hosts()
     if any(host.demo for host in hosts) and not project.login_key.exists():
         raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up push`")

@@ -136,11 +136,14 @@ def open_connection(
             return connection
         except Exception as error:
             connection.close()
-            raise _why(host, error, frozen=dog.barked, deadline=deadline) from error
+            greeted = any(transport.initial_kex_done for transport in transports)
+            raise _why(host, error, frozen=dog.barked, greeted=greeted, deadline=deadline) from error
 
 
-def _why(host: Host, error: Exception, *, frozen: bool, deadline: float) -> NodeFailure:
+def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline: float) -> NodeFailure:
+    """`frozen` when the deadline ended it, `greeted` when the host had proved its key by then."""
     name = host.name
+    what = "password" if host.password is not None else "key"
     if isinstance(error, UnknownHostKey):
         key = error.key.fingerprint
         remedy = f"if that is the right machine: ./inv accept-key {name} {key}"
@@ -150,11 +153,14 @@ def _why(host: Host, error: Exception, *, frozen: bool, deadline: float) -> Node
         reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}"
         return HostKeyRefused(name, reason, f"if you replaced the machine: ./inv accept-key {name} {shown}")
     if isinstance(error, paramiko.AuthenticationException) and not frozen:
-        what = "password" if host.password is not None else "key"
         return LoginRefused(name, f"refuses the {what} of {host.user}", "see ansible_user, key and password in the inventory")
     if isinstance(error, ConnectionRefusedError) or "Unable to connect" in str(error):
         remedy = "a demo host is started by `./inv up push`" if host.demo else "is sshd running there?"
         return Unreachable(name, f"nothing listens on {host.where}", remedy)
+    if frozen and greeted:
+        # sshd lets a wrong password wait, two seconds and more.
+        remedy = f"a wrong {what} is refused slowly: see ansible_user, key and password in the inventory"
+        return Unreachable(name, f"did not accept the {what} of {host.user} within {deadline:g} s", remedy)
     if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
         return Unreachable(name, f"no answer from {host.where} within {deadline:g} s")
     return Unreachable(name, f"cannot connect to {host.where}: {error or type(error).__name__}")

@@ -1,4 +1,4 @@
-"""The contract of `Runner`, held against a node over SSH, this machine, and the tests' fake alike."""
+"""The contract of `Runner`, held against a node over SSH and this machine; test_engine_contract.py holds the fake."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ echo $$ >"$STUB/pid"
 starts=no
 for argument in "$@"; do [ "$argument" != --label ] || starts=yes; done
 [ "$starts" = yes ] || for argument in "$@"; do
+  [ ! -e "$STUB/reads" ] || cat >/dev/null
   case $argument in
     inspect)
       [ ! -e "$STUB/facts" ] || exec cat "$STUB/facts"
@@ -47,6 +48,7 @@ read -r code 2>/dev/null <"$STUB/code" || code=0
 if [ -e "$STUB/taken" ]; then cat "$STUB/taken" >&2; exit "$code"; fi
 if [ -e "$STUB/stays" ]; then sleep 60 >/dev/null & echo $! >"$STUB/stays"; fi
 if [ -e "$STUB/reads" ]; then cat; fi
+if [ -e "$STUB/lists" ]; then ls "/proc/$$/fd"; fi
 if [ -e "$STUB/out" ]; then cat "$STUB/out"; fi
 if [ -e "$STUB/err" ]; then cat "$STUB/err" >&2; fi
 exit "$code"
@@ -414,6 +416,11 @@ def test_a_child_of_the_engine_that_keeps_stderr_open_delays_nobody(stub: Stub) 
         assert stub.wrap(*DETACHED).stderr == b"started\n"
     finally:
         os.kill(int((stub.folder / "stays").read_text()), 9)
+
+
+def test_the_engine_inherits_none_of_the_wrappers_files(stub: Stub) -> None:
+    stub.tell(lists="")
+    assert not {"8", "9"} & set(stub.wrap(*DETACHED).stdout.decode().split())
 
 
 def test_nothing_is_left_in_the_temporary_folder(stub: Stub) -> None:

@@ -1,0 +1,65 @@
+"""Logging in by password, real machines, and what `up` says when something stands in its way."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from duckconf.cli.demo_hosts import require_free
+from duckconf.errors import SetupError
+from duckconf.inventory import Host
+from tests.e2e.conftest import ROOT, Live, write_inventory
+
+
+def inv(live: Live, inventory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environ = {**live.environ, "DUCKCONF_INVENTORY": str(inventory)}
+    return subprocess.run([str(ROOT / "inv"), *words], env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def ports(live: Live) -> list[int]:
+    return [host.port for host in live.project.inventory().node_hosts()]
+
+
+def test_a_password_from_the_inventory_logs_in(live: Live, tmp_path: Path) -> None:
+    path = write_inventory(tmp_path, live.project.cluster, ports(live), "ansible_password=root")
+    done = inv(live, path, "nodes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {row["status"] for row in json.loads(done.stdout)} == {"ready"}
+
+
+def test_a_wrong_password_is_told_apart_from_silence_and_not_printed(live: Live, tmp_path: Path) -> None:
+    path = write_inventory(tmp_path, live.project.cluster, ports(live), "ansible_password=hunter2")
+    done = inv(live, path, "nodes")
+    assert done.returncode == 4
+    assert done.stderr.count("the password of root") == 3
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_real_machine_is_not_frozen_but_drained(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "hosts.ini").write_text("[nodes]\nweb-1 ansible_host=127.0.0.1 ansible_port=9\n")
+    refused = inv(live, tmp_path / "hosts.ini", "stop-node", "web-1")
+    assert refused.returncode == 1
+    assert "drain web-1" in refused.stderr
+    away = inv(live, tmp_path / "hosts.ini", "ps")
+    assert away.returncode == 4
+    assert "nothing listens on 127.0.0.1:9" in away.stderr
+
+
+def test_a_port_that_is_taken_is_named_with_its_host() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SetupError, match=f"node-1: 127.0.0.1:{port} cannot be used: Address already in use"):
+            require_free(Host("node-1", "127.0.0.1", port))
+
+
+def test_an_api_that_does_not_run_and_a_missing_inventory_are_one_line(live: Live, tmp_path: Path) -> None:
+    environ = {**live.environ, "DUCKCONF_API": "http://127.0.0.1:9"}
+    done = subprocess.run([str(ROOT / "inv"), "start-app", "nginx"], env=environ, capture_output=True, text=True, check=False)
+    missing = inv(live, tmp_path / "nowhere", "ps")
+    for failed, word in ((done, "no API answers"), (missing, "no inventory at")):
+        assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+        assert word in failed.stderr
