@@ -30,7 +30,7 @@ echo $$ >"$STUB/pid"
 starts=no
 for argument in "$@"; do [ "$argument" != --label ] || starts=yes; done
 [ "$starts" = yes ] || for argument in "$@"; do
-  [ ! -e "$STUB/reads" ] || cat >/dev/null
+  case $argument in inspect | stop | rm) [ ! -e "$STUB/reads" ] || cat >/dev/null ;; esac
   case $argument in
     inspect)
       [ ! -e "$STUB/facts" ] || exec cat "$STUB/facts"
