@@ -13,14 +13,28 @@ from duckconf.model import App
 
 @dataclass(frozen=True)
 class Start:
-    """Run `app` on `node` as a new container."""
+    """Run `app` on `node` as a new container, in place of one of ours with the same name. The higher `generation` is
+    the newer placement; 0 where nobody keeps count."""
 
     node: str
     container: str
     app: App
+    generation: int = 0
 
     def __str__(self) -> str:
         return f"start {self.app.name} ({self.app.image}) on {self.node}"
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Start a container that exited, as it is: its spec is right and its logs stay."""
+
+    node: str
+    container: str
+    app: str
+
+    def __str__(self) -> str:
+        return f"start {self.app} again on {self.node}"
 
 
 @dataclass(frozen=True)
@@ -45,4 +59,4 @@ class Kill:
         return f"kill {self.container} on {self.node}"
 
 
-Action = Union[Start, Remove, Kill]
+Action = Union[Start, Restart, Remove, Kill]

@@ -36,6 +36,18 @@ def list_ours(cluster: str, engine: str = PODMAN) -> Command:
     return Command((DOCKER, "ps", "-a", "--no-trunc", f"--filter=label={LABEL_CLUSTER}={cluster}", f"--format={output}"))
 
 
+def start_again(container: str) -> Command:
+    """Start a container that exited."""
+    return Command((DOCKER, "start", container), deadline=60.0)
+
+
+def endings(cluster: str, engine: str = PODMAN) -> Command:
+    """A stream with one line for each container of the cluster that ends or goes, until it is cut off."""
+    ends = ("died", "remove") if engine == PODMAN else ("die", "destroy")
+    filters = (f"label={LABEL_CLUSTER}={cluster}", "type=container", *(f"event={event}" for event in ends))
+    return Command((DOCKER, "events", *(f"--filter={item}" for item in filters)))
+
+
 def stop(container: str) -> Command:
     """End it with the signal that the image asks for and the engine's usual grace."""
     return Command((DOCKER, "stop", container), deadline=60.0)

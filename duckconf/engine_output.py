@@ -11,7 +11,7 @@ from typing import Any
 
 from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable
-from duckconf.naming import LABEL_APP, LABEL_SPEC
+from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -42,6 +42,8 @@ class Container:
     image: str
     state: str
     started: float
+    generation: int = 0
+    manifest: str = ""
 
     @property
     def running(self) -> bool:
@@ -74,7 +76,13 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         image=row["Image"],
         state=row["State"],
         started=float(row["StartedAt"]) if "StartedAt" in row else _docker_time(row["CreatedAt"]),
+        generation=_number(labels.get(LABEL_GENERATION, "")),
+        manifest=labels.get(LABEL_MANIFEST, ""),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _docker_time(text: str) -> float:

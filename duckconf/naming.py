@@ -8,10 +8,15 @@ LABEL_NODE = "node"
 LABEL_CLUSTER = "duckconf.cluster"
 LABEL_APP = "duckconf.app"
 LABEL_SPEC = "duckconf.spec"
+LABEL_GENERATION = "duckconf.generation"
+LABEL_MANIFEST = "duckconf.manifest"
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"
 LABEL_SOURCE = "duckconf.source"
+
+# Labels travel on the command line, which must stay under what a shell takes.
+LONGEST_MANIFEST = 16_384
 
 NODE_IMAGE = "localhost/duckconf/node"
 BASE_IMAGE = "localhost/duckconf/base"
@@ -38,9 +43,23 @@ def push_app(cluster: str, node: str, number: int) -> str:
     return f"duckconf-{prefix(cluster)}{node}-app-{number}"
 
 
-def app_labels(cluster: str, app: str, spec: str) -> dict[str, str]:
-    """The labels that make a container ours. `node` is not here: the docker-wrapper on the node adds it."""
-    return {LABEL_CLUSTER: cluster, LABEL_APP: app, LABEL_SPEC: spec}
+def declared_app(cluster: str, app: str) -> str:
+    """The container of a declared app, where it is first placed; a later placement adds its generation after a dot,
+    which no app's name holds, because the copy on a lost node may still have this name."""
+    return f"duckconf-{prefix(cluster)}{app}"
+
+
+def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest: str = "") -> dict[str, str]:
+    """The labels that make a container ours. `node` is not here: the docker-wrapper on the node adds it.
+
+    The manifest is the spec itself, so that another mode can take the app over as it runs.
+    """
+    labels = {LABEL_CLUSTER: cluster, LABEL_APP: app, LABEL_SPEC: spec}
+    if generation:
+        labels[LABEL_GENERATION] = str(generation)
+    if manifest and len(manifest) <= LONGEST_MANIFEST:
+        labels[LABEL_MANIFEST] = manifest
+    return labels
 
 
 def app_env(app: str, node: str) -> dict[str, str]:
@@ -52,3 +71,9 @@ def push_number(name: str) -> int:
     """The N of a push app's name, 0 for any other name."""
     number = name.rpartition("-app-")[2]
     return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def declared_number(name: str) -> int:
+    """The N of `app-N`, the name that an app declared without one gets; 0 for any other name."""
+    number = name.removeprefix("app-")
+    return int(number) if name.startswith("app-") and number.isascii() and number.isdigit() else 0

@@ -1,8 +1,48 @@
-"""Where an app goes. Pure: the nodes and the turn come in, an order of nodes comes out."""
+"""Where an app goes. Pure: nodes, counts and turns come in, a node and a reason come out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+from duckconf.codec import spec_hash
+from duckconf.engine_output import Container
+from duckconf.model import App
+
+Views = Mapping[str, Union[tuple[Container, ...], None]]
+"""Node name to its containers; None when it was not heard, which is not the same as having none."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """An app belongs on `node` in `container`. The higher generation is the newer decision."""
+
+    node: str
+    container: str
+    generation: int
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The nodes as placement sees them, in inventory order."""
+
+    nodes: Sequence[str]
+    views: Views
+    lost: Collection[str] = ()
+    cordoned: Collection[str] = ()
+
+    def containers(self, app: str) -> list[Container]:
+        return [container for node in self.nodes for container in self.views.get(node) or () if container.app == app]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Placements for the apps that have one, and for those that could not get one the reason."""
+
+    placements: Mapping[str, Placement]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def round_robin(nodes: Sequence[str], turn: int) -> tuple[str, ...]:
@@ -14,3 +54,108 @@ def round_robin(nodes: Sequence[str], turn: int) -> tuple[str, ...]:
         return ()
     first = turn % len(nodes)
     return (*nodes[first:], *nodes[:first])
+
+
+def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str, Collection[str]], turn: int) -> tuple[str, str]:
+    """The node with the fewest apps, ties by turn, and ""; or "" and why no node fits.
+
+    `taken` has the host ports that are given away on each node.
+    """
+    ports = host_ports(app)
+    misfits: Counter[str] = Counter()
+    fit: list[str] = []
+    for node in fleet.nodes:
+        clash = sorted(ports & set(taken.get(node, ())))
+        if node in fleet.cordoned:
+            misfits["cordoned"] += 1
+        elif fleet.views.get(node) is None:
+            misfits["unreachable"] += 1
+        elif clash:
+            misfits[f"with port {clash[0]} taken"] += 1
+        else:
+            fit.append(node)
+    if not fit:
+        return "", "no node fits: " + (", ".join(f"{count} {why}" for why, count in sorted(misfits.items())) or "there are none")
+    fewest = min(counts.get(node, 0) for node in fit)
+    return next(node for node in round_robin(fleet.nodes, turn) if node in fit and counts.get(node, 0) == fewest), ""
+
+
+def host_ports(app: App) -> set[str]:
+    """The ports of the node that an app wants, such as "8080/tcp"."""
+    found = set()
+    for port in app.ports:
+        mapping, _, protocol = port.partition("/")
+        found.add(f"{mapping.split(':')[-2]}/{protocol or 'tcp'}")
+    return found
+
+
+def assign(
+    apps: Mapping[str, App],
+    fleet: Fleet,
+    placements: Mapping[str, Placement],
+    base_name: Mapping[str, str],
+    next_generation: int,
+    *,
+    certain: bool,
+    busy: Collection[str] = (),
+) -> Assignment:
+    """A placement for every app: the one it has while that node is not lost, a copy that already runs, or a new one.
+
+    `base_name` is the container name of each app's first placement. Without `certain` (our memory was lost), an app
+    that is not seen may run on a node that is not heard yet, and waits.
+    """
+    kept = {name: placements[name] for name in apps if name in placements}
+    counts = Counter(placement.node for placement in kept.values())
+    taken: dict[str, set[str]] = {}
+    for name, placement in kept.items():
+        taken.setdefault(placement.node, set()).update(host_ports(apps[name]))
+    reasons: dict[str, str] = {}
+    generation = next_generation
+    for name in sorted(apps):
+        app, current = apps[name], kept.get(name)
+        if name in busy:
+            continue
+        chosen = _adopted(app, current, fleet, generation)
+        if chosen is None and current is not None and current.node in fleet.nodes and current.node not in fleet.lost:
+            continue
+        if chosen is None:
+            waiting = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
+            if current is None and not certain and waiting:
+                reasons[name] = f"not placed: it may run on {', '.join(waiting)}, not heard yet"
+                continue
+            node, reason = spread(app, fleet, counts, taken, generation)
+            if not node:
+                reasons[name] = reason
+                continue
+            container = base_name[name] if current is None else f"{base_name[name]}.{generation}"
+            chosen = Placement(node, container, generation)
+        if current is not None:
+            counts[current.node] -= 1
+        kept[name] = chosen
+        counts[chosen.node] += 1
+        taken.setdefault(chosen.node, set()).update(host_ports(app))
+        generation = max(generation, chosen.generation) + 1
+    return Assignment(kept, reasons)
+
+
+def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int) -> Placement | None:
+    """A copy that runs is better than one that must be started: it becomes the placement, unless the placed one runs
+    too or may run on a node that is only silent for now."""
+    if (
+        current is not None
+        and current.node in fleet.nodes
+        and fleet.views.get(current.node) is None
+        and current.node not in fleet.lost
+    ):
+        return None
+    spec = spec_hash(app)
+    copies = fleet.containers(app.name)
+    if current is not None and any(
+        copy.node == current.node and copy.name == current.container and copy.running for copy in copies
+    ):
+        return None
+    ranked = sorted(copies, key=lambda copy: (copy.running and copy.spec == spec, copy.running, copy.generation, copy.name))
+    if not ranked or (current is not None and not (ranked[-1].running and ranked[-1].spec == spec)):
+        return None
+    best = ranked[-1]
+    return Placement(best.node, best.name, max(generation, best.generation))

@@ -8,18 +8,21 @@ from __future__ import annotations
 import json
 
 from duckconf import engine
-from duckconf.actions import Action, Kill, Remove, Start
-from duckconf.codec import spec_hash
+from duckconf.actions import Action, Kill, Remove, Restart, Start
+from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import engine_failure, run_failure
 from duckconf.errors import EngineRefused, NodeFailure, NotFound
-from duckconf.naming import LABEL_CLUSTER, app_env, app_labels
+from duckconf.naming import LABEL_CLUSTER, LABEL_SPEC, app_env, app_labels
 
 
 def execute(action: Action, cluster: str, runner: Runner) -> None:
     """Raises EngineRefused (the engine's no), NodeFailure (nobody there) or NotFound (nothing of ours by that name)."""
     if isinstance(action, Start):
         _start(action, cluster, runner)
+    elif isinstance(action, Restart):
+        _require_ours(action.node, action.container, cluster, runner)
+        _must(action.node, runner.run(engine.start_again(action.container)))
     elif isinstance(action, Remove):
         _require_ours(action.node, action.container, cluster, runner)
         _must(action.node, runner.run(engine.stop(action.container)))
@@ -31,17 +34,24 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
 
 def _start(action: Start, cluster: str, runner: Runner) -> None:
     app = action.app
-    labels = app_labels(cluster, app.name, spec_hash(app))
+    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app))
     done = runner.run(engine.run(action.container, app, labels, app_env(app.name, action.node)))
     if done.ok:
         return
     failure = run_failure(action.node, done)
     # The engine keeps a container whose start failed (a port taken, a command not found in the image).
     try:
-        clean_up(action.node, action.container, cluster, runner)
+        _remove_half_made(action, cluster, runner)
     except NodeFailure as away:
         raise type(away)(action.node, away.reason, away.remedy, may_have_run=True) from failure
     raise failure
+
+
+def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
+    """A refused replacement must not cost the copy that still runs under the same name with the old spec."""
+    labels = _labels(action.container, runner)
+    if labels.get(LABEL_CLUSTER) == cluster and labels.get(LABEL_SPEC) == spec_hash(action.app):
+        _must(action.node, runner.run(engine.remove(action.container)))
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
@@ -58,12 +68,16 @@ def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> No
 
 
 def _is_ours(container: str, cluster: str, runner: Runner) -> bool:
+    return _labels(container, runner).get(LABEL_CLUSTER) == cluster
+
+
+def _labels(container: str, runner: Runner) -> dict[str, str]:
+    """The container's labels, empty when there is no such container."""
     done = runner.run(engine.inspect_labels(container))
     try:
-        labels = json.loads(done.stdout) if done.ok else {}
+        return (json.loads(done.stdout) or {}) if done.ok else {}
     except ValueError:
-        return False
-    return bool(labels) and labels.get(LABEL_CLUSTER) == cluster
+        return {}
 
 
 def _must(node: str, done: Completed) -> None:

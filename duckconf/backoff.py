@@ -1,0 +1,55 @@
+"""How long to wait before an app is started again. Pure: the clock is an argument.
+
+The first crash is healed at once; from then on each start in a row waits twice as long as the one before, from one
+second to five minutes, until the app has been healthy for ten minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+FIRST = 1.0
+LONGEST = 300.0
+HEALTHY_AFTER = 600.0
+
+
+@dataclass(frozen=True)
+class Tries:
+    """The starts of one app with one spec. Times are seconds of the caller's clock; `words` are the engine's last no."""
+
+    spec: str
+    strikes: int = 0
+    starts: int = 0
+    not_before: float = 0.0
+    since: float = 0.0
+    words: str = ""
+
+    @property
+    def restarts(self) -> int:
+        return max(0, self.starts - 1)
+
+
+def delay(strikes: int) -> float:
+    """Seconds to wait after this many starts in a row."""
+    return min(FIRST * 2 ** (min(strikes, 32) - 1), LONGEST) if strikes > 0 else 0.0
+
+
+def after_start(tries: Tries, now: float) -> Tries:
+    """It started. Whether it lives is seen later; should it die at once, the next start waits."""
+    return Tries(tries.spec, tries.strikes + 1, tries.starts + 1, now + delay(tries.strikes), now)
+
+
+def after_refusal(tries: Tries, now: float, words: str) -> Tries:
+    """The engine said no, in these words."""
+    strikes = tries.strikes + 1
+    return replace(tries, strikes=strikes, not_before=now + delay(strikes), since=now, words=words)
+
+
+def after_look(tries: Tries, now: float) -> Tries:
+    """It was seen running; after long enough, the past is forgotten."""
+    return replace(tries, strikes=0, not_before=0.0) if tries.strikes and now - tries.since >= HEALTHY_AFTER else tries
+
+
+def wait(tries: Tries | None, spec: str, now: float) -> float:
+    """Seconds until the next start is allowed, 0 for now. Another spec is another app: it is tried at once."""
+    return max(0.0, tries.not_before - now) if tries is not None and tries.spec == spec else 0.0

@@ -1,0 +1,267 @@
+"""The desired state as text: a CSV file that a person may edit and a program may change without losing a line.
+
+`read_document` gives every row its own verdict, so that one bad row costs only its own app. Rows that cannot be
+understood, comments and blank lines are kept as they are when the document is written again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from duckconf.errors import BadInput, Fault
+from duckconf.model import NAME, App, parse_app
+
+COLUMNS = ("name", "image", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
+LISTS = ("command", "ports", "volumes")
+MAPPINGS = ("env", "labels")
+HEADER_KEY = "\0header"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of the file: its text, and the app that it declares or the reason why it declares none.
+
+    `name` is set where it could be read, also in a bad row; a comment has neither app nor fault.
+    """
+
+    text: str
+    app: App | None = None
+    name: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class RowFault:
+    """A bad row: its line in the file (from 1), the app that it names ("" when unreadable) and what is wrong."""
+
+    line: int
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """The whole file. `rows` has declared apps under their names and all other records under keys of their own."""
+
+    rows: Mapping[str, Row]
+    columns: Sequence[str] = COLUMNS
+    faults: Sequence[RowFault] = ()
+
+    def app(self, name: str) -> App | None:
+        row = self.rows.get(name)
+        return row.app if row else None
+
+    def apps(self) -> dict[str, App]:
+        return {name: row.app for name, row in self.rows.items() if row.app is not None}
+
+    def text(self) -> str:
+        return "".join(row.text for row in self.rows.values())
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What should run. Apps named in `unreadable` are left as they are, and so is everything that is not named here
+    when the state is not `complete`."""
+
+    apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
+    unreadable: frozenset[str] = frozenset()
+    complete: bool = True
+
+
+UNKNOWN = Desired(complete=False)
+"""When the file is missing or cannot be read as a whole: nothing is started, nothing is stopped."""
+
+
+def desired_of(document: Document) -> Desired:
+    """The apps that the loop may act on: a name that stands in a bad row, or twice, is left alone."""
+    unreadable = frozenset(fault.name for fault in document.faults if fault.name)
+    apps = {name: app for name, app in document.apps().items() if name not in unreadable}
+    return Desired(apps, unreadable, all(fault.name for fault in document.faults))
+
+
+def empty_document() -> Document:
+    return Document({HEADER_KEY: Row(_line(COLUMNS))})
+
+
+def read_document(text: str, before: Document | None = None) -> Document:
+    """Understand a whole file; raises BadInput when it cannot be meant as a whole.
+
+    Rows that stand in the document of `before` as they are here are not read again: a large file is cheap to follow.
+    """
+    if not text.strip():
+        raise BadInput(Fault("", f"is empty; a desired state without apps is the header line {','.join(COLUMNS)}"))
+    rows: dict[str, Row] = {}
+    faults: list[RowFault] = []
+    columns: Sequence[str] = COLUMNS
+    known: dict[str, Row] | None = None
+    for line, record in _records(text):
+        if line == 1 and (header := _header(record)) is not None:
+            columns, rows[HEADER_KEY] = header, Row(record)
+            continue
+        if known is None:
+            known = {row.text: row for row in before.rows.values()} if before and before.columns == columns else {}
+        row = known.get(record) or _row(record, columns)
+        if row.app is not None and row.name in rows:
+            row = Row(record, None, row.name, f"the app {row.name} stands in the file twice; one of the rows should go")
+        rows[row.name if row.app is not None else f"\0{line}"] = row
+        if row.fault:
+            faults.append(RowFault(line, row.name, row.fault))
+    return Document(rows, columns, tuple(faults))
+
+
+def with_app(document: Document, app: App) -> Document:
+    """The document that declares `app`, in its old place or at the end."""
+    return changed(document, {app.name: app})
+
+
+def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
+    """The document with these apps declared (App) or withdrawn (None); all other rows stay as they are."""
+    rows = dict(document.rows)
+    columns = document.columns
+    if HEADER_KEY in rows and any(_needs_more(app, columns) for app in changes.values() if app is not None):
+        columns = (*columns, *(column for column in COLUMNS if column not in columns))
+        rows[HEADER_KEY] = Row(_line(columns))
+    _end_last_line(rows)
+    open_end = _take_open_end(rows)
+    for name, app in changes.items():
+        if app is None:
+            rows.pop(name, None)
+        else:
+            rows[name] = Row(encode(app, columns), app, name)
+    return Document({**rows, **open_end}, columns, document.faults)
+
+
+def changes_between(before: Document, after: Document) -> dict[str, App | None]:
+    """What someone did to the file: the apps declared, changed (App) or withdrawn (None) from one state to the next."""
+    old, new = before.apps(), after.apps()
+    gone: dict[str, App | None] = {name: None for name in old if name not in new}
+    return gone | {name: app for name, app in new.items() if old.get(name) != app}
+
+
+def encode(app: App, columns: Sequence[str]) -> str:
+    """The app's line. Lists and mappings are words as a shell would split them, so that a person can type them."""
+    return _line([_cell(getattr(app, column)) if column in COLUMNS else "" for column in columns])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Mapping):
+        return shlex.join(f"{name}={item}" for name, item in value.items())
+    if isinstance(value, tuple):
+        return shlex.join(value)
+    if isinstance(value, (int, float)):
+        return repr(value) if value else ""
+    return str(value)
+
+
+def _line(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    # The terminator decides what the writer quotes: with both characters a cell may hold either.
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue()[:-2] + "\n"
+
+
+def _records(text: str) -> Iterator[tuple[int, str]]:
+    """Each record with the number of its first line. A record goes on while a quote is open."""
+    parts: list[str] = []
+    begun, quotes = 1, 0
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        if not parts:
+            begun = number
+        parts.append(line)
+        quotes += line.count('"')
+        if quotes % 2 == 0:
+            yield from _record(begun, parts)
+            parts, quotes = [], 0
+    if parts:
+        yield begun, "\n".join(parts)
+
+
+def _record(begun: int, parts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Whole lines get their newline back; the nothing after the last one is no record."""
+    joined = "\n".join(parts)
+    if joined:
+        yield begun, f"{joined}\n"
+    elif begun > 1:
+        yield begun, "\n"
+
+
+def _header(record: str) -> tuple[str, ...] | None:
+    cells = [cell.strip().lower() for cell in _cells(record)]
+    return tuple(cells) if cells[:2] == ["name", "image"] else None
+
+
+def _cells(record: str) -> list[str]:
+    try:
+        return next(csv.reader([record.rstrip("\r\n")], strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _row(record: str, columns: Sequence[str]) -> Row:
+    if not record.strip() or record.lstrip().startswith("#"):
+        return Row(record)
+    try:
+        cells = next(csv.reader([record.rstrip("\r\n")], strict=True), [])
+    except csv.Error as error:
+        what = "a quote is opened and never closed" if "end of data" in str(error) else str(error)
+        return Row(record, fault=f"is not CSV: {what}")
+    name = cells[0].strip()
+    known_name = name if NAME.fullmatch(name) else ""
+    try:
+        return Row(record, parse_app(_fields(cells, columns)), known_name)
+    except BadInput as bad:
+        return Row(record, None, known_name, str(bad))
+
+
+def _fields(cells: Sequence[str], columns: Sequence[str]) -> dict[str, object]:
+    if len(cells) > len(columns):
+        raise BadInput(Fault("", f"has {len(cells)} cells, and there are {len(columns)} columns: {', '.join(columns)}"))
+    values: dict[str, object] = {}
+    for column, text in zip(columns, cells):
+        if column in ("name", "image"):
+            values[column] = text.strip()
+        elif text.strip():
+            values[column] = _value(column, text)
+    return values
+
+
+def _value(column: str, text: str) -> object:
+    try:
+        if column in LISTS:
+            return shlex.split(text)
+        if column in MAPPINGS:
+            pairs = [word.partition("=") for word in shlex.split(text)]
+            if not all(equals for _, equals, _ in pairs):
+                raise ValueError("should be NAME=VALUE words")
+            return {name: value for name, _, value in pairs}
+        return float(text) if column == "cpus" else text.strip()
+    except ValueError as error:
+        raise BadInput(Fault(column, f"{error}, got {text!r}")) from None
+
+
+def _needs_more(app: App, columns: Sequence[str]) -> bool:
+    return any(getattr(app, column) for column in COLUMNS if column not in columns)
+
+
+def _end_last_line(rows: dict[str, Row]) -> None:
+    """A file typed by hand may end without a newline, which the next row needs."""
+    if rows:
+        key, last = next(reversed(rows.items()))
+        if not last.text.endswith("\n"):
+            rows[key] = Row(f"{last.text}\n", last.app, last.name, last.fault)
+
+
+def _take_open_end(rows: dict[str, Row]) -> dict[str, Row]:
+    """A record with an open quote would swallow what stands after it: it stays the last."""
+    ends = {key: row for key, row in rows.items() if row.app is None and row.text.count('"') % 2}
+    for key in ends:
+        del rows[key]
+    return ends

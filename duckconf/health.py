@@ -1,0 +1,47 @@
+"""Which silent nodes are lost. Pure: who was heard and the time come in, a verdict comes out.
+
+A lost node's apps are started elsewhere, which is wrong when the fault is ours. So there is a brake: when all nodes,
+or in clusters of five and more over half of them, fall silent together, none is given up and their clocks stand still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+BRAKE_FROM = 5
+
+
+@dataclass(frozen=True)
+class Health:
+    """`heard` is when each node last answered, in seconds of the caller's clock; `lost` were given up."""
+
+    heard: Mapping[str, float] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+    braked: bool = False
+
+    def silent_for(self, node: str, now: float) -> float:
+        return now - self.heard.get(node, now)
+
+
+def judge(health: Health, nodes: Collection[str], answered: Mapping[str, float], now: float, timeout: float) -> Health:
+    """The verdict after a look at all `nodes`. `answered` is when each node that did answer was asked.
+
+    A node never heard of gets a full `timeout` (seconds) from now on, as after a restart of ours.
+    """
+    heard = {node: answered.get(node, health.heard.get(node, now)) for node in nodes}
+    lost = frozenset(node for node in health.lost if node in heard and node not in answered)
+    silent = [node for node in nodes if node not in answered and node not in lost]
+    everyone = len(silent) + len(lost) == len(nodes)
+    braked = bool(silent) and (everyone or (len(nodes) >= BRAKE_FROM and 2 * len(silent) > len(nodes)))
+    if braked or health.braked:
+        # Not one second of a common silence counts against a single node.
+        heard.update(dict.fromkeys(silent, now))
+        return Health(heard, lost, braked)
+    return Health(heard, lost | {node for node in silent if now - heard[node] >= timeout}, braked)
+
+
+def next_verdict(health: Health, answered: Collection[str], now: float, timeout: float) -> float | None:
+    """Seconds until a node that is silent now may be given up, None when no node is."""
+    waits = [timeout - health.silent_for(node, now) for node in health.heard if node not in answered and node not in health.lost]
+    return max(0.0, min(waits)) if waits and not health.braked else None

@@ -1,0 +1,119 @@
+"""The comparator: what to do so that the nodes do what is desired. Pure; used by the loop, `./inv diff` and the tests.
+
+The rules, in order:
+1. A container without our labels does not exist for us.
+2. A node that was not heard is out of scope: no action touches it.
+3. An app whose row cannot be read, or that an action is still busy with, is left alone.
+4. Placed and absent: start. Placed and exited: start again. Either waits while the app is held back.
+5. Running with another spec: replace.
+6. Ours and not desired: remove, unless the desired state is incomplete.
+7. A copy elsewhere goes only once the placed one is seen running.
+
+Where nothing is done although something is not as desired, a note says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from duckconf.actions import Action, Remove, Restart, Start
+from duckconf.codec import spec_hash
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.model import App
+from duckconf.placement import Assignment, Fleet, Placement
+
+ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
+HELD_STILL = "paused"
+
+
+@dataclass(frozen=True)
+class Step:
+    """An action and the reason for it."""
+
+    app: str
+    action: Action
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in order of app names, and by app why something is left as it is."""
+
+    steps: tuple[Step, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan(
+    desired: Desired,
+    fleet: Fleet,
+    assignment: Assignment,
+    held: Mapping[str, str],
+    busy: Collection[str] = (),
+) -> Plan:
+    """`held` maps an app that may not be started now to the reason; `busy` apps have an action under way."""
+    steps: list[Step] = []
+    notes: dict[str, str] = {}
+    copies = _by_app(fleet)
+    for name in sorted({*desired.apps, *copies, *desired.unreadable}):
+        found = copies.get(name, [])
+        if name in busy:
+            notes[name] = "an action is under way"
+        elif name in desired.unreadable:
+            notes[name] = "its row cannot be read; left as it is"
+        elif name not in desired.apps:
+            if desired.complete:
+                steps += [Step(name, Remove(copy.node, copy.name), "not desired") for copy in found]
+            else:
+                notes[name] = "not in the desired state, which is incomplete; left as it is"
+        elif name in assignment.placements:
+            done, note = _placed(desired.apps[name], assignment.placements[name], found, fleet, held.get(name, ""))
+            steps += [Step(name, action, reason) for action, reason in done]
+            if note:
+                notes[name] = note
+        else:
+            notes[name] = assignment.reasons.get(name, "not placed")
+    return Plan(tuple(steps), notes)
+
+
+def _by_app(fleet: Fleet) -> dict[str, list[Container]]:
+    found: dict[str, list[Container]] = {}
+    for node in fleet.nodes:
+        for container in sorted(fleet.views.get(node) or (), key=lambda item: item.name):
+            if container.app:
+                found.setdefault(container.app, []).append(container)
+    return found
+
+
+def _placed(
+    app: App, placement: Placement, copies: list[Container], fleet: Fleet, held: str
+) -> tuple[list[tuple[Action, str]], str]:
+    if fleet.views.get(placement.node) is None:
+        state = "lost, and no other node fits" if placement.node in fleet.lost else "silent; counts as running for now"
+        return [], f"{placement.node} is {state}"
+    mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
+    others = [copy for copy in copies if copy is not mine]
+    action, reason = _heal(app, placement, mine)
+    if action is None and not reason:
+        return [(Remove(copy.node, copy.name), f"runs as {placement.container} on {placement.node}") for copy in others], ""
+    if action is not None and held:
+        return [], held
+    return ([(action, reason)], "") if action is not None else ([], reason)
+
+
+def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:
+    """What the placed container needs and why; with no action, a reason to wait or "" when all is well."""
+    start = Start(placement.node, placement.container, app, placement.generation)
+    if mine is None:
+        return start, f"not on {placement.node}"
+    if mine.spec != spec_hash(app) and mine.state not in ON_THE_WAY:
+        return start, f"{mine.name} was started from another spec"
+    if mine.running:
+        return None, ""
+    if mine.state in ON_THE_WAY or mine.state == HELD_STILL:
+        return None, f"{mine.name} is {mine.state}"
+    return Restart(placement.node, mine.name, app.name), f"{mine.name} is {mine.state}"

@@ -1,0 +1,218 @@
+"""The decisions of the control loop: what is done, what is left alone and why, and that it comes to rest."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duckconf import backoff, health
+from duckconf.actions import Remove, Restart, Start
+from duckconf.backoff import Tries
+from duckconf.codec import spec_hash
+from duckconf.desired import UNKNOWN, Desired
+from duckconf.engine_output import Container
+from duckconf.health import Health, judge
+from duckconf.model import App
+from duckconf.placement import Assignment, Fleet, Placement, assign, host_ports, spread
+from duckconf.plan import Plan, plan
+
+NODES = ("n1", "n2", "n3")
+WEB = App("nginx", "web")
+HERE = Placement("n1", "c-web", 1)
+
+
+def container(app: App = WEB, node: str = "n1", name: str = "c-web", state: str = "running", generation: int = 1) -> Container:
+    return Container(f"{node}/{name}", name, node, app.name, spec_hash(app), app.image, state, 0.0, generation)
+
+
+def fleet(*containers: Container, silent: tuple[str, ...] = (), lost: tuple[str, ...] = ()) -> Fleet:
+    views = {node: None if node in silent else tuple(c for c in containers if c.node == node) for node in NODES}
+    return Fleet(NODES, views, lost)
+
+
+def decide(desired: Desired, seen: Fleet, placements: dict[str, Placement], held: str = "") -> Plan:
+    return plan(desired, seen, Assignment(placements), {"web": held} if held else {})
+
+
+WANTED = Desired({"web": WEB})
+OTHER = App("nginx", "web", env={"A": "b"})
+CASES = [
+    ("absent", WANTED, fleet(), Start("n1", "c-web", WEB, 1)),
+    ("running", WANTED, fleet(container()), None),
+    ("exited", WANTED, fleet(container(state="exited")), Restart("n1", "c-web", "web")),
+    ("created only", WANTED, fleet(container(state="created")), Restart("n1", "c-web", "web")),
+    ("drifted", WANTED, fleet(container(OTHER)), Start("n1", "c-web", WEB, 1)),
+    ("paused by hand", WANTED, fleet(container(state="paused")), None),
+    ("node silent", WANTED, fleet(silent=("n1",)), None),
+    ("a copy elsewhere", WANTED, fleet(container(), container(node="n2", name="old")), Remove("n2", "old")),
+    ("not desired", Desired(), fleet(container()), Remove("n1", "c-web")),
+    ("not desired, file unreadable", UNKNOWN, fleet(container()), None),
+    ("row unreadable", Desired(unreadable=frozenset({"web"})), fleet(container()), None),
+    ("foreign", Desired(), fleet(replace(container(), app="")), None),
+]
+
+
+@pytest.mark.parametrize(("desired", "seen", "action"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_each_difference_has_its_action(desired: Desired, seen: Fleet, action: object) -> None:
+    result = decide(desired, seen, {"web": HERE})
+    assert [step.action for step in result.steps] == ([action] if action else [])
+    assert all(step.reason for step in result.steps)
+
+
+@pytest.mark.parametrize("seen", [fleet(), fleet(container(state="exited")), fleet(container(OTHER))])
+def test_an_app_that_is_held_back_waits_and_says_why(seen: Fleet) -> None:
+    result = decide(WANTED, seen, {"web": HERE}, held="no such image")
+    assert (result.steps, result.notes) == ((), {"web": "no such image"})
+
+
+def test_a_stale_copy_stays_until_the_placed_one_runs() -> None:
+    stale = container(node="n2", name="old")
+    assert not any(isinstance(step.action, Remove) for step in decide(WANTED, fleet(stale), {"web": HERE}).steps)
+    assert decide(WANTED, fleet(stale, container()), {"web": HERE}).steps[0].action == Remove("n2", "old")
+
+
+def test_no_node_that_fits_says_why_in_numbers() -> None:
+    seen = Fleet(NODES, {"n1": None, "n2": (), "n3": ()}, cordoned={"n2"})
+    app = App("nginx", "web", ports=("8080:80",))
+    node, reason = spread(app, seen, {}, {"n3": {"8080/tcp"}}, 0)
+    assert (node, reason) == ("", "no node fits: 1 cordoned, 1 unreachable, 1 with port 8080/tcp taken")
+
+
+def test_host_ports_tell_protocols_apart_and_forget_addresses() -> None:
+    assert host_ports(App("x", ports=("8080:80", "127.0.0.1:53:53/udp", "[::1]:1:2"))) == {"8080/tcp", "53/udp", "1/tcp"}
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_apps_are_spread_evenly(count: int, generation: int) -> None:
+    apps = {f"a{n}": App("x", f"a{n}") for n in range(count)}
+    placed = assign(apps, fleet(), {}, {name: name for name in apps}, generation, certain=True).placements
+    counts = [sum(place.node == node for place in placed.values()) for node in NODES]
+    assert max(counts) - min(counts) <= 1
+    assert len({place.generation for place in placed.values()}) == count
+
+
+def test_an_app_of_a_lost_node_goes_elsewhere_under_a_new_name() -> None:
+    moved = assign({"web": WEB}, fleet(silent=("n1",), lost=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
+    assert moved.placements["web"].node in ("n2", "n3")
+    assert moved.placements["web"] == Placement(moved.placements["web"].node, "c-web.7", 7)
+
+
+def test_a_silent_node_keeps_its_apps() -> None:
+    kept = assign({"web": WEB}, fleet(silent=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
+    assert kept.placements == {"web": HERE}
+
+
+def test_a_running_copy_is_adopted_and_the_newest_generation_wins() -> None:
+    copies = (container(generation=2), container(node="n2", name="new", generation=5))
+    adopted = assign({"web": WEB}, fleet(*copies), {}, {"web": "c-web"}, 1, certain=False)
+    assert adopted.placements["web"].node == "n2"
+    assert assign({"web": WEB}, fleet(copies[1]), {"web": HERE}, {"web": "c-web"}, 9, certain=True).placements["web"].node == "n2"
+
+
+def test_without_memory_an_unseen_app_waits_for_the_silent_node() -> None:
+    waiting = assign({"web": WEB}, fleet(silent=("n3",)), {}, {"web": "c-web"}, 1, certain=False)
+    assert (waiting.placements, "n3" in waiting.reasons["web"]) == ({}, True)
+
+
+def test_a_node_is_lost_after_the_timeout_and_not_before() -> None:
+    state = judge(Health(), NODES, dict.fromkeys(NODES, 0.0), 0, 20)
+    state = judge(state, NODES, {"n2": 19.0, "n3": 19.0}, 19, 20)
+    assert (state.lost, health.next_verdict(state, ("n2", "n3"), 19, 20)) == (frozenset(), 1.0)
+    state = judge(state, NODES, {"n2": 20.0, "n3": 20.0}, 20, 20)
+    assert state.lost == {"n1"}
+    assert judge(state, NODES, dict.fromkeys(NODES, 21.0), 21, 20).lost == frozenset()
+
+
+def test_when_all_fall_silent_none_is_lost_and_each_gets_its_full_time_after() -> None:
+    state = judge(Health(), NODES, dict.fromkeys(NODES, 0.0), 0, 20)
+    state = judge(state, NODES, {}, 100, 20)
+    assert (state.lost, state.braked) == (frozenset(), True)
+    state = judge(state, NODES, {"n1": 101.0}, 101, 20)
+    assert state.lost == frozenset()
+    assert judge(state, NODES, {"n1": 120.9}, 120.9, 20).lost == frozenset()
+    assert judge(state, NODES, {"n1": 121.0}, 121, 20).lost == {"n2", "n3"}
+
+
+def test_over_half_of_five_pulls_the_brake_and_nodes_lost_before_do_not_count() -> None:
+    five = ("a", "b", "c", "d", "e")
+    state = judge(Health(), five, dict.fromkeys(five, 0.0), 0, 20)
+    assert judge(state, five, {"d": 30.0, "e": 30.0}, 30, 20).lost == frozenset()
+    two = judge(state, five, {"c": 30.0, "d": 30.0, "e": 30.0}, 30, 20)
+    assert two.lost == {"a", "b"}
+    assert judge(two, five, {"d": 60.0, "e": 60.0}, 60, 20).lost == {"a", "b", "c"}
+
+
+def test_the_first_crash_heals_at_once_and_each_later_one_waits_twice_as_long() -> None:
+    tries, waits = Tries("s"), []
+    for _ in range(12):
+        tries = backoff.after_start(tries, 100.0)
+        waits.append(backoff.wait(tries, "s", 100.0))
+    assert waits == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert backoff.wait(tries, "another spec", 100.0) == 0
+    assert backoff.after_look(tries, 699.0) == tries
+    assert backoff.wait(backoff.after_look(tries, 700.0), "s", 100.0) == 0
+    assert backoff.after_look(tries, 700.0).restarts == 11
+
+
+def test_a_refusal_waits_from_the_first_and_keeps_the_engines_words() -> None:
+    tries = backoff.after_refusal(Tries("s"), 5.0, "no such image")
+    assert (backoff.wait(tries, "s", 5.0), tries.words) == (1.0, "no such image")
+
+
+STATE = st.sampled_from(["running", "exited", "created", "paused"])
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Desired, Fleet, dict[str, Placement]]:
+    names = ["a", "b", "c", ""]
+    found: dict[tuple[str, str], Container] = {}
+    for index in range(draw(st.integers(0, 7))):
+        node, name = draw(st.sampled_from(NODES)), f"k{index}"
+        app = App(draw(st.sampled_from(["x", "y"])), draw(st.sampled_from(names)))
+        found[node, name] = container(app, node, name, draw(STATE), index)
+    silent = draw(st.sets(st.sampled_from(NODES), max_size=2))
+    lost = tuple(node for node in sorted(silent) if draw(st.booleans()))
+    wanted = {name: App("x", name) for name in draw(st.sets(st.sampled_from("abc")))}
+    desired = Desired(wanted, frozenset(draw(st.sets(st.sampled_from("de")))), draw(st.booleans()))
+    placed = {name: Placement(draw(st.sampled_from(NODES)), f"c-{name}", 1) for name in draw(st.sets(st.sampled_from("abc")))}
+    return desired, fleet(*found.values(), silent=tuple(silent), lost=lost), placed
+
+
+@given(worlds(), st.randoms())
+def test_the_plan_is_safe_repeatable_and_comes_to_rest(
+    world: tuple[Desired, Fleet, dict[str, Placement]], shuffle: random.Random
+) -> None:
+    desired, seen, placements = world
+    base = {name: f"c-{name}" for name in desired.apps}
+    for _ in range(4):
+        assignment = assign(desired.apps, seen, placements, base, 100, certain=True)
+        result = plan(desired, seen, assignment, {})
+        mixed = {node: None if view is None else tuple(shuffle.sample(view, len(view))) for node, view in seen.views.items()}
+        assert plan(desired, replace(seen, views=mixed), assignment, {}) == result
+        owners = {(c.node, c.name): c.app for view in seen.views.values() for c in view or ()}
+        for step in result.steps:
+            assert seen.views[step.action.node] is not None
+            assert owners.get((step.action.node, step.action.container), step.app) == step.app != ""
+            assert not (isinstance(step.action, Remove) and not desired.complete and step.app not in desired.apps)
+        seen, placements = applied(result, seen), dict(assignment.placements)
+    assert plan(desired, seen, assign(desired.apps, seen, placements, base, 200, certain=True), {}).steps == ()
+
+
+def applied(result: Plan, seen: Fleet) -> Fleet:
+    """The model world after the plan."""
+    views = {node: None if view is None else {c.name: c for c in view} for node, view in seen.views.items()}
+    for step in result.steps:
+        view = views[step.action.node]
+        assert view is not None
+        if isinstance(step.action, Start):
+            act = step.action
+            view[act.container] = container(act.app, act.node, act.container, "running", act.generation)
+        elif isinstance(step.action, Restart):
+            view[step.action.container] = replace(view[step.action.container], state="running")
+        else:
+            del view[step.action.container]
+    return replace(seen, views={node: None if view is None else tuple(view.values()) for node, view in views.items()})
