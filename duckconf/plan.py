@@ -26,6 +26,7 @@ from duckconf.placement import Assignment, Fleet, Placement
 
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
+UNDER_WAY = "an action is under way"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def plan(
     for name in sorted({*desired.apps, *copies, *desired.unreadable}):
         found = copies.get(name, [])
         if name in busy:
-            notes[name] = "an action is under way"
+            notes[name] = UNDER_WAY
         elif name in desired.unreadable:
             notes[name] = "its row cannot be read; left as it is"
         elif name not in desired.apps:

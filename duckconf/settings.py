@@ -29,6 +29,13 @@ class Settings:
     """Seconds for a node to accept a connection or to answer on an open one. A frozen node costs this, so a
     listing with one stays under 3 s; a healthy one over the sea answers in a fraction."""
 
+    loop_interval: float = 10.0
+    """Seconds between two looks of the reconciler when nothing calls for one earlier."""
+
+    node_timeout: float = 20.0
+    """Seconds of silence after which a node's apps are started elsewhere. A host that only reboots takes longer, a
+    short network fault is over sooner."""
+
     api_threads: int = 64
     """Requests served at once. Each waits for one `docker run`, so threads are cheap and too few would queue."""
 

@@ -71,6 +71,17 @@ class SshRunner:
         finally:
             self._slots.release()
 
+    def follow(self, command: Command, on_line: Callable[[], None]) -> None:
+        """Call `on_line` whenever the command prints something, until it ends or the connection breaks.
+
+        A node that freezes is not noticed here, but by the next command, which then ends this too. Raises NodeFailure.
+        """
+        _, channel = self._start(command.shell_line())
+        with channel:
+            channel.shutdown_write()
+            while channel.recv(CHUNK):
+                on_line()
+
     def open(self) -> None:
         """Connect now instead of with the first command; raises NodeFailure."""
         self._transport()

@@ -1,0 +1,48 @@
+"""What the reconciler remembers: where it decided that each app belongs. On disk before a decision is acted on.
+
+Without it, a restart while a node is silent would start that node's apps a second time elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from duckconf.errors import SetupError
+from duckconf.placement import Placement
+from duckconf.reach.files import write_durably
+
+
+class PlacementBook:
+    """The file `placements.json` of one cluster; one process writes it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SetupError for a file that cannot be read. `certain` is false when there was none."""
+        self._path = path
+        self.placements: Mapping[str, Placement] = {}
+        self.certain = path.exists()
+        if self.certain:
+            self._read()
+
+    @property
+    def next_generation(self) -> int:
+        return max((placement.generation for placement in self.placements.values()), default=0) + 1
+
+    def keep(self, placements: Mapping[str, Placement]) -> None:
+        """Return when they are on disk. Raises OSError, and the old ones hold."""
+        if placements != self.placements or not self._path.exists():
+            content = {app: list(vars(placement).values()) for app, placement in sorted(placements.items())}
+            write_durably(self._path, json.dumps(content, indent=1).encode() + b"\n")
+            self.placements = dict(placements)
+
+    def _read(self) -> None:
+        try:
+            content = json.loads(self._path.read_bytes())
+            self.placements = {
+                str(app): Placement(str(node), str(container), int(generation))
+                for app, (node, container, generation) in content.items()
+            }
+        except (ValueError, TypeError, AttributeError) as error:
+            remedy = "move it away: placements are then taken from what runs"
+            raise SetupError(f"{self._path} cannot be read: {error}", remedy) from error
