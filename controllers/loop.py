@@ -1,7 +1,7 @@
 """The reconciler as a process: `python -m controllers.loop --project DIR`; started by `./inv up reconcile`.
 
-SENSOR, SETPOINT, COMPARATOR, ACTUATOR, over and over: at every `loop_interval`, and at once when the file changes, a
-container ends, a node comes back, an action is done, or on SIGHUP. Wake-ups carry nothing: each pass looks at it all.
+Runs the cycle over SSH at every `loop_interval`, and at once when the desired file changes, a container ends, a node
+comes back, an action is done, or on SIGHUP.
 """
 
 from __future__ import annotations
@@ -13,180 +13,151 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+from controllers.cycle import Cycle, Look, Setpoint
+from controllers.placements import FILE_NAME as PLACEMENTS
 from controllers.placements import PlacementBook
-from controllers.reconciler import Heard, Reconciler
+from controllers.reconciler import Reconciler
 from duckconf import engine
-from duckconf.desired import UNKNOWN, Desired, desired_of
-from duckconf.engine_output import Container
+from duckconf.desired import UNKNOWN, desired_of
 from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
+from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
-from duckconf.plan import UNDER_WAY, Step
+from duckconf.plan import Step
+from duckconf.reach import cordons, journal, logs, reports
 from duckconf.reach.actuator import execute
-from duckconf.reach.desired_file import FILE_NAME, DesiredFile
+from duckconf.reach.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.files import FolderLock
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.hosts import InventoryFollower
 from duckconf.reach.project import Project, load_project
 from duckconf.reach.sensor import observe
+from duckconf.report import Report
 
 log = logging.getLogger("reconciler")
 
-# A node slower than this is left out of the pass; its answer starts the next one.
-PATIENCE = 1.0
-WATCH_FILE_EVERY = 0.05
+LOOK_AT_FILES_EVERY = 0.05
 FOLLOW_AGAIN = 1.0
-WORKERS = 64
+SENSORS = 64
+# Actions at once on one node; sshd serves ten sessions per connection.
+HANDS = 5
+LOCK = "reconciler.lock"
 
 
-class Loop:
-    """One cluster's loop with its threads and connections."""
+class Outside:
+    """The cycle's world: SSH connections, files, threads and the clock."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._hosts = InventoryFollower(project.inventory_path, project.root)
-        self._inventory: Inventory = self._hosts.current()
-        pins = KnownHosts(project.pins, OWN_PINS)
-        settings = project.settings
+        self._inventory = self._hosts.current()
+        pins, settings = KnownHosts(project.pins, OWN_PINS), project.settings
         self._fleet = Fleet(self._inventory.node_hosts(), pins, project.login_key, settings.node_deadline, keeps_trying=True)
-        self._file = DesiredFile(project.state / FILE_NAME)
-        self._reconciler = Reconciler(project.cluster, PlacementBook(project.state / "placements.json"), settings.node_timeout)
-        self._wake = threading.Event()
+        self._desired = DesiredReader(project.state / FILE_NAME)
+        self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
+        self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
+        self._report = reports.ReportFile(project.state / reports.FILE_NAME)
+        self._woken = threading.Event()
         self._ended = threading.Event()
-        self._lock = threading.Lock()
-        self._open_steps: Counter[str] = Counter()
-        self._asked: dict[str, tuple[float, Future[tuple[Container, ...]]]] = {}
         self._followed: set[str] = set()
-        self._said: tuple[object, ...] = ()
-        self._sensors = ThreadPoolExecutor(WORKERS, "sensor")
+        self._sensors = ThreadPoolExecutor(SENSORS, "sensor")
         self._actuators: dict[str, ThreadPoolExecutor] = {}
 
+    def now(self) -> float:
+        return time.monotonic()
+
+    def inventory(self) -> Inventory:
+        inventory = self._hosts.current()
+        if inventory is not self._inventory:
+            self._fleet.update(inventory.node_hosts())
+            self._inventory = inventory
+        for host in inventory.node_hosts():
+            self._follow(host)
+        return inventory
+
+    def cordoned(self) -> Collection[str]:
+        return self._cordons.names()
+
+    def setpoint(self) -> Setpoint:
+        try:
+            document, behind = self._desired.read()
+        except BadInput as bad:
+            return Setpoint(UNKNOWN, [str(bad)])
+        faults = [f"{FILE_NAME}, {fault}; its app is left as it is" for fault in document.faults]
+        return Setpoint(desired_of(document), [*([behind] if behind else []), *faults])
+
+    def look(self, host: Host) -> Look:
+        return self._sensors.submit(observe, self._project.cluster, host, self._fleet.runner(host.name))
+
+    def rest(self, looks: Sequence[Look], seconds: float) -> None:
+        wait(looks, timeout=seconds)
+
+    def act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
+        node = step.action.node
+        if node not in self._actuators:
+            # Each node has hands of its own: a slow one holds up nobody else.
+            self._actuators[node] = ThreadPoolExecutor(HANDS, f"actuator-{node}")
+        self._actuators[node].submit(self._act, step, done)
+
     def wake(self) -> None:
-        self._wake.set()
+        self._woken.set()
+
+    def say(self, step: str, text: str) -> None:
+        log.info("%s", text, extra={"step": step})
+
+    def tell(self, event: Event) -> None:
+        self._journal.add(event)
+
+    def publish(self, report: Report) -> None:
+        try:
+            self._report.write(report)
+        except OSError as error:
+            log.warning("the report cannot be written: %s", error)
+
+    def run(self) -> None:
+        """Pass after pass, until `end`."""
+        reconciler = Reconciler(
+            self._project.cluster, PlacementBook(self._project.state / PLACEMENTS), self._project.settings.node_timeout
+        )
+        last = self._report.read()
+        if last is not None:
+            reconciler.tries.update(last.tries_at(self.now()))
+        cycle = Cycle(self, reconciler)
+        threading.Thread(target=self._watch_files, name="files", daemon=True).start()
+        while not self._ended.is_set():
+            self._woken.clear()
+            begun = time.monotonic()
+            try:
+                cycle.once()
+            except OSError as error:
+                log.error("placements cannot be written, nothing is done: %s", error)
+            log.debug("the pass took %.1f ms", (time.monotonic() - begun) * 1000)
+            due = cycle.due()
+            interval = self._project.settings.loop_interval
+            self._woken.wait(interval if due is None else min(interval, due + 0.01))
+        self._fleet.close()
 
     def end(self) -> None:
         self._ended.set()
-        self._wake.set()
+        self._woken.set()
 
-    def run(self) -> None:
-        """Loop until `end`."""
-        threading.Thread(target=self._watch_file, daemon=True).start()
-        while not self._ended.is_set():
-            self._wake.clear()
-            heard: dict[str, Heard] = {}
-            try:
-                heard = self.once()
-            except OSError as error:
-                log.error("placements cannot be written, nothing is done: %s", error)
-            with self._lock:
-                due = self._reconciler.wake_after(heard, time.monotonic())
-            interval = self._project.settings.loop_interval
-            self._wake.wait(interval if due is None else min(interval, due + 0.01))
-        self._fleet.close()
-
-    def once(self) -> dict[str, Heard]:
-        """One pass; returns who was heard."""
-        self._follow_inventory()
-        heard, silent = self._sense()
-        desired, faults = self._setpoint()
-        with self._lock:
-            plan = self._reconciler.decide(desired, self._inventory.nodes, heard, (), time.monotonic())
-            self._open_steps.update(step.app for step in plan.steps)
-        notes = [f"{app}: {note}" for app, note in plan.notes.items() if note != UNDER_WAY]
-        self._say(heard, silent, desired, faults, [*plan.steps], notes)
-        for step in plan.steps:
-            log.info("ACTUATOR    %s", step)
-            self._pool(step.action.node).submit(self._act, step)
-        return heard
-
-    def _say(
-        self,
-        heard: Mapping[str, Heard],
-        silent: Mapping[str, str],
-        desired: Desired,
-        faults: Sequence[str],
-        steps: Sequence[Step],
-        notes: Sequence[str],
-    ) -> None:
-        """The pass in words, when it has something to do or something new to say."""
-        lost = self._reconciler.health.lost
-        said = (tuple(sorted(silent)), tuple(faults), tuple(notes), lost)
-        if not steps and said == self._said:
-            return
-        self._said = said
-        running = sum(container.running for _, containers in heard.values() for container in containers)
-        log.info("SENSOR      %d of %d nodes answer, %d apps run", len(heard), len(heard) + len(silent), running)
-        for node, reason in sorted(silent.items()):
-            log.info("SENSOR      %s is %s: %s", node, "lost" if node in lost else "silent", reason)
-        log.info("SETPOINT    %d apps should run", len(desired.apps))
-        for fault in faults:
-            log.warning("SETPOINT    %s", fault)
-        log.info("COMPARATOR  %s", f"to do: {len(steps)}" if steps else "nothing to do")
-        for note in notes:
-            log.info("COMPARATOR  %s", note)
-
-    def _sense(self) -> tuple[dict[str, Heard], dict[str, str]]:
-        nodes = self._inventory.node_hosts()
-        for host in nodes:
-            if host.name not in self._asked:
-                future = self._sensors.submit(observe, self._project.cluster, host, self._fleet.runner(host.name))
-                self._asked[host.name] = (time.monotonic(), future)
-                self._follow(host)
-        wait([self._asked[host.name][1] for host in nodes], timeout=PATIENCE)
-        heard: dict[str, Heard] = {}
-        silent: dict[str, str] = {}
-        for host in nodes:
-            asked, future = self._asked[host.name]
-            if not future.done():
-                silent[host.name] = "has not answered yet"
-                future.add_done_callback(lambda _: self.wake())
-                continue
-            del self._asked[host.name]
-            failure = future.exception()
-            if failure is None:
-                heard[host.name] = (asked, future.result())
-            elif isinstance(failure, DuckconfError):
-                silent[host.name] = failure.message
-            else:
-                raise failure
-        return heard, silent
-
-    def _setpoint(self) -> tuple[Desired, list[str]]:
-        try:
-            document = self._file.read()
-        except BadInput as bad:
-            return UNKNOWN, [str(bad)]
-        return desired_of(document), [str(fault) for fault in document.faults]
-
-    def _act(self, step: Step) -> None:
+    def _act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
         failure: DuckconfError | None = None
-        begun = time.monotonic()
         try:
             execute(step.action, self._project.cluster, self._fleet.runner(step.action.node))
-            log.info("ACTUATOR    done in %.2f s: %s", time.monotonic() - begun, step.action)
         except DuckconfError as error:
             failure = error
-            log.warning("ACTUATOR    %s failed: %s", step.action, error)
         except KeyError:
             failure = Unreachable(step.action.node, "is no longer in the inventory")
-        with self._lock:
-            self._open_steps[step.app] -= 1
-            try:
-                self._reconciler.settle(step, failure, time.monotonic(), last=self._open_steps[step.app] == 0)
-            except OSError as error:
-                log.error("placements cannot be written: %s", error)
-        self.wake()
-
-    def _pool(self, node: str) -> ThreadPoolExecutor:
-        """Each node has hands of its own: a slow one holds up nobody else."""
-        if node not in self._actuators:
-            self._actuators[node] = ThreadPoolExecutor(5, f"actuator-{node}")
-        return self._actuators[node]
+        except Exception as error:
+            # A step that nobody hears of again would keep its app busy for ever.
+            log.exception("a step failed in an unforeseen way")
+            failure = DuckconfError(f"{type(error).__name__}: {error}")
+        done(failure)
 
     def _follow(self, host: Host) -> None:
         if host.name not in self._followed:
@@ -201,42 +172,50 @@ class Loop:
                 runner = self._fleet.runner(host.name)
                 runner.open()
                 self.wake()
-                runner.follow(command, self.wake)
+                runner.follow(command, lambda *_: self.wake())
             except (NodeFailure, KeyError, OSError):
                 pass
             self._ended.wait(FOLLOW_AGAIN)
         self._followed.discard(host.name)
 
-    def _follow_inventory(self) -> None:
-        inventory = self._hosts.current()
-        if inventory is not self._inventory:
-            self._fleet.update(inventory.node_hosts())
-            self._inventory = inventory
-
-    def _watch_file(self) -> None:
-        while not self._ended.wait(WATCH_FILE_EVERY):
-            if self._file.changed():
+    def _watch_files(self) -> None:
+        """Wake when a file that people or the API write has changed, and again when it has come to rest."""
+        paths = (self._project.state / FILE_NAME, self._cordons.path)
+        last = [_version(path) for path in paths]
+        while not self._ended.wait(LOOK_AT_FILES_EVERY):
+            now = [_version(path) for path in paths]
+            if now != last:
+                last = now
                 self.wake()
+
+
+def _version(path: Path) -> tuple[Stamp | None, bool]:
+    stamp = stamp_of(path)
+    return stamp, stamp is None or rested(stamp)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m controllers.loop", description="The Duckconf reconciler.")
     parser.add_argument("--project", type=Path, required=True, help="folder that holds invoke.yml and the inventory")
+    parser.add_argument("--json-logs", action="store_true", help="one JSON object per line, for programs")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    logs.set_up(as_json=options.json_logs)
     try:
         project = load_project(options.project, os.environ)
         project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FolderLock(project.state / "reconciler.lock", "the reconciler")
-        loop = Loop(project)
+        lock = FolderLock(project.state / LOCK, "the reconciler")
+        outside = Outside(project)
     except DuckconfError as error:
         log.error("%s", error)
         return error.exit_code
-    signal.signal(signal.SIGTERM, lambda *_: loop.end())
-    signal.signal(signal.SIGHUP, lambda *_: loop.wake())
+    signal.signal(signal.SIGTERM, lambda *_: outside.end())
+    signal.signal(signal.SIGHUP, lambda *_: outside.wake())
     log.info("cluster %s, desired state in %s", project.cluster, project.state / FILE_NAME)
-    loop.run()
+    try:
+        outside.run()
+    except DuckconfError as error:
+        log.error("%s", error)
+        return error.exit_code
     lock.release()
     os._exit(0)
 

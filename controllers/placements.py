@@ -13,6 +13,8 @@ from duckconf.errors import SetupError
 from duckconf.placement import Placement
 from duckconf.reach.files import write_durably
 
+FILE_NAME = "placements.json"
+
 
 class PlacementBook:
     """The file `placements.json` of one cluster; one process writes it."""
@@ -24,10 +26,6 @@ class PlacementBook:
         self.certain = path.exists()
         if self.certain:
             self._read()
-
-    @property
-    def next_generation(self) -> int:
-        return max((placement.generation for placement in self.placements.values()), default=0) + 1
 
     def keep(self, placements: Mapping[str, Placement]) -> None:
         """Return when they are on disk. Raises OSError, and the old ones hold."""

@@ -1,6 +1,6 @@
 """The reconciler's judgement: one pass from what was sensed to the steps to take, and what each outcome teaches it.
 
-It has no thread, no clock and no connection: `loop.py` gives it those. All times are seconds of the caller's clock.
+It has no thread, no clock and no connection: `cycle.py` gives it those. All times are seconds of the caller's clock.
 """
 
 from __future__ import annotations
@@ -14,15 +14,25 @@ from duckconf import backoff
 from duckconf.actions import Remove
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
+from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, EngineRefused
 from duckconf.health import Health, judge, next_verdict
 from duckconf.naming import declared_app
-from duckconf.placement import Fleet, Placement, assign
-from duckconf.plan import Plan, Step, plan
+from duckconf.overview import AppView, overview
+from duckconf.placement import Fleet, Placement
+from duckconf.plan import Step
 
 Heard = tuple[float, tuple[Container, ...]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one pass decided, with the rows that show it."""
+
+    decision: Decision
+    apps: tuple[AppView, ...]
 
 
 @dataclass
@@ -39,9 +49,16 @@ class Reconciler:
     settled_at: dict[str, float] = field(default_factory=dict)
 
     def decide(
-        self, desired: Desired, nodes: Collection[str], heard: Mapping[str, Heard], cordoned: Collection[str], now: float
-    ) -> Plan:
-        """The plan of one pass. `heard` has for each node that answered when it was asked, and its containers.
+        self,
+        desired: Desired,
+        nodes: Collection[str],
+        heard: Mapping[str, Heard],
+        cordoned: Collection[str],
+        now: float,
+        oldest_open: float = float("inf"),
+    ) -> Verdict:
+        """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
+        oldest look that is not answered yet was asked for.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
@@ -51,22 +68,14 @@ class Reconciler:
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned)
         if not self.book.certain and all(node in heard or node in self.health.lost for node in nodes):
             self.book.certain = True
-        busy = self._unsettled(heard)
-        names = {name: declared_app(self.cluster, name) for name in desired.apps}
-        known = self.book.placements
-        generation = max([self.book.next_generation, *(copy.generation + 1 for view in views.values() for copy in view or ())])
-        assignment = assign(desired.apps, fleet, known, names, generation, certain=self.book.certain, busy=busy)
-        left_alone = {
-            name: place
-            for name, place in known.items()
-            if name not in desired.apps and (not desired.complete or name in desired.unreadable or name in busy)
-        }
-        self.book.keep({**left_alone, **assignment.placements})
         self._look_after(desired, fleet, now)
-        result = plan(desired, fleet, assignment, self._held(desired, now), busy)
-        self.busy |= {step.app for step in result.steps}
-        self.specs.update({step.app: spec_hash(desired.apps[step.app]) for step in result.steps if step.app in desired.apps})
-        return result
+        memory = Memory(self.book.placements, self.tries, self.book.certain, self._unsettled(heard, oldest_open))
+        decision = decide(self.cluster, desired, fleet, memory, now)
+        self.book.keep(decision.placements)
+        steps = decision.plan.steps
+        self.busy |= {step.app for step in steps}
+        self.specs.update({step.app: spec_hash(desired.apps[step.app]) for step in steps if step.app in desired.apps})
+        return Verdict(decision, overview(desired, fleet, decision, memory))
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
         """A step has ended; `last` when no other step of its app is under way."""
@@ -92,31 +101,23 @@ class Reconciler:
         verdict = next_verdict(self.health, heard, now, self.node_timeout)
         return min([*waits, *([] if verdict is None else [verdict])], default=None)
 
-    def _unsettled(self, heard: Mapping[str, Heard]) -> set[str]:
+    def _unsettled(self, heard: Mapping[str, Heard], oldest_open: float) -> set[str]:
         """Apps with an action under way, or one that ended after the oldest of these looks was asked for."""
-        oldest = min((asked for asked, _ in heard.values()), default=0.0)
+        oldest = min((asked for asked, _ in heard.values()), default=oldest_open)
+        self.settled_at = {app: when for app, when in self.settled_at.items() if when >= min(oldest, oldest_open)}
         return self.busy | {app for app, when in self.settled_at.items() if when >= oldest}
 
     def _look_after(self, desired: Desired, fleet: Fleet, now: float) -> None:
-        for name in [name for name in self.tries if name not in desired.apps and name not in desired.unreadable]:
-            del self.tries[name]
+        if desired.complete:
+            for name in [name for name in self.tries if name not in desired.apps and name not in desired.unreadable]:
+                del self.tries[name]
         for name, tries in self.tries.items():
-            if any(copy.running for copy in fleet.containers(name)):
+            if any(copy.running for copy in fleet.copies.get(name, ())):
                 self.tries[name] = backoff.after_look(tries, now)
-
-    def _held(self, desired: Desired, now: float) -> dict[str, str]:
-        held: dict[str, str] = {}
-        for name, tries in self.tries.items():
-            seconds = backoff.wait(tries, spec_hash(desired.apps[name]), now) if name in desired.apps else 0.0
-            if seconds > 0:
-                held[name] = f"held back for {seconds:.0f} s after {tries.strikes} tries" + (
-                    f"; the engine said: {tries.words}" if tries.words else ""
-                )
-        return held
 
     def _rename(self, app: str) -> None:
         """Something that is not ours to remove, such as the copy on a silent node, has the container's name."""
         if app in self.book.placements:
-            place, generation = self.book.placements[app], self.book.next_generation
+            place, generation = self.book.placements[app], next_generation(self.book.placements, Fleet((), {}))
             container = f"{declared_app(self.cluster, app)}.{generation}"
             self.book.keep({**self.book.placements, app: Placement(place.node, container, generation)})

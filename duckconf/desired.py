@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from duckconf.errors import BadInput, Fault
 from duckconf.model import NAME, App, parse_app
+from duckconf.naming import declared_number
 
 COLUMNS = ("name", "image", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
 LISTS = ("command", "ports", "volumes")
 MAPPINGS = ("env", "labels")
 HEADER_KEY = "\0header"
+MARK_KEY = "\0mark"
+# Written by the API, so that an edit that began from an older version can be told from a newer one.
+MARK = re.compile(r"#\s*revision (?P<revision>[0-9]{1,15}), next app-(?P<number>[0-9]{1,15})\b.*\s*")
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,16 @@ class RowFault:
 
 @dataclass(frozen=True)
 class Document:
-    """The whole file. `rows` has declared apps under their names and all other records under keys of their own."""
+    """The whole file. `rows` has declared apps under their names and all other records under keys of their own.
+
+    `revision` is 0 in a file that no API wrote. `next_number` is the N of the next `app-N`, which never repeats.
+    """
 
     rows: Mapping[str, Row]
     columns: Sequence[str] = COLUMNS
     faults: Sequence[RowFault] = ()
+    revision: int = 0
+    next_number: int = 1
 
     def app(self, name: str) -> App | None:
         row = self.rows.get(name)
@@ -61,6 +71,10 @@ class Document:
 
     def apps(self) -> dict[str, App]:
         return {name: row.app for name, row in self.rows.items() if row.app is not None}
+
+    def names_badly(self, name: str) -> RowFault | None:
+        """The bad row that names this app, if there is one."""
+        return next((fault for fault in self.faults if fault.name == name), None)
 
     def text(self) -> str:
         return "".join(row.text for row in self.rows.values())
@@ -102,8 +116,12 @@ def read_document(text: str, before: Document | None = None) -> Document:
     faults: list[RowFault] = []
     columns: Sequence[str] = COLUMNS
     known: dict[str, Row] | None = None
+    revision, number = 0, 1
     for line, record in _records(text):
-        if line == 1 and (header := _header(record)) is not None:
+        if MARK_KEY not in rows and (mark := MARK.fullmatch(record)):
+            revision, number, rows[MARK_KEY] = int(mark["revision"]), int(mark["number"]), Row(record)
+            continue
+        if known is None and (header := _header(record)) is not None:
             columns, rows[HEADER_KEY] = header, Row(record)
             continue
         if known is None:
@@ -114,12 +132,20 @@ def read_document(text: str, before: Document | None = None) -> Document:
         rows[row.name if row.app is not None else f"\0{line}"] = row
         if row.fault:
             faults.append(RowFault(line, row.name, row.fault))
-    return Document(rows, columns, tuple(faults))
+    names = {*rows, *(fault.name for fault in faults)}
+    return Document(rows, columns, tuple(faults), revision, max([number, *(declared_number(name) + 1 for name in names)]))
 
 
-def with_app(document: Document, app: App) -> Document:
-    """The document that declares `app`, in its old place or at the end."""
-    return changed(document, {app.name: app})
+def marked(document: Document, revision: int, next_number: int) -> Document:
+    """The document as the API writes it: with its revision below the header, where an editor keeps it."""
+    words = f"# revision {revision}, next app-{next_number}: the API keeps this line, so that edits that cross are merged\n"
+    rows = dict(document.rows)
+    if MARK_KEY in rows:
+        rows[MARK_KEY] = Row(words)
+    else:
+        header = {HEADER_KEY: rows.pop(HEADER_KEY)} if HEADER_KEY in rows else {}
+        rows = {**header, MARK_KEY: Row(words), **rows}
+    return replace(document, rows=rows, revision=revision, next_number=next_number)
 
 
 def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
@@ -136,7 +162,7 @@ def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
             rows.pop(name, None)
         else:
             rows[name] = Row(encode(app, columns), app, name)
-    return Document({**rows, **open_end}, columns, document.faults)
+    return replace(document, rows={**rows, **open_end}, columns=columns)
 
 
 def changes_between(before: Document, after: Document) -> dict[str, App | None]:

@@ -92,3 +92,15 @@ class EngineRefused(DuckconfError):
     def __init__(self, message: str, *, conflict: bool) -> None:
         super().__init__(message)
         self.conflict = conflict
+
+
+class Conflict(DuckconfError):
+    """What was asked for clashes with what is there; another name or another time may do."""
+
+
+class PreconditionFailed(DuckconfError):
+    """The thing has changed since the caller looked; nothing was done."""
+
+
+class NotNow(DuckconfError):
+    """The same request can succeed later: the state cannot be read or written just now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,8 +34,15 @@ class Fleet:
     lost: Collection[str] = ()
     cordoned: Collection[str] = ()
 
-    def containers(self, app: str) -> list[Container]:
-        return [container for node in self.nodes for container in self.views.get(node) or () if container.app == app]
+    @functools.cached_property
+    def copies(self) -> Mapping[str, Sequence[Container]]:
+        """The containers seen of each app, in an order that does not depend on the engine's."""
+        found: dict[str, list[Container]] = {}
+        for node in self.nodes:
+            for container in sorted(self.views.get(node) or (), key=lambda item: item.name):
+                if container.app:
+                    found.setdefault(container.app, []).append(container)
+        return found
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,7 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
     ):
         return None
     spec = spec_hash(app)
-    copies = fleet.containers(app.name)
+    copies = fleet.copies.get(app.name, ())
     if current is not None and any(
         copy.node == current.node and copy.name == current.container and copy.running for copy in copies
     ):

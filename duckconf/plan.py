@@ -14,7 +14,7 @@ Where nothing is done although something is not as desired, a note says why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from duckconf.actions import Action, Remove, Restart, Start
@@ -59,9 +59,8 @@ def plan(
     """`held` maps an app that may not be started now to the reason; `busy` apps have an action under way."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
-    copies = _by_app(fleet)
-    for name in sorted({*desired.apps, *copies, *desired.unreadable}):
-        found = copies.get(name, [])
+    for name in sorted({*desired.apps, *fleet.copies, *desired.unreadable}):
+        found = fleet.copies.get(name, ())
         if name in busy:
             notes[name] = UNDER_WAY
         elif name in desired.unreadable:
@@ -81,17 +80,8 @@ def plan(
     return Plan(tuple(steps), notes)
 
 
-def _by_app(fleet: Fleet) -> dict[str, list[Container]]:
-    found: dict[str, list[Container]] = {}
-    for node in fleet.nodes:
-        for container in sorted(fleet.views.get(node) or (), key=lambda item: item.name):
-            if container.app:
-                found.setdefault(container.app, []).append(container)
-    return found
-
-
 def _placed(
-    app: App, placement: Placement, copies: list[Container], fleet: Fleet, held: str
+    app: App, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
         state = "lost, and no other node fits" if placement.node in fleet.lost else "silent; counts as running for now"

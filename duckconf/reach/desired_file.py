@@ -1,19 +1,50 @@
-"""Reads `desired_state.csv` for whoever acts on it. It never writes.
+"""Reads `desired_state.csv` for whoever acts on it or writes it. It never writes.
 
 A file that is being written in place by an editor looks like one with fewer rows, which would stop apps; so a file is
-believed only when it was put there whole (a new file under the name) or has rested for a moment.
+believed when it has rested for a moment, or at once when it bears a newer revision: the API puts it there whole.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from duckconf.desired import Document, read_document
-from duckconf.errors import BadInput, Fault
+from duckconf.errors import BadInput, DuckconfError, Fault
 
 RESTED = 0.5
 FILE_NAME = "desired_state.csv"
+
+
+class BeingWritten(DuckconfError):
+    """Someone is writing the file in place; it can be read when it has rested."""
+
+
+class Stamp(NamedTuple):
+    """What tells one version of a file from another without reading it."""
+
+    inode: int
+    written: int
+    size: int
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """None when there is no file."""
+    try:
+        return stamp_from(path.stat())
+    except OSError:
+        return None
+
+
+def stamp_from(stat: os.stat_result) -> Stamp:
+    return Stamp(stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+def rested(stamp: Stamp) -> bool:
+    """Whether the last write to it is long enough ago. A clock that was set back makes nobody wait for ever."""
+    return not 0 <= time.time_ns() - stamp.written < RESTED * 1e9
 
 
 class DesiredFile:
@@ -21,37 +52,66 @@ class DesiredFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._document: Document | None = None
         self._reason = ""
 
+    @property
+    def stamp(self) -> Stamp | None:
+        """The version that `read` last saw."""
+        return self._stamp
+
     def changed(self) -> bool:
         """Whether the file is another one than `read` last saw."""
-        return self._look() != self._stamp
+        return stamp_of(self.path) != self._stamp
+
+    def seen(self, document: Document, stamp: Stamp | None) -> None:
+        """Take over what the caller itself put there."""
+        self._document, self._stamp, self._reason = document, stamp, ""
 
     def read(self) -> Document:
-        """The document as it is now; raises BadInput when it is missing, unreadable or still being written."""
-        stamp = self._look()
+        """The document as it is now; raises BadInput when it is missing or unreadable, BeingWritten."""
+        stamp = stamp_of(self.path)
         if stamp is None:
             self._stamp = None
             raise BadInput(Fault(self.path.name, "is missing; all apps are left as they are"))
         if stamp != self._stamp:
-            same_file = self._stamp is not None and stamp[0] == self._stamp[0]
-            if same_file and time.time_ns() - stamp[1] < RESTED * 1e9:
-                raise BadInput(Fault(self.path.name, "is being written; waiting for it to rest"))
-            self._stamp = stamp
-            try:
-                self._document = read_document(self.path.read_text("utf-8"), self._document)
-                self._reason = ""
-            except (BadInput, UnicodeDecodeError, OSError) as error:
-                self._reason = str(error)
+            self._take(stamp)
         if self._reason or self._document is None:
             raise BadInput(Fault(self.path.name, f"{self._reason}; all apps are left as they are"))
         return self._document
 
-    def _look(self) -> tuple[int, int, int] | None:
+    def _take(self, stamp: Stamp) -> None:
+        document, reason = self._document, ""
         try:
-            stat = self.path.stat()
-        except OSError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+            document = read_document(self.path.read_text("utf-8"), self._document)
+        except (BadInput, UnicodeDecodeError, OSError) as error:
+            reason = str(error)
+        newer = not reason and self._document is not None and document is not None and document.revision > self._document.revision
+        if not (newer or rested(stamp)):
+            raise BeingWritten(f"{self.path.name} is being written", "it is read when it has rested for a moment")
+        self._stamp, self._document, self._reason = stamp, document, reason
+
+
+class DesiredReader:
+    """The desired state for one who acts on it: versions never go back behind the newest that was seen."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = DesiredFile(path)
+        self._newest: Document | None = None
+
+    def read(self) -> tuple[Document, str]:
+        """The document to act on and "", or an earlier one and why; raises BadInput when there is none to act on."""
+        try:
+            document = self._file.read()
+        except BeingWritten as writing:
+            if self._newest is None:
+                raise BadInput(Fault("", str(writing))) from writing
+            return self._newest, ""
+        if self._newest is not None and 0 < document.revision < self._newest.revision:
+            return self._newest, (
+                f"{self._file.path.name} is revision {document.revision}, and {self._newest.revision} was seen: going on with "
+                "that one until the API has merged them; without an API, delete the line `# revision`"
+            )
+        self._newest = document
+        return document, ""

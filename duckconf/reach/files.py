@@ -6,6 +6,8 @@ Writers that arrive together share one flush (group commit), so that the cost pe
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import os
 import threading
@@ -14,22 +16,70 @@ from pathlib import Path
 
 from duckconf.errors import SetupError
 
+# Both names change places in one step, so that nothing that lay under the name is ever lost unseen.
+EXCHANGE = 2
+AT_FDCWD = -100
+
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace `path` as a whole; when this returns, a power cut cannot take it back. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write(temporary, content, mode)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def exchange_durably(path: Path, content: bytes, aside: Path) -> tuple[bool, os.stat_result]:
+    """As `write_durably`, but what lay at `path` until then lies at `aside` afterwards; false when nothing lay there.
+    The other value is the new file as it was written, before anyone else could touch it.
+
+    Someone who replaced or opened the file meanwhile has not written in vain: their version is what lies aside.
+    """
+    try:
+        _write(aside, content, 0o600)
+        written = aside.stat()
+        exchanged = _exchange(aside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
+    _sync_folder(path.parent)
+    return exchanged, written
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is not None and rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno() if rename is not None else errno.ENOSYS
+    if number == errno.ENOENT:
+        os.replace(one, other)
+        return False
+    if number not in (errno.ENOSYS, errno.EINVAL):
+        raise OSError(number, os.strerror(number), str(other))
+    # A system or file system without it: two steps, and what is put there between them is lost.
+    kept = one.with_name(f"{one.name}.kept")
+    os.link(other, kept)
+    os.replace(one, other)
+    os.replace(kept, one)
+    return True
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

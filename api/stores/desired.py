@@ -1,0 +1,296 @@
+"""The desired state as a store: the file `desired_state.csv`, changed by many clients and edited by people.
+
+Changes that arrive together are decided one after the other and share one flush, so that the cost of a write stays flat
+as the file grows. A change is acknowledged when it is on disk; one that cannot be written changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Union
+
+from api.stores.aside import Aside
+from duckconf.codec import spec_hash
+from duckconf.desired import Document, changed, changes_between, marked
+from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow, PreconditionFailed
+from duckconf.events import Event
+from duckconf.merge import History, merged
+from duckconf.model import App
+from duckconf.naming import declared_number
+from duckconf.reach.desired_file import BeingWritten, DesiredFile, stamp_from
+from duckconf.reach.files import exchange_durably
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.25
+# Seconds that a write waits for a person who is writing the file.
+PATIENCE = 5.0
+# After a restart, revisions go on here: edits by hand since the last write were counted in memory only.
+SKIP = 1000
+
+
+class View(NamedTuple):
+    """What a change is decided on: the file with the changes before it. `number` is the N of the next `app-N`."""
+
+    app: Callable[[str], Union[App, None]]
+    number: int
+
+
+Changes = Mapping[str, Union[App, None]]
+Decide = Callable[[View], Changes]
+
+
+class Listing(NamedTuple):
+    """All apps at one revision, and in words which rows of the file could not be read."""
+
+    revision: int
+    apps: Mapping[str, App]
+    faults: tuple[str, ...]
+
+
+class _Waiting:
+    def __init__(self, decide: Decide) -> None:
+        self.decide = decide
+        self.done = False
+        self.failure: Exception | None = None
+
+
+def revision_of(app: App) -> str:
+    """An app's revision: changes whenever the app does, also by hand, and survives restarts."""
+    return spec_hash(app)
+
+
+class DesiredStore:
+    """The apps of one cluster that should run, for many threads of one process."""
+
+    def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
+        """`tell` is given what people did to the file. A file that is missing or bad is an error of later calls."""
+        self._path = path
+        self._tell = tell
+        self._file = DesiredFile(path)
+        self._aside = Aside(path)
+        self._history = History(0)
+        self._queue: list[_Waiting] = []
+        self._queueing = threading.Lock()
+        self._flushing = threading.Lock()
+        self._news = threading.Condition()
+        self._ended = threading.Event()
+        self._document = Document({})
+        self._revision = 0
+        self._trouble: DuckconfError | None = None
+        with self._flushing:
+            self._follow()
+        self._history = History(self._document.revision)
+        self._revision = self._document.revision + SKIP
+
+    def get(self, name: str) -> App:
+        """Raises NotFound."""
+        app = self._document.app(name)
+        if app is None:
+            fault = self._document.names_badly(name)
+            raise NotFound(f"no app {name!r} is declared" + (f"; {fault}" if fault else ""), "see `./inv ps`")
+        return app
+
+    def listing(self) -> Listing:
+        """The last state that could be read, and what cannot be read now."""
+        with self._news:
+            document, trouble = self._document, self._trouble
+            revision = self._revision
+        faults = tuple(str(fault) for fault in document.faults)
+        return Listing(revision, document.apps(), (str(trouble), *faults) if trouble else faults)
+
+    def put(self, name: str, update: Callable[[App | None], App], expected: str | None = None) -> tuple[App, bool]:
+        """Declare `update(the app as it is, or None)`; returns it and whether it is new.
+
+        `expected` is the revision that the app must have ("*": any, but it must exist). Raises PreconditionFailed,
+        BadInput from `update`, Conflict when a bad row has the name, NotNow, OSError.
+        """
+        outcome: list[tuple[App, bool]] = []
+
+        def decide(view: View) -> Changes:
+            before = view.app(name)
+            _check(name, before, expected)
+            app = update(before)
+            outcome.append((app, before is None))
+            return {} if app == before else {name: app}
+
+        self._submit(decide)
+        return outcome[-1]
+
+    def add(self, app: App) -> App:
+        """Declare a new app, named `app-N` when it has no name; raises Conflict when the name is taken."""
+        outcome: list[App] = []
+
+        def decide(view: View) -> Changes:
+            named = app if app.name else replace(app, name=f"app-{view.number}")
+            if view.app(named.name) is not None:
+                raise Conflict(f"an app {named.name!r} is declared already", f"to change it: PUT /app/{named.name}")
+            outcome.append(named)
+            return {named.name: named}
+
+        self._submit(decide)
+        return outcome[-1]
+
+    def delete(self, name: str, expected: str | None = None) -> None:
+        """Withdraw an app; raises NotFound, PreconditionFailed."""
+
+        def decide(view: View) -> Changes:
+            before = view.app(name)
+            if before is None:
+                raise NotFound(f"no app {name!r} is declared", "see `./inv ps`")
+            _check(name, before, expected)
+            return {name: None}
+
+        self._submit(decide)
+
+    def wait(self, since: int, seconds: float) -> int:
+        """The revision, as soon as it is another one than `since`, or after `seconds`."""
+        with self._news:
+            self._news.wait_for(lambda: self._revision != since or self._ended.is_set(), seconds)
+            return self._revision
+
+    def watch(self) -> None:
+        """Take over what people do to the file, until `close`."""
+        while not self._ended.wait(LOOK_EVERY):
+            try:
+                with self._flushing:
+                    self._follow()
+            except OSError as error:
+                log.warning("an edit by hand cannot be merged yet: %s", error)
+
+    def close(self) -> None:
+        self._ended.set()
+        with self._news:
+            self._news.notify_all()
+        self._aside.clear()
+
+    def _submit(self, decide: Decide) -> None:
+        mine = _Waiting(decide)
+        with self._queueing:
+            self._queue.append(mine)
+        with self._flushing:
+            if not mine.done:
+                self._flush()
+        if mine.failure is not None:
+            raise mine.failure
+
+    def _flush(self) -> None:
+        """Decide and write everything that waits. Called under `_flushing`."""
+        with self._queueing:
+            batch, self._queue = self._queue, []
+        try:
+            self._settle()
+            overlay = self._decide(batch)
+            if overlay:
+                number = max([self._document.next_number, *(declared_number(name) + 1 for name in overlay)])
+                self._write(changed(self._document, overlay), number, overlay)
+        except (DuckconfError, OSError) as error:
+            for waiting in batch:
+                waiting.failure = waiting.failure or error
+        finally:
+            for waiting in batch:
+                waiting.done = True
+
+    def _decide(self, batch: list[_Waiting]) -> dict[str, App | None]:
+        overlay: dict[str, App | None] = {}
+        number = self._document.next_number
+
+        def app(name: str) -> App | None:
+            return overlay[name] if name in overlay else self._document.app(name)
+
+        for waiting in batch:
+            try:
+                changes = waiting.decide(View(app, number))
+                self._refuse_bad_rows(changes)
+            except DuckconfError as error:
+                waiting.failure = error
+                continue
+            overlay.update(changes)
+            number = max([number, *(declared_number(name) + 1 for name in changes)])
+        return overlay
+
+    def _refuse_bad_rows(self, names: Iterable[str]) -> None:
+        for name in names if self._document.faults else ():
+            fault = self._document.names_badly(name)
+            if fault is not None:
+                raise Conflict(f"{self._path.name}, {fault}", "mend or remove that row first")
+
+    def _settle(self) -> None:
+        """Know the file as it is now, waiting for one who is writing it; raises NotNow when it cannot be known."""
+        end = time.monotonic() + PATIENCE
+        self._follow()
+        while isinstance(self._trouble, BeingWritten) and time.monotonic() < end and not self._ended.wait(0.02):
+            self._follow()
+        if self._trouble is not None:
+            raise NotNow(self._trouble.message, self._trouble.remedy or "mend the file; nothing was changed")
+
+    def _follow(self) -> None:
+        """Take over what was done to the file by others, and what was done to versions that we had put aside."""
+        if self._file.changed() or self._trouble is not None:
+            self._take(self._read())
+        for theirs in self._aside.edited():
+            self._take(theirs)
+
+    def _read(self) -> Document | None:
+        trouble: DuckconfError | None = None
+        try:
+            return self._file.read()
+        except (BadInput, BeingWritten) as error:
+            trouble = error
+        finally:
+            if trouble is None or str(trouble) != str(self._trouble):
+                self._trouble = trouble
+                self._publish(self._document)
+        return None
+
+    def _take(self, theirs: Document | None) -> None:
+        """`theirs` lies, or lay, on disk and is not by us: merge what we wrote since they began."""
+        ours = self._document
+        if theirs is None or theirs == ours:
+            return
+        document = merged(theirs, ours, self._history)
+        edits = changes_between(ours, document)
+        if edits or document.faults != ours.faults:
+            self._tell(Event("edited", f"{self._path.name} was edited by hand: {summary(ours, edits)}"))
+        if document is theirs and theirs.revision in (0, ours.revision):
+            self._publish(document)
+        else:
+            self._write(document, max(document.next_number, ours.next_number), {})
+
+    def _write(self, document: Document, number: int, written: Changes) -> None:
+        """Put the document on disk as the next revision. What was put there meanwhile is merged by `_follow`."""
+        base = self._document
+        revision = max(self._revision, document.revision, base.revision) + 1
+        after = marked(document, revision, number)
+        aside = self._aside.name()
+        exchanged, ours = exchange_durably(self._path, after.text().encode(), aside)
+        if exchanged:
+            self._aside.keep(aside, self._file.stamp, self._revision)
+        self._file.seen(after, stamp_from(ours))
+        self._history.note(revision, {name: base.app(name) for name in written})
+        self._publish(after, revision)
+
+    def _publish(self, document: Document, revision: int = 0) -> None:
+        with self._news:
+            self._document = document
+            self._revision = revision or self._revision + 1
+            self._news.notify_all()
+
+
+def _check(name: str, app: App | None, expected: str | None) -> None:
+    if expected is None or (app is not None and expected in ("*", revision_of(app))):
+        return
+    now = f"it is {revision_of(app)} now" if app is not None else "the app is not declared"
+    raise PreconditionFailed(f"{name} is not at revision {expected}: {now}", f"read it again: GET /app/{name}")
+
+
+def summary(before: Document, edits: Changes) -> str:
+    """An edit in words: `+web` for a new app, `~web` for a changed one, `-web` for one that is gone."""
+    signs = {name: "-" if app is None else "~" if before.app(name) else "+" for name, app in edits.items()}
+    shown = [f"{sign}{name}" for name, sign in sorted(signs.items())]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") or "no app is concerned"

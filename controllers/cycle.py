@@ -1,0 +1,232 @@
+"""The control loop's cycle: SENSOR, SETPOINT, COMPARATOR, ACTUATOR, one pass after the other.
+
+It owns no thread, no clock and no connection: all of that is its `World`, which `loop.py` makes of SSH and files, and
+the simulator of a seeded dice. Wake-ups carry nothing: each pass looks at it all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from controllers.reconciler import Heard, Reconciler, Verdict
+from duckconf.actions import Action, Remove, Restart, Start
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError
+from duckconf.events import Event
+from duckconf.inventory import Host, Inventory
+from duckconf.plan import UNDER_WAY, Step
+from duckconf.report import LOST, READY, SILENT, NodeView, Report
+
+# Seconds. A node slower than this is left out of the pass; its answer starts the next one.
+PATIENCE = 0.5
+NOT_YET = "has not answered yet"
+
+Look = Future[tuple[Container, ...]]
+
+
+class Setpoint(NamedTuple):
+    """What should run, and in words what could not be read of it."""
+
+    desired: Desired
+    faults: Sequence[str] = ()
+
+
+class World(Protocol):
+    """Everything around the cycle. Only `look` and `act` reach a node, and neither waits for it."""
+
+    def now(self) -> float:
+        """Seconds of a clock that never goes back."""
+
+    def inventory(self) -> Inventory: ...
+    def cordoned(self) -> Collection[str]: ...
+    def setpoint(self) -> Setpoint: ...
+
+    def look(self, host: Host) -> Look:
+        """Begin to ask a node for its containers; the future fails with a NodeFailure."""
+
+    def rest(self, looks: Sequence[Look], seconds: float) -> None:
+        """Return when all are done, or after `seconds`."""
+
+    def act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
+        """Begin a step; `done` is called once, from any thread, with the failure if there was one."""
+
+    def wake(self) -> None:
+        """Ask for another pass, soon."""
+
+    def say(self, step: str, text: str) -> None: ...
+    def tell(self, event: Event) -> None: ...
+    def publish(self, report: Report) -> None: ...
+
+
+class Cycle:
+    """The passes of one cluster's loop. `once` is called by one thread."""
+
+    def __init__(self, world: World, reconciler: Reconciler) -> None:
+        self._world = world
+        self._reconciler = reconciler
+        self._lock = threading.Lock()
+        self._open_steps: Counter[str] = Counter()
+        self._asked: dict[str, tuple[float, Look]] = {}
+        self._nodes: dict[str, NodeView] = {}
+        self._faults: tuple[str, ...] = ()
+        self._heard: Collection[str] = ()
+        self._said: tuple[object, ...] = ()
+        self._published: Report | None = None
+
+    def once(self) -> None:
+        """One pass. Raises OSError when placements cannot be written; nothing was done then."""
+        world = self._world
+        inventory = world.inventory()
+        heard, silent = self._sense(inventory.node_hosts())
+        setpoint = world.setpoint()
+        cordoned = world.cordoned()
+        with self._lock:
+            oldest = min((asked for asked, _ in self._asked.values()), default=float("inf"))
+            verdict = self._reconciler.decide(setpoint.desired, inventory.nodes, heard, cordoned, world.now(), oldest)
+            self._open_steps.update(step.app for step in verdict.decision.plan.steps)
+            tries = dict(self._reconciler.tries)
+        self._heard = tuple(heard)
+        self._tell_of_nodes(inventory, heard, silent)
+        self._tell_of_faults(setpoint.faults)
+        self._say(heard, silent, setpoint, verdict)
+        for step in verdict.decision.plan.steps:
+            world.say("ACTUATOR", str(step))
+            self._act(step)
+        self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, world.now()))
+
+    def due(self) -> float | None:
+        """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""
+        with self._lock:
+            return self._reconciler.wake_after(self._heard, self._world.now())
+
+    def _sense(self, hosts: Sequence[Host]) -> tuple[dict[str, Heard], dict[str, str]]:
+        """Who was heard, and who was not with the reason. One slow look is waited for in one pass at most."""
+        names = {host.name for host in hosts}
+        for gone in [name for name in self._asked if name not in names]:
+            del self._asked[gone]
+        asked_now = []
+        for host in hosts:
+            if host.name not in self._asked:
+                self._asked[host.name] = (self._world.now(), self._world.look(host))
+                asked_now.append(self._asked[host.name][1])
+        self._world.rest(asked_now, PATIENCE)
+        heard: dict[str, Heard] = {}
+        silent: dict[str, str] = {}
+        for host in hosts:
+            asked, look = self._asked[host.name]
+            if not look.done():
+                silent[host.name] = NOT_YET
+                if look in asked_now:
+                    look.add_done_callback(lambda _: self._world.wake())
+                continue
+            del self._asked[host.name]
+            failure = look.exception()
+            if failure is None:
+                heard[host.name] = (asked, look.result())
+            elif isinstance(failure, DuckconfError):
+                silent[host.name] = getattr(failure, "reason", failure.message)
+            else:
+                raise failure
+        return heard, silent
+
+    def _act(self, step: Step) -> None:
+        begun = self._world.now()
+
+        def done(failure: DuckconfError | None) -> None:
+            seconds = self._world.now() - begun
+            with self._lock:
+                self._open_steps[step.app] -= 1
+                last = self._open_steps[step.app] == 0
+                if last:
+                    del self._open_steps[step.app]
+                try:
+                    self._reconciler.settle(step, failure, self._world.now(), last=last)
+                except OSError as error:
+                    self._world.say("ACTUATOR", f"placements cannot be written: {error}")
+            if failure is None:
+                self._world.say("ACTUATOR", f"done in {seconds:.2f} s: {step.action}")
+            else:
+                self._world.say("ACTUATOR", f"{step.action} failed: {failure}")
+            self._world.tell(outcome(step, failure, seconds))
+            self._world.wake()
+
+        self._world.act(step, done)
+
+    def _say(self, heard: Mapping[str, Heard], silent: Mapping[str, str], setpoint: Setpoint, verdict: Verdict) -> None:
+        """The pass in words, when it has something to do or something new to say."""
+        plan, lost = verdict.decision.plan, self._reconciler.health.lost
+        notes = [f"{app}: {note}" for app, note in plan.notes.items() if note != UNDER_WAY]
+        said = (tuple(sorted(silent)), tuple(setpoint.faults), tuple(notes), lost)
+        if not plan.steps and said == self._said:
+            return
+        self._said = said
+        say = self._world.say
+        running = sum(container.running for _, containers in heard.values() for container in containers)
+        say("SENSOR", f"{len(heard)} of {len(heard) + len(silent)} nodes answer, {running} apps run")
+        for node, reason in sorted(silent.items()):
+            say("SENSOR", f"{node} is {LOST if node in lost else SILENT}: {reason}")
+        say("SETPOINT", f"{len(setpoint.desired.apps)} apps should run")
+        for fault in setpoint.faults:
+            say("SETPOINT", fault)
+        say("COMPARATOR", f"{len(plan.steps)} to do" if plan.steps else "nothing to do")
+        for note in notes:
+            say("COMPARATOR", note)
+
+    def _tell_of_nodes(self, inventory: Inventory, heard: Mapping[str, Heard], silent: Mapping[str, str]) -> None:
+        before, lost = self._nodes, self._reconciler.health.lost
+        self._nodes = {}
+        for node in inventory.nodes:
+            known = before.get(node, NodeView(SILENT, NOT_YET))
+            if node in heard:
+                view = NodeView(READY)
+            elif node in lost:
+                view = NodeView(LOST, known.reason if silent[node] == NOT_YET else silent[node])
+            else:
+                # A node that is only slow in this pass is not worth an event.
+                view = known if silent[node] == NOT_YET else NodeView(SILENT, silent[node])
+            self._nodes[node] = view
+            if node in before and view.status != known.status:
+                self._world.tell(turn(node, known, view))
+
+    def _tell_of_faults(self, faults: Sequence[str]) -> None:
+        for fault in faults:
+            if fault not in self._faults:
+                self._world.tell(Event("bad-state", fault))
+        if self._faults and not faults:
+            self._world.tell(Event("state-mended", "the desired state can be read again"))
+        self._faults = tuple(faults)
+
+    def _publish(self, report: Report) -> None:
+        if self._published is None or replace(report, clock=self._published.clock) != self._published:
+            self._published = report
+            self._world.publish(report)
+
+
+def turn(node: str, before: NodeView, now: NodeView) -> Event:
+    """What became of a node."""
+    if now.status == READY:
+        return Event("node-back", f"{node} answers again", node=node)
+    if now.status == LOST:
+        return Event("node-lost", f"{node} is given up: {now.reason}; its apps are started elsewhere", node=node)
+    return Event("node-silent", f"{node} is silent: {now.reason}; its apps count as running for now", node=node)
+
+
+DONE: Mapping[type[Action], tuple[str, str]] = {
+    Start: ("started", "started"),
+    Restart: ("restarted", "started again"),
+    Remove: ("removed", "removed"),
+}
+
+
+def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
+    """How a step ended."""
+    if failure is not None:
+        return Event("failed", f"{step.action} failed: {failure.message}", step.app, step.action.node)
+    kind, verb = DONE[type(step.action)]
+    return Event(kind, f"{verb} on {step.action.node} in {seconds:.2f} s: {step.reason}", step.app, step.action.node)

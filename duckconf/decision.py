@@ -1,0 +1,70 @@
+"""One pass of the control loop as a pure function: what was sensed and what is desired come in, what to do comes out.
+
+Serves the loop, which acts on it, and `./inv diff`, which shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from duckconf import backoff
+from duckconf.backoff import Tries
+from duckconf.codec import spec_hash
+from duckconf.desired import Desired
+from duckconf.naming import declared_app
+from duckconf.placement import Fleet, Placement, assign
+from duckconf.plan import Plan, plan
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What earlier passes left behind: where each app belongs, and how its starts went.
+
+    `certain` is false when the placements were lost; an app that is not seen may then run on a node not heard yet.
+    `busy` apps have an action under way.
+    """
+
+    placements: Mapping[str, Placement]
+    tries: Mapping[str, Tries]
+    certain: bool = True
+    busy: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`placements` are to be remembered before anything of `plan` is done."""
+
+    placements: Mapping[str, Placement]
+    plan: Plan
+
+
+def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
+    """`now` is in seconds of the clock that the tries were counted with."""
+    known, busy = memory.placements, memory.busy
+    names = {name: declared_app(cluster, name) for name in desired.apps}
+    assignment = assign(desired.apps, fleet, known, names, next_generation(known, fleet), certain=memory.certain, busy=busy)
+    left_alone = {
+        name: place
+        for name, place in known.items()
+        if name not in desired.apps and (not desired.complete or name in desired.unreadable or name in busy)
+    }
+    held = held_back(desired, memory.tries, now)
+    return Decision({**left_alone, **assignment.placements}, plan(desired, fleet, assignment, held, busy))
+
+
+def next_generation(placements: Mapping[str, Placement], fleet: Fleet) -> int:
+    """One more than any that was given, also by a loop whose memory is lost."""
+    seen = [copy.generation for view in fleet.views.values() for copy in view or ()]
+    return max([*(place.generation for place in placements.values()), *seen], default=0) + 1
+
+
+def held_back(desired: Desired, tries: Mapping[str, Tries], now: float) -> dict[str, str]:
+    """App to the reason why it may not be started yet."""
+    held: dict[str, str] = {}
+    for name, past in tries.items():
+        seconds = backoff.wait(past, spec_hash(desired.apps[name]), now) if name in desired.apps else 0.0
+        if seconds > 0:
+            words = f"; the engine said: {past.words}" if past.words else ""
+            held[name] = f"held back for {seconds:.0f} s after {past.strikes} tries{words}"
+    return held

@@ -1,0 +1,30 @@
+"""What happened, as values: for people (`./inv events`), programs (`GET /events`) and the log alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """`kind` is one of a few words such as `started` or `node-lost`; `app` and `node` are "" where none is meant.
+
+    `time` is in seconds since the epoch, set by whoever writes it down.
+    """
+
+    kind: str
+    message: str
+    app: str = ""
+    node: str = ""
+    source: str = ""
+    time: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value != ""}
+
+
+def event_from_json(data: Any) -> Event:
+    """Raises TypeError, ValueError or KeyError for something that is no event."""
+    texts = {name: str(data.get(name, "")) for name in ("app", "node", "source")}
+    return Event(str(data["kind"]), str(data["message"]), **texts, time=float(data["time"]))

@@ -1,0 +1,92 @@
+"""Desired and observed side by side: one row for each app and for each copy too many. Pure.
+
+The loop publishes it, `./inv ps` and `GET /apps` show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from duckconf.decision import Decision, Memory
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.placement import Fleet
+
+BACKOFF = "backoff"
+PENDING = "pending"
+STARTING = "starting"
+UNREACHABLE = "unreachable"
+LOST = "lost"
+
+
+@dataclass(frozen=True)
+class AppView:
+    """`desired` is yes, no, or unclear (its row cannot be read, or the whole state cannot). `state` is the engine's
+    word for the container, or pending (not placed), starting, backoff, unreachable, lost. `started` is in seconds
+    since the epoch, 0 when it does not run. `note` says why something is not as desired."""
+
+    app: str
+    node: str
+    container: str
+    image: str
+    desired: str
+    state: str
+    restarts: int = 0
+    started: float = 0.0
+    note: str = ""
+
+
+def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory) -> tuple[AppView, ...]:
+    """Rows by app name; the placed container of an app comes first."""
+    copies = fleet.copies
+    acting = {step.app: step.reason for step in decision.plan.steps}
+    rows: list[AppView] = []
+    for name in sorted({*desired.apps, *desired.unreadable, *copies}):
+        placed, others = _split(name, copies.get(name, ()), decision)
+        if name in desired.apps:
+            rows.append(_wanted(name, desired, placed, fleet, decision, memory, acting))
+        elif placed is not None:
+            others = [placed, *others]
+        elif name in desired.unreadable and not others:
+            rows.append(AppView(name, "", "", "", "unclear", PENDING, note=decision.plan.notes.get(name, "")))
+        rows += [_unwanted(copy, name, desired, decision.plan.notes) for copy in others]
+    return tuple(rows)
+
+
+def _split(name: str, copies: Sequence[Container], decision: Decision) -> tuple[Container | None, list[Container]]:
+    place = decision.placements.get(name)
+    mine = next((copy for copy in copies if place is not None and (copy.node, copy.name) == (place.node, place.container)), None)
+    return mine, [copy for copy in copies if copy is not mine]
+
+
+def _wanted(
+    name: str,
+    desired: Desired,
+    mine: Container | None,
+    fleet: Fleet,
+    decision: Decision,
+    memory: Memory,
+    acting: Mapping[str, str],
+) -> AppView:
+    app, place, tries = desired.apps[name], decision.placements.get(name), memory.tries.get(name)
+    note = decision.plan.notes.get(name, "")
+    if place is None:
+        return AppView(name, "", "", app.image, "yes", PENDING, note=note)
+    state = mine.state if mine is not None else STARTING
+    if fleet.views.get(place.node) is None:
+        state = LOST if place.node in fleet.lost else UNREACHABLE
+    elif mine is None or not mine.running:
+        if name in acting or name in memory.busy:
+            state, note = STARTING, acting.get(name, note)
+        elif note.startswith("held back"):
+            state = BACKOFF
+    started = mine.started if mine is not None and mine.running else 0.0
+    return AppView(name, place.node, place.container, app.image, "yes", state, tries.restarts if tries else 0, started, note)
+
+
+def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str]) -> AppView:
+    unclear = name in desired.unreadable or (name not in desired.apps and not desired.complete)
+    note = notes.get(name, "") if unclear else ("a copy that is not the placed one" if name in desired.apps else "not desired")
+    started = copy.started if copy.running else 0.0
+    return AppView(name, copy.node, copy.name, copy.image, "unclear" if unclear else "no", copy.state, 0, started, note)

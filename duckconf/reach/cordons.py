@@ -1,0 +1,30 @@
+"""The nodes that get nothing new: one name per line in the cluster's state, changed by tasks, followed by services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from duckconf.reach.files import write_durably
+
+FILE_NAME = "cordoned"
+
+
+class Cordons:
+    """The file of one cluster. Without it, no node is cordoned."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> frozenset[str]:
+        try:
+            return frozenset(line.strip() for line in self.path.read_text("utf-8").splitlines() if line.strip())
+        except FileNotFoundError:
+            return frozenset()
+
+    def change(self, node: str, *, cordoned: bool) -> bool:
+        """Cordon or uncordon; says whether that was a change. Returns when it is on disk."""
+        before = self.names()
+        after = before | {node} if cordoned else before - {node}
+        if after != before:
+            write_durably(self.path, "".join(f"{name}\n" for name in sorted(after)).encode())
+        return after != before

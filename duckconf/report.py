@@ -1,0 +1,66 @@
+"""What a control loop tells about itself, as JSON that tasks and the API read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from duckconf.backoff import Tries
+from duckconf.overview import AppView
+
+READY = "ready"
+SILENT = "silent"
+LOST = "lost"
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """`status` is ready, silent (not heard now) or lost (given up); `reason` says why it is not ready."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The state of a loop after a pass. `clock` is the loop's own, in which the tries are counted."""
+
+    nodes: Mapping[str, NodeView] = field(default_factory=dict)
+    apps: Sequence[AppView] = ()
+    faults: Sequence[str] = ()
+    tries: Mapping[str, Tries] = field(default_factory=dict)
+    clock: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "nodes": {name: asdict(view) for name, view in self.nodes.items()},
+            "apps": [asdict(view) for view in self.apps],
+            "faults": list(self.faults),
+            "tries": {name: asdict(tries) for name, tries in self.tries.items()},
+            "clock": self.clock,
+        }
+
+    def tries_at(self, now: float) -> dict[str, Tries]:
+        """The tries on the clock of another process that begins at `now`: what was still to wait is still to wait."""
+        shift = now - self.clock
+        return {
+            name: Tries(past.spec, past.strikes, past.starts, past.not_before + shift, past.since + shift, past.words)
+            for name, past in self.tries.items()
+        }
+
+
+def report_from_json(data: Any) -> Report:
+    """Raises ValueError, TypeError, KeyError or AttributeError for something that is no report."""
+    return Report(
+        {str(name): NodeView(**_known(NodeView, view)) for name, view in data["nodes"].items()},
+        tuple(AppView(**_known(AppView, view)) for view in data["apps"]),
+        tuple(str(fault) for fault in data["faults"]),
+        {str(name): Tries(**_known(Tries, tries)) for name, tries in data["tries"].items()},
+        float(data["clock"]),
+    )
+
+
+def _known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A report of another version may have fields that this one does not know."""
+    return {item.name: data[item.name] for item in fields(kind) if item.name in data}
