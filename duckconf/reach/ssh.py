@@ -71,16 +71,16 @@ class SshRunner:
         finally:
             self._slots.release()
 
-    def follow(self, command: Command, on_line: Callable[[], None]) -> None:
-        """Call `on_line` whenever the command prints something, until it ends or the connection breaks.
+    def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None:
+        """Hand over what the command prints, piece by piece as it comes, until it ends or the connection breaks.
 
         A node that freezes is not noticed here, but by the next command, which then ends this too. Raises NodeFailure.
         """
         _, channel = self._start(command.shell_line())
         with channel:
             channel.shutdown_write()
-            while channel.recv(CHUNK):
-                on_line()
+            while data := channel.recv(CHUNK):
+                on_data(data)
 
     def open(self) -> None:
         """Connect now instead of with the first command; raises NodeFailure."""
