@@ -1,25 +1,87 @@
-"""Makes the Flask app out of its parts. No globals: every server and every test has its own."""
+"""Makes the Flask app of a mode out of its parts. No globals: every server and every test has its own."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 
-from api import apps, ops, problems
+from api import declared, ops, problems, pushed
+from api.held import HeldRequests
 from api.metrics import Metrics
 from api.push import Pusher
+from api.stores.desired import DesiredStore
+from duckconf.reach.journal import Journal
+from duckconf.reach.reports import ReportFile
+from duckconf.report import READY
 
 LARGEST_BODY = 64 * 1024
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def create_app(pusher: Pusher, cluster: str, host: str = "127.0.0.1") -> Flask:
+class Push:
+    """Push mode, as the routes for operators see it."""
+
+    name = "push"
+
+    def __init__(self, pusher: Pusher) -> None:
+        self._pusher = pusher
+
+    def troubles(self) -> Mapping[str, str]:
+        nodes, away = self._pusher.nodes(), self._pusher.away()
+        return away if len(away) == len(nodes) else {}
+
+    def away(self) -> Mapping[str, bool]:
+        away = self._pusher.away()
+        return {node: node in away for node in self._pusher.nodes()}
+
+    def apps(self) -> Mapping[str, int]:
+        return {}
+
+
+class Reconcile:
+    """Reconcile mode: what the loop reported, and whether the desired state can be read."""
+
+    name = "reconcile"
+
+    def __init__(self, store: DesiredStore, reports: ReportFile) -> None:
+        self._store = store
+        self._reports = reports
+
+    def troubles(self) -> Mapping[str, str]:
+        trouble = self._store.trouble
+        return {self._store.path.name: trouble} if trouble else {}
+
+    def away(self) -> Mapping[str, bool]:
+        report = self._reports.read()
+        return {name: view.status != READY for name, view in report.nodes.items()} if report else {}
+
+    def apps(self) -> Mapping[str, int]:
+        report = self._reports.read()
+        return Counter(view.state for view in report.apps) if report else {}
+
+
+def create_push(pusher: Pusher, cluster: str, journal: Journal, host: str = "127.0.0.1", threads: int = 8) -> Flask:
     """The API in push mode; `host` is the name it is reached by, besides the loopback names."""
+    metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
+    return _create(metrics, host, pushed.blueprint(pusher, metrics), ops.blueprint(Push(pusher), metrics, cluster, journal, held))
+
+
+def create_reconcile(
+    store: DesiredStore, reports: ReportFile, cluster: str, journal: Journal, host: str = "127.0.0.1", threads: int = 8
+) -> Flask:
+    """The API in reconcile mode: it has no way to a node."""
+    metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
+    apps = declared.blueprint(store, reports.read, journal.add, held)
+    return _create(metrics, host, apps, ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held))
+
+
+def _create(metrics: Metrics, host: str, *blueprints: Blueprint) -> Flask:
     app = Flask("duckconf", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    metrics = Metrics()
     known_as = LOOPBACK | {host}
 
     @app.before_request
@@ -37,6 +99,6 @@ def create_app(pusher: Pusher, cluster: str, host: str = "127.0.0.1") -> Flask:
         return answer
 
     problems.register(app)
-    app.register_blueprint(apps.blueprint(pusher, metrics))
-    app.register_blueprint(ops.blueprint(pusher, metrics, cluster))
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -25,6 +25,8 @@ class Metrics:
         self._seconds = Histogram("duckconf_start_seconds", "Time of one app start.", buckets=BUCKETS, registry=self._registry)
         self._away = Gauge("duckconf_node_away", "1 while a node is known to be out of reach.", ["node"], registry=self._registry)
 
+        self._apps = Gauge("duckconf_apps", "Apps by state, as the loop last reported.", ["state"], registry=self._registry)
+
     def timing_a_start(self) -> AbstractContextManager[object]:
         return self._seconds.time()
 
@@ -36,8 +38,10 @@ class Metrics:
     def count_answer(self, route: str, status: int) -> None:
         self._answers.labels(route, status).inc()
 
-    def text(self, nodes: Iterable[str], away: Iterable[str]) -> bytes:
-        gone = set(away)
-        for node in nodes:
-            self._away.labels(node).set(node in gone)
+    def text(self, away: Mapping[str, bool], apps: Mapping[str, int]) -> bytes:
+        """`away` has every known node and whether it is out of reach, `apps` how many apps are in each state."""
+        for gauge, values in ((self._away, away), (self._apps, apps)):
+            gauge.clear()
+            for name, value in values.items():
+                gauge.labels(name).set(value)
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The API described for programs, OpenAPI 3.1. Patterns come from the model, so that both say the same."""
+"""The API of a mode described for programs, OpenAPI 3.1. Patterns come from the model, so that both say the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ APP: dict[str, Any] = {
             "description": "OCI image reference.",
             "examples": ["nginx:1.25"],
         },
-        "name": _pattern(model.NAME.pattern, description="RFC 1123 label; push mode names apps itself and refuses it."),
+        "name": _pattern(
+            model.NAME.pattern,
+            description="RFC 1123 label; push refuses it, elsewhere app-N by default.",
+        ),
         "command": _text_list({"type": "string"}, ["sh", "-c", "echo hello"]),
         "env": {"type": "object", "additionalProperties": {"type": "string"}, "examples": [{"MODE": "fast"}]},
         "ports": _text_list({"type": "string", "description": "[IP:]HOST:CONTAINER[/tcp|udp]"}, ["8081:80"]),
@@ -76,57 +79,203 @@ def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-DOCUMENT: dict[str, Any] = {
-    "openapi": "3.1.0",
-    "info": {"title": "Duckconf API", "version": VERSION, "description": "Push mode: an app starts when the request comes."},
-    "paths": {
-        "/app/start": {
-            "post": {
-                "operationId": "startApp",
-                "summary": "Start an app on the node whose turn it is.",
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/App"}}},
-                },
-                "responses": {
-                    "201": _json("The app runs.", {"$ref": "#/components/schemas/Started"}),
-                    "400": _problem("The body is not JSON."),
-                    "409": _problem("Something else holds a port or name; the engine's words."),
-                    "413": _problem("The body is larger than 64 KiB."),
-                    "415": _problem("The body is not announced as application/json."),
-                    "422": _problem("A field is wrong, or the engine refuses the app (no such image)."),
-                    "503": _problem("No node can be reached."),
-                    "507": _problem("The disk of the server is full; nothing was started."),
-                },
-            }
-        },
-        "/healthz": {"get": {"summary": "Is the server alive?", "responses": {"200": _json("Yes.", {"type": "object"})}}},
-        "/readyz": {
-            "get": {
-                "summary": "Can it start apps?",
-                "responses": {
-                    "200": _json("Yes.", {"type": "object"}),
-                    "503": _json("All nodes are out of reach.", {"type": "object"}),
-                },
-            }
-        },
-        "/metrics": {
-            "get": {
-                "summary": "Counters in Prometheus' format.",
-                "responses": {"200": {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
-            }
-        },
-        "/openapi.json": {"get": {"summary": "This document.", "responses": {"200": _json("OpenAPI 3.1.", {"type": "object"})}}},
-    },
-    "components": {
-        "schemas": {
-            "App": APP,
-            "Problem": PROBLEM,
-            "Started": {
-                "type": "object",
-                "required": ["app", "node"],
-                "properties": {"app": {"type": "string"}, "node": {"type": "string"}, **SKIPPED},
+def _parameter(name: str, schema: dict[str, Any], description: str, where: str = "query") -> dict[str, Any]:
+    return {"name": name, "in": where, "required": where == "path", "schema": schema, "description": description}
+
+
+def _takes(schema: str) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+def _is(schema: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+WAIT = _parameter("wait", {"type": "number", "minimum": 0}, "Seconds to hold the request until there is news, 55 at most.")
+IF_MATCH = _parameter("If-Match", {"type": "string"}, "The app's revision as it was read; 412 when it has changed.", "header")
+NAME = _parameter("name", _pattern(model.NAME.pattern), "The app.", "path")
+FORM = {
+    "400": _problem("The body is not JSON."),
+    "413": _problem("The body is larger than 64 KiB."),
+    "415": _problem("The body is not announced as application/json."),
+    "507": _problem("The disk of the server is full; nothing was changed."),
+}
+UNREADABLE = {"503": _problem("The desired state cannot be read or written now; nothing was changed.")}
+
+OPERATIONS: dict[str, Any] = {
+    "/healthz": {"get": {"summary": "Is the server alive?", "responses": {"200": _json("Yes.", {"type": "object"})}}},
+    "/readyz": {
+        "get": {
+            "summary": "Can it serve?",
+            "responses": {
+                "200": _json("Yes.", {"type": "object"}),
+                "503": _json("No: all nodes are out of reach, or the state cannot be read.", {"type": "object"}),
             },
         }
     },
+    "/events": {
+        "get": {
+            "summary": "What happened, oldest first.",
+            "parameters": [
+                _parameter("since", {"type": "string"}, "The cursor of an earlier answer: only what came after it."),
+                _parameter("limit", {"type": "integer"}, "Without `since`: how many of the newest, 100 by default."),
+                WAIT,
+            ],
+            "responses": {"200": _json("Events.", _is("Events")), "422": _problem("A parameter is wrong.")},
+        }
+    },
+    "/metrics": {
+        "get": {
+            "summary": "Counters in Prometheus' format.",
+            "responses": {"200": {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+        }
+    },
+    "/openapi.json": {"get": {"summary": "This document.", "responses": {"200": _json("OpenAPI 3.1.", {"type": "object"})}}},
 }
+
+PUSH: dict[str, Any] = {
+    "/app/start": {
+        "post": {
+            "operationId": "startApp",
+            "summary": "Start an app on the node whose turn it is.",
+            "requestBody": _takes("App"),
+            "responses": {
+                **FORM,
+                "201": _json("The app runs.", _is("Started")),
+                "409": _problem("Something else holds a port or name; the engine's words."),
+                "422": _problem("A field is wrong, or the engine refuses the app (no such image)."),
+                "503": _problem("No node can be reached."),
+            },
+        }
+    }
+}
+
+RECONCILE: dict[str, Any] = {
+    "/app/start": {
+        "post": {
+            "operationId": "declareApp",
+            "summary": "Declare a new app; the loop starts it.",
+            "requestBody": _takes("App"),
+            "responses": {
+                **FORM,
+                **UNREADABLE,
+                "202": _json("It is in the desired state, on disk.", _is("Declared")),
+                "409": _problem("An app of this name is declared already, or its row cannot be read."),
+                "422": _problem("A field is wrong."),
+            },
+        }
+    },
+    "/apps": {
+        "get": {
+            "operationId": "listApps",
+            "summary": "All declared apps, with what the loop last saw of them.",
+            "parameters": [
+                _parameter("nodeName", {"type": "string"}, "Only the apps placed there; empty: those not placed."),
+                _parameter("since", {"type": "integer"}, "A revision: with `wait`, held until there is another one."),
+                WAIT,
+            ],
+            "responses": {"200": _json("Apps.", _is("Apps")), "422": _problem("A parameter is wrong.")},
+        }
+    },
+    "/app/{name}": {
+        "get": {
+            "operationId": "getApp",
+            "parameters": [NAME],
+            "responses": {"200": _json("The app; its revision is the ETag.", _is("Shown")), "404": _problem("No such app.")},
+        },
+        "put": {
+            "operationId": "putApp",
+            "summary": "Declare an app or change fields of one; null takes a field away. Idempotent.",
+            "parameters": [NAME, IF_MATCH],
+            "requestBody": _takes("Changes"),
+            "responses": {
+                **FORM,
+                **UNREADABLE,
+                "200": _json("The app as it is declared now.", _is("Shown")),
+                "201": _json("The app is new.", _is("Shown")),
+                "409": _problem("Its row in the file cannot be read."),
+                "412": _problem("The app is not at the expected revision."),
+                "422": _problem("A field is wrong."),
+            },
+        },
+        "delete": {
+            "operationId": "withdrawApp",
+            "summary": "Withdraw an app; the loop stops it.",
+            "parameters": [NAME, IF_MATCH],
+            "responses": {
+                **UNREADABLE,
+                "200": _json("It is no longer declared.", {"type": "object"}),
+                "404": _problem("No such app."),
+                "412": _problem("The app is not at the expected revision."),
+            },
+        },
+    },
+}
+
+TEXT = {"type": "string"}
+DESCRIPTIONS = {
+    "push": "Push mode: an app starts when the request comes, and nobody looks back.",
+    "reconcile": "Reconcile mode: requests change what is desired; a loop of its own makes it true.",
+}
+
+SCHEMAS: dict[str, Any] = {
+    "App": APP,
+    "Problem": PROBLEM,
+    "Started": {"type": "object", "required": ["app", "node"], "properties": {"app": TEXT, "node": TEXT, **SKIPPED}},
+    "Declared": {"type": "object", "required": ["app", "revision"], "properties": {"app": TEXT, "revision": TEXT}},
+    "Changes": {**APP, "required": []},
+    "Shown": {
+        "type": "object",
+        "required": ["name", "image", "revision", "node", "status"],
+        "properties": {
+            **APP["properties"],
+            "revision": {"type": "string", "description": "Changes whenever the app does."},
+            "node": {"type": "string", "description": "Where the loop placed it, empty when it is not placed."},
+            "status": {
+                "type": "string",
+                "description": "The engine's word, or pending, starting, backoff, unreachable, lost.",
+                "examples": ["running"],
+            },
+            "restarts": {"type": "integer"},
+            "note": {"type": "string", "description": "Why it is not as desired."},
+        },
+    },
+    "Apps": {
+        "type": "object",
+        "required": ["revision", "apps"],
+        "properties": {
+            "revision": {"type": "integer"},
+            "apps": {"type": "array", "items": _is("Shown")},
+            "faults": {"type": "array", "items": TEXT, "description": "What of the file cannot be read, with lines."},
+        },
+    },
+    "Events": {
+        "type": "object",
+        "required": ["cursor", "events"],
+        "properties": {
+            "cursor": TEXT,
+            "events": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["time", "kind", "message"],
+                    "properties": {
+                        "time": {"type": "number", "description": "Seconds since the epoch."},
+                        **dict.fromkeys(("kind", "message", "app", "node", "source"), TEXT),
+                    },
+                },
+            },
+        },
+    },
+}
+PATHS = {"push": PUSH, "reconcile": RECONCILE}
+
+
+def document(mode: str) -> dict[str, Any]:
+    """The whole description of one mode's API."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Duckconf API", "version": VERSION, "description": DESCRIPTIONS[mode]},
+        "paths": {**PATHS[mode], **OPERATIONS},
+        "components": {"schemas": SCHEMAS},
+    }

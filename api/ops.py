@@ -1,36 +1,67 @@
-"""The routes for those who operate the server: is it alive, can it serve, what does it count, what does it take."""
+"""The routes for those who operate the server: is it alive, can it serve, what happened, what does it count and take."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, Protocol
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
+from api.body import query, seconds, whole
+from api.held import HeldRequests
 from api.metrics import MEDIA_TYPE, Metrics
-from api.openapi import DOCUMENT
-from api.push import Pusher
+from api.openapi import document
+from duckconf.reach.journal import Journal
+
+MOST_EVENTS = 10_000
 
 
-def blueprint(pusher: Pusher, metrics: Metrics, cluster: str) -> Blueprint:
+class Mode(Protocol):
+    """What a mode says about itself."""
+
+    name: str
+
+    def troubles(self) -> Mapping[str, str]:
+        """Why it cannot serve now: what is concerned, and the reason; empty when it can."""
+
+    def away(self) -> Mapping[str, bool]:
+        """All nodes as far as they are known without asking, and whether each is out of reach."""
+
+    def apps(self) -> Mapping[str, int]:
+        """How many apps there are in each state, empty for a mode that does not look."""
+
+
+def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held: HeldRequests) -> Blueprint:
     routes = Blueprint("ops", __name__)
 
     @routes.get("/healthz")
     def healthz() -> Response:
-        return jsonify(status="ok", cluster=cluster, mode="push")
+        return jsonify(status="ok", cluster=cluster, mode=mode.name)
 
     @routes.get("/readyz")
     def readyz() -> tuple[Response, HTTPStatus]:
-        nodes, away = pusher.nodes(), pusher.away()
-        ready = len(away) < len(nodes)
-        answer = jsonify(status="ready" if ready else "not ready", nodes=list(nodes), away=away)
-        return answer, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        troubles, away = mode.troubles(), mode.away()
+        body: dict[str, Any] = {"status": "not ready" if troubles else "ready", "nodes": list(away), "troubles": troubles}
+        return jsonify(body), HTTPStatus.SERVICE_UNAVAILABLE if troubles else HTTPStatus.OK
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
-        return jsonify(DOCUMENT)
+        return jsonify(document(mode.name))
 
     @routes.get("/metrics")
     def numbers() -> Response:
-        return Response(metrics.text(pusher.nodes(), pusher.away()), content_type=MEDIA_TYPE)
+        return Response(metrics.text(mode.away(), mode.apps()), content_type=MEDIA_TYPE)
+
+    @routes.get("/events")
+    def events() -> Response:
+        query("since", "wait", "limit")
+        limit = min(whole("limit", 100), MOST_EVENTS)
+        if "since" not in request.args:
+            page = journal.tail(limit)
+        else:
+            with held.up_to(seconds("wait")) as patience:
+                page = journal.wait(request.args["since"], patience)
+        return jsonify(cursor=page.cursor, events=[event.to_json() for event in page.events])
 
     return routes

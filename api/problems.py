@@ -12,7 +12,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from api.push import NoNodeReachable
-from duckconf.errors import BadInput, DuckconfError, EngineRefused, NodeFailure, NotFound
+from duckconf.errors import BadInput, Conflict, DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow, PreconditionFailed
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,11 @@ def of_error(error: DuckconfError) -> Response:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), skipped=list(error.skipped), reasons=error.skipped)
     if isinstance(error, NotFound):
         return problem(HTTPStatus.NOT_FOUND, str(error))
-    if isinstance(error, NodeFailure):
+    if isinstance(error, Conflict):
+        return problem(HTTPStatus.CONFLICT, str(error))
+    if isinstance(error, PreconditionFailed):
+        return problem(HTTPStatus.PRECONDITION_FAILED, str(error))
+    if isinstance(error, (NodeFailure, NotNow)):
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 

@@ -18,6 +18,7 @@ from duckconf.model import App
 from duckconf.naming import push_app
 from duckconf.placement import round_robin
 from duckconf.reach.actuator import clean_up, execute
+from duckconf.reach.cordons import Cordons
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.hosts import InventoryFollower
 
@@ -45,11 +46,12 @@ class NoNodeReachable(DuckconfError):
 class Pusher:
     """Starts apps in turn over the nodes of the inventory; safe for many threads."""
 
-    def __init__(self, cluster: str, hosts: InventoryFollower, fleet: Fleet, book: TurnBook) -> None:
+    def __init__(self, cluster: str, hosts: InventoryFollower, fleet: Fleet, book: TurnBook, cordons: Cordons) -> None:
         self._cluster = cluster
         self._hosts = hosts
         self._fleet = fleet
         self._book = book
+        self._cordons = cordons
         self._updating = threading.Lock()
         self._seen: Inventory | None = None
 
@@ -59,8 +61,9 @@ class Pusher:
             raise BadInput(Fault("name", "push mode names apps itself (duckconf-<node>-app-<N>); leave it out"))
         nodes = self.nodes()
         turn = self._book.take()
+        cordoned = self._cordons.names()
         skipped: dict[str, str] = {}
-        for node in round_robin(nodes, turn.position):
+        for node in round_robin([node for node in nodes if node not in cordoned], turn.position):
             name = push_app(self._cluster, node, turn.number)
             try:
                 self._start(Start(node, name, replace(app, name=name)))
@@ -70,7 +73,7 @@ class Pusher:
                 skipped[node] = failure.reason
                 if failure.may_have_run:
                     self._book.doubt(node, name)
-        raise NoNodeReachable(skipped)
+        raise NoNodeReachable({**skipped, **{node: "is cordoned" for node in nodes if node in cordoned}})
 
     def nodes(self) -> tuple[str, ...]:
         """The nodes as the inventory has them now; connections follow its changes."""

@@ -1,6 +1,6 @@
-"""The API server as a process: `python -m api.serve --project DIR`; started by `./inv up push`.
+"""The API server as a process: `python -m api.serve --project DIR --mode MODE`; started by `./inv up MODE`.
 
-Wires inventory, fleet and state to the Flask app, and serves it with waitress until SIGTERM.
+Wires a mode's parts to its Flask app, and serves it with waitress until SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,23 +11,35 @@ import os
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import waitress
+from flask import Flask
 
-from api.factory import create_app
+from api.factory import create_push, create_reconcile
 from api.push import Pusher
+from api.stores.desired import DesiredStore
 from api.turns import TurnBook
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.inventory import Inventory
 from duckconf.naming import push_number
+from duckconf.reach import cordons, desired_file, logs
+from duckconf.reach import journal as journal_file
+from duckconf.reach import reports as report_file
+from duckconf.reach.cordons import Cordons
 from duckconf.reach.files import FolderLock
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.hosts import InventoryFollower
+from duckconf.reach.journal import Journal
 from duckconf.reach.parallel import ask_all
 from duckconf.reach.project import Project, load_project
+from duckconf.reach.reports import ReportFile
 from duckconf.reach.sensor import observe_all
 
 log = logging.getLogger("api")
@@ -37,53 +49,85 @@ LARGEST_READ = 8 * 1024 * 1024
 CONNECTIONS = 1000
 
 
+class Served(NamedTuple):
+    """A mode's app and the socket on which it is to be served."""
+
+    app: Flask
+    listener: socket.socket
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m api.serve", description="The Duckconf API in push mode.")
+    parser = argparse.ArgumentParser(prog="python -m api.serve", description="The Duckconf API.")
     parser.add_argument("--project", type=Path, required=True, help="folder that holds invoke.yml and the inventory")
+    parser.add_argument("--mode", choices=sorted(MODES), default="push", help="the control style to serve")
+    parser.add_argument("--json-logs", action="store_true", help="one JSON object per line, for programs")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Paramiko tells of every lost connection with a traceback; the fleet says it in one line.
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    logs.set_up(as_json=options.json_logs)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        serve(load_project(options.project, os.environ))
+        project = load_project(options.project, os.environ)
+        project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = FolderLock(project.state / "api.lock", "the API server")
+        with MODES[options.mode](project) as app:
+            log.info("cluster %s, %s mode, serving %s", project.cluster, options.mode, project.settings.api_url)
+            serve(app, project)
+        lock.release()
     except DuckconfError as error:
         log.error("%s", error)
         return error.exit_code
     return 0
 
 
-def serve(project: Project) -> None:
-    """Serve until the process is told to end. Raises DuckconfError when it cannot start."""
-    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FolderLock(project.state / "api.lock", "the API server")
+@contextmanager
+def push_mode(project: Project) -> Iterator[Served]:
     hosts = InventoryFollower(project.inventory_path, project.root)
     inventory = hosts.current()
-    fleet = Fleet(
-        inventory.node_hosts(),
-        KnownHosts(project.pins, OWN_PINS),
-        project.login_key,
-        project.settings.node_deadline,
-        keeps_trying=True,
-    )
+    pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
+    fleet = Fleet(inventory.node_hosts(), pins, project.login_key, deadline, keeps_trying=True)
     listener = listen(project.settings.api_url)
     book = open_book(project, inventory, fleet)
-    app = create_app(Pusher(project.cluster, hosts, fleet, book), project.cluster, listener.getsockname()[0])
+    pusher = Pusher(project.cluster, hosts, fleet, book, Cordons(project.state / cordons.FILE_NAME))
+    address, threads = listener.getsockname()[0], project.settings.api_threads
+    try:
+        yield Served(create_push(pusher, project.cluster, open_journal(project), address, threads), listener)
+    finally:
+        fleet.close()
+
+
+@contextmanager
+def reconcile_mode(project: Project) -> Iterator[Served]:
+    journal = open_journal(project)
+    listener = listen(project.settings.api_url)
+    store = DesiredStore(project.state / desired_file.FILE_NAME, journal.add)
+    watcher = threading.Thread(target=store.watch, name="desired-state", daemon=True)
+    watcher.start()
+    reports = ReportFile(project.state / report_file.FILE_NAME)
+    address, threads = listener.getsockname()[0], project.settings.api_threads
+    try:
+        yield Served(create_reconcile(store, reports, project.cluster, journal, address, threads), listener)
+    finally:
+        store.close()
+
+
+MODES: Mapping[str, Callable[[Project], AbstractContextManager[Served]]] = {"push": push_mode, "reconcile": reconcile_mode}
+
+
+def open_journal(project: Project) -> Journal:
+    return Journal(project.state / journal_file.FILE_NAME, "api")
+
+
+def serve(served: Served, project: Project) -> None:
+    """Serve until the process is told to end."""
     server = waitress.create_server(
-        app,
-        sockets=[listener],
+        served.app,
+        sockets=[served.listener],
         threads=project.settings.api_threads,
         connection_limit=CONNECTIONS,
         max_request_body_size=LARGEST_READ,
         asyncore_use_poll=True,
         ident="duckconf",
     )
-    log.info("cluster %s, push mode, serving %s for %d nodes", project.cluster, project.settings.api_url, len(inventory.nodes))
-    try:
-        server.run()
-    finally:
-        fleet.close()
-        lock.release()
+    server.run()
 
 
 def listen(url: str) -> socket.socket:

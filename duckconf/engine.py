@@ -6,16 +6,23 @@ Nothing here runs or quotes anything; `engine_output.py` reads what comes back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from duckconf.command import Command
 from duckconf.model import App
-from duckconf.naming import LABEL_CLUSTER
+from duckconf.naming import LABEL_CLUSTER, LABEL_NODE
 
 DOCKER = "docker"
 PODMAN = "podman"
 # A first start may pull the image; silence on the way is told from a dead node by probing the connection.
 RUN_DEADLINE = 600.0
+# The node's own name, found as the docker-wrapper finds it, is the first line of the answer.
+SAY_NAME_AND_DIAL = """\
+read -r node <"${DUCKCONF_NODE_FILE:-/etc/duckconf/node}"
+printf '%s\\n' "$node"
+exec docker system dial-stdio"""
 
 
 def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> Command:
@@ -34,6 +41,21 @@ def list_ours(cluster: str, engine: str = PODMAN) -> Command:
     """All containers of the cluster on this node, running or not, as JSON (podman: a list, docker: lines)."""
     output = "json" if engine == PODMAN else "{{json .}}"
     return Command((DOCKER, "ps", "-a", "--no-trunc", f"--filter=label={LABEL_CLUSTER}={cluster}", f"--format={output}"))
+
+
+def dial() -> Command:
+    """A line that carries the node's name, then HTTP to and from its engine, past the wrapper: who asks, filters."""
+    return Command(("sh", "-c", SAY_NAME_AND_DIAL))
+
+
+def listing_path(cluster: str, node: str, engine: str = PODMAN) -> str:
+    """What `list_ours` asks, for the engine's HTTP API, with the filter that the docker-wrapper adds to `ps`.
+
+    Podman has its own API under a version; docker without one means the newest, and 29 refuses what was usual before.
+    """
+    filters = {"label": [f"{LABEL_CLUSTER}={cluster}", f"{LABEL_NODE}={node}"]}
+    api = "/v4.0.0/libpod" if engine == PODMAN else ""
+    return f"{api}/containers/json?{urlencode({'all': 'true', 'filters': json.dumps(filters)})}"
 
 
 def start_again(container: str) -> Command:

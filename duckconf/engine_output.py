@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,18 @@ def read_containers(node: str, completed: Completed) -> tuple[Container, ...]:
     if not completed.ok:
         raise engine_failure(node, completed)
     text = completed.stdout.strip()
+    return _containers(node, [text] if text.startswith("[") else [f"[{line}]" for line in text.splitlines()])
+
+
+def read_listing(node: str, body: bytes) -> tuple[Container, ...]:
+    """The answer to `engine.listing_path`, as `read_containers` gives it."""
+    return _containers(node, [body])
+
+
+def _containers(node: str, lists: Iterable[str | bytes]) -> tuple[Container, ...]:
     try:
-        rows = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
-        containers = [_container(node, row) for row in rows]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        containers = [_container(node, row) for part in lists for row in json.loads(part)]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise EngineUnavailable(node, f"the engine's list of containers cannot be read: {error}") from error
     return tuple(sorted(containers, key=lambda container: container.name))
 
@@ -67,15 +75,16 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
     names, labels = row["Names"], row["Labels"]
     if isinstance(labels, str):
         labels = dict(part.partition("=")[::2] for part in labels.split(","))
+    name = names[0] if isinstance(names, list) else names
     return Container(
         id=row.get("Id") or row["ID"],
-        name=names[0] if isinstance(names, list) else names,
+        name=name.removeprefix("/"),
         node=node,
         app=labels.get(LABEL_APP, ""),
         spec=labels.get(LABEL_SPEC, ""),
         image=row["Image"],
         state=row["State"],
-        started=float(row["StartedAt"]) if "StartedAt" in row else _docker_time(row["CreatedAt"]),
+        started=_started(row),
         generation=_number(labels.get(LABEL_GENERATION, "")),
         manifest=labels.get(LABEL_MANIFEST, ""),
     )
@@ -83,6 +92,13 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _started(row: Mapping[str, Any]) -> float:
+    """Docker tells when the container was made: its API in seconds, its command in words."""
+    if "StartedAt" in row:
+        return float(row["StartedAt"])
+    return _docker_time(row["CreatedAt"]) if "CreatedAt" in row else float(row["Created"])
 
 
 def _docker_time(text: str) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 DEFAULT_CLUSTER = "demo"
+LONGEST_NAME = 63
 
 LABEL_NODE = "node"
 LABEL_CLUSTER = "duckconf.cluster"
@@ -39,8 +42,13 @@ def network(cluster: str) -> str:
 
 
 def push_app(cluster: str, node: str, number: int) -> str:
-    """The name of the app that a push started, which is its container's name too."""
-    return f"duckconf-{prefix(cluster)}{node}-app-{number}"
+    """The name of the app that a push started, which is its container's name too.
+
+    Always one that an app may have in the other modes, which can then take it over: the number alone keeps it apart.
+    """
+    begin, end = f"duckconf-{prefix(cluster)}", f"-app-{number}"
+    label = re.sub("[^a-z0-9-]", "-", node.lower())
+    return f"{begin}{label[: LONGEST_NAME - len(begin) - len(end)]}{end}"
 
 
 def declared_app(cluster: str, app: str) -> str:

@@ -70,7 +70,7 @@ class DesiredStore:
 
     def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
         """`tell` is given what people did to the file. A file that is missing or bad is an error of later calls."""
-        self._path = path
+        self.path = path
         self._tell = tell
         self._file = DesiredFile(path)
         self._aside = Aside(path)
@@ -84,9 +84,14 @@ class DesiredStore:
         self._revision = 0
         self._trouble: DuckconfError | None = None
         with self._flushing:
-            self._follow()
+            self._rest()
         self._history = History(self._document.revision)
         self._revision = self._document.revision + SKIP
+
+    @property
+    def trouble(self) -> str:
+        """Why the file cannot be read as a whole now, "" when it can."""
+        return str(self._trouble) if self._trouble is not None and not isinstance(self._trouble, BeingWritten) else ""
 
     def get(self, name: str) -> App:
         """Raises NotFound."""
@@ -104,10 +109,10 @@ class DesiredStore:
         faults = tuple(str(fault) for fault in document.faults)
         return Listing(revision, document.apps(), (str(trouble), *faults) if trouble else faults)
 
-    def put(self, name: str, update: Callable[[App | None], App], expected: str | None = None) -> tuple[App, bool]:
+    def put(self, name: str, update: Callable[[App | None], App], expected: frozenset[str] | None = None) -> tuple[App, bool]:
         """Declare `update(the app as it is, or None)`; returns it and whether it is new.
 
-        `expected` is the revision that the app must have ("*": any, but it must exist). Raises PreconditionFailed,
+        `expected` holds the revisions that the app may have ("*": any, but it must exist). Raises PreconditionFailed,
         BadInput from `update`, Conflict when a bad row has the name, NotNow, OSError.
         """
         outcome: list[tuple[App, bool]] = []
@@ -136,7 +141,7 @@ class DesiredStore:
         self._submit(decide)
         return outcome[-1]
 
-    def delete(self, name: str, expected: str | None = None) -> None:
+    def delete(self, name: str, expected: frozenset[str] | None = None) -> None:
         """Withdraw an app; raises NotFound, PreconditionFailed."""
 
         def decide(view: View) -> Changes:
@@ -167,7 +172,8 @@ class DesiredStore:
         self._ended.set()
         with self._news:
             self._news.notify_all()
-        self._aside.clear()
+        with self._flushing:
+            self._aside.clear()
 
     def _submit(self, decide: Decide) -> None:
         mine = _Waiting(decide)
@@ -218,16 +224,19 @@ class DesiredStore:
         for name in names if self._document.faults else ():
             fault = self._document.names_badly(name)
             if fault is not None:
-                raise Conflict(f"{self._path.name}, {fault}", "mend or remove that row first")
+                raise Conflict(f"{self.path.name}, {fault}", "mend or remove that row first")
 
     def _settle(self) -> None:
         """Know the file as it is now, waiting for one who is writing it; raises NotNow when it cannot be known."""
+        self._rest()
+        if self._trouble is not None:
+            raise NotNow(self._trouble.message, self._trouble.remedy or "mend the file; nothing was changed")
+
+    def _rest(self) -> None:
         end = time.monotonic() + PATIENCE
         self._follow()
         while isinstance(self._trouble, BeingWritten) and time.monotonic() < end and not self._ended.wait(0.02):
             self._follow()
-        if self._trouble is not None:
-            raise NotNow(self._trouble.message, self._trouble.remedy or "mend the file; nothing was changed")
 
     def _follow(self) -> None:
         """Take over what was done to the file by others, and what was done to versions that we had put aside."""
@@ -256,7 +265,7 @@ class DesiredStore:
         document = merged(theirs, ours, self._history)
         edits = changes_between(ours, document)
         if edits or document.faults != ours.faults:
-            self._tell(Event("edited", f"{self._path.name} was edited by hand: {summary(ours, edits)}"))
+            self._tell(Event("edited", f"{self.path.name} was edited by hand: {summary(ours, edits)}"))
         if document is theirs and theirs.revision in (0, ours.revision):
             self._publish(document)
         else:
@@ -268,7 +277,7 @@ class DesiredStore:
         revision = max(self._revision, document.revision, base.revision) + 1
         after = marked(document, revision, number)
         aside = self._aside.name()
-        exchanged, ours = exchange_durably(self._path, after.text().encode(), aside)
+        exchanged, ours = exchange_durably(self.path, after.text().encode(), aside)
         if exchanged:
             self._aside.keep(aside, self._file.stamp, self._revision)
         self._file.seen(after, stamp_from(ours))
@@ -282,11 +291,11 @@ class DesiredStore:
             self._news.notify_all()
 
 
-def _check(name: str, app: App | None, expected: str | None) -> None:
-    if expected is None or (app is not None and expected in ("*", revision_of(app))):
+def _check(name: str, app: App | None, expected: frozenset[str] | None) -> None:
+    if expected is None or (app is not None and not expected.isdisjoint({"*", revision_of(app)})):
         return
     now = f"it is {revision_of(app)} now" if app is not None else "the app is not declared"
-    raise PreconditionFailed(f"{name} is not at revision {expected}: {now}", f"read it again: GET /app/{name}")
+    raise PreconditionFailed(f"{name} is not at revision {', '.join(sorted(expected))}: {now}", f"read it again: GET /app/{name}")
 
 
 def summary(before: Document, edits: Changes) -> str:

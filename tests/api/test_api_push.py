@@ -11,14 +11,16 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
-from api.factory import create_app
-from api.openapi import DOCUMENT
+from api.factory import create_push
+from api.openapi import document
 from api.push import Pusher
 from api.turns import TurnBook
 from duckconf.errors import Unreachable
 from duckconf.model import FIELDS
+from duckconf.reach.cordons import Cordons
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.hosts import InventoryFollower
+from duckconf.reach.journal import Journal
 from tests.fakes import FakeFleet, FakeHosts, FakeNode
 
 NAMES = ("node-1", "node-2", "node-3")
@@ -32,7 +34,8 @@ def nodes() -> dict[str, FakeNode]:
 @pytest.fixture
 def client(nodes: dict[str, FakeNode], tmp_path: Path) -> FlaskClient:
     fleet, hosts = cast(Fleet, FakeFleet(nodes.values())), cast(InventoryFollower, FakeHosts(NAMES))
-    return create_app(Pusher("demo", hosts, fleet, TurnBook(tmp_path / "push.json")), "demo").test_client()
+    pusher = Pusher("demo", hosts, fleet, TurnBook(tmp_path / "push.json"), Cordons(tmp_path / "cordoned"))
+    return create_push(pusher, "demo", Journal(tmp_path / "events.jsonl", "api")).test_client()
 
 
 def problem(answer: TestResponse, status: int) -> dict[str, Any]:
@@ -155,7 +158,15 @@ def test_it_is_not_ready_when_every_node_is_away(client: FlaskClient, nodes: dic
     assert client.get("/readyz").status_code == 503
 
 
+def test_a_cordoned_node_gets_nothing_new(client: FlaskClient, nodes: dict[str, FakeNode], tmp_path: Path) -> None:
+    Cordons(tmp_path / "cordoned").change("node-2", cordoned=True)
+    assert {client.post("/app/start", json={"image": "nginx"}).json["node"] for _ in NAMES} == {"node-1", "node-3"}  # type: ignore[index]
+    for node in ("node-1", "node-3"):
+        Cordons(tmp_path / "cordoned").change(node, cordoned=True)
+    assert problem(client.post("/app/start", json={"image": "nginx"}), 503)["skipped"] == list(NAMES)
+
+
 def test_the_description_is_valid_and_knows_the_models_fields(client: FlaskClient) -> None:
-    validate(DOCUMENT)
-    assert client.get("/openapi.json").json == DOCUMENT
-    assert set(DOCUMENT["components"]["schemas"]["App"]["properties"]) == set(FIELDS)
+    validate(document("push"))
+    assert client.get("/openapi.json").json == document("push")
+    assert set(document("push")["components"]["schemas"]["App"]["properties"]) == set(FIELDS)

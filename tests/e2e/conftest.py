@@ -10,10 +10,9 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,6 @@ def write_inventory(folder: Path, cluster: str, ports: list[int], extra: str = "
     variables = [f"duckconf_cluster={cluster}", "duckconf_provider=container", "ansible_host=127.0.0.1", extra]
     (folder / "hosts.ini").write_text("\n".join(["[nodes]", *hosts, "[all:vars]", *variables, ""]))
     return folder / "hosts.ini"
-
-
-def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Return when the condition holds; fail with `what` when it does not in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        os.sched_yield()
 
 
 @dataclass(frozen=True)

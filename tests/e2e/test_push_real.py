@@ -7,7 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE
-from tests.e2e.conftest import NODES, Live, until
+from tests.e2e.conftest import NODES, Live
+from tests.waiting import until
 
 WEB = {"image": WEB_IMAGE}
 

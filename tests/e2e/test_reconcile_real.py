@@ -13,7 +13,8 @@ import pytest
 
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.desired_file import FILE_NAME
-from tests.e2e.conftest import ROOT, Live, until
+from tests.e2e.conftest import ROOT, Live
+from tests.waiting import until
 
 THREE = f"name,image\na,{WEB_IMAGE}\nb,{WEB_IMAGE}\nc,{WEB_IMAGE}\n"
 

@@ -1,0 +1,112 @@
+"""The routes for apps in reconcile mode: they change what is desired, and never what runs. No connection is opened here.
+
+What the loop last reported of an app (node, status) is shown beside what is desired of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.body import body, expected_revisions, query, seconds, whole
+from api.held import HeldRequests
+from api.stores.desired import DesiredStore, revision_of
+from duckconf.codec import to_json
+from duckconf.errors import BadInput, Fault
+from duckconf.events import Event
+from duckconf.model import NAME, App, parse_app
+from duckconf.overview import AppView
+from duckconf.report import Report
+
+Reported = Callable[[], "Report | None"]
+
+
+def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], None], held: HeldRequests) -> Blueprint:
+    """`reported` gives what the loop last said of itself; `tell` is given what clients declare."""
+    routes = Blueprint("apps", __name__)
+
+    @routes.post("/app/start")
+    def start() -> tuple[Response, HTTPStatus]:
+        app = store.add(parse_app(body()))
+        tell(Event("declared", f"{app.name} ({app.image}) should run", app.name))
+        return _answer(jsonify(app=app.name, revision=revision_of(app)), app), HTTPStatus.ACCEPTED
+
+    @routes.get("/apps")
+    def apps() -> Response:
+        query("nodeName", "wait", "since")
+        since = whole("since", 0)
+        if "since" in request.args:
+            with held.up_to(seconds("wait")) as patience:
+                store.wait(since, patience)
+        listing = store.listing()
+        views = _views(reported())
+        shown = [_shown(app, views.get(name)) for name, app in listing.apps.items()]
+        if "nodeName" in request.args:
+            shown = [entry for entry in shown if entry["node"] == request.args["nodeName"]]
+        answer: dict[str, Any] = {"revision": listing.revision, "apps": shown}
+        return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
+
+    @routes.get("/app/<name>")
+    def app(name: str) -> Response:
+        found = store.get(name)
+        return _answer(jsonify(_shown(found, _views(reported()).get(name))), found)
+
+    @routes.put("/app/<name>")
+    def put(name: str) -> tuple[Response, HTTPStatus]:
+        if not NAME.fullmatch(name):
+            parse_app({"name": name, "image": "x"})
+        changes = _changes(body(), name)
+        before = None
+
+        def update(app: App | None) -> App:
+            nonlocal before
+            before = app
+            fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
+            return parse_app({field: value for field, value in fields.items() if value is not None})
+
+        after, new = store.put(name, update, expected_revisions())
+        if new:
+            tell(Event("declared", f"{name} ({after.image}) should run", name))
+        elif after != before:
+            tell(Event("updated", f"{name} ({after.image}) was changed", name))
+        answer = _answer(jsonify(_shown(after, _views(reported()).get(name))), after)
+        return answer, HTTPStatus.CREATED if new else HTTPStatus.OK
+
+    @routes.delete("/app/<name>")
+    def delete(name: str) -> Response:
+        store.delete(name, expected_revisions())
+        tell(Event("withdrawn", f"{name} should no longer run", name))
+        return jsonify(app=name)
+
+    return routes
+
+
+def _changes(data: object, name: str) -> Mapping[str, object]:
+    if not isinstance(data, Mapping):
+        raise BadInput(Fault("", 'should be an object such as {"image": "nginx"}'))
+    if data.get("name", name) != name:
+        raise BadInput(Fault("name", f"should be {name!r}, as in the address, or absent"))
+    if "node" in data:
+        raise BadInput(Fault("node", "is the loop's choice in reconcile mode; to keep apps off a node: ./inv cordon NODE"))
+    return data
+
+
+def _views(report: Report | None) -> dict[str, AppView]:
+    """The row of each desired app; rows of copies too many are not about what is desired."""
+    return {view.app: view for view in report.apps if view.desired == "yes"} if report is not None else {}
+
+
+def _shown(app: App, view: AppView | None) -> dict[str, Any]:
+    entry = {**to_json(app), "revision": revision_of(app), "node": view.node if view else ""}
+    entry["status"] = view.state if view else "pending"
+    if view is not None:
+        entry |= {"restarts": view.restarts} | ({"note": view.note} if view.note else {})
+    return entry
+
+
+def _answer(response: Response, app: App) -> Response:
+    response.set_etag(revision_of(app))
+    return response

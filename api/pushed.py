@@ -1,0 +1,30 @@
+"""The route for apps in push mode: read and check the request, start the app, write the answer."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from api.body import body
+from api.metrics import Metrics
+from api.push import Pusher
+from duckconf.model import parse_app
+
+
+def blueprint(pusher: Pusher, metrics: Metrics) -> Blueprint:
+    routes = Blueprint("apps", __name__)
+
+    @routes.post("/app/start")
+    def start() -> tuple[Response, HTTPStatus]:
+        app = parse_app(body())
+        with metrics.timing_a_start():
+            started = pusher.start(app)
+        metrics.count_start(started.node, started.skipped)
+        answer: dict[str, Any] = {"app": started.app, "node": started.node}
+        if started.skipped:
+            answer |= {"skipped": list(started.skipped), "reasons": started.skipped}
+        return jsonify(answer), HTTPStatus.CREATED
+
+    return routes

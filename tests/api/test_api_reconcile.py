@@ -1,0 +1,186 @@
+"""The reconcile API: it changes the desired file and nothing else, and says what the loop reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+from api.factory import create_reconcile
+from api.openapi import document
+from api.stores.desired import DesiredStore
+from duckconf.desired import empty_document, read_document
+from duckconf.overview import AppView
+from duckconf.reach.journal import Journal
+from duckconf.reach.reports import ReportFile
+from duckconf.report import NodeView, Report
+from tests.api.test_api_push import problem
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "desired_state.csv"
+    file.write_text(empty_document().text())
+    os.utime(file, (0, 0))
+    return file
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "events.jsonl", "api")
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> ReportFile:
+    return ReportFile(tmp_path / "reconciler.json")
+
+
+@pytest.fixture
+def client(path: Path, journal: Journal, reports: ReportFile) -> FlaskClient:
+    return create_reconcile(DesiredStore(path, journal.add), reports, "demo", journal).test_client()
+
+
+def declared(path: Path) -> dict[str, str]:
+    return {name: app.image for name, app in read_document(path.read_text()).apps().items()}
+
+
+def test_a_start_is_accepted_when_it_is_in_the_file(client: FlaskClient, path: Path) -> None:
+    answer = client.post("/app/start", json={"image": "nginx", "env": {"A": "b c"}})
+    assert answer.status_code == 202
+    assert (answer.json or {})["app"] == "app-1"
+    assert declared(path) == {"app-1": "nginx"}
+    assert path.read_text().startswith("name,image")
+
+
+def test_names_count_on_and_never_repeat(client: FlaskClient, path: Path, journal: Journal, reports: ReportFile) -> None:
+    for _ in range(3):
+        client.post("/app/start", json={"image": "nginx"})
+    client.delete("/app/app-3")
+    restarted = create_reconcile(DesiredStore(path, journal.add), reports, "demo", journal).test_client()
+    assert restarted.post("/app/start", json={"image": "nginx"}).json["app"] == "app-4"  # type: ignore[index]
+
+
+def test_a_name_that_is_taken_is_409_and_says_how_to_change_it(client: FlaskClient, path: Path) -> None:
+    assert client.post("/app/start", json={"image": "nginx", "name": "web"}).status_code == 202
+    assert "PUT /app/web" in problem(client.post("/app/start", json={"image": "redis", "name": "web"}), 409)["detail"]
+    assert declared(path) == {"web": "nginx"}
+
+
+def test_a_put_declares_changes_and_repeats(client: FlaskClient, path: Path) -> None:
+    assert client.put("/app/web", json={"image": "nginx", "env": {"A": "1"}}).status_code == 201
+    text = path.read_text()
+    assert client.put("/app/web", json={"image": "nginx"}).status_code == 200
+    assert path.read_text() == text
+    changed = client.put("/app/web", json={"image": "nginx:2"})
+    assert (changed.status_code, (changed.json or {})["env"]) == (200, {"A": "1"})
+    assert "env" not in (client.put("/app/web", json={"env": None}).json or {})
+    assert declared(path) == {"web": "nginx:2"}
+
+
+def test_if_match_keeps_two_people_from_overwriting_each_other(client: FlaskClient) -> None:
+    first = client.put("/app/web", json={"image": "nginx"})
+    assert first.headers["ETag"] == f'"{(first.json or {})["revision"]}"'
+    matching = {"If-Match": first.headers["ETag"]}
+    assert client.put("/app/web", json={"image": "nginx:2"}, headers=matching).status_code == 200
+    problem(client.put("/app/web", json={"image": "nginx:3"}, headers=matching), 412)
+    problem(client.delete("/app/web", headers=matching), 412)
+    problem(client.put("/app/new", json={"image": "nginx"}, headers={"If-Match": "*"}), 412)
+    assert client.delete("/app/web", headers={"If-Match": "*"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"node": "node-1"}, "node"),
+        ({"name": "other"}, "name"),
+        ({"image": "A B"}, "image"),
+        ({}, "image"),
+        ({"image": "x", "ports": ["80"]}, "ports/0"),
+        ([], ""),
+        ({"image": "x", "colour": "red"}, "colour"),
+    ],
+)
+def test_a_put_that_cannot_be_meant_is_422_with_its_path(client: FlaskClient, path: Path, body: Any, where: str) -> None:
+    assert [error["path"] for error in problem(client.put("/app/web", json=body), 422)["errors"]] == [where]
+    assert declared(path) == {}
+
+
+def test_what_is_not_declared_is_404(client: FlaskClient) -> None:
+    for answer in (client.get("/app/web"), client.delete("/app/web"), client.get("/app/Not A Name")):
+        problem(answer, 404)
+    problem(client.put("/app/Not A Name", json={"image": "nginx"}), 422)
+
+
+def test_a_listing_shows_what_the_loop_reported(client: FlaskClient, reports: ReportFile) -> None:
+    for name in ("a", "b"):
+        client.put(f"/app/{name}", json={"image": "nginx"})
+    view = AppView("a", "node-2", "duckconf-a", "nginx", "yes", "running", 3)
+    reports.write(Report({"node-2": NodeView("ready"), "node-1": NodeView("lost", "no answer")}, (view,)))
+    apps = {entry["name"]: entry for entry in (client.get("/apps").json or {})["apps"]}
+    assert (apps["a"]["node"], apps["a"]["status"], apps["a"]["restarts"]) == ("node-2", "running", 3)
+    assert (apps["b"]["node"], apps["b"]["status"]) == ("", "pending")
+    for node, name in (("node-2", "a"), ("", "b")):
+        assert [entry["name"] for entry in (client.get(f"/apps?nodeName={node}").json or {})["apps"]] == [name]
+    metrics = client.get("/metrics").get_data(as_text=True)
+    assert 'duckconf_apps{state="running"} 1.0' in metrics
+    assert 'duckconf_node_away{node="node-1"} 1.0' in metrics
+
+
+def test_a_watch_returns_at_once_when_something_is_newer_and_when_something_comes(client: FlaskClient, path: Path) -> None:
+    revision = (client.get("/apps").json or {})["revision"]
+    answers: list[Any] = []
+    waiting = threading.Thread(target=lambda: answers.append(client.get(f"/apps?wait=30&since={revision}").json))
+    waiting.start()
+    client.application.test_client().put("/app/web", json={"image": "nginx"})
+    waiting.join(10)
+    assert answers[0]["revision"] > revision
+    assert (client.get(f"/apps?wait=30&since={revision}").json or {})["apps"]
+
+
+@pytest.mark.parametrize("query", ["wait=x&since=1", "wait=-1&since=1", "since=-1", "since=x", "nodename=a", "wait=nan&since=1"])
+def test_a_bad_query_is_422(client: FlaskClient, query: str) -> None:
+    problem(client.get(f"/apps?{query}"), 422)
+
+
+def test_events_say_what_was_declared_and_can_be_followed(client: FlaskClient) -> None:
+    cursor = (client.get("/events").json or {})["cursor"]
+    client.put("/app/web", json={"image": "nginx"})
+    client.put("/app/web", json={"image": "nginx:2"})
+    client.delete("/app/web")
+    page = client.get(f"/events?since={cursor}&wait=5").json or {}
+    assert [event["kind"] for event in page["events"]] == ["declared", "updated", "withdrawn"]
+    assert (client.get(f"/events?since={page['cursor']}").json or {})["events"] == []
+    problem(client.get("/events?since=nonsense"), 422)
+
+
+def test_a_bad_row_is_shown_and_cannot_be_written_over(client: FlaskClient, path: Path, journal: Journal) -> None:
+    path.write_text("web,NOT AN IMAGE\ngood,nginx\n")
+    store = DesiredStore(path, journal.add)
+    again = create_reconcile(store, ReportFile(path.with_name("r")), "demo", journal).test_client()
+    listing = again.get("/apps").json or {}
+    assert [entry["name"] for entry in listing["apps"]] == ["good"]
+    assert listing["faults"][0].startswith("line 1: image")
+    assert "line 1" in problem(again.put("/app/web", json={"image": "nginx"}), 409)["detail"]
+    assert "web,NOT AN IMAGE\n" in path.read_text()
+
+
+def test_a_missing_file_is_503_and_lists_what_was_known(client: FlaskClient, path: Path) -> None:
+    client.put("/app/web", json={"image": "nginx"})
+    path.unlink()
+    assert "missing" in problem(client.put("/app/b", json={"image": "nginx"}), 503)["detail"]
+    assert "missing" in json.dumps((client.get("/apps").json or {})["faults"])
+    assert client.get("/readyz").status_code == 503
+    assert not path.exists()
+
+
+def test_the_description_is_valid(client: FlaskClient) -> None:
+    validate(document("reconcile"))
+    assert client.get("/openapi.json").json == document("reconcile")
+    rules = {rule.rule.replace("<", "{").replace(">", "}") for rule in client.application.url_map.iter_rules()}
+    assert rules == set(document("reconcile")["paths"])
