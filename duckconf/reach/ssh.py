@@ -10,17 +10,19 @@ import functools
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import fabric
 import paramiko
 
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, NodeFailure, Unreachable
+from duckconf.reach.engine_line import EngineLine
 from duckconf.reach.ssh_transport import Watchdog
 
-# sshd serves 10 sessions per connection unless told otherwise; two are left for people and probes.
-SESSIONS = 8
+# Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
+# followed, one for the engine's line, and one is spare, because sshd frees a session a little after its end.
+SESSIONS = 7
 # Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
 LONGEST_LINE = 120_000
 DEFAULT_DEADLINE = 30.0
@@ -51,6 +53,7 @@ class SshRunner:
         self._closed = threading.Event()
         self._connection: fabric.Connection | None = None
         self._away: NodeFailure | None = None
+        self.engine_line = EngineLine(node, self._dial)
 
     @property
     def away(self) -> NodeFailure | None:
@@ -91,6 +94,12 @@ class SshRunner:
         if self._connection is not None:
             self._connection.close()
 
+    def _dial(self, command: Command) -> SshDialogue:
+        if self._closed.is_set():
+            raise Unreachable(self._node, "is no longer asked: its connection was closed")
+        transport, channel = self._start(command.shell_line())
+        return SshDialogue(transport, channel, functools.partial(self._patiently, transport))
+
     def _start(self, line: str) -> tuple[paramiko.Transport, paramiko.Channel]:
         """The running command. A connection that turns out to be dead is replaced once: nothing was handed over."""
         for last_try in (False, True):
@@ -104,6 +113,9 @@ class SshRunner:
                     return transport, channel
                 except (paramiko.SSHException, EOFError, OSError) as error:
                     failure = error
+            if isinstance(failure, paramiko.ChannelException):
+                # No session left: a server that serves fewer than usual. Commands need them more.
+                self.engine_line.give_up()
             if dog.barked:
                 raise self._lost(f"no answer within {self._deadline:g} s", may_have_run=handed_over)
             transport.close()
@@ -207,3 +219,32 @@ class SshRunner:
     def _again(failure: NodeFailure) -> NodeFailure:
         """A fresh exception for each caller: one instance raised in many threads would pile up tracebacks."""
         return type(failure)(failure.node, failure.reason, failure.remedy)
+
+
+class SshDialogue:
+    """A command that runs and is spoken to, until it is closed or its connection is."""
+
+    def __init__(
+        self, transport: paramiko.Transport, channel: paramiko.Channel, patiently: Callable[[float, Callable[[], Any]], Any]
+    ) -> None:
+        """`patiently` repeats a step that times out, for as long as the node lives and it is not too late."""
+        self._transport = transport
+        self._channel = channel
+        self._patiently = patiently
+        channel.settimeout(PULSE)
+
+    @property
+    def connected(self) -> bool:
+        return self._transport.is_active()
+
+    def send(self, data: bytes, end: float) -> None:
+        while data:
+            sent = self._patiently(end, functools.partial(self._channel.send, data))
+            data = data[sent:]
+
+    def receive(self, size: int, end: float) -> bytes:
+        received: bytes = self._patiently(end, functools.partial(self._channel.recv, size))
+        return received
+
+    def close(self) -> None:
+        self._channel.close()
