@@ -7,55 +7,31 @@ import shlex
 import sys
 from typing import Any
 
-from duckconf.cli.edge import SOME_UNREACHABLE, command, project
+from duckconf.cli.edge import command, project
 
 
-def _push_only(mode: str) -> None:
-    from duckconf.errors import BadInput, Fault
+@command(help={"mode": "push, or reconcile: a loop keeps true what is declared", "json_logs": "services log for programs"})
+def up(_: Any, mode: str, json_logs: bool = False) -> None:
+    """Start what a mode needs, or move a running cluster to it: nothing restarts. Example: ./inv up reconcile"""
+    from duckconf.cli import bring_up
 
-    if mode != "push":
-        raise BadInput(Fault("MODE", f"should be push, got {mode!r}"))
-
-
-@command(help={"mode": "push: the API starts each app when the request comes"})
-def up(_: Any, mode: str) -> None:
-    """Start what a mode needs: demo hosts and services. Example: ./inv up push"""
-    from duckconf.cli.push import up_push
-
-    _push_only(mode)
-    up_push(project())
+    bring_up.up(project(), bring_up.check_mode(mode), json_logs=json_logs)
 
 
 @command(help={"purge": "also remove the cluster's images and state"})
 def down(_: Any, purge: bool = False) -> None:
     """Take the cluster away: apps, demo hosts, network, services. Example: ./inv down --purge"""
-    from duckconf.cli import push
+    from duckconf.cli import bring_up
 
-    push.down(project(), purge=purge)
+    bring_up.down(project(), purge=purge)
 
 
 @command(help={"json": "for programs"})
 def status(_: Any, json: bool = False) -> int:
-    """Services, nodes and apps on one screen. Exit code 4 when a node cannot be reached."""
-    from duckconf.cli.cluster import node_row, open_cluster
-    from duckconf.cli.push import api_service
-    from duckconf.cli.tables import age, print_json, print_table
+    """Services, nodes and what is wrong on one screen. Exit code 4 when a node cannot be reached."""
+    from duckconf.cli import look
 
-    here = project()
-    process = api_service(here).process()
-    service = {"service": "api", "pid": process.pid if process else None, "address": here.settings.api_url}
-    service |= {"state": "running" if process else "stopped", "since": age(process.create_time()) if process else None}
-    with open_cluster(here) as cluster:
-        seen = cluster.observe()
-        nodes = [node_row(host, seen[host.name]) for host in cluster.inventory.node_hosts()]
-    if json:
-        print_json({"cluster": here.cluster, "mode": "push", "services": [service], "nodes": nodes})
-    else:
-        print(f"cluster {here.cluster}, mode push\n")
-        print_table([service], ("service", "state", "pid", "address", "since"), "")
-        print()
-        print_table(nodes, ("name", "status", "address", "apps"), "no nodes")
-    return _unreachable(seen)
+    return look.status(project(), as_json=json)
 
 
 @command(
@@ -63,7 +39,7 @@ def status(_: Any, json: bool = False) -> int:
     iterable=["port", "env", "volume", "label"],
     help={
         "image": "what to run, such as nginx or localhost/duckconf/web",
-        "name": "the app's name, in modes that take one",
+        "name": "the app's name, in modes that take one; app-N otherwise",
         "command": "run this instead of the image's own, quoted as for a shell",
         "port": "HOST:CONTAINER, may be repeated",
         "env": "NAME=VALUE, may be repeated",
@@ -89,83 +65,86 @@ def start_app(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Start an app on the node whose turn it is. Example: ./inv start-app nginx --port 8081:80 --env MODE=fast"""
-    from duckconf.cli.cluster import open_cluster
+    """Start an app, or declare it where a loop does that. Example: ./inv start-app nginx --port 8081:80 --env MODE=fast"""
+    from duckconf.cli import change
     from duckconf.cli.request import app_request
-    from duckconf.cli.tables import print_json
-    from duckconf.reach.client import ApiClient
 
-    here = project()
     body = app_request(image, name, command, port or [], env or [], volume or [], label or [], cpus, memory)
-    answer = ApiClient(here.settings.api_url).call("POST", "/app/start", body)
-    if wait:
-        with open_cluster(here) as cluster:
-            cluster.await_running(answer["node"], answer["app"])
-    for node in answer.get("skipped", []):
-        print(f"passed over {node}: {answer['reasons'][node]}", file=sys.stderr)
-    print_json(answer) if json else print(f"{answer['app']} runs on {answer['node']}")
+    change.start_app(project(), body, wait=wait, as_json=json)
 
 
 @command(help={"name": "the app, as `ps` shows it"})
 def stop_app(_: Any, name: str) -> None:
-    """Stop an app and remove its container. Example: ./inv stop-app duckconf-node-1-app-1"""
-    from duckconf.actions import Remove
+    """Stop an app and remove its container, or withdraw it. Example: ./inv stop-app app-1"""
+    from duckconf.cli import change
 
-    _act_on(name, Remove, "stopped and removed")
+    change.stop_app(project(), name)
 
 
 @command(help={"name": "the app, as `ps` shows it"})
 def kill_app(_: Any, name: str) -> None:
-    """Crash an app on purpose: its process is killed, nothing else. Example: ./inv kill-app duckconf-node-1-app-1"""
-    from duckconf.actions import Kill
+    """Crash an app on purpose: its process is killed, nothing else. Example: ./inv kill-app app-1"""
+    from duckconf.cli import change
 
-    _act_on(name, Kill, "killed")
-
-
-def _act_on(name: str, action: Any, done: str) -> None:
-    from duckconf.cli.cluster import open_cluster
-
-    with open_cluster(project()) as cluster:
-        container = cluster.find(name)
-        cluster.act(action(container.node, container.name))
-    print(f"{name} {done} on {container.node}")
+    change.kill_app(project(), name)
 
 
 @command(help={"node": "only this node", "json": "for programs"})
 def ps(_: Any, node: str = "", json: bool = False) -> int:
     """The apps, asked of all nodes at once. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
-    from duckconf.cli.cluster import app_row, open_cluster
-    from duckconf.cli.tables import age, print_json, print_table
+    from duckconf.cli import look
 
-    with open_cluster(project()) as cluster:
-        seen = cluster.observe(node)
-    containers = [container for found in seen.values() if isinstance(found, tuple) for container in found]
-    if json:
-        print_json([app_row(container) for container in containers])
-    else:
-        rows = [{**app_row(container), "age": age(container.started)} for container in containers]
-        print_table(rows, ("app", "node", "state", "image", "age"), "no apps; start one with ./inv start-app IMAGE")
-    return _unreachable(seen)
+    return look.ps(project(), node, as_json=json)
 
 
 @command(help={"json": "for programs"})
 def nodes(_: Any, json: bool = False) -> int:
     """The nodes and whether they answer. Exit code 4 when one does not. Example: ./inv nodes --json"""
-    from duckconf.cli.cluster import node_row, open_cluster
-    from duckconf.cli.tables import print_json, print_table
+    from duckconf.cli import look
 
-    with open_cluster(project()) as cluster:
-        seen = cluster.observe()
-        rows = [node_row(host, seen[host.name]) for host in cluster.inventory.node_hosts()]
-    print_json(rows) if json else print_table(rows, ("name", "status", "address", "apps", "cordoned"), "no nodes")
-    return _unreachable(seen)
+    return look.nodes(project(), as_json=json)
 
 
-def _unreachable(seen: Any) -> int:
-    failures = [found for found in seen.values() if isinstance(found, Exception)]
-    for failure in failures:
-        print(f"unreachable: {failure}", file=sys.stderr)
-    return SOME_UNREACHABLE if failures else 0
+@command(help={"json": "for programs"})
+def diff(_: Any, json: bool = False) -> int:
+    """What the loop would do now and why, and what it leaves alone. Exit code 2 when there is something to do."""
+    from duckconf.cli import look
+
+    return look.diff(project(), as_json=json)
+
+
+@command(help={"follow": "go on until interrupted", "limit": "how many of the newest first", "json": "one object per line"})
+def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) -> int:
+    """What happened, oldest first. Example: ./inv events -f"""
+    from duckconf.cli import look
+
+    return look.events(project(), limit, follow=follow, as_json=json)
+
+
+@command(
+    positional=["what"], help={"what": "api, reconciler or an app", "follow": "go on until interrupted", "lines": "how many"}
+)
+def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
+    """The log of a service, or what an app printed. Example: ./inv logs reconciler -f"""
+    from duckconf.cli import look
+
+    return look.logs(project(), what, lines, follow=follow)
+
+
+@command(help={"node": "gets no new app; what runs there stays"})
+def cordon(_: Any, node: str) -> None:
+    """Keep new apps off a node. Example: ./inv cordon node-2"""
+    from duckconf.cli import change
+
+    change.cordon(project(), node, cordoned=True)
+
+
+@command(help={"node": "may get new apps again"})
+def uncordon(_: Any, node: str) -> None:
+    """Let new apps on a node again. Example: ./inv uncordon node-2"""
+    from duckconf.cli import change
+
+    change.cordon(project(), node, cordoned=False)
 
 
 @command(help={"node": "a demo host"})
@@ -203,13 +182,14 @@ def accept_key(_: Any, node: str, fingerprint: str) -> None:
     print(f"{node}: {fingerprint} is pinned now")
 
 
-@command(help={"mode": "push"})
+@command(help={"mode": "push or reconcile"})
 def demo(_: Any, mode: str) -> None:
     """The narrated tour of a mode, from nothing, by itself. Example: ./inv demo push"""
-    from duckconf.cli.tour import tour_push
+    from duckconf.cli.bring_up import PUSH, check_mode
+    from duckconf.cli.tour import tour_push, tour_reconcile
 
-    _push_only(mode)
-    tour_push(project())
+    tour = tour_push if check_mode(mode) == PUSH else tour_reconcile
+    tour(project())
 
 
 @command(help={"json": "for programs"})
@@ -247,8 +227,9 @@ def lint(context: Any) -> int:
     return run_checks(context)
 
 
-@command(help={"mode": "push", "rounds": "measurements per row"})
+@command(help={"mode": "push or reconcile", "rounds": "measurements per row"})
 def bench(context: Any, mode: str, rounds: int = 15) -> int:
     """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench push"""
-    _push_only(mode)
-    return int(context.run(f"python -m benchmarks.push --rounds {int(rounds)}", warn=True).exited)
+    from duckconf.cli.bring_up import check_mode
+
+    return int(context.run(f"python -m benchmarks.{check_mode(mode)} --rounds {int(rounds)}", warn=True).exited)

@@ -100,7 +100,7 @@ def _views(report: Report | None) -> dict[str, AppView]:
 
 
 def _shown(app: App, view: AppView | None) -> dict[str, Any]:
-    entry = {**to_json(app), "revision": revision_of(app), "node": view.node if view else ""}
+    entry = {"name": app.name, **to_json(app), "revision": revision_of(app), "node": view.node if view else ""}
     entry["status"] = view.state if view else "pending"
     if view is not None:
         entry |= {"restarts": view.restarts} | ({"note": view.note} if view.note else {})

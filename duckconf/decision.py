@@ -5,6 +5,7 @@ Serves the loop, which acts on it, and `./inv diff`, which shows it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from duckconf.desired import Desired
 from duckconf.naming import declared_app
 from duckconf.placement import Fleet, Placement, assign
 from duckconf.plan import Plan, plan
+
+HELD_BACK = "held back"
 
 
 @dataclass(frozen=True)
@@ -66,5 +69,6 @@ def held_back(desired: Desired, tries: Mapping[str, Tries], now: float) -> dict[
         seconds = backoff.wait(past, spec_hash(desired.apps[name]), now) if name in desired.apps else 0.0
         if seconds > 0:
             words = f"; the engine said: {past.words}" if past.words else ""
-            held[name] = f"held back for {seconds:.0f} s after {past.strikes} tries{words}"
+            tries = "1 try" if past.strikes == 1 else f"{past.strikes} tries"
+            held[name] = f"{HELD_BACK} for {math.ceil(seconds)} s after {tries}{words}"
     return held

@@ -165,6 +165,18 @@ def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
     return replace(document, rows={**rows, **open_end}, columns=columns)
 
 
+def with_unclear(document: Document, names: Sequence[str]) -> Document:
+    """The document with a row for each of these apps that a person has to complete: until then they are left alone."""
+    if not names:
+        return document
+    rows = dict(document.rows)
+    _end_last_line(rows)
+    open_end = _take_open_end(rows)
+    for name in names:
+        rows[f"\0{name}"] = Row(f"{name},\n", None, name, "its image is not known")
+    return read_document("".join(row.text for row in {**rows, **open_end}.values()))
+
+
 def changes_between(before: Document, after: Document) -> dict[str, App | None]:
     """What someone did to the file: the apps declared, changed (App) or withdrawn (None) from one state to the next."""
     old, new = before.apps(), after.apps()

@@ -95,3 +95,8 @@ def still_running(container: str, seconds: int) -> Command:
 
 def last_words(container: str, lines: int = 20) -> Command:
     return Command((DOCKER, "logs", f"--tail={lines}", container))
+
+
+def following_words(container: str, lines: int) -> Command:
+    """As `last_words`, and on with all that it says until it ends."""
+    return Command((DOCKER, "logs", "-f", f"--tail={lines}", container))

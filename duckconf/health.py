@@ -29,7 +29,9 @@ def judge(health: Health, nodes: Collection[str], answered: Mapping[str, float],
 
     A node never heard of gets a full `timeout` (seconds) from now on, as after a restart of ours.
     """
-    heard = {node: answered.get(node, health.heard.get(node, now)) for node in nodes}
+    heard = {node: health.heard.get(node, answered.get(node, now)) for node in nodes}
+    # A late answer to an old question does not take back the time that a common silence was forgiven for.
+    heard.update({node: max(heard[node], asked) for node, asked in answered.items() if node in heard})
     lost = frozenset(node for node in health.lost if node in heard and node not in answered)
     silent = [node for node in nodes if node not in answered and node not in lost]
     everyone = len(silent) + len(lost) == len(nodes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from duckconf.decision import Decision, Memory
+from duckconf.decision import HELD_BACK, Decision, Memory
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.placement import Fleet
@@ -79,7 +79,7 @@ def _wanted(
     elif mine is None or not mine.running:
         if name in acting or name in memory.busy:
             state, note = STARTING, acting.get(name, note)
-        elif note.startswith("held back"):
+        elif note.startswith(HELD_BACK):
             state = BACKOFF
     started = mine.started if mine is not None and mine.running else 0.0
     return AppView(name, place.node, place.container, app.image, "yes", state, tries.restarts if tries else 0, started, note)

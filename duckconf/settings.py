@@ -30,17 +30,23 @@ class Settings:
     listing with one stays under 3 s; a healthy one over the sea answers in a fraction."""
 
     loop_interval: float = 10.0
-    """Seconds between two looks of the reconciler when nothing calls for one earlier."""
+    """Seconds between two looks of the reconciler when nothing calls for one earlier. DUCKCONF_LOOP_INTERVAL."""
 
     node_timeout: float = 20.0
     """Seconds of silence after which a node's apps are started elsewhere. A host that only reboots takes longer, a
-    short network fault is over sooner."""
+    short network fault is over sooner. DUCKCONF_NODE_TIMEOUT."""
 
     api_threads: int = 64
     """Requests served at once. Each waits for one `docker run`, so threads are cheap and too few would queue."""
 
 
-ENVIRONMENT = {"inventory": "DUCKCONF_INVENTORY", "cluster": "DUCKCONF_CLUSTER", "api_url": "DUCKCONF_API"}
+ENVIRONMENT = {
+    "inventory": "DUCKCONF_INVENTORY",
+    "cluster": "DUCKCONF_CLUSTER",
+    "api_url": "DUCKCONF_API",
+    "loop_interval": "DUCKCONF_LOOP_INTERVAL",
+    "node_timeout": "DUCKCONF_NODE_TIMEOUT",
+}
 
 
 def read_settings(config: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
@@ -51,18 +57,26 @@ def read_settings(config: Mapping[str, object], environ: Mapping[str, str]) -> S
     for name, value in config.items():
         if name not in known:
             raise BadInput(Fault(f"invoke.yml: duckconf/{name}", f"is not a setting; known are {', '.join(known)}"))
-        values[name] = _typed(name, value, getattr(defaults, name))
+        values[name] = _typed(f"invoke.yml: duckconf/{name}", value, getattr(defaults, name))
     for name, variable in ENVIRONMENT.items():
-        if environ.get(variable):
-            values[name] = environ[variable]
+        if text := environ.get(variable):
+            wanted = getattr(defaults, name)
+            values[name] = _typed(variable, _number(text) if isinstance(wanted, float) else text, wanted)
     return Settings(**values)
 
 
-def _typed(name: str, value: object, default: object) -> object:
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _typed(where: str, value: object, default: object) -> object:
     wanted = type(default)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, wanted) and not isinstance(value, bool) and not (wanted is not str and value <= 0):  # type: ignore[operator]
         return value
     rule = {str: "text", float: "a number of seconds above 0", int: "a whole number above 0"}[wanted]
-    raise BadInput(Fault(f"invoke.yml: duckconf/{name}", f"should be {rule}, got {value!r}"))
+    raise BadInput(Fault(where, f"should be {rule}, got {value!r}"))

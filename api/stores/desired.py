@@ -264,7 +264,7 @@ class DesiredStore:
             return
         document = merged(theirs, ours, self._history)
         edits = changes_between(ours, document)
-        if edits or document.faults != ours.faults:
+        if ours.rows and (edits or document.faults != ours.faults):
             self._tell(Event("edited", f"{self.path.name} was edited by hand: {summary(ours, edits)}"))
         if document is theirs and theirs.revision in (0, ours.revision):
             self._publish(document)

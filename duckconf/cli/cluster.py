@@ -65,12 +65,14 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(project: Project) -> Iterator[Cluster]:
+def open_cluster(project: Project, *, keeps_trying: bool = False) -> Iterator[Cluster]:
+    """With `keeps_trying`, a node that failed costs its deadline once, for callers that look again and again."""
     inventory = project.inventory(secrets=True)
     hosts = inventory.node_hosts()
     if any(host.demo for host in hosts) and not project.login_key.exists():
         raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up push`")
-    fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, project.settings.node_deadline)
+    pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
+    fleet = Fleet(hosts, pins, project.login_key, deadline, keeps_trying=keeps_trying)
     try:
         yield Cluster(project, inventory, fleet)
     finally:
@@ -89,12 +91,12 @@ def app_row(container: Container) -> dict[str, Any]:
     }
 
 
-def node_row(host: Host, found: Result[tuple[Container, ...]]) -> dict[str, Any]:
+def node_row(host: Host, found: Result[tuple[Container, ...]], *, cordoned: bool = False) -> dict[str, Any]:
     known = isinstance(found, tuple)
     return {
         "name": host.name,
         "status": "ready" if known else "unreachable",
         "address": host.where,
         "apps": len(found) if isinstance(found, tuple) else None,
-        "cordoned": False,
+        "cordoned": cordoned,
     }

@@ -15,6 +15,7 @@ from invoke.tasks import task
 from duckconf.errors import DuckconfError
 from duckconf.reach.project import Project, load_project
 
+DIFFERENCES = 2
 SOME_UNREACHABLE = 4
 ROOT = Path(__file__).resolve().parents[2]
 

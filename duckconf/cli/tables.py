@@ -34,4 +34,6 @@ def age(since: float, now: float | None = None) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "-"
     return "-" if value in (None, "") else str(value)

@@ -1,23 +1,34 @@
-"""The narrated tour of push mode: it does what a person would type, and says what to see in it."""
+"""The narrated tours: they do what a person would type, and say what to see in it."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Callable
+
 from duckconf.actions import Kill
+from duckconf.cli import bring_up, look
 from duckconf.cli.cluster import Cluster, app_row, open_cluster
-from duckconf.cli.push import up_push
+from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.say import say
 from duckconf.cli.tables import print_table
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError, SetupError
+from duckconf.events import Event
 from duckconf.naming import WEB_IMAGE
+from duckconf.reach import journal
 from duckconf.reach.client import ApiClient
+from duckconf.reach.journal import Journal
 from duckconf.reach.project import Project
 
 COLUMNS = ("app", "node", "state", "image")
+EVENTS_AT_ONCE = 0.5
 
 
 def tour_push(project: Project) -> None:
     """From nothing to an app on each node, and one that stays down."""
     say("\n1. Hosts and API: ./inv up push")
-    up_push(project)
+    bring_up.up(project, bring_up.PUSH)
     client = ApiClient(project.settings.api_url)
     nodes = project.inventory().nodes
     say(f"\n2. Three requests, one node after the other (round-robin): ./inv start-app {WEB_IMAGE}")
@@ -33,6 +44,95 @@ def tour_push(project: Project) -> None:
         _show(cluster)
         say("\n   It stays down. Push acts once, when the request comes, and never looks back: that is the lesson.")
     say("\nNow by hand: ./inv start-app nginx · ./inv ps · ./inv stop-node node-2 · ./inv nodes · ./inv down")
+
+
+def tour_reconcile(project: Project) -> None:
+    """From nothing to apps that come back: after a crash, after a lost node, and once when the node returns."""
+    say("\n1. Hosts, API and the control loop: ./inv up reconcile")
+    bring_up.up(project, bring_up.RECONCILE)
+    client = ApiClient(project.settings.api_url)
+    with open_cluster(project, keeps_trying=True) as cluster:
+        tour = _Watched(project, cluster)
+        say(f"\n2. Three apps are declared, nobody starts one: ./inv start-app {WEB_IMAGE}")
+        begun = time.monotonic()
+        names = [client.call("POST", "/app/start", {"image": WEB_IMAGE})["app"] for _ in range(3)]
+        say(f"   POST /app/start → 202 {', '.join(names)}: three rows in desired_state.csv, and the loop does the rest")
+        tour.until("they run", lambda: tour.copies_of(names) == [1, 1, 1])
+        say(f"   declared and running after {time.monotonic() - begun:.2f} s\n")
+        look.ps(project, "", as_json=False)
+
+        victim = cluster.find(names[0])
+        say(f"\n3. One app crashes: ./inv kill-app {victim.app}")
+        begun = time.monotonic()
+        cluster.act(Kill(victim.node, victim.name))
+        tour.until("it is back", lambda: tour.copies_of(names) == [1, 1, 1])
+        say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
+        tour.lose_a_node(names)
+    say("\nNothing of this was done by a person. The loop's own words, step by step: ./inv logs reconciler")
+    say("Now by hand: ./inv start-app nginx --name web · ./inv diff · ./inv events -f · edit the CSV file · ./inv down")
+
+
+class _Watched:
+    """A running cluster whose events are printed while the tour waits for what they lead to."""
+
+    def __init__(self, project: Project, cluster: Cluster) -> None:
+        self._project = project
+        self._cluster = cluster
+        self._journal = Journal(project.state / journal.FILE_NAME)
+        self._cursor = self._journal.tail(0).cursor
+
+    def copies_of(self, names: list[str]) -> list[int]:
+        """How many running containers each app has, on the nodes that answer."""
+        counted = Counter(container.app for container in self._running())
+        return [counted[name] for name in names]
+
+    def until(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Print what happens until the condition holds; raises SetupError when it does not in time."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise SetupError(f"not within {seconds:g} s: {what}", "see `./inv logs reconciler` and `./inv diff`")
+            self._print(self._journal.wait(self._cursor, EVENTS_AT_ONCE))
+        self._print(self._journal.after(self._cursor))
+
+    def lose_a_node(self, names: list[str]) -> None:
+        timeout = self._project.settings.node_timeout
+        demo_nodes = [host.name for host in self._cluster.inventory.node_hosts() if host.demo]
+        busy = sorted({container.node for container in self._running() if container.app in names})
+        victim = next((node for node in busy if node in demo_nodes), None)
+        if victim is None:
+            raise DuckconfError("no demo node runs an app of the tour", "a real machine is not frozen from here")
+        say(f"\n4. A node freezes with its apps: ./inv stop-node {victim}")
+        hosts = DemoHosts(self._project)
+        begun = time.monotonic()
+        hosts.freeze(victim)
+        try:
+            say(f"   its apps count as running for {timeout:g} s: a node that only hiccups must not double them")
+            self.until("its apps run elsewhere", lambda: self._placed_elsewhere(names, victim), timeout + 40)
+            say(f"   running elsewhere {time.monotonic() - begun:.1f} s after the freeze")
+        finally:
+            say(f"\n5. The node thaws: ./inv start-node {victim}. Its old copies are stale, and go")
+            hosts.thaw(victim)
+        self.until("no app runs twice", lambda: self.copies_of(names) == [1, 1, 1] and self._placed_elsewhere(names, victim))
+        look.ps(self._project, "", as_json=False)
+
+    def _placed_elsewhere(self, names: list[str], node: str) -> bool:
+        here = {container.app for container in self._running() if container.node != node}
+        return here >= set(names)
+
+    def _running(self) -> list[Container]:
+        views = self._cluster.observe().values()
+        return [container for found in views if isinstance(found, tuple) for container in found if container.running]
+
+    def _print(self, page: journal.Page) -> None:
+        self._cursor = page.cursor
+        for event in page.events:
+            say(f"   {_line(event)}")
+
+
+def _line(event: Event) -> str:
+    about = f"{event.app}: " if event.app else ""
+    return f"[{event.source}] {about}{event.message}"
 
 
 def _show(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +28,8 @@ class Fleet:
         self, hosts: Iterable[Host], known_hosts: KnownHosts, default_key: Path, deadline: float, *, keeps_trying: bool = False
     ) -> None:
         """`default_key` logs into demo hosts that name neither key nor password; `deadline` is in seconds."""
+        # Paramiko tells of every lost connection with a traceback; a NodeFailure says it in one line.
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self._known_hosts = known_hosts
         self._default_key = default_key
         self._deadline = deadline

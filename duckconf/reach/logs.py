@@ -36,8 +36,6 @@ def set_up(*, as_json: bool = False) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Objects() if as_json else _Lines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # Paramiko tells of every lost connection with a traceback; the fleet says it in one line.
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -6,6 +6,7 @@ before the key exchange, which is why this is a transport factory and not a sett
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -28,6 +29,12 @@ class PromptSocket:
         if QUICKACK is not None:
             self._raw.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
         return data
+
+    def close(self) -> None:
+        """Tell the peer now: a thread that waits in `recv` would keep the connection up until its wait is over."""
+        with contextlib.suppress(OSError):
+            self._raw.shutdown(socket.SHUT_RDWR)
+        self._raw.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli import push
+from duckconf.cli import bring_up
 from duckconf.cli.images import ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE, host_container
@@ -113,10 +113,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             patch.setenv(name, value)
         project = load_project(ROOT, os.environ)
         try:
-            push.up_push(project)
+            bring_up.up(project, bring_up.PUSH)
             yield Live(project, LocalEngine(ROOT), dict(os.environ))
         finally:
-            push.down(project, purge=False)
+            bring_up.down(project, purge=False)
             shutil.rmtree(project.state)
 
 

@@ -65,10 +65,10 @@ def test_numbers_and_turns_survive_a_restart_of_the_server(cluster: Live) -> Non
     before = cluster.post(WEB)[1]
     assert cluster.inv("up", "push").returncode == 0
     service_pid = json.loads((cluster.project.state / "api.pid").read_text())["pid"]
-    from duckconf.cli.push import api_service, up_push
+    from duckconf.cli.bring_up import PUSH, api_service, up
 
     assert api_service(cluster.project).stop()
-    up_push(cluster.project)
+    up(cluster.project, PUSH)
     assert json.loads((cluster.project.state / "api.pid").read_text())["pid"] != service_pid
     after = cluster.post(WEB)[1]
     assert int(after["app"].rpartition("-")[2]) == int(before["app"].rpartition("-")[2]) + 1

@@ -1,0 +1,155 @@
+"""Brings a cluster up in a mode and takes it down: demo hosts, then the mode's services as detached processes.
+
+A running cluster changes its mode without restarting an app: who decides is changed, not what runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from duckconf.cli.adoption import adopt
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.say import say, step
+from duckconf.cli.services import Service
+from duckconf.errors import BadInput, DuckconfError, Fault, SetupError
+from duckconf.reach import reports
+from duckconf.reach.client import ApiClient
+from duckconf.reach.desired_file import FILE_NAME, stamp_of
+from duckconf.reach.files import write_durably
+from duckconf.reach.project import Project
+
+PUSH = "push"
+RECONCILE = "reconcile"
+MODES = (PUSH, RECONCILE)
+READY_SECONDS = 30.0
+# What only the loop remembers; in another mode it would grow stale.
+LOOPS_MEMORY = ("placements.json", reports.FILE_NAME)
+
+
+def api_service(project: Project) -> Service:
+    return Service("api", project.state)
+
+
+def loop_service(project: Project) -> Service:
+    return Service("reconciler", project.state)
+
+
+def services(project: Project, mode: str) -> list[Service]:
+    """What runs in this mode beside the hosts."""
+    return [api_service(project)] + ([loop_service(project)] if mode == RECONCILE else [])
+
+
+def check_mode(mode: str) -> str:
+    if mode not in MODES:
+        raise BadInput(Fault("MODE", f"should be {' or '.join(MODES)}, got {mode!r}"))
+    return mode
+
+
+def mode_of(project: Project) -> str:
+    """The mode that the cluster was last brought up in; push for one that never was."""
+    try:
+        return (project.state / "mode").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return PUSH
+
+
+def up(project: Project, mode: str, *, json_logs: bool = False) -> None:
+    """Hosts and services run when this returns; raises DuckconfError that says what stands in the way."""
+    inventory = project.inventory(secrets=True)
+    say(f"cluster {project.cluster}: {len(inventory.nodes)} nodes from {inventory.source}")
+    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    demo = [host for host in inventory.node_hosts() if host.demo]
+    if demo:
+        DemoHosts(project).up(demo)
+    before = mode_of(project)
+    if before != mode:
+        _stop_services(project)
+    if mode == RECONCILE and (before != mode or not (project.state / FILE_NAME).exists()):
+        adopt(project)
+    if mode == PUSH and before == RECONCILE:
+        _forget_desired_state(project)
+    write_durably(project.state / "mode", f"{mode}\n".encode())
+    logs = ("--json-logs",) if json_logs else ()
+    _serve_api(project, mode, logs)
+    if mode == RECONCILE:
+        _serve_loop(project, logs)
+    say(f"the API answers at {project.settings.api_url}; try: ./inv start-app localhost/duckconf/web")
+
+
+def down(project: Project, *, purge: bool) -> None:
+    """Nothing of the cluster runs any more; with `purge` its images and state are gone too."""
+    _stop_services(project)
+    if shutil.which("podman") is not None:
+        DemoHosts(project).down(purge=purge)
+    if purge:
+        shutil.rmtree(project.state, ignore_errors=True)
+    say(f"cluster {project.cluster} is down" + (", its images and state are gone" if purge else ""))
+
+
+def _stop_services(project: Project) -> None:
+    """The loop first: nothing may act on a state that nobody serves."""
+    loop_service(project).stop()
+    api_service(project).stop()
+
+
+def _forget_desired_state(project: Project) -> None:
+    """Push has no desired state; the old one is kept under another name, for a person."""
+    path = project.state / FILE_NAME
+    if path.exists():
+        kept = path.with_name(f"{FILE_NAME}.kept")
+        os.replace(path, kept)
+        say(f"  push mode has no desired state: the last one is kept as {kept.name}")
+    for name in LOOPS_MEMORY:
+        (project.state / name).unlink(missing_ok=True)
+
+
+def _serve_api(project: Project, mode: str, logs: tuple[str, ...]) -> None:
+    client = ApiClient(project.settings.api_url)
+    service = api_service(project)
+    if service.process() is not None and _is_ours(client, project, mode):
+        return
+    service.stop()
+    if _answers(client):
+        raise SetupError(
+            f"another server answers at {project.settings.api_url}", "end it, or choose another address with DUCKCONF_API"
+        )
+    argv = ("-m", "api.serve", "--project", str(project.root), "--mode", mode, *logs)
+    _start(project, service, argv, "starting the API server", lambda: _is_ours(client, project, mode))
+
+
+def _serve_loop(project: Project, logs: tuple[str, ...]) -> None:
+    service = loop_service(project)
+    if service.process() is not None:
+        return
+    report = project.state / reports.FILE_NAME
+    before = stamp_of(report)
+    argv = ("-m", "controllers.loop", "--project", str(project.root), *logs)
+    _start(project, service, argv, "starting the control loop", lambda: stamp_of(report) not in (None, before))
+
+
+def _start(project: Project, service: Service, argv: tuple[str, ...], what: str, ready: Callable[[], bool]) -> None:
+    with step(what):
+        source = str(Path(__file__).resolve().parents[2])
+        environ = {**os.environ, "DUCKCONF_CLUSTER": project.cluster, "PYTHONPATH": source}
+        process = service.start((sys.executable, *argv), environ, project.root)
+        service.await_ready(process, ready, READY_SECONDS)
+
+
+def _is_ours(client: ApiClient, project: Project, mode: str) -> bool:
+    try:
+        answer = client.call("GET", "/healthz", deadline=2.0)
+    except DuckconfError:
+        return False
+    return (answer.get("cluster"), answer.get("mode")) == (project.cluster, mode)
+
+
+def _answers(client: ApiClient) -> bool:
+    try:
+        client.call("GET", "/healthz", deadline=2.0)
+    except DuckconfError as error:
+        return not str(error).startswith("no API answers")
+    return True

@@ -1,0 +1,96 @@
+"""The tasks that change what runs or what should: start, stop and kill an app, cordon a node."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from duckconf.actions import Kill, Remove
+from duckconf.cli.bring_up import RECONCILE, mode_of
+from duckconf.cli.cluster import open_cluster
+from duckconf.cli.tables import print_json
+from duckconf.errors import DuckconfError
+from duckconf.reach import cordons
+from duckconf.reach.client import ApiClient
+from duckconf.reach.cordons import Cordons
+from duckconf.reach.project import Project
+
+# A first start may pull its image.
+PATIENCE = 600.0
+HELD = 25.0
+
+
+def start_app(project: Project, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    """Start it (push) or declare it (reconcile); with `wait`, return when it has stayed up for a second."""
+    api = ApiClient(project.settings.api_url)
+    if mode_of(project) == RECONCILE:
+        _declare(project, api, body, wait=wait, as_json=as_json)
+        return
+    answer = api.call("POST", "/app/start", body)
+    if wait:
+        with open_cluster(project) as cluster:
+            cluster.await_running(answer["node"], answer["app"])
+    for node in answer.get("skipped", []):
+        print(f"passed over {node}: {answer['reasons'][node]}", file=sys.stderr)
+    print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
+
+
+def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
+    answer = api.call("POST", "/app/start", body)
+    if not wait:
+        print_json(answer) if as_json else print(f"{answer['app']} is declared; the loop starts it: ./inv ps")
+        return
+    _await_start(api, answer["app"], cursor)
+    with open_cluster(project) as cluster:
+        container = cluster.find(answer["app"])
+        cluster.await_running(container.node, container.name)
+    answer["node"] = container.node
+    print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
+
+
+def _await_start(api: ApiClient, app: str, cursor: str) -> None:
+    """Follow the events until the app was started; raises DuckconfError with the engine's words when it was refused."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
+        cursor = page["cursor"]
+        for event in page["events"]:
+            if event.get("app") == app and event["kind"] == "started":
+                return
+            if event.get("app") == app and event["kind"] == "failed":
+                raise DuckconfError(f"{event['message']}; the loop goes on trying", f"give up: ./inv stop-app {app}")
+        shown = api.call("GET", f"/app/{app}")
+        if shown["status"] == "pending" and shown.get("note"):
+            raise DuckconfError(f"{app} is declared, and not placed: {shown['note']}", "the loop places it when it can")
+    raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
+
+
+def stop_app(project: Project, name: str) -> None:
+    """Stop and remove it (push) or withdraw it, so that the loop does (reconcile)."""
+    if mode_of(project) == RECONCILE:
+        ApiClient(project.settings.api_url).call("DELETE", f"/app/{name}")
+        print(f"{name} is withdrawn; the loop removes it")
+        return
+    with open_cluster(project) as cluster:
+        container = cluster.find(name)
+        cluster.act(Remove(container.node, container.name))
+    print(f"{name} stopped and removed on {container.node}")
+
+
+def kill_app(project: Project, name: str) -> None:
+    """Crash it: its process is killed, and nothing else is done."""
+    with open_cluster(project) as cluster:
+        container = cluster.find(name)
+        cluster.act(Kill(container.node, container.name))
+    print(f"{name} killed on {container.node}")
+
+
+def cordon(project: Project, node: str, *, cordoned: bool) -> None:
+    """Keep new apps off a node, or let them on again. What runs there stays."""
+    project.inventory().node(node)
+    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    done = Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)
+    state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
+    print(f"{node} is {state}" if done else f"{node} was already {'cordoned' if cordoned else 'not cordoned'}")

@@ -1,0 +1,224 @@
+"""The tasks that look and change nothing: status, ps, nodes, diff, events, logs."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from duckconf import engine
+from duckconf.cli.bring_up import RECONCILE, mode_of, services
+from duckconf.cli.cluster import Cluster, app_row, node_row, open_cluster
+from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
+from duckconf.cli.picture import step_row, take_picture
+from duckconf.cli.tables import age, print_json, print_table
+from duckconf.engine_output import Container
+from duckconf.errors import NotFound
+from duckconf.events import Event
+from duckconf.overview import AppView
+from duckconf.reach import cordons, journal
+from duckconf.reach.cordons import Cordons
+from duckconf.reach.journal import Journal
+from duckconf.reach.parallel import Result
+from duckconf.reach.project import Project
+
+EVENTS_AT_ONCE = 2.0
+NO_APPS = "no apps; start one with ./inv start-app IMAGE"
+
+Seen = Mapping[str, Result[tuple[Container, ...]]]
+
+
+def status(project: Project, *, as_json: bool) -> int:
+    """Services, nodes and what is wrong on one screen."""
+    mode = mode_of(project)
+    rows = [_service_row(project, service) for service in services(project, mode)]
+    with open_cluster(project) as cluster:
+        picture = take_picture(cluster) if mode == RECONCILE else None
+        seen = picture.seen if picture else cluster.observe()
+        nodes = _node_rows(cluster, seen)
+    faults = list(picture.faults) if picture else []
+    if as_json:
+        print_json({"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults})
+    else:
+        print(f"cluster {project.cluster}, mode {mode}\n")
+        print_table(rows, ("service", "state", "pid", "address", "since"), "")
+        print()
+        print_table(nodes, ("name", "status", "address", "apps", "cordoned"), "no nodes")
+        if picture:
+            wanted = [view for view in picture.apps if view.desired == "yes"]
+            print(f"\n{len(wanted)} apps desired, {sum(view.state == 'running' for view in wanted)} of them run")
+    _say_faults(faults)
+    return _unreachable(seen)
+
+
+def ps(project: Project, node: str, *, as_json: bool) -> int:
+    """The apps; in reconcile mode what is desired beside what is seen."""
+    with open_cluster(project) as cluster:
+        if mode_of(project) != RECONCILE:
+            return _ps_push(cluster.observe(node), as_json=as_json)
+        if node:
+            cluster.inventory.node(node)
+        picture = take_picture(cluster)
+    views = [view for view in picture.apps if node in ("", view.node)]
+    if as_json:
+        print_json([_view_row(view) for view in views])
+    else:
+        columns = ("app", "node", "desired", "status", "restarts", "image", "age")
+        print_table([_view_line(view) for view in views], columns, NO_APPS)
+        for view in views:
+            if view.note and view.state != "running":
+                print(f"{view.app}: {view.note}", file=sys.stderr)
+        _say_faults(picture.faults)
+    return _unreachable({name: found for name, found in picture.seen.items() if node in ("", name)})
+
+
+def _ps_push(seen: Seen, *, as_json: bool) -> int:
+    containers = [container for found in seen.values() if isinstance(found, tuple) for container in found]
+    if as_json:
+        print_json([app_row(container) for container in containers])
+    else:
+        rows = [{**app_row(container), "age": age(container.started)} for container in containers]
+        print_table(rows, ("app", "node", "state", "image", "age"), NO_APPS)
+    return _unreachable(seen)
+
+
+def nodes(project: Project, *, as_json: bool) -> int:
+    with open_cluster(project) as cluster:
+        seen = cluster.observe()
+        rows = _node_rows(cluster, seen)
+    print_json(rows) if as_json else print_table(rows, ("name", "status", "address", "apps", "cordoned"), "no nodes")
+    return _unreachable(seen)
+
+
+def diff(project: Project, *, as_json: bool) -> int:
+    """What the loop would do now and why, and why it leaves the rest."""
+    if mode_of(project) != RECONCILE:
+        raise NotFound(f"mode {mode_of(project)} has no desired state to compare with", "see `./inv up reconcile`")
+    with open_cluster(project) as cluster:
+        picture = take_picture(cluster)
+    plan = picture.decision.plan
+    if as_json:
+        print_json({"steps": [step_row(step) for step in plan.steps], "notes": dict(plan.notes), "faults": list(picture.faults)})
+    else:
+        for step in plan.steps:
+            print(f"{step.app}: {step.action}, because: {step.reason}")
+        for app, note in plan.notes.items():
+            print(f"{app}: left alone, because: {note}")
+        _say_faults(picture.faults)
+        if not plan.steps:
+            print("nothing to do" + (" but what is named above" if plan.notes else ""), file=sys.stderr)
+    unreachable = _unreachable(picture.seen)
+    return DIFFERENCES if plan.steps else unreachable
+
+
+def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
+    """What happened, oldest first."""
+    book = Journal(project.state / journal.FILE_NAME)
+    page = book.tail(limit)
+    show = print_events_json if as_json else print_events
+    if not page.events and not follow:
+        print("nothing has happened yet", file=sys.stderr)
+    show(page.events)
+    while follow:
+        page = book.wait(page.cursor, EVENTS_AT_ONCE)
+        show(page.events)
+    return 0
+
+
+def print_events(found: Iterable[Event]) -> None:
+    for event in found:
+        about = " ".join(part for part in (event.app, event.node) if part)
+        print(f"{_clock(event.time)}  {event.kind:<12} {about:<24} {event.message}", flush=True)
+
+
+def print_events_json(found: Iterable[Event]) -> None:
+    """One object per line, so that a program can follow."""
+    import json
+
+    for event in found:
+        print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
+
+
+def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
+    """The log of a service, or what an app said."""
+    known = services(project, mode_of(project))
+    service = next((item for item in known if item.name == what), None)
+    if service is not None:
+        if not service.log.exists():
+            raise NotFound(f"{what} has not written a log yet", f"see `./inv up {mode_of(project)}`")
+        argv = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(service.log)]
+        with contextlib.suppress(KeyboardInterrupt):
+            return subprocess.run(argv, check=False).returncode
+        return 0
+    with open_cluster(project) as cluster:
+        try:
+            container = cluster.find(what)
+        except NotFound as missing:
+            names = ", ".join(item.name for item in known)
+            raise NotFound(missing.message, f"or name a service: {names}") from None
+        return _app_logs(cluster, container, lines, follow=follow)
+
+
+def _app_logs(cluster: Cluster, container: Container, lines: int, *, follow: bool) -> int:
+    runner = cluster.fleet.runner(container.node)
+    if not follow:
+        done = runner.run(engine.last_words(container.name, lines))
+        sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
+        return done.code
+
+    def show(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        runner.follow(engine.following_words(container.name, lines), show)
+    return 0
+
+
+def _service_row(project: Project, service: Any) -> dict[str, Any]:
+    process = service.process()
+    row = {"service": service.name, "pid": process.pid if process else None}
+    row["address"] = project.settings.api_url if service.name == "api" else None
+    return row | {"state": "running" if process else "stopped", "since": age(process.create_time()) if process else None}
+
+
+def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
+    cordoned = Cordons(cluster.project.state / cordons.FILE_NAME).names()
+    return [node_row(host, seen[host.name], cordoned=host.name in cordoned) for host in cluster.inventory.node_hosts()]
+
+
+def _view_row(view: AppView) -> dict[str, Any]:
+    started = _stamp(view.started) if view.started else None
+    row = {"app": view.app, "container": view.container, "image": view.image, "node": view.node, "state": view.state}
+    return row | {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
+
+
+def _view_line(view: AppView) -> dict[str, Any]:
+    line = {"app": view.app, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
+    return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-"}
+
+
+def _say_faults(faults: Iterable[str]) -> None:
+    for fault in faults:
+        print(f"desired state: {fault}", file=sys.stderr)
+
+
+def _unreachable(seen: Seen) -> int:
+    failures = [found for found in seen.values() if isinstance(found, Exception)]
+    for failure in failures:
+        print(f"unreachable: {failure}", file=sys.stderr)
+    return SOME_UNREACHABLE if failures else 0
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _stamp(seconds: float) -> str:
+    stamp = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return stamp.isoformat(timespec="seconds").replace("+00:00", "Z")
