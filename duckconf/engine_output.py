@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,17 +55,17 @@ def read_containers(node: str, completed: Completed) -> tuple[Container, ...]:
     if not completed.ok:
         raise engine_failure(node, completed)
     text = completed.stdout.strip()
-    return _containers(node, [text] if text.startswith("[") else [f"[{line}]" for line in text.splitlines()])
+    return _containers(node, text if text.startswith("[") else f"[{','.join(text.splitlines())}]")
 
 
 def read_listing(node: str, body: bytes) -> tuple[Container, ...]:
     """The answer to `engine.listing_path`, as `read_containers` gives it."""
-    return _containers(node, [body])
+    return _containers(node, body)
 
 
-def _containers(node: str, lists: Iterable[str | bytes]) -> tuple[Container, ...]:
+def _containers(node: str, rows: str | bytes) -> tuple[Container, ...]:
     try:
-        containers = [_container(node, row) for part in lists for row in json.loads(part)]
+        containers = [_container(node, row) for row in json.loads(rows)]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise EngineUnavailable(node, f"the engine's list of containers cannot be read: {error}") from error
     return tuple(sorted(containers, key=lambda container: container.name))

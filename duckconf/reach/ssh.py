@@ -21,7 +21,7 @@ from duckconf.reach.engine_line import EngineLine
 from duckconf.reach.ssh_transport import Watchdog
 
 # Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
-# followed, one for the engine's line, and one is spare, because sshd frees a session a little after its end.
+# followed, one for the engine's line, and one is spare, because one that was cut off counts until its program ends.
 SESSIONS = 7
 # Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
 LONGEST_LINE = 120_000
