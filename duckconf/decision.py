@@ -69,6 +69,6 @@ def held_back(desired: Desired, tries: Mapping[str, Tries], now: float) -> dict[
         seconds = backoff.wait(past, spec_hash(desired.apps[name]), now) if name in desired.apps else 0.0
         if seconds > 0:
             words = f"; the engine said: {past.words}" if past.words else ""
-            tries = "1 try" if past.strikes == 1 else f"{past.strikes} tries"
-            held[name] = f"{HELD_BACK} for {math.ceil(seconds)} s after {tries}{words}"
+            times = "1 try" if past.strikes == 1 else f"{past.strikes} tries"
+            held[name] = f"{HELD_BACK} for {math.ceil(seconds)} s after {times}{words}"
     return held
