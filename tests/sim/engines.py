@@ -1,0 +1,153 @@
+"""Fake container engines: nodes that share one (the demo) or have one each. They obey names, labels and ports.
+
+`Hand` is the `Runner` that the real actuator gets; no time passes inside a command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from duckconf.command import Command, Completed
+from duckconf.engine_output import Container
+from duckconf.errors import Unreachable
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_SPEC
+
+CLUSTER = "sim"
+REFUSED = "refused"
+CRASHING = "crashing"
+
+
+@dataclass
+class Box:
+    """A container. `node` is its label, "" for one that no wrapper started; `since` is when it began to be as it is,
+    `doer` the job that did it, None for a person."""
+
+    number: int
+    name: str
+    node: str
+    labels: Mapping[str, str]
+    image: str
+    ports: frozenset[str] = frozenset()
+    state: str = "created"
+    since: float = 0.0
+    doer: Any = None
+
+    @property
+    def ours(self) -> bool:
+        return self.labels.get(LABEL_CLUSTER) == CLUSTER
+
+    @property
+    def app(self) -> str:
+        return self.labels.get(LABEL_APP, "")
+
+    @property
+    def spec(self) -> str:
+        return self.labels.get(LABEL_SPEC, "")
+
+    def turn(self, state: str, now: float, doer: Any = None) -> None:
+        self.state, self.since, self.doer = state, now, doer
+
+    def seen(self) -> Container:
+        generation = int(self.labels.get(LABEL_GENERATION, "0"))
+        return Container(
+            str(self.number), self.name, self.node, self.app, self.spec, self.image, self.state, self.since, generation
+        )
+
+
+@dataclass
+class Engine:
+    """All containers of one engine by name. `stubborn` containers cannot be removed for now."""
+
+    boxes: dict[str, Box] = field(default_factory=dict)
+    stubborn: set[str] = field(default_factory=set)
+    made: int = 0
+
+    def of_node(self, node: str) -> list[Box]:
+        return [box for box in self.boxes.values() if box.node == node]
+
+    def listing(self, node: str) -> tuple[Container, ...]:
+        """What the sensor reads there."""
+        return tuple(box.seen() for box in sorted(self.of_node(node), key=lambda box: box.name) if box.ours)
+
+    def make(self, name: str, node: str, labels: Mapping[str, str], image: str, ports: frozenset[str] = frozenset()) -> Box:
+        self.made += 1
+        self.boxes[name] = Box(self.made, name, node, labels, image, ports)
+        return self.boxes[name]
+
+
+@dataclass
+class Hand:
+    """The commands of one action on one node. The connection breaks at command number `breaks_at`, done or not."""
+
+    engine: Engine
+    node: str
+    now: float
+    job: Any
+    touched: Callable[[Any, Box], None]
+    started: Callable[[Box], None]
+    breaks_at: int = -1
+    then_done: bool = False
+
+    def run(self, command: Command) -> Completed:
+        self.breaks_at -= 1
+        broken = self.breaks_at == -1
+        if broken and not self.then_done:
+            raise Unreachable(self.node, "the connection broke", may_have_run=True)
+        verbs = {"run": self._run, "inspect": self._inspect, "start": self._start, "stop": self._stop, "rm": self._remove}
+        done = verbs[command.argv[1]](command.argv)
+        if broken:
+            raise Unreachable(self.node, "the connection broke", may_have_run=True)
+        return done
+
+    def _run(self, argv: Sequence[str]) -> Completed:
+        name, options = argv[4], [item for item in argv[5:] if item.startswith("--")]
+        image = next(item for item in argv[5:] if not item.startswith("--"))
+        labels = dict(item.removeprefix("--label=").split("=", 1) for item in options if item.startswith("--label="))
+        ports = frozenset(item.removeprefix("--publish=").split(":")[0] for item in options if item.startswith("--publish="))
+        if image.startswith(REFUSED):
+            return Completed(125, "", f"Error: {image}: image not known")
+        there = self.engine.boxes.get(name)
+        if there is not None and (there.node != self.node or name in self.engine.stubborn):
+            return Completed(125, "", f'Error: the container name "{name}" is already in use by {there.number}')
+        if there is not None:
+            self.touched(self.job, there)
+        return self._begin(self.engine.make(name, self.node, labels, image, ports))
+
+    def _start(self, argv: Sequence[str]) -> Completed:
+        box = self.engine.boxes.get(argv[2])
+        if box is None:
+            return Completed(125, "", f"Error: no such container {argv[2]}")
+        self.touched(self.job, box)
+        return self._begin(box)
+
+    def _begin(self, box: Box) -> Completed:
+        for other in self.engine.boxes.values():
+            if other is not box and other.state in ("running", "paused", "stopping") and other.ports & box.ports:
+                return Completed(126, "", "Error: rootlessport listen tcp 0.0.0.0: bind: address already in use")
+        if box.state != "running":
+            box.turn("running", self.now, self.job)
+            self.started(box)
+        return Completed(0, f"{box.number}\n", "")
+
+    def _inspect(self, argv: Sequence[str]) -> Completed:
+        box = self.engine.boxes.get(argv[-1])
+        return Completed(125, "", "no such container") if box is None else Completed(0, json.dumps(dict(box.labels)), "")
+
+    def _stop(self, argv: Sequence[str]) -> Completed:
+        box = self.engine.boxes[argv[2]]
+        self.touched(self.job, box)
+        if box.state == "running":
+            box.turn("exited", self.now, self.job)
+        return Completed(0, "", "")
+
+    def _remove(self, argv: Sequence[str]) -> Completed:
+        name = argv[-1]
+        if name in self.engine.stubborn:
+            return Completed(125, "", f"Error: container {name}: device or resource busy")
+        if name in self.engine.boxes:
+            self.touched(self.job, self.engine.boxes[name])
+            del self.engine.boxes[name]
+        return Completed(0, "", "")

@@ -1,0 +1,282 @@
+"""What can go wrong, and what people do meanwhile. Each seed draws which of it happens, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Union
+
+from duckconf.codec import spec_hash
+from duckconf.model import App
+from duckconf.naming import app_labels, declared_app
+from tests.sim.engines import CLUSTER, CRASHING, REFUSED, Box
+from tests.sim.world import Node, SimWorld
+
+NAMES = tuple("abcdefgh")
+
+
+class Faults:
+    """Draws from the world's dice and does it to the world."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+        self._dice = world.dice
+        self._mood = {name: self._dice.choice((0, 0, 1, 1, 1, 3, 8)) for name in KINDS}
+
+    def begin(self) -> None:
+        """The first desired state, and now and then apps that already run as another mode left them."""
+        for name in NAMES[: self._dice.randrange(6)]:
+            self._world.person.apps[name] = App(self._image(), name)
+            if self._dice.random() < 0.2:
+                self._leave_running(name)
+
+    def strike(self) -> None:
+        """Plan a few faults for the next seconds."""
+        for _ in range(self._dice.choice((0, 0, 1, 1, 2))):
+            kind = self._dice.choices(tuple(self._mood), tuple(self._mood.values()))[0] if any(self._mood.values()) else ""
+            if kind:
+                self._world.timeline.after(self._dice.uniform(0, 8), partial(self._do, kind))
+
+    def end(self) -> None:
+        """All is well again; what people left lying around stays."""
+        world = self._world
+        world.calm = True
+        self._mend_disk()
+        for node in world.nodes.values():
+            node.frozen_until = node.unplugged_until = node.down_until = world.now()
+            node.slowness = 1.0
+            node.engine.stubborn.clear()
+            world.thaw(node)
+            for box in node.engine.boxes.values():
+                if box.state == "paused":
+                    box.turn("running", world.now())
+        world.removed.clear()
+        world.cordons.clear()
+        world.person.slips.clear()
+        world.person.missing = False
+        world.note("fault", "everything is well again")
+        world.wake()
+
+    def _do(self, kind: str) -> None:
+        if not self._world.calm:
+            done = KINDS[kind](self)
+            if done:
+                self._world.note("fault", f"{kind}: {done}")
+
+    # Nodes.
+
+    def _freeze(self) -> str:
+        node, seconds = self._node(), self._dice.uniform(1, 60)
+        node.frozen_until = max(node.frozen_until, self._world.now() + seconds)
+        self._after(seconds, lambda: self._back(node))
+        return f"{node.name} for {seconds:.1f} s"
+
+    def _unplug(self) -> str:
+        node, seconds = self._node(), self._dice.uniform(1, 60)
+        node.unplugged_until = max(node.unplugged_until, self._world.now() + seconds)
+        self._after(seconds, lambda: self._back(node))
+        return f"{node.name} for {seconds:.1f} s"
+
+    def _unplug_all(self) -> str:
+        seconds = self._dice.uniform(1, 90)
+        for node in self._world.nodes.values():
+            until = seconds + self._dice.uniform(0, 2)
+            node.unplugged_until = max(node.unplugged_until, self._world.now() + until)
+            self._after(until, partial(self._back, node))
+        return f"for {seconds:.1f} s"
+
+    def _power_off(self) -> str:
+        node, seconds = self._node(), self._dice.uniform(1, 60)
+        node.down_until = max(node.down_until, self._world.now() + seconds)
+        node.inbox.clear()
+        for box in node.engine.of_node(node.name):
+            if box.state in ("running", "paused", "stopping"):
+                box.turn("exited", self._world.now())
+        self._after(seconds, lambda: self._back(node))
+        return f"{node.name} for {seconds:.1f} s"
+
+    def _slow_down(self) -> str:
+        node = self._node()
+        node.slowness = self._dice.choice((1, 1, 5, 20))
+        return f"{node.name} is {node.slowness} times as slow"
+
+    def _back(self, node: Node) -> None:
+        self._world.thaw(node)
+        self._world.tell_loop(node)
+
+    # Containers.
+
+    def _crash(self) -> str:
+        box = self._ours()
+        if box is not None:
+            self._world.crash(box)
+        return ""
+
+    def _delete(self) -> str:
+        box = self._ours()
+        if box is None:
+            return ""
+        del self._world.nodes[box.node].engine.boxes[box.name]
+        self._world.tell_loop(self._world.nodes[box.node])
+        return f"{box.name} on {box.node}"
+
+    def _pause(self) -> str:
+        box = self._ours()
+        if box is None or box.state not in ("running", "paused"):
+            return ""
+        box.turn("running" if box.state == "paused" else "paused", self._world.now())
+        return f"{box.name} on {box.node} is {box.state}"
+
+    def _stop(self) -> str:
+        box = self._ours()
+        if box is None or box.state != "running":
+            return ""
+        box.turn("stopping", self._world.now())
+        self._after(self._dice.uniform(0.1, 10), lambda: self._exit(box))
+        return f"{box.name} on {box.node}"
+
+    def _exit(self, box: Box) -> None:
+        if box.state == "stopping":
+            box.turn("exited", self._world.now())
+            self._world.tell_loop(self._world.nodes[box.node])
+
+    def _start(self) -> str:
+        box = self._ours()
+        if box is None or box.state != "exited" or self._world.nodes[box.node].down_until > self._world.now():
+            return ""
+        box.turn("running", self._world.now())
+        return f"{box.name} on {box.node}"
+
+    def _jam(self) -> str:
+        box = self._ours()
+        if box is None:
+            return ""
+        engine, seconds = self._world.nodes[box.node].engine, self._dice.uniform(1, 60)
+        engine.stubborn.add(box.name)
+        self._after(seconds, lambda: engine.stubborn.discard(box.name))
+        return f"{box.name} on {box.node} for {seconds:.1f} s"
+
+    def _stranger(self) -> str:
+        """Containers that are none of ours: by name, by label, or by cluster. Some hold the names that we would use."""
+        node, app, kind = self._node(), self._dice.choice(NAMES), self._dice.randrange(3)
+        name, where, labels = {
+            0: (f"redis-{app}", node.name, {}),
+            1: (declared_app(CLUSTER, app), "", {}),
+            2: (declared_app("other", app), node.name, app_labels("other", app, "0", 1)),
+        }[kind]
+        if name in node.engine.boxes:
+            return ""
+        node.engine.make(name, where, labels, "foreign").turn("running", self._world.now())
+        return f"{name} on {node.name}"
+
+    def _leave_running(self, app: str) -> None:
+        node = self._node()
+        labels = app_labels(CLUSTER, app, spec_hash(self._world.person.apps[app]))
+        box = node.engine.make(f"left-{app}", node.name, labels, "left")
+        box.turn("running", self._world.now())
+
+    # People.
+
+    def _declare(self) -> str:
+        name = self._dice.choice(NAMES)
+        self._world.person.apps[name] = App(self._image(), name)
+        self._world.tell_loop()
+        return str(self._world.person.apps[name].image) + f" as {name}"
+
+    def _change(self) -> str:
+        apps = self._world.person.apps
+        if not apps:
+            return ""
+        name = self._dice.choice(sorted(apps))
+        apps[name] = App(apps[name].image, name, env={"A": str(self._dice.randrange(3))})
+        self._world.tell_loop()
+        return name
+
+    def _withdraw(self) -> str:
+        apps = self._world.person.apps
+        if not apps:
+            return ""
+        name = self._dice.choice(sorted(apps))
+        del apps[name]
+        self._world.tell_loop()
+        return name
+
+    def _mistype(self) -> str:
+        slips = self._world.person.slips
+        slip = self._dice.choice(("", *sorted(self._world.person.apps)))
+        slips.symmetric_difference_update((slip,))
+        self._world.tell_loop()
+        return f"{slip or 'a row without a name'} is {'bad' if slip in slips else 'mended'}"
+
+    def _lose_file(self) -> str:
+        self._world.person.missing = not self._world.person.missing
+        self._world.tell_loop()
+        return "gone" if self._world.person.missing else "back"
+
+    def _cordon(self) -> str:
+        node = self._node()
+        self._world.cordons.symmetric_difference_update((node.name,))
+        self._world.tell_loop()
+        return f"{node.name} is {'cordoned' if node.name in self._world.cordons else 'open'}"
+
+    def _edit_inventory(self) -> str:
+        node, removed = self._node(), self._world.removed
+        if node.name in removed or len(removed) + 1 < len(self._world.nodes):
+            removed.symmetric_difference_update((node.name,))
+        return f"{node.name} is {'out' if node.name in removed else 'in'}"
+
+    # The loop's own machine.
+
+    def _kill(self) -> str:
+        self._world.dies_in = self._dice.randint(1, 25)
+        return "soon"
+
+    def _lose_disk(self) -> str:
+        if not self._world.disk.exists():
+            return ""
+        self._world.disk.rename(self._world.disk.with_name("away"))
+        self._after(self._dice.uniform(1, 30), self._mend_disk)
+        return "cannot be written"
+
+    def _mend_disk(self) -> None:
+        self._world.mend_disk()
+
+    # Choices.
+
+    def _node(self) -> Node:
+        return self._world.nodes[self._dice.choice(sorted(self._world.nodes))]
+
+    def _ours(self) -> Union[Box, None]:
+        boxes = {id(box): box for node in self._world.nodes.values() for box in node.engine.boxes.values() if box.ours}
+        return self._dice.choice(list(boxes.values())) if boxes else None
+
+    def _image(self) -> str:
+        return self._dice.choice(("web:1", "web:1", "web:2", "web:3", f"{REFUSED}:1", f"{CRASHING}:1"))
+
+    def _after(self, seconds: float, event: Callable[[], object]) -> None:
+        self._world.timeline.after(seconds, event)
+
+
+KINDS: Mapping[str, Callable[[Faults], str]] = {
+    "freeze": Faults._freeze,
+    "unplug": Faults._unplug,
+    "unplug all": Faults._unplug_all,
+    "power off": Faults._power_off,
+    "slow": Faults._slow_down,
+    "crash": Faults._crash,
+    "delete": Faults._delete,
+    "pause": Faults._pause,
+    "stop": Faults._stop,
+    "start": Faults._start,
+    "jam": Faults._jam,
+    "stranger": Faults._stranger,
+    "declare": Faults._declare,
+    "change": Faults._change,
+    "withdraw": Faults._withdraw,
+    "mistype": Faults._mistype,
+    "file": Faults._lose_file,
+    "cordon": Faults._cordon,
+    "inventory": Faults._edit_inventory,
+    "kill": Faults._kill,
+    "disk": Faults._lose_disk,
+}

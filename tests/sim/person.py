@@ -1,0 +1,37 @@
+"""The person who edits the desired state: a text, as on disk, that the real reader reads."""
+
+from __future__ import annotations
+
+from controllers.cycle import Setpoint
+from duckconf.desired import COLUMNS, UNKNOWN, Document, desired_of, encode, read_document
+from duckconf.errors import BadInput
+from duckconf.model import App
+
+
+class Person:
+    """`apps` is what they mean; `slips` are rows typed badly (app, or "" for one without a name) and `missing` says
+    that the file is not there."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, App] = {}
+        self.slips: set[str] = set()
+        self.missing = False
+        self._document: Document | None = None
+        self._read: tuple[str, Setpoint] | None = None
+
+    def text(self) -> str:
+        rows = [",".join(COLUMNS) + "\n"]
+        rows += [f"{name},NOT AN IMAGE\n" if name in self.slips else encode(app, COLUMNS) for name, app in self.apps.items()]
+        rows += ["no name!,nginx\n"] if "" in self.slips else []
+        return "".join(rows)
+
+    def setpoint(self) -> Setpoint:
+        text = "" if self.missing else self.text()
+        if self._read is None or self._read[0] != text:
+            try:
+                self._document = read_document(text, self._document)
+                now = Setpoint(desired_of(self._document), [str(fault) for fault in self._document.faults])
+            except BadInput as bad:
+                now = Setpoint(UNKNOWN, [str(bad)])
+            self._read = (text, now)
+        return self._read[1]

@@ -1,0 +1,124 @@
+"""One seeded run: passes of the real cycle among faults, then a quiet time after which all must be as desired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from controllers.cycle import Cycle
+from controllers.placements import FILE_NAME, PlacementBook
+from controllers.reconciler import Reconciler
+from duckconf.codec import spec_hash
+from duckconf.model import App
+from tests.sim.engines import CLUSTER, CRASHING, REFUSED, Box
+from tests.sim.faults import Faults
+from tests.sim.watch import NODE_TIMEOUT, Violation
+from tests.sim.world import Killed, SimWorld
+
+LOOP_INTERVAL = 10.0
+# Longer than the longest wait of an app that crashed often.
+QUIET = 330.0
+SOON = 6.0
+LINES = 40
+
+
+@dataclass
+class Run:
+    """One cluster's fate under one seed."""
+
+    seed: int
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.world = SimWorld(self.seed, self.folder)
+        self.faults = Faults(self.world)
+        self._start_loop()
+
+    def go(self, steps: int) -> None:
+        """Raises AssertionError with the seed and the last lines of the trace."""
+        try:
+            self.faults.begin()
+            for _ in range(steps):
+                self.faults.strike()
+                self._step()
+            self.faults.end()
+            self._pass_time(QUIET)
+            self._check_rest()
+            self._check_that_the_hopeless_delay_nobody()
+        except Exception as error:
+            trace = "\n".join(self.world.trace[-LINES:])
+            raise AssertionError(f"seed {self.seed}: {type(error).__name__}: {error}\n{trace}") from error
+
+    def _start_loop(self) -> None:
+        world = self.world
+        world.mend_disk()
+        reconciler = Reconciler(CLUSTER, PlacementBook(world.disk / FILE_NAME), NODE_TIMEOUT)
+        last = world.last_report()
+        if last is not None:
+            reconciler.tries.update(last.tries_at(world.now()))
+        self.cycle = Cycle(world, reconciler)
+        world.watch.reconciler = reconciler
+
+    def _step(self) -> None:
+        """One turn of the loop's `run`: a pass, and the wait until the next one is due; or its process dies in it."""
+        try:
+            self._turn()
+        except Killed:
+            self.world.note("fault", "the loop is killed")
+            self.world.bury()
+            self._start_loop()
+
+    def _turn(self) -> None:
+        world = self.world
+        world.woken = False
+        world.note("pass", "")
+        try:
+            self.cycle.once()
+        except OSError:
+            world.note("loop", "placements cannot be written")
+        world.watch.passed()
+        due = self.cycle.due()
+        world.timeline.run(LOOP_INTERVAL if due is None else min(LOOP_INTERVAL, due + 0.01), lambda: world.woken)
+
+    def _pass_time(self, seconds: float) -> int:
+        end, passes = self.world.now() + seconds, 0
+        while self.world.now() < end:
+            self._step()
+            passes += 1
+        return passes
+
+    def _check_rest(self) -> None:
+        """Each hopeful app has its one container, nothing else of ours is there, and the loop is at rest."""
+        acted = len(self.world.watch.issued_at_all)
+        passes = self._pass_time(60)
+        wanted = self.world.person.apps
+        boxes = [box for box in self._boxes() if box.ours]
+        for name, app in wanted.items():
+            mine = [box for box in boxes if box.app == name]
+            if hopeless(app):
+                continue
+            if [(box.state, box.spec) for box in mine] != [("running", spec_hash(app))]:
+                raise Violation(f"{name} should run once and right, and there is {mine}")
+        for box in boxes:
+            if box.app not in wanted:
+                raise Violation(f"{box} is not desired and stays")
+        idle = {app for app in self.world.watch.issued_at_all[acted:] if app not in wanted or not hopeless(wanted[app])}
+        if idle:
+            raise Violation(f"the loop is not at rest: {idle}")
+        if passes > 60:
+            raise Violation(f"{passes} passes in a minute of rest")
+
+    def _check_that_the_hopeless_delay_nobody(self) -> None:
+        self.world.person.apps["late"] = App("web:1", "late")
+        self.world.wake()
+        self._pass_time(SOON)
+        if [box.state for box in self._boxes() if box.app == "late"] != ["running"]:
+            raise Violation(f"an app declared among hopeless ones does not run after {SOON} s")
+
+    def _boxes(self) -> list[Box]:
+        engines = {id(node.engine): node.engine for node in self.world.nodes.values()}
+        return [box for engine in engines.values() for box in engine.boxes.values()]
+
+
+def hopeless(app: App) -> bool:
+    return app.image.startswith((REFUSED, CRASHING))

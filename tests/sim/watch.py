@@ -1,0 +1,236 @@
+"""What must always hold, checked at every step against the truth, which the loop does not see.
+
+Two containers may be in each other's way for a moment, and a right one may be started anew, only where the loop could
+not know better; each such exception stands beside its rule.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
+
+from controllers.cycle import Look
+from controllers.reconciler import Reconciler
+from duckconf.actions import Remove, Restart, Start
+from duckconf.codec import spec_hash
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError, EngineRefused
+from duckconf.health import BRAKE_FROM
+from duckconf.model import App
+from duckconf.placement import Placement
+from duckconf.plan import Step
+from tests.sim.engines import Box
+
+if TYPE_CHECKING:
+    from tests.sim.world import SimWorld
+
+NODE_TIMEOUT = 20.0
+
+
+class Violation(AssertionError):
+    """Something happened that never may."""
+
+
+@dataclass
+class Seen:
+    """A look: when it was asked for, and when the snapshot was taken that it answers with."""
+
+    asked: float
+    future: Look
+    taken: float = 0.0
+
+    def containers(self) -> Union[tuple[Container, ...], None]:
+        return self.future.result() if self.future.done() and self.future.exception() is None else None
+
+
+@dataclass(eq=False)
+class Job:
+    """An action on its way. `told` is true once the loop knows that it succeeded."""
+
+    step: Step
+    process: int
+    done: Callable[[Union[DuckconfError, None]], None]
+    told: bool = False
+    ended: bool = False
+    dropped: bool = False
+
+
+@dataclass
+class Watch:
+    """The invariants of one world and of the reconciler that lives in it now."""
+
+    world: SimWorld
+    reconciler: Union[Reconciler, None] = None
+    nodes: Sequence[str] = ()
+    heard: dict[str, tuple[Container, ...]] = field(default_factory=dict)
+    taken: dict[str, float] = field(default_factory=dict)
+    desired: Desired = field(default_factory=Desired)
+    jobs: list[Job] = field(default_factory=list)
+    lost: frozenset[str] = frozenset()
+    before: Mapping[str, Placement] = field(default_factory=dict)
+    last_asked: dict[str, float] = field(default_factory=dict)
+    all_silent_at: float = float("-inf")
+    counted: dict[str, tuple[str, deque[float]]] = field(default_factory=dict)
+    issued_at: dict[str, deque[float]] = field(default_factory=dict)
+    issued_at_all: list[str] = field(default_factory=list)
+    excused: int = 0
+
+    def open_jobs(self) -> list[Job]:
+        return [job for job in self.jobs if not job.ended]
+
+    def begin_again(self) -> None:
+        """A new process: it knows what is on disk."""
+        self.jobs, self.lost, self.last_asked = [], frozenset(), {}
+        self.all_silent_at = float("-inf")
+        self.counted.clear()
+        self.issued_at.clear()
+
+    # What the loop perceives in a pass.
+
+    def begun(self, nodes: Sequence[str]) -> None:
+        """A pass has read the inventory."""
+        self.nodes = nodes
+
+    def sensed(self, looks: Mapping[str, Seen], desired: Desired) -> None:
+        self.heard, self.taken = {}, {}
+        for node, seen in looks.items():
+            found = seen.containers()
+            if found is not None and node in self.nodes:
+                self.heard[node], self.taken[node] = found, seen.taken
+                self.last_asked[node] = seen.asked
+        self.desired = desired
+        self.before = dict(self._reconciler().book.placements)
+
+    def passed(self) -> None:
+        """A pass is over: who was given up in it?"""
+        now, nodes = self.world.now(), self.nodes
+        lost = self._reconciler().health.lost
+        silent = [node for node in nodes if node not in self.heard and node not in self.lost]
+        for node in lost - self.lost:
+            self._require(bool(self.heard), f"{node} is given up though no node answers")
+            self._require(
+                len(nodes) < BRAKE_FROM or 2 * len(silent) <= len(nodes), f"{node} is given up though most fell silent together"
+            )
+            quiet = now - max(self.last_asked.get(node, now), self.all_silent_at)
+            self._require(quiet >= NODE_TIMEOUT, f"{node} is given up after {quiet:.1f} s")
+        if not self.heard:
+            self.all_silent_at = now
+        for node in nodes:
+            self.last_asked.setdefault(node, now)
+        for node in [node for node in self.last_asked if node not in nodes]:
+            del self.last_asked[node]
+        self.lost = lost
+
+    # What the loop does.
+
+    def issued(self, job: Job) -> None:
+        step, action = job.step, job.step.action
+        self._require(action.node in self.heard, f"{action} on a node that was not heard")
+        self._require(step.app not in self.desired.unreadable, f"{action} though its row cannot be read")
+        wanted = self.desired.apps.get(step.app)
+        self._require(wanted is not None or self.desired.complete, f"{action} though the desired state is incomplete")
+        same = [other for other in self.open_jobs() if other.step.app == step.app]
+        if isinstance(action, Remove):
+            self._check_removal(step.app, action, wanted)
+            self._require(all(isinstance(other.step.action, Remove) for other in same), f"{action} during another action")
+        else:
+            self._require(wanted is not None, f"{action}, which is not desired")
+            self._require(not same, f"{action} during another action")
+            assert isinstance(action, (Start, Restart))
+            self._check_start(step.app, action)
+        self._check_pace(job)
+        self.jobs = [*self.open_jobs(), job]
+        self.issued_at_all.append(step.app)
+
+    def ended(self, job: Job, failure: Union[DuckconfError, None]) -> None:
+        job.ended, job.told = True, failure is None
+        if not isinstance(job.step.action, Remove) and (failure is None or isinstance(failure, EngineRefused)):
+            spec = self._spec_of(job.step.app)
+            known, times = self.counted.get(job.step.app, ("", deque()))
+            times = times if known == spec else deque()
+            times.append(self.world.now())
+            self.counted[job.step.app] = (spec, times)
+
+    def touched(self, job: Job, box: Box) -> None:
+        """A command changes a container that is there already."""
+        action = job.step.action
+        self._require(box.ours, f"{action} touches {box.name}, which is not ours")
+        # A command that the loop has given up may arrive when its name belongs to a later placement of the same app.
+        given_up = job.process != self.world.process or job.ended
+        # An engine finds a container by its name: where nodes share one, what is cleaned up after a refused start may be
+        # the copy of the same app and spec that another node has under that name.
+        cleans = isinstance(action, Start) and box.spec == spec_hash(action.app)
+        self._require(box.node == action.node or given_up or cleans, f"{action} touches {box.name} of {box.node}")
+        self._require(box.app == job.step.app, f"{action} touches {box.name} of the app {box.app}")
+
+    def _check_removal(self, app: str, action: Remove, wanted: Union[App, None]) -> None:
+        target = next((copy for copy in self.heard[action.node] if copy.name == action.container), None)
+        self._require(target is not None and target.app == app, f"{action}, which was not seen as a copy of {app}")
+        if wanted is None:
+            return
+        place = self._reconciler().book.placements[app]
+        self._require((place.node, place.container) != (action.node, action.container), f"{action}, which is the placed copy")
+        running = any(
+            copy.name == place.container and copy.running and copy.spec == spec_hash(wanted)
+            for copy in self.heard.get(place.node, ())
+        )
+        self._require(running, f"{action} though the placed copy was not seen running")
+
+    def _check_start(self, app: str, action: Union[Start, Restart]) -> None:
+        spec = self._spec_of(app)
+        placed = [copy for copy in self.heard[action.node] if copy.name == action.container]
+        elsewhere = [
+            copy
+            for found in self.heard.values()
+            for copy in found
+            if copy.app == app and copy.running and copy.spec == spec and copy not in placed
+        ]
+        # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
+        replaced = bool(placed) and placed[0].running and placed[0].spec != spec
+        self._require(not elsewhere or replaced, f"{action} though a right copy runs elsewhere")
+        self._check_healthy(action, spec)
+        old = self.before.get(app)
+        if old is not None and old.node != action.node:
+            gone = old.node not in self.nodes or old.node in self._reconciler().health.lost
+            adopted = bool(placed)
+            self._require(gone or adopted or old.node in self.heard, f"{action} away from {old.node}, which is only silent")
+
+    def _check_healthy(self, action: Union[Start, Restart], spec: str) -> None:
+        """A right container is not started anew.
+
+        Excused: it became right after the snapshot was taken, by a person's hand, or by a command of which the loop
+        only knows that it may have run: the answer was lost, or the loop was killed before it came.
+        """
+        box = self.world.nodes[action.node].engine.boxes.get(action.container)
+        if box is None or box.node != action.node or not box.ours or box.state != "running" or box.spec != spec:
+            return
+        self._require(box.since > self.taken[action.node], f"{action} though it was seen running")
+        doer = box.doer
+        known = isinstance(doer, Job) and doer.told and doer.process == self.world.process
+        self._require(not known, f"{action} on a look that is older than its own start")
+        self.excused += 1
+        self.world.note("excused", f"{action}: it runs since {box.since:.3f}, the look is of {self.taken[action.node]:.3f}")
+
+    def _check_pace(self, job: Job) -> None:
+        now, action = self.world.now(), job.step.action
+        if not isinstance(action, Remove):
+            spec, times = self.counted.get(job.step.app, ("", deque()))
+            recent = sum(now - time < 60 for time in times)
+            self._require(spec != self._spec_of(job.step.app) or recent <= 8, f"{action} for the {recent}th time in a minute")
+        times = self.issued_at.setdefault(f"{action} {getattr(action, 'container', '')}", deque(maxlen=15))
+        times.append(now)
+        self._require(len(times) < 15 or now - times[0] > 15, f"{action} 15 times in {now - times[0]:.1f} s")
+
+    def _spec_of(self, app: str) -> str:
+        return spec_hash(self.desired.apps[app]) if app in self.desired.apps else ""
+
+    def _reconciler(self) -> Reconciler:
+        assert self.reconciler is not None
+        return self.reconciler
+
+    def _require(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise Violation(otherwise)

@@ -1,0 +1,273 @@
+"""The simulator's `World`: nodes that answer late, twice as late or never, on a fake clock and a seeded dice.
+
+It only fakes what lies around the cycle; what the nodes are told goes through the real actuator.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Union
+
+from controllers.cycle import Look, Setpoint
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError, Unreachable
+from duckconf.events import Event
+from duckconf.inventory import Host, Inventory
+from duckconf.plan import Step
+from duckconf.reach.actuator import execute
+from duckconf.report import Report, report_from_json
+from tests.sim.engines import CLUSTER, CRASHING, Box, Engine, Hand
+from tests.sim.person import Person
+from tests.sim.timeline import Timeline
+from tests.sim.watch import Job, Seen, Watch
+
+HANDS = 5
+DEADLINE = 2.5
+LONG_DEADLINE = 40.0
+
+
+class Killed(BaseException):
+    """The loop's process ends here, wherever that is."""
+
+
+@dataclass
+class Node:
+    """A node; each kind of absence has its end. A frozen one keeps what arrives in `inbox` until it thaws."""
+
+    name: str
+    engine: Engine
+    slowness: float = 1.0
+    frozen_until: float = 0.0
+    unplugged_until: float = 0.0
+    down_until: float = 0.0
+    inbox: list[Callable[[], object]] = field(default_factory=list)
+    queue: deque[Job] = field(default_factory=deque)
+    working: int = 0
+
+
+class SimWorld:
+    """One cluster, its nodes, its person and its loop's process, which may be killed and started again."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.dice = random.Random(seed)
+        self.timeline = Timeline()
+        self.trace: list[str] = []
+        names = [f"n{number}" for number in range(1, self.dice.choice((1, 2, 3, 3, 4, 5, 6)) + 1)]
+        self.shared = Engine() if self.dice.random() < 0.5 else None
+        self.nodes = {name: Node(name, self.shared or Engine()) for name in names}
+        self.person = Person()
+        self.cordons: set[str] = set()
+        self.removed: set[str] = set()
+        self.calm = False
+        self.woken = False
+        self.process = 0
+        self.dies_in = -1
+        self.looks: dict[str, Seen] = {}
+        self.watch = Watch(self)
+        self.disk = folder / "disk"
+        self.disk.mkdir()
+        self.report: str = ""
+
+    def note(self, who: str, text: str) -> None:
+        self.trace.append(f"{self.timeline.now:9.3f} {who:<10} {text}")
+
+    # What the cycle calls.
+
+    def now(self) -> float:
+        return self.timeline.now
+
+    def inventory(self) -> Inventory:
+        self._may_die()
+        hosts = {name: Host(name, "192.0.2.1") for name in self.nodes if name not in self.removed}
+        self.watch.begun(tuple(hosts))
+        return Inventory(hosts, tuple(hosts), cluster=CLUSTER)
+
+    def cordoned(self) -> Collection[str]:
+        self._may_die()
+        return frozenset(self.cordons)
+
+    def setpoint(self) -> Setpoint:
+        self._may_die()
+        setpoint = self.person.setpoint()
+        self.watch.sensed(self.looks, setpoint.desired)
+        return setpoint
+
+    def look(self, host: Host) -> Look:
+        self._may_die()
+        node: Node = self.nodes[host.name]
+        future: Look = Future()
+        seen = self.looks[host.name] = Seen(self.now(), future)
+        deadline = LONG_DEADLINE if self._happens(0.05) else DEADLINE
+
+        def arrive() -> None:
+            if self._reaches(node, arrive):
+                seen.taken = self.now()
+                found = node.engine.listing(node.name)
+                self.timeline.after(self._trip(node), lambda: self._answer(future, node, found))
+            elif node.down_until > self.now():
+                self._answer(future, node, Unreachable(node.name, "connection refused"))
+
+        self.timeline.after(self._trip(node), arrive)
+        self.timeline.after(deadline, lambda: self._answer(future, node, Unreachable(node.name, "does not answer")))
+        return future
+
+    def rest(self, looks: Sequence[Look], seconds: float) -> None:
+        self._may_die()
+        self.timeline.run(seconds, lambda: all(look.done() for look in looks))
+
+    def act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
+        self._may_die()
+        node = self.nodes[step.action.node]
+        job = Job(step, self.process, done)
+        self.watch.issued(job)
+        node.queue.append(job)
+        self._begin_next(node)
+
+    def wake(self) -> None:
+        self.woken = True
+
+    def say(self, step: str, text: str) -> None:
+        self.note(step, text)
+        self._may_die()
+
+    def tell(self, event: Event) -> None:
+        self.note("event", f"{event.kind}: {event.message}")
+
+    def publish(self, report: Report) -> None:
+        self._may_die()
+        self.report = json.dumps(report.to_json())
+
+    # What the process has and loses.
+
+    def mend_disk(self) -> None:
+        away = self.disk.with_name("away")
+        if away.exists():
+            away.rename(self.disk)
+
+    def last_report(self) -> Union[Report, None]:
+        return report_from_json(json.loads(self.report)) if self.report else None
+
+    def bury(self) -> None:
+        """The process is gone: what waits for a hand is lost, what is on its way may arrive or not."""
+        self.process += 1
+        self.dies_in = -1
+        for node in self.nodes.values():
+            node.queue.clear()
+            node.working = 0
+        for job in self.watch.open_jobs():
+            job.dropped = self._happens(0.4)
+        self.watch.begin_again()
+
+    def _may_die(self) -> None:
+        self.dies_in -= 1
+        if self.dies_in == 0 and not self.calm:
+            raise Killed
+
+    # What an action meets.
+
+    def _begin_next(self, node: Node) -> None:
+        if node.working >= HANDS or not node.queue:
+            return
+        node.working += 1
+        job = node.queue.popleft()
+        if not self.calm and self._happens(0.04):
+            self._lose(node, job)
+        else:
+            self.timeline.after(self._effort(node), lambda: self._arrive(node, job))
+
+    def _lose(self, node: Node, job: Job) -> None:
+        """The connection breaks on the way: the loop hears of it before the effect, if there is one at all."""
+        late = self._happens(0.5)
+        self._end(node, job, Unreachable(node.name, "the connection broke", may_have_run=late or self._happens(0.5)), DEADLINE)
+        if late:
+            self.timeline.after(DEADLINE + self.dice.uniform(0, 30), lambda: self._take_effect(node, job))
+
+    def _arrive(self, node: Node, job: Job) -> None:
+        if self._reaches(node, lambda: self._take_effect(node, job)):
+            failure = self._take_effect(node, job)
+            if not self.calm and self._happens(0.04):
+                self._end(node, job, Unreachable(node.name, "the answer was lost", may_have_run=True), DEADLINE)
+            else:
+                self._end(node, job, failure, self._trip(node))
+        else:
+            self._end(node, job, Unreachable(node.name, "does not answer", may_have_run=True), DEADLINE)
+
+    def _take_effect(self, node: Node, job: Job) -> Union[DuckconfError, None]:
+        if job.dropped:
+            return None
+        breaks = -1 if self.calm or not self._happens(0.04) else self.dice.randrange(3)
+        hand = Hand(node.engine, node.name, self.now(), job, self.watch.touched, self._started, breaks, self._happens(0.5))
+        failure = None
+        try:
+            execute(job.step.action, CLUSTER, hand)
+        except DuckconfError as error:
+            failure = error
+        self.note("effect", f"{job.step.action}: {failure or 'done'}")
+        return failure
+
+    def _end(self, node: Node, job: Job, failure: Union[DuckconfError, None], seconds: float) -> None:
+        def end() -> None:
+            if job.process == self.process:
+                node.working -= 1
+                self.watch.ended(job, failure)
+                job.done(failure)
+                self._begin_next(node)
+
+        self.timeline.after(seconds, end)
+
+    def _started(self, box: Box) -> None:
+        if box.image.startswith(CRASHING):
+            self.timeline.after(self.dice.uniform(0.05, 3), lambda: self.crash(box))
+
+    def crash(self, box: Box) -> None:
+        if box.state == "running":
+            box.turn("exited", self.now())
+            self.note("fault", f"{box.name} on {box.node} crashes")
+            self.tell_loop(self.nodes.get(box.node))
+
+    def tell_loop(self, node: Union[Node, None] = None) -> None:
+        """The engine's or the file's event, which may get lost; the loop looks anyway in a while."""
+        away = node is not None and max(node.frozen_until, node.unplugged_until, node.down_until) > self.now()
+        if not away and (self.calm or self._happens(0.9)):
+            self.timeline.after(self.dice.uniform(0.01, 0.1), self.wake)
+
+    # How long things take, and whether they arrive.
+
+    def _reaches(self, node: Node, again: Callable[[], object]) -> bool:
+        if node.frozen_until > self.now() and not (node.unplugged_until > self.now() or node.down_until > self.now()):
+            if self._happens(0.7):
+                node.inbox.append(again)
+            return False
+        return max(node.frozen_until, node.unplugged_until, node.down_until) <= self.now()
+
+    def thaw(self, node: Node) -> None:
+        if node.frozen_until <= self.now():
+            inbox, node.inbox = node.inbox, []
+            self.dice.shuffle(inbox)
+            for held in inbox:
+                self.timeline.after(self.dice.uniform(0, 0.3), held)
+
+    def _answer(self, future: Look, node: Node, answer: Union[tuple[Container, ...], DuckconfError]) -> None:
+        if future.done():
+            return
+        if isinstance(answer, DuckconfError):
+            future.set_exception(answer)
+        elif max(node.frozen_until, node.unplugged_until) <= self.now():
+            future.set_result(answer)
+
+    def _trip(self, node: Node) -> float:
+        usual = self.dice.uniform(0.005, 0.1) * node.slowness
+        return usual if self.calm or self._happens(0.95) else usual + self.dice.uniform(0, 3)
+
+    def _effort(self, node: Node) -> float:
+        usual = self.dice.uniform(0.1, 0.8) * node.slowness
+        return usual if self.calm or self._happens(0.95) else usual + self.dice.uniform(0, 60)
+
+    def _happens(self, probability: float) -> bool:
+        return self.dice.random() < probability
