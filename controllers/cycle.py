@@ -20,6 +20,7 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
+from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.report import LOST, READY, SILENT, NodeView, Report
 
@@ -75,6 +76,7 @@ class Cycle:
         self._asked: dict[str, tuple[float, Look]] = {}
         self._nodes: dict[str, NodeView] = {}
         self._faults: tuple[str, ...] = ()
+        self._unplaced: Mapping[str, str] = {}
         self._heard: Collection[str] = ()
         self._said: tuple[object, ...] = ()
         self._published: Report | None = None
@@ -94,6 +96,7 @@ class Cycle:
         self._heard = tuple(heard)
         self._tell_of_nodes(inventory, heard, silent)
         self._tell_of_faults(setpoint.faults)
+        self._tell_of_unplaced(verdict)
         self._say(heard, silent, setpoint, verdict)
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
@@ -186,7 +189,7 @@ class Cycle:
             if node in heard:
                 view = NodeView(READY)
             elif node in lost:
-                view = NodeView(LOST, known.reason if silent[node] == NOT_YET else silent[node])
+                view = NodeView(LOST, (known.reason or NOT_YET) if silent[node] == NOT_YET else silent[node])
             else:
                 # A node that is only slow in this pass is not worth an event.
                 view = known if silent[node] == NOT_YET else NodeView(SILENT, silent[node])
@@ -201,6 +204,13 @@ class Cycle:
         if self._faults and not faults:
             self._world.tell(Event("state-mended", "the desired state can be read again"))
         self._faults = tuple(faults)
+
+    def _tell_of_unplaced(self, verdict: Verdict) -> None:
+        unplaced = {view.app: view.note for view in verdict.apps if view.state == PENDING and view.desired == "yes"}
+        for app, why in unplaced.items():
+            if self._unplaced.get(app) != why:
+                self._world.tell(Event("pending", why, app))
+        self._unplaced = unplaced
 
     def _publish(self, report: Report) -> None:
         if self._published is None or replace(report, clock=self._published.clock) != self._published:

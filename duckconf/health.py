@@ -30,8 +30,10 @@ def judge(health: Health, nodes: Collection[str], answered: Mapping[str, float],
     A node never heard of gets a full `timeout` (seconds) from now on, as after a restart of ours.
     """
     heard = {node: health.heard.get(node, answered.get(node, now)) for node in nodes}
-    # A late answer to an old question does not take back the time that a common silence was forgiven for.
-    heard.update({node: max(heard[node], asked) for node, asked in answered.items() if node in heard})
+    for node in heard.keys() & answered.keys():
+        # A late answer to an old question does not take back the time that a common silence was forgiven for, and one
+        # from a lost node brings it back for a full timeout.
+        heard[node] = now if node in health.lost else max(heard[node], answered[node])
     lost = frozenset(node for node in health.lost if node in heard and node not in answered)
     silent = [node for node in nodes if node not in answered and node not in lost]
     everyone = len(silent) + len(lost) == len(nodes)

@@ -59,11 +59,10 @@ def _await_start(api: ApiClient, app: str, cursor: str) -> None:
         for event in page["events"]:
             if event.get("app") == app and event["kind"] == "started":
                 return
-            if event.get("app") == app and event["kind"] == "failed":
-                raise DuckconfError(f"{event['message']}; the loop goes on trying", f"give up: ./inv stop-app {app}")
-        shown = api.call("GET", f"/app/{app}")
-        if shown["status"] == "pending" and shown.get("note"):
-            raise DuckconfError(f"{app} is declared, and not placed: {shown['note']}", "the loop places it when it can")
+            if event.get("app") == app and event["kind"] in ("failed", "pending"):
+                raise DuckconfError(
+                    f"{app} is declared: {event['message']}; the loop goes on trying", f"./inv stop-app {app} ends it"
+                )
     raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
 
 

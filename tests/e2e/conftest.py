@@ -12,7 +12,8 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from duckconf.cli import bring_up
 from duckconf.cli.images import ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE, host_container
+from duckconf.reach.client import ApiClient
 from duckconf.reach.project import Project, load_project
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = ("node-1", "node-2", "node-3")
+# Long enough for the frozen to be told from the slow, short enough to wait for.
+NODE_TIMEOUT = 8.0
 
 
 def free_ports(count: int) -> list[int]:
@@ -84,9 +89,56 @@ class Live:
         )
         return list(rows)
 
+    def running(self) -> Counter[str]:
+        """How many containers run of each app."""
+        return Counter(row["Labels"]["duckconf.app"] for row in self.apps() if row["State"] == "running")
+
+    def ids(self) -> dict[str, str]:
+        """The container of each app."""
+        return {row["Labels"]["duckconf.app"]: row["Id"] for row in self.apps()}
+
+    def once_each(self, names: Iterable[str]) -> bool:
+        """Whether these apps run, once each, and no other container of ours is left."""
+        wanted = Counter(list(names))
+        return self.running() == wanted and len(self.apps()) == wanted.total()
+
+    def nodes_of(self) -> dict[str, str]:
+        """The node of each app."""
+        return {row["Labels"]["duckconf.app"]: row["Labels"]["node"] for row in self.apps()}
+
     def remove_apps(self) -> None:
         if rows := self.apps():
             self.engine.must("rm", "-f", "-t", "0", *(row["Id"] for row in rows))
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a client of the reconcile API does."""
+
+    cluster: Live
+
+    @property
+    def api(self) -> ApiClient:
+        return ApiClient(self.cluster.project.settings.api_url)
+
+    def put(self, name: str, **fields: object) -> dict[str, Any]:
+        return self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
+
+    def put_all(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.put(name)
+        until("they run, once each", lambda: self.cluster.once_each(names), 40)
+
+    def withdraw(self, name: str) -> None:
+        self.api.call("DELETE", f"/app/{name}")
+
+    def names(self) -> list[str]:
+        return [entry["name"] for entry in self.api.call("GET", "/apps")["apps"]]
+
+    def withdraw_all(self) -> None:
+        for name in self.names():
+            self.withdraw(name)
+        until("nothing is left", lambda: self.cluster.apps() == [], 60)
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +159,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         "DUCKCONF_INVENTORY": str(inventory),
         "DUCKCONF_CLUSTER": cluster,
         "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+        "DUCKCONF_NODE_TIMEOUT": str(NODE_TIMEOUT),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ours.items():
@@ -126,6 +179,24 @@ def cluster(live: Live) -> Iterator[Live]:
     live.remove_apps()
     yield live
     live.remove_apps()
+
+
+@pytest.fixture(scope="module")
+def reconciling(live: Live) -> Iterator[Live]:
+    """The live cluster with the control loop and its API; back in push mode afterwards."""
+    live.remove_apps()
+    bring_up.up(live.project, bring_up.RECONCILE)
+    yield live
+    bring_up.up(live.project, bring_up.PUSH)
+    live.remove_apps()
+
+
+@pytest.fixture
+def declared(reconciling: Live) -> Iterator[Declared]:
+    """A client of the reconciling cluster, with nothing declared before and after."""
+    client = Declared(reconciling)
+    yield client
+    client.withdraw_all()
 
 
 @pytest.fixture

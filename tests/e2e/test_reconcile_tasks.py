@@ -1,0 +1,145 @@
+"""Reconcile mode as a person meets it: moving a cluster to it and back, declaring, looking, waiting."""
+
+from __future__ import annotations
+
+import json
+
+from duckconf.cli import bring_up
+from duckconf.naming import WEB_IMAGE
+from tests.e2e.conftest import NODES, Declared, Live
+from tests.waiting import until
+
+
+def test_a_push_cluster_changes_its_mode_and_back_and_no_app_restarts(cluster: Live, stranger: str) -> None:
+    status, first = cluster.post({"image": WEB_IMAGE, "env": {"ODD": "a 'b' \"c\", $d\n"}, "labels": {"x": "y"}})
+    assert status == 201
+    for _ in range(3):
+        cluster.post({"image": WEB_IMAGE, "command": ["an argument"]})
+    before = cluster.ids()
+    started = {row["Id"]: row["StartedAt"] for row in cluster.apps()}
+    try:
+        bring_up.up(cluster.project, bring_up.RECONCILE)
+        api = Declared(cluster).api
+        until("all are taken over", lambda: {entry["status"] for entry in api.call("GET", "/apps")["apps"]} == {"running"})
+        assert set(Declared(cluster).names()) == set(before)
+        assert cluster.inv("diff").returncode == 0
+        cluster.engine.must("kill", before[first["app"]])
+        until("a crash heals now", lambda: cluster.once_each(before))
+        assert cluster.ids() == before
+    finally:
+        bring_up.up(cluster.project, bring_up.PUSH)
+    assert cluster.ids() == before
+    kept = {row["Id"]: row["StartedAt"] for row in cluster.apps() if row["Id"] != before[first["app"]]}
+    assert kept.items() <= started.items()
+    assert cluster.post({"image": WEB_IMAGE})[1]["app"].endswith("-app-5")
+    assert cluster.state_of(stranger) == "running"
+
+
+def test_a_node_that_is_away_blocks_the_take_over_because_its_apps_would_be_strangers(cluster: Live) -> None:
+    cluster.post({"image": WEB_IMAGE})
+    assert cluster.inv("stop-node", "node-3").returncode == 0
+    try:
+        refused = cluster.inv("up", "reconcile")
+        assert (refused.returncode, "cannot be taken over" in refused.stderr) == (4, True)
+    finally:
+        assert cluster.inv("start-node", "node-3").returncode == 0
+        bring_up.up(cluster.project, bring_up.PUSH)
+
+
+def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    done = inv("start-app", WEB_IMAGE, "--name", "web", "--env", "MODE=fast", "--wait")
+    assert (done.returncode, "web runs on node-" in done.stdout) == (0, True), done.stderr
+    rows = json.loads(inv("ps", "--json").stdout)
+    assert [(row["app"], row["desired"], row["state"], row["restarts"]) for row in rows] == [("web", "yes", "running", 0)]
+    assert inv("ps").stdout.split("\n")[0].split() == ["APP", "NODE", "DESIRED", "STATUS", "RESTARTS", "IMAGE", "AGE"]
+    assert inv("logs", "web").returncode == 0
+    assert inv("start-app", WEB_IMAGE, "--name", "web").returncode == 1
+    assert "declared" in inv("start-app", WEB_IMAGE).stdout
+    assert inv("stop-app", "web").returncode == 0
+    until("it is gone", lambda: "web" not in declared.cluster.ids())
+    kinds = [json.loads(line)["kind"] for line in inv("events", "--json").stdout.splitlines()]
+    assert {"declared", "started", "withdrawn", "removed"} <= set(kinds)
+    words = inv("logs", "reconciler", "--lines", "400").stdout
+    for step in ("SENSOR", "SETPOINT", "COMPARATOR", "ACTUATOR"):
+        assert step in words
+
+
+def test_a_hopeless_app_is_told_with_the_engines_words_and_shown_as_backoff(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    failed = inv("start-app", "localhost/there/is/none", "--name", "hopeless", "--wait")
+    assert failed.returncode == 1
+    assert "localhost/there/is/none" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+    def held_back() -> bool:
+        (row,) = json.loads(inv("ps", "--json").stdout)
+        return row["state"] == "backoff" and "the engine said" in row["note"]
+
+    until("it is held back", held_back)
+    declared.put_all(["hopeless-not"])
+    assert declared.api.call("GET", "/app/hopeless")["status"] in ("backoff", "starting")
+
+
+def test_a_port_that_is_taken_and_a_cordon_lead_elsewhere_or_say_why(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    assert inv("cordon", "node-1").returncode == 0
+    try:
+        declared.put_all([f"c{number}" for number in range(4)])
+        assert set(declared.cluster.nodes_of().values()) == {"node-2", "node-3"}
+        for node in NODES:
+            inv("cordon", node)
+        declared.put("nowhere")
+        until("it says why", lambda: "3 cordoned" in declared.api.call("GET", "/app/nowhere").get("note", ""))
+        assert "no node fits" in inv("start-app", WEB_IMAGE, "--wait").stderr
+    finally:
+        for node in NODES:
+            assert inv("uncordon", node).returncode == 0
+    until("it runs when it may", lambda: declared.cluster.running()["nowhere"] == 1)
+
+
+def test_the_diff_says_what_would_be_done_and_why(declared: Declared) -> None:
+    declared.put_all(["web"])
+    loop = bring_up.loop_service(declared.cluster.project)
+    assert loop.stop()
+    try:
+        declared.put("new")
+        declared.put("web", env={"A": "b"})
+        shown = declared.cluster.inv("diff")
+        assert shown.returncode == 2
+        assert "new: start new" in shown.stdout
+        assert "another spec" in shown.stdout
+        steps = json.loads(declared.cluster.inv("diff", "--json").stdout)["steps"]
+        assert [step["app"] for step in steps] == ["new", "web"]
+        assert declared.cluster.inv("status").stdout.count("stopped") == 1
+    finally:
+        bring_up.up(declared.cluster.project, bring_up.RECONCILE)
+    until("the loop does it", lambda: declared.cluster.inv("diff").returncode == 0)
+
+
+def test_bad_rows_are_shown_and_the_others_apply(declared: Declared) -> None:
+    path = declared.cluster.project.state / "desired_state.csv"
+    declared.put_all(["a", "b"])
+    before = declared.cluster.ids()
+    spoilt = path.read_text().replace("\nb,", "\nb,NO IMAGE ").replace("\na,", f"\nc,{WEB_IMAGE}\na,")
+    path.write_text(spoilt)
+    try:
+        look_at_bad_row(declared, before)
+    finally:
+        path.write_text(spoilt.replace("NO IMAGE ", ""))
+    until("it is mended", lambda: declared.api.call("GET", "/apps").get("faults") is None)
+
+
+def look_at_bad_row(declared: Declared, before: dict[str, str]) -> None:
+    until("the good row applies", lambda: declared.cluster.running()["c"] == 1)
+    status = declared.cluster.inv("status")
+    assert "line 6: image" in status.stderr
+    rows = {row["app"]: row for row in json.loads(declared.cluster.inv("ps", "--json").stdout)}
+    assert rows["b"]["desired"] == "unclear"
+    assert declared.cluster.ids().items() >= before.items()
+
+
+def test_a_broken_mode_or_task_says_so_in_one_line(declared: Declared) -> None:
+    for words in (("up", "swarm"), ("stop-app", "nobody"), ("logs", "nobody"), ("cordon", "node-9"), ("ps", "--node", "node-9")):
+        refused = declared.cluster.inv(*words)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
