@@ -18,6 +18,7 @@ from duckconf.codec import spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, EngineRefused
+from duckconf.events import Event
 from duckconf.health import BRAKE_FROM
 from duckconf.model import App
 from duckconf.placement import Placement
@@ -100,7 +101,8 @@ class Watch:
             found = seen.containers()
             if found is not None and node in self.nodes:
                 self.heard[node], self.taken[node] = found, seen.taken
-                self.last_asked[node] = seen.asked
+                # A node that was given up and is back gets a full timeout, however old the question was.
+                self.last_asked[node] = self.world.now() if node in self.lost else seen.asked
         self.desired = desired
         self.before = dict(self._reconciler().book.placements)
 
@@ -153,6 +155,9 @@ class Watch:
             times = times if known == spec else deque()
             times.append(self.world.now())
             self.counted[job.step.app] = (spec, times)
+
+    def told(self, event: Event) -> None:
+        self._require(": ;" not in event.message, f"an event without its reason: {event.message}")
 
     def touched(self, job: Job, box: Box) -> None:
         """A command changes a container that is there already."""

@@ -138,6 +138,7 @@ class SimWorld:
 
     def tell(self, event: Event) -> None:
         self.note("event", f"{event.kind}: {event.message}")
+        self.watch.told(event)
 
     def publish(self, report: Report) -> None:
         self._may_die()
