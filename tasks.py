@@ -207,6 +207,7 @@ def doctor(_: Any, json: bool = False) -> int:
 @command(help={"only": "arguments for pytest, such as 'tests/unit -k model'"})
 def test(context: Any, only: str = "") -> int:
     """All tests: pure, API, and end to end on real sshd and real containers. Example: ./inv test --only tests/unit"""
+    from pathlib import Path
     from shutil import which
 
     from duckconf.cli.local_engine import install, require_engine
@@ -215,6 +216,8 @@ def test(context: Any, only: str = "") -> int:
         require_engine()
         if which("docker") is None:
             install(("docker.io",), "the docker command is missing, over which the wrapper is tested")
+        if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
+            install(("libfaketime",), "libfaketime is missing, with which a node's clock is set wrong")
     done = context.run(f"python -m pytest {' '.join(map(shlex.quote, shlex.split(only)))}", warn=True, pty=sys.stdout.isatty())
     return int(done.exited)
 

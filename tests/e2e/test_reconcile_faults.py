@@ -1,0 +1,201 @@
+"""The control loop under faults, on real sshd and real containers. Each test ends with desired equal to observed: exactly
+one running container per app, and a stranger that nobody touched."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from duckconf.cli import bring_up
+from duckconf.cli.cluster import open_cluster
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.services import Service
+from duckconf.command import Command
+from duckconf.desired import Document, read_document
+from duckconf.reach import reports
+from duckconf.reach.desired_file import FILE_NAME
+from duckconf.reach.reports import ReportFile
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live
+from tests.waiting import until
+
+KILLS = 20
+APPS = ("a", "b", "c", "d", "e", "f")
+# The timeout, a look, a start, and a busy machine.
+MOVED_WITHIN = NODE_TIMEOUT + 30
+
+
+@pytest.fixture
+def running(declared: Declared, stranger: str) -> Iterator[Live]:
+    """Six apps that run; afterwards they run too, once each, as declared, beside an untouched stranger."""
+    declared.put_all(APPS)
+    before = declared.cluster.engine.must("inspect", "--format", "{{.Id}} {{.State.StartedAt}} {{.State.Pid}}", stranger)
+    yield declared.cluster
+    until("desired equals observed", lambda: declared.cluster.once_each(APPS), 60)
+    until("nothing is to do", lambda: declared.cluster.inv("diff").returncode == 0)
+    assert declared.cluster.engine.must("inspect", "--format", "{{.Id}} {{.State.StartedAt}} {{.State.Pid}}", stranger) == before
+
+
+def lives(cluster: Live) -> dict[str, tuple[str, int]]:
+    """Container and start of each app: what a needless restart would change."""
+    return {row["Labels"]["duckconf.app"]: (row["Id"], row["StartedAt"]) for row in cluster.apps()}
+
+
+def document(cluster: Live) -> Document:
+    return read_document((cluster.project.state / FILE_NAME).read_text())
+
+
+def test_the_loop_killed_twenty_times_in_the_middle_of_its_work(running: Live, declared: Declared) -> None:
+    dice = random.Random(20)
+    loop = bring_up.loop_service(running.project)
+    for number in range(KILLS):
+        chosen = dice.sample(APPS, 3)
+        declared.put(chosen[0], env={"ROUND": str(number)})
+        ids = running.ids()
+        for name in chosen[1:]:
+            running.engine.run(dice.choice(["kill", "rm"]), *(["-f"] if dice.random() < 0.5 else []), ids.get(name, "none"))
+        process = loop.process()
+        assert process is not None
+        with pytest.raises(psutil.TimeoutExpired):
+            process.wait(dice.uniform(0, 0.6))
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        bring_up.up(running.project, bring_up.RECONCILE)
+    until("all run as declared", lambda: running.once_each(APPS), 90)
+    assert set(document(running).apps()) == set(APPS)
+
+
+def test_fifty_puts_at_once_all_survive_and_run_once(declared: Declared) -> None:
+    names = [f"p{number}" for number in range(50)]
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(declared.put, names))
+    assert set(document(declared.cluster).apps()) == set(names)
+    until("fifty run", lambda: declared.cluster.once_each(names), 120)
+    counts = list(declared.cluster.nodes_of().values())
+    assert max(map(counts.count, NODES)) - min(map(counts.count, NODES)) <= 1
+
+
+def test_one_node_freezes_and_then_another(running: Live, declared: Declared) -> None:
+    on_third = {app for app, node in running.nodes_of().items() if node == "node-3"}
+    before = lives(running)
+    hosts = DemoHosts(running.project)
+    try:
+        hosts.freeze("node-1")
+        until("its apps run on the others", lambda: running.running() == dict.fromkeys(APPS, 1), MOVED_WITHIN)
+        hosts.freeze("node-2")
+        until("all run on the last", lambda: running.running() == dict.fromkeys(APPS, 1), MOVED_WITHIN)
+        assert {app: life for app, life in lives_on(running, "node-3").items() if app in on_third} == {
+            app: before[app] for app in on_third
+        }
+    finally:
+        hosts.thaw("node-1")
+        hosts.thaw("node-2")
+    until("stale copies go", lambda: running.once_each(APPS), 60)
+    assert set(running.nodes_of().values()) == {"node-3"}
+
+
+def lives_on(cluster: Live, node: str) -> dict[str, tuple[str, int]]:
+    rows = [row for row in cluster.apps() if row["Labels"]["node"] == node]
+    return {row["Labels"]["duckconf.app"]: (row["Id"], row["StartedAt"]) for row in rows}
+
+
+def test_all_nodes_freeze_together_and_nothing_is_stopped_or_doubled(running: Live) -> None:
+    before = lives(running)
+    hosts = DemoHosts(running.project)
+    cursor = time.monotonic() + 2 * NODE_TIMEOUT
+    try:
+        for node in NODES:
+            hosts.freeze(node)
+        until("twice the timeout has passed", lambda: time.monotonic() > cursor, 3 * NODE_TIMEOUT)
+        assert lives(running) == before
+    finally:
+        for node in NODES:
+            hosts.thaw(node)
+    until("all answer again", lambda: running.inv("nodes").returncode == 0)
+    until("nothing is to do", lambda: running.inv("diff").returncode == 0)
+    assert lives(running) == before
+
+
+def test_the_engines_socket_goes_and_comes_back(running: Live, declared: Declared) -> None:
+    before = lives(running)
+    engine = Service("engine", running.project.state)
+    assert engine.stop()
+    until("the loop hears nobody", lambda: statuses(running) == {"silent"})
+    declared.put("late")
+    assert lives(running) == before
+    bring_up.up(running.project, bring_up.RECONCILE)
+    until("the new app runs", lambda: running.running()["late"] == 1, 40)
+    assert {app: life for app, life in lives(running).items() if app != "late"} == before
+    declared.withdraw("late")
+
+
+def statuses(cluster: Live) -> set[str]:
+    report = ReportFile(cluster.project.state / reports.FILE_NAME).read()
+    return {view.status for view in report.nodes.values()} if report else set()
+
+
+def test_a_node_destroyed_is_made_anew_by_up_and_takes_its_apps_back(running: Live) -> None:
+    before = lives(running)
+    running.engine.must("rm", "-f", "-t", "0", running.host("node-2"))
+    bring_up.up(running.project, bring_up.RECONCILE)
+    until("it answers", lambda: running.inv("nodes").returncode == 0)
+    # Its apps are siblings of the host on the shared engine and went on: they are recognised, not started again.
+    until("nothing is to do", lambda: running.inv("diff").returncode == 0)
+    assert lives(running) == before
+
+
+def test_a_nodes_clock_is_an_hour_ahead_and_then_behind(running: Live) -> None:
+    """Every program that starts on the node sees another time; a container has no clock of its own that could be set."""
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    before, host = running.ids(), running.host("node-1")
+    running.engine.must("cp", str(library), f"{host}:/usr/local/lib/libfaketime.so.1")
+    try:
+        for hours in (1, -1):
+            write_inside(running, host, "/etc/faketimerc", f"{hours:+d}h\n")
+            write_inside(running, host, "/etc/ld.so.preload", "/usr/local/lib/libfaketime.so.1\n")
+            restart_sshd(running, host)
+            until("it answers", lambda: running.inv("nodes").returncode == 0)
+            with open_cluster(running.project) as opened:
+                there = int(opened.fleet.runner("node-1").run(Command(("date", "+%s"))).stdout)
+            assert abs(there - time.time() - hours * 3600) < 60
+            victim = next(app for app, node in running.nodes_of().items() if node == "node-1")
+            running.engine.must("kill", running.ids()[victim])
+            until("a crash heals", lambda: running.once_each(APPS), 40)
+    finally:
+        running.engine.must("exec", host, "rm", "-f", "/etc/ld.so.preload", "/etc/faketimerc")
+        restart_sshd(running, host)
+    until("it answers", lambda: running.inv("nodes").returncode == 0)
+    assert running.ids() == before
+
+
+def restart_sshd(cluster: Live, host: str) -> None:
+    cluster.engine.must("exec", host, "systemctl", "restart", "ssh")
+    cluster.engine.run("exec", host, "pkill", "-f", "sshd: root")
+
+
+def write_inside(cluster: Live, host: str, path: str, content: str) -> None:
+    cluster.engine.must("exec", "-i", host, "tee", path, stdin=content.encode())
+
+
+def test_a_person_pauses_and_removes_containers_and_the_loop_copes(running: Live) -> None:
+    ids = running.ids()
+    running.engine.must("pause", ids["a"])
+    running.engine.must("rm", "-f", "-t", "0", ids["b"])
+    until("b is back", lambda: running.running()["b"] == 1)
+    assert running.state_of(ids["a"]) == "paused"
+    running.engine.must("unpause", ids["a"])
+
+
+def test_a_second_loop_is_refused(running: Live) -> None:
+    argv = [sys.executable, "-m", "controllers.loop", "--project", str(ROOT)]
+    refused = subprocess.run(argv, env=running.environ, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert refused.returncode == 1
+    assert "in use by the reconciler" in refused.stderr
