@@ -13,8 +13,8 @@ from flask import Blueprint, Response, jsonify, request
 
 from api.body import body, expected_revisions, query, seconds, whole
 from api.held import HeldRequests
-from api.stores.desired import DesiredStore, revision_of
-from duckconf.codec import to_json
+from api.stores.desired import DesiredStore
+from duckconf.codec import revision, to_json
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.model import NAME, App, parse_app
@@ -32,7 +32,7 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
     def start() -> tuple[Response, HTTPStatus]:
         app = store.add(parse_app(body()))
         tell(Event("declared", f"{app.name} ({app.image}) should run", app.name))
-        return _answer(jsonify(app=app.name, revision=revision_of(app)), app), HTTPStatus.ACCEPTED
+        return _answer(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
 
     @routes.get("/apps")
     def apps() -> Response:
@@ -59,21 +59,18 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
         if not NAME.fullmatch(name):
             parse_app({"name": name, "image": "x"})
         changes = _changes(body(), name)
-        before = None
 
-        def update(app: App | None) -> App:
-            nonlocal before
-            before = app
+        def update(app: App | None, _: int) -> App:
             fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
             return parse_app({field: value for field, value in fields.items() if value is not None})
 
-        after, new = store.put(name, update, expected_revisions())
-        if new:
+        before, after = store.put(name, update, expected_revisions())
+        if before is None:
             tell(Event("declared", f"{name} ({after.image}) should run", name))
         elif after != before:
             tell(Event("updated", f"{name} ({after.image}) was changed", name))
         answer = _answer(jsonify(_shown(after, _views(reported()).get(name))), after)
-        return answer, HTTPStatus.CREATED if new else HTTPStatus.OK
+        return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     @routes.delete("/app/<name>")
     def delete(name: str) -> Response:
@@ -100,7 +97,7 @@ def _views(report: Report | None) -> dict[str, AppView]:
 
 
 def _shown(app: App, view: AppView | None) -> dict[str, Any]:
-    entry = {"name": app.name, **to_json(app), "revision": revision_of(app), "node": view.node if view else ""}
+    entry = {"name": app.name, **to_json(app), "revision": revision(app), "node": view.node if view else ""}
     entry["status"] = view.state if view else "pending"
     if view is not None:
         entry |= {"restarts": view.restarts} | ({"note": view.note} if view.note else {})
@@ -108,5 +105,5 @@ def _shown(app: App, view: AppView | None) -> dict[str, Any]:
 
 
 def _answer(response: Response, app: App) -> Response:
-    response.set_etag(revision_of(app))
+    response.set_etag(revision(app))
     return response

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from duckconf.model import App
+from duckconf.model import PLACEMENT, App
 
 
 def to_json(app: App) -> dict[str, Any]:
@@ -25,14 +25,27 @@ def _plain(value: object) -> object:
 
 
 def spec_hash(app: App) -> str:
-    """16 hex digits that change with anything that a running container cannot take on; the name is not part."""
-    return hashlib.sha256(manifest(app).encode()).hexdigest()[:16]
+    """16 hex digits that change with anything that a running container cannot take on: not with name or placement."""
+    return _hash(manifest(app))
+
+
+def revision(app: App) -> str:
+    """16 hex digits that change whenever the app or its placement does."""
+    return _hash(_canonical(app, without=("name",)))
 
 
 def manifest(app: App) -> str:
-    """The spec as canonical JSON, without the name: what the hash is taken of, and what `parse_app` reads back."""
-    spec = {name: value for name, value in to_json(app).items() if name != "name"}
-    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    """The spec as canonical JSON, without name and placement: what the hash is taken of, and `parse_app` reads back."""
+    return _canonical(app, without=("name", *PLACEMENT))
+
+
+def _canonical(app: App, without: Sequence[str]) -> str:
+    fields = {name: value for name, value in to_json(app).items() if name not in without}
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def to_label(app: App) -> str:

@@ -19,6 +19,8 @@ from duckconf.model import NAME, App, parse_app
 from duckconf.naming import declared_number
 
 COLUMNS = ("name", "image", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
+# In a state that holds the placements too.
+PLACED_COLUMNS = ("name", "image", "node", "generation", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
 LISTS = ("command", "ports", "volumes")
 MAPPINGS = ("env", "labels")
 HEADER_KEY = "\0header"
@@ -57,6 +59,7 @@ class Document:
     """The whole file. `rows` has declared apps under their names and all other records under keys of their own.
 
     `revision` is 0 in a file that no API wrote. `next_number` is the N of the next `app-N`, which never repeats.
+    `layout` has all columns that a file of its kind can have.
     """
 
     rows: Mapping[str, Row]
@@ -64,6 +67,7 @@ class Document:
     faults: Sequence[RowFault] = ()
     revision: int = 0
     next_number: int = 1
+    layout: Sequence[str] = COLUMNS
 
     def app(self, name: str) -> App | None:
         row = self.rows.get(name)
@@ -101,20 +105,20 @@ def desired_of(document: Document) -> Desired:
     return Desired(apps, unreadable, all(fault.name for fault in document.faults))
 
 
-def empty_document() -> Document:
-    return Document({HEADER_KEY: Row(_line(COLUMNS))})
+def empty_document(layout: Sequence[str] = COLUMNS) -> Document:
+    return Document({HEADER_KEY: Row(_line(layout))}, layout, layout=layout)
 
 
-def read_document(text: str, before: Document | None = None) -> Document:
+def read_document(text: str, before: Document | None = None, layout: Sequence[str] = COLUMNS) -> Document:
     """Understand a whole file; raises BadInput when it cannot be meant as a whole.
 
     Rows that stand in the document of `before` as they are here are not read again: a large file is cheap to follow.
     """
     if not text.strip():
-        raise BadInput(Fault("", f"is empty; a desired state without apps is the header line {','.join(COLUMNS)}"))
+        raise BadInput(Fault("", f"is empty; a desired state without apps is the header line {','.join(layout)}"))
     rows: dict[str, Row] = {}
     faults: list[RowFault] = []
-    columns: Sequence[str] = COLUMNS
+    columns: Sequence[str] = layout
     known: dict[str, Row] | None = None
     revision, number = 0, 1
     for line, record in _records(text):
@@ -126,14 +130,14 @@ def read_document(text: str, before: Document | None = None) -> Document:
             continue
         if known is None:
             known = {row.text: row for row in before.rows.values()} if before and before.columns == columns else {}
-        row = known.get(record) or _row(record, columns)
+        row = known.get(record) or _row(record, columns, layout)
         if row.app is not None and row.name in rows:
             row = Row(record, None, row.name, f"the app {row.name} stands in the file twice; one of the rows should go")
         rows[row.name if row.app is not None else f"\0{line}"] = row
         if row.fault:
             faults.append(RowFault(line, row.name, row.fault))
     names = {*rows, *(fault.name for fault in faults)}
-    return Document(rows, columns, tuple(faults), revision, max([number, *(declared_number(name) + 1 for name in names)]))
+    return Document(rows, columns, tuple(faults), revision, max([number, *(declared_number(name) + 1 for name in names)]), layout)
 
 
 def marked(document: Document, revision: int, next_number: int) -> Document:
@@ -152,8 +156,8 @@ def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
     """The document with these apps declared (App) or withdrawn (None); all other rows stay as they are."""
     rows = dict(document.rows)
     columns = document.columns
-    if HEADER_KEY in rows and any(_needs_more(app, columns) for app in changes.values() if app is not None):
-        columns = (*columns, *(column for column in COLUMNS if column not in columns))
+    if HEADER_KEY in rows and any(_needs_more(app, document) for app in changes.values() if app is not None):
+        columns = (*columns, *(column for column in document.layout if column not in columns))
         rows[HEADER_KEY] = Row(_line(columns))
     _end_last_line(rows)
     open_end = _take_open_end(rows)
@@ -174,7 +178,7 @@ def with_unclear(document: Document, names: Sequence[str]) -> Document:
     open_end = _take_open_end(rows)
     for name in names:
         rows[f"\0{name}"] = Row(f"{name},\n", None, name, "its image is not known")
-    return read_document("".join(row.text for row in {**rows, **open_end}.values()))
+    return read_document("".join(row.text for row in {**rows, **open_end}.values()), layout=document.layout)
 
 
 def changes_between(before: Document, after: Document) -> dict[str, App | None]:
@@ -186,7 +190,7 @@ def changes_between(before: Document, after: Document) -> dict[str, App | None]:
 
 def encode(app: App, columns: Sequence[str]) -> str:
     """The app's line. Lists and mappings are words as a shell would split them, so that a person can type them."""
-    return _line([_cell(getattr(app, column)) if column in COLUMNS else "" for column in columns])
+    return _line([_cell(getattr(app, column)) if column in PLACED_COLUMNS else "" for column in columns])
 
 
 def _cell(value: object) -> str:
@@ -243,7 +247,7 @@ def _cells(record: str) -> list[str]:
         return []
 
 
-def _row(record: str, columns: Sequence[str]) -> Row:
+def _row(record: str, columns: Sequence[str], layout: Sequence[str]) -> Row:
     if not record.strip() or record.lstrip().startswith("#"):
         return Row(record)
     try:
@@ -254,7 +258,8 @@ def _row(record: str, columns: Sequence[str]) -> Row:
     name = cells[0].strip()
     known_name = name if NAME.fullmatch(name) else ""
     try:
-        return Row(record, parse_app(_fields(cells, columns)), known_name)
+        app = parse_app(_fields(cells, columns), placed="node" in layout)
+        return Row(record, app, known_name)
     except BadInput as bad:
         return Row(record, None, known_name, str(bad))
 
@@ -280,13 +285,15 @@ def _value(column: str, text: str) -> object:
             if not all(equals for _, equals, _ in pairs):
                 raise ValueError("should be NAME=VALUE words")
             return {name: value for name, _, value in pairs}
+        if column == "generation":
+            return int(text)
         return float(text) if column == "cpus" else text.strip()
     except ValueError as error:
         raise BadInput(Fault(column, f"{error}, got {text!r}")) from None
 
 
-def _needs_more(app: App, columns: Sequence[str]) -> bool:
-    return any(getattr(app, column) for column in COLUMNS if column not in columns)
+def _needs_more(app: App, document: Document) -> bool:
+    return any(getattr(app, column) for column in document.layout if column not in document.columns)
 
 
 def _end_last_line(rows: dict[str, Row]) -> None:

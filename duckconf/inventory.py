@@ -5,7 +5,6 @@ Pure: `reach/hosts.py` asks Ansible and keeps the answer; here it is only checke
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +12,11 @@ from typing import Any
 from duckconf.command import Secret
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
-from duckconf.model import NAME
+from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
-# What a node's name becomes part of: container names, labels, files.
-HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 LONGEST_CLUSTER = 20
 # The variables that Duckconf reads; the resolver hands over these and no others.
 VARIABLES = (

@@ -15,6 +15,8 @@ from duckconf.errors import BadInput, Fault
 
 # RFC 1123 label: also a valid container name, DNS name and file name.
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# What a node's name becomes part of: container names, labels, files.
+HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 # The grammar of the OCI distribution reference: [host[:port]/]path[:tag][@digest].
 IMAGE = re.compile(
     r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)/)?"
@@ -33,7 +35,11 @@ LONGEST_IMAGE = 255
 @dataclass(frozen=True)
 class App:
     """One container that should run. Ports are `[IP:]HOST:CONTAINER[/tcp|udp]`, volumes `SOURCE:/PATH[:ro]`,
-    `cpus` is in cores, `memory` in bytes or with a unit k, m, g; 0 and "" mean no limit."""
+    `cpus` is in cores, `memory` in bytes or with a unit k, m, g; 0 and "" mean no limit.
+
+    `node` and `generation` are its placement where that is part of the state (agents mode): "" is not placed, and the
+    higher generation is the newer decision. They are not part of its spec.
+    """
 
     image: str
     name: str = ""
@@ -44,19 +50,23 @@ class App:
     cpus: float = 0
     memory: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    node: str = ""
+    generation: int = 0
 
 
-FIELDS = tuple(item.name for item in fields(App))
+PLACEMENT = ("node", "generation")
+FIELDS = tuple(item.name for item in fields(App) if item.name not in PLACEMENT)
 
 
-def parse_app(data: object) -> App:
-    """An App from decoded JSON; raises BadInput with one Fault for each thing that is wrong."""
+def parse_app(data: object, *, placed: bool = False) -> App:
+    """An App from decoded JSON, with its placement when `placed`; raises BadInput with one Fault for each thing wrong."""
+    known = (*FIELDS, *PLACEMENT) if placed else FIELDS
     if not isinstance(data, Mapping):
         raise BadInput(Fault("", f'should be an object such as {{"image": "nginx"}}, got {_kind(data)}'))
-    faults = [Fault(_shown(key), f"is not a field of an app; known are {', '.join(FIELDS)}") for key in data if key not in FIELDS]
+    faults = [Fault(_shown(key), f"is not a field of an app; known are {', '.join(known)}") for key in data if key not in known]
     values: dict[str, Any] = {}
     for name, check in CHECKS.items():
-        if name in data:
+        if name in data and name in known:
             values[name] = check(name, data[name], faults)
     if "image" not in data:
         faults.append(Fault("image", 'is missing; should be an image reference such as "nginx:1.25"'))
@@ -79,6 +89,20 @@ def _image(path: str, value: object, faults: list[Fault]) -> str:
         return value
     faults.append(Fault(path, f"should be an image reference such as nginx:1.25, got {_shown(value)}"))
     return ""
+
+
+def _node(path: str, value: object, faults: list[Fault]) -> str:
+    if isinstance(value, str) and (not value or HOST_NAME.fullmatch(value)):
+        return value
+    faults.append(Fault(path, f'should be the name of a node, or "" for none, got {_shown(value)}'))
+    return ""
+
+
+def _generation(path: str, value: object, faults: list[Fault]) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
+        return value
+    faults.append(Fault(path, f"should be a whole number from 0 on, got {_shown(value)}"))
+    return 0
 
 
 def _memory(path: str, value: object, faults: list[Fault]) -> str:
@@ -180,4 +204,6 @@ CHECKS: Mapping[str, Callable[[str, object, list[Fault]], object]] = {
     "cpus": _cpus,
     "memory": _memory,
     "labels": _labels,
+    "node": _node,
+    "generation": _generation,
 }

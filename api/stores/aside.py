@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,9 @@ KEPT = 3
 class Aside:
     """The replaced versions of one file. Used by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: Sequence[str]) -> None:
         self._path = path
+        self._layout = layout
         self._numbers = itertools.count(1)
         self._kept: dict[Path, tuple[float, Stamp | None, int]] = {}
         for left_over in path.parent.glob(f".{path.name}.*"):
@@ -50,7 +51,7 @@ class Aside:
             elif rested(stamp):
                 document = None
                 with contextlib.suppress(BadInput, UnicodeDecodeError, OSError):
-                    document = read_document(path.read_text("utf-8"))
+                    document = read_document(path.read_text("utf-8"), layout=self._layout)
                 self._drop(path)
                 if document is not None:
                     yield document if document.revision else replace(document, revision=revision)

@@ -1,4 +1,4 @@
-"""The desired state as a store: the file `desired_state.csv`, changed by many clients and edited by people.
+"""The desired state as a store: one CSV file, changed by many clients and edited by people.
 
 Changes that arrive together are decided one after the other and share one flush, so that the cost of a write stays flat
 as the file grows. A change is acknowledged when it is on disk; one that cannot be written changes nothing.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Union
 
 from api.stores.aside import Aside
-from duckconf.codec import spec_hash
-from duckconf.desired import Document, changed, changes_between, marked
+from duckconf import codec
+from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
 from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow, PreconditionFailed
 from duckconf.events import Event
 from duckconf.merge import History, merged
@@ -35,14 +35,30 @@ SKIP = 1000
 
 
 class View(NamedTuple):
-    """What a change is decided on: the file with the changes before it. `number` is the N of the next `app-N`."""
+    """What a change is decided on: the file with the changes before it.
+
+    `number` is the N of the next `app-N`, `revision` the one under which this change will be on disk.
+    """
 
     app: Callable[[str], Union[App, None]]
     number: int
+    revision: int
 
 
 Changes = Mapping[str, Union[App, None]]
 Decide = Callable[[View], Changes]
+See = Callable[[Changes, int], None]
+"""Given the apps that changed (None: withdrawn) and the revision at which they did."""
+
+
+Update = Callable[[Union[App, None], int], App]
+
+
+class Put(NamedTuple):
+    """An app before (None: it is new) and after a write."""
+
+    before: Union[App, None]
+    after: App
 
 
 class Listing(NamedTuple):
@@ -60,27 +76,28 @@ class _Waiting:
         self.failure: Exception | None = None
 
 
-def revision_of(app: App) -> str:
-    """An app's revision: changes whenever the app does, also by hand, and survives restarts."""
-    return spec_hash(app)
-
-
 class DesiredStore:
     """The apps of one cluster that should run, for many threads of one process."""
 
-    def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
-        """`tell` is given what people did to the file. A file that is missing or bad is an error of later calls."""
+    def __init__(
+        self, path: Path, tell: Callable[[Event], None], layout: Sequence[str] = COLUMNS, see: See | None = None
+    ) -> None:
+        """`tell` is given what people did to the file, `see` every change once it is on disk, in order.
+
+        A file that is missing or bad is an error of later calls.
+        """
         self.path = path
         self._tell = tell
-        self._file = DesiredFile(path)
-        self._aside = Aside(path)
+        self._see = see
+        self._file = DesiredFile(path, layout)
+        self._aside = Aside(path, layout)
         self._history = History(0)
         self._queue: list[_Waiting] = []
         self._queueing = threading.Lock()
         self._flushing = threading.Lock()
         self._news = threading.Condition()
         self._ended = threading.Event()
-        self._document = Document({})
+        self._document = Document({}, layout, layout=layout)
         self._revision = 0
         self._trouble: DuckconfError | None = None
         with self._flushing:
@@ -109,22 +126,22 @@ class DesiredStore:
         faults = tuple(str(fault) for fault in document.faults)
         return Listing(revision, document.apps(), (str(trouble), *faults) if trouble else faults)
 
-    def put(self, name: str, update: Callable[[App | None], App], expected: frozenset[str] | None = None) -> tuple[App, bool]:
-        """Declare `update(the app as it is, or None)`; returns it and whether it is new.
+    def put(self, name: str, update: Update, expected: frozenset[str] | None = None) -> Put:
+        """Declare `update(the app as it is or None, the revision of this write)`.
 
         `expected` holds the revisions that the app may have ("*": any, but it must exist). Raises PreconditionFailed,
         BadInput from `update`, Conflict when a bad row has the name, NotNow, OSError.
         """
-        outcome: list[tuple[App, bool]] = []
+        outcome: list[Put] = []
 
         def decide(view: View) -> Changes:
             before = view.app(name)
             _check(name, before, expected)
-            app = update(before)
-            outcome.append((app, before is None))
+            app = update(before, view.revision)
+            outcome.append(Put(before, app))
             return {} if app == before else {name: app}
 
-        self._submit(decide)
+        self.submit(decide)
         return outcome[-1]
 
     def add(self, app: App) -> App:
@@ -138,7 +155,7 @@ class DesiredStore:
             outcome.append(named)
             return {named.name: named}
 
-        self._submit(decide)
+        self.submit(decide)
         return outcome[-1]
 
     def delete(self, name: str, expected: frozenset[str] | None = None) -> None:
@@ -151,7 +168,7 @@ class DesiredStore:
             _check(name, before, expected)
             return {name: None}
 
-        self._submit(decide)
+        self.submit(decide)
 
     def wait(self, since: int, seconds: float) -> int:
         """The revision, as soon as it is another one than `since`, or after `seconds`."""
@@ -175,7 +192,8 @@ class DesiredStore:
         with self._flushing:
             self._aside.clear()
 
-    def _submit(self, decide: Decide) -> None:
+    def submit(self, decide: Decide) -> None:
+        """Return when the changes that `decide` gives are on disk; raises what it raises, Conflict, NotNow or OSError."""
         mine = _Waiting(decide)
         with self._queueing:
             self._queue.append(mine)
@@ -194,7 +212,7 @@ class DesiredStore:
             overlay = self._decide(batch)
             if overlay:
                 number = max([self._document.next_number, *(declared_number(name) + 1 for name in overlay)])
-                self._write(changed(self._document, overlay), number, overlay)
+                self._write(changed(self._document, overlay), number, overlay, overlay)
         except (DuckconfError, OSError) as error:
             for waiting in batch:
                 waiting.failure = waiting.failure or error
@@ -204,14 +222,14 @@ class DesiredStore:
 
     def _decide(self, batch: list[_Waiting]) -> dict[str, App | None]:
         overlay: dict[str, App | None] = {}
-        number = self._document.next_number
+        number, revision = self._document.next_number, self._next_revision(self._document)
 
         def app(name: str) -> App | None:
             return overlay[name] if name in overlay else self._document.app(name)
 
         for waiting in batch:
             try:
-                changes = waiting.decide(View(app, number))
+                changes = waiting.decide(View(app, number, revision))
                 self._refuse_bad_rows(changes)
             except DuckconfError as error:
                 waiting.failure = error
@@ -254,7 +272,7 @@ class DesiredStore:
         finally:
             if trouble is None or str(trouble) != str(self._trouble):
                 self._trouble = trouble
-                self._publish(self._document)
+                self._publish(self._document, {})
         return None
 
     def _take(self, theirs: Document | None) -> None:
@@ -267,14 +285,17 @@ class DesiredStore:
         if ours.rows and (edits or document.faults != ours.faults):
             self._tell(Event("edited", f"{self.path.name} was edited by hand: {summary(ours, edits)}"))
         if document is theirs and theirs.revision in (0, ours.revision):
-            self._publish(document)
+            self._publish(document, edits)
         else:
-            self._write(document, max(document.next_number, ours.next_number), {})
+            self._write(document, max(document.next_number, ours.next_number), {}, edits)
 
-    def _write(self, document: Document, number: int, written: Changes) -> None:
-        """Put the document on disk as the next revision. What was put there meanwhile is merged by `_follow`."""
+    def _write(self, document: Document, number: int, written: Changes, changes: Changes) -> None:
+        """Put the document on disk as the next revision. What was put there meanwhile is merged by `_follow`.
+
+        `changes` are all that it differs by, `written` those that came from clients and not from an editor.
+        """
         base = self._document
-        revision = max(self._revision, document.revision, base.revision) + 1
+        revision = self._next_revision(document)
         after = marked(document, revision, number)
         aside = self._aside.name()
         exchanged, ours = exchange_durably(self.path, after.text().encode(), aside)
@@ -282,19 +303,23 @@ class DesiredStore:
             self._aside.keep(aside, self._file.stamp, self._revision)
         self._file.seen(after, stamp_from(ours))
         self._history.note(revision, {name: base.app(name) for name in written})
-        self._publish(after, revision)
+        self._publish(after, changes, revision)
 
-    def _publish(self, document: Document, revision: int = 0) -> None:
+    def _next_revision(self, document: Document) -> int:
+        return max(self._revision, document.revision, self._document.revision) + 1
+
+    def _publish(self, document: Document, changes: Changes, revision: int = 0) -> None:
         with self._news:
             self._document = document
             self._revision = revision or self._revision + 1
+            self._see(changes, self._revision)
             self._news.notify_all()
 
 
 def _check(name: str, app: App | None, expected: frozenset[str] | None) -> None:
-    if expected is None or (app is not None and not expected.isdisjoint({"*", revision_of(app)})):
+    if expected is None or (app is not None and not expected.isdisjoint({"*", codec.revision(app)})):
         return
-    now = f"it is {revision_of(app)} now" if app is not None else "the app is not declared"
+    now = f"it is {codec.revision(app)} now" if app is not None else "the app is not declared"
     raise PreconditionFailed(f"{name} is not at revision {', '.join(sorted(expected))}: {now}", f"read it again: GET /app/{name}")
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from duckconf.desired import Document, read_document
+from duckconf.desired import COLUMNS, Document, read_document
 from duckconf.errors import BadInput, DuckconfError, Fault
 
 RESTED = 0.5
@@ -50,8 +51,9 @@ def rested(stamp: Stamp) -> bool:
 class DesiredFile:
     """The file of one cluster, read again only when it changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: Sequence[str] = COLUMNS) -> None:
         self.path = path
+        self._layout = layout
         self._stamp: Stamp | None = None
         self._document: Document | None = None
         self._reason = ""
@@ -84,7 +86,7 @@ class DesiredFile:
     def _take(self, stamp: Stamp) -> None:
         document, reason = self._document, ""
         try:
-            document = read_document(self.path.read_text("utf-8"), self._document)
+            document = read_document(self.path.read_text("utf-8"), self._document, self._layout)
         except (BadInput, UnicodeDecodeError, OSError) as error:
             reason = str(error)
         newer = not reason and self._document is not None and document is not None and document.revision > self._document.revision

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.stores import desired as stores
 from api.stores.desired import DesiredStore
+from duckconf import codec
 from duckconf.desired import Document, changed, empty_document, marked, read_document
 from duckconf.errors import BadInput, NotNow, PreconditionFailed
 from duckconf.events import Event
@@ -60,7 +60,7 @@ def on_disk(path: Path) -> set[str]:
 
 
 def put(store: DesiredStore, name: str, image: str = "nginx") -> None:
-    store.put(name, lambda _: App(image, name))
+    store.put(name, lambda *_: App(image, name))
 
 
 def test_fifty_puts_at_once_on_different_names_all_survive(store: DesiredStore, path: Path) -> None:
@@ -74,7 +74,7 @@ def test_partial_updates_of_one_app_that_cross_keep_each_others_fields(store: De
     put(store, "web")
 
     def add_variable(number: int) -> None:
-        store.put("web", lambda app: App("nginx", "web", env={**(app.env if app else {}), f"V{number}": "x"}))
+        store.put("web", lambda app, _: App("nginx", "web", env={**(app.env if app else {}), f"V{number}": "x"}))
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(add_variable, range(20)))
@@ -83,11 +83,11 @@ def test_partial_updates_of_one_app_that_cross_keep_each_others_fields(store: De
 
 def test_of_many_that_expect_the_same_revision_one_wins(store: DesiredStore) -> None:
     put(store, "web")
-    expected = frozenset({stores.revision_of(store.get("web"))})
+    expected = frozenset({codec.revision(store.get("web"))})
 
     def change(number: int) -> bool:
         try:
-            store.put("web", lambda _: App(f"nginx:{number}", "web"), expected)
+            store.put("web", lambda *_: App(f"nginx:{number}", "web"), expected)
         except PreconditionFailed:
             return False
         return True
