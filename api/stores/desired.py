@@ -80,7 +80,7 @@ class DesiredStore:
     """The apps of one cluster that should run, for many threads of one process."""
 
     def __init__(
-        self, path: Path, tell: Callable[[Event], None], layout: Sequence[str] = COLUMNS, see: See | None = None
+        self, path: Path, tell: Callable[[Event], None], layout: Sequence[str] = COLUMNS, see: See = lambda *_: None
     ) -> None:
         """`tell` is given what people did to the file, `see` every change once it is on disk, in order.
 
