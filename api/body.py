@@ -13,6 +13,8 @@ from duckconf.errors import BadInput, Fault
 
 # Proxies and clients commonly give up after a minute.
 LONGEST_WAIT = 55.0
+# Many bindings, or the report of a node with hundreds of containers.
+LARGE_BODY = 4 * 1024 * 1024
 
 
 def body() -> object:

@@ -32,7 +32,7 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
     def start() -> tuple[Response, HTTPStatus]:
         app = store.add(parse_app(body()))
         tell(Event("declared", f"{app.name} ({app.image}) should run", app.name))
-        return _answer(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
+        return with_etag(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
 
     @routes.get("/apps")
     def apps() -> Response:
@@ -52,13 +52,15 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
     @routes.get("/app/<name>")
     def app(name: str) -> Response:
         found = store.get(name)
-        return _answer(jsonify(_shown(found, _views(reported()).get(name))), found)
+        return with_etag(jsonify(_shown(found, _views(reported()).get(name))), found)
 
     @routes.put("/app/<name>")
     def put(name: str) -> tuple[Response, HTTPStatus]:
         if not NAME.fullmatch(name):
             parse_app({"name": name, "image": "x"})
-        changes = _changes(body(), name)
+        changes = changes_of(body(), name)
+        if "node" in changes:
+            raise BadInput(Fault("node", "is the loop's choice in reconcile mode; to keep apps off a node: ./inv cordon NODE"))
 
         def update(app: App | None, _: int) -> App:
             fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
@@ -69,7 +71,7 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
             tell(Event("declared", f"{name} ({after.image}) should run", name))
         elif after != before:
             tell(Event("updated", f"{name} ({after.image}) was changed", name))
-        answer = _answer(jsonify(_shown(after, _views(reported()).get(name))), after)
+        answer = with_etag(jsonify(_shown(after, _views(reported()).get(name))), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     @routes.delete("/app/<name>")
@@ -81,13 +83,12 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
     return routes
 
 
-def _changes(data: object, name: str) -> Mapping[str, object]:
+def changes_of(data: object, name: str) -> Mapping[str, object]:
+    """The fields that a PUT names, None for one to take away; raises BadInput for another app's name."""
     if not isinstance(data, Mapping):
         raise BadInput(Fault("", 'should be an object such as {"image": "nginx"}'))
     if data.get("name", name) != name:
         raise BadInput(Fault("name", f"should be {name!r}, as in the address, or absent"))
-    if "node" in data:
-        raise BadInput(Fault("node", "is the loop's choice in reconcile mode; to keep apps off a node: ./inv cordon NODE"))
     return data
 
 
@@ -104,6 +105,7 @@ def _shown(app: App, view: AppView | None) -> dict[str, Any]:
     return entry
 
 
-def _answer(response: Response, app: App) -> Response:
+def with_etag(response: Response, app: App) -> Response:
+    """The answer with the app's revision, which `If-Match` takes."""
     response.set_etag(revision(app))
     return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, request
@@ -66,7 +66,9 @@ class Reconcile:
 def create_push(pusher: Pusher, cluster: str, journal: Journal, host: str = "127.0.0.1", threads: int = 8) -> Flask:
     """The API in push mode; `host` is the name it is reached by, besides the loopback names."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
-    return _create(metrics, host, pushed.blueprint(pusher, metrics), ops.blueprint(Push(pusher), metrics, cluster, journal, held))
+    return create(
+        metrics, {host}, pushed.blueprint(pusher, metrics), ops.blueprint(Push(pusher), metrics, cluster, journal, held)
+    )
 
 
 def create_reconcile(
@@ -75,14 +77,18 @@ def create_reconcile(
     """The API in reconcile mode: it has no way to a node."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     apps = declared.blueprint(store, reports.read, journal.add, held)
-    return _create(metrics, host, apps, ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held))
+    return create(metrics, {host}, apps, ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held))
 
 
-def _create(metrics: Metrics, host: str, *blueprints: Blueprint) -> Flask:
+def create(
+    metrics: Metrics, names: Collection[str], *blueprints: Blueprint, authenticate: Callable[[], None] = lambda: None
+) -> Flask:
+    """An app with what all modes share. `names` are those that it is reached by, besides loopback; `authenticate` knows
+    the caller of the current request or raises; only `/healthz` is open without it."""
     app = Flask("duckconf", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    known_as = LOOPBACK | {host}
+    known_as = LOOPBACK | set(names)
 
     @app.before_request
     def refuse_foreign_names() -> Response | None:
@@ -91,6 +97,11 @@ def _create(metrics: Metrics, host: str, *blueprints: Blueprint) -> Flask:
         if name in known_as:
             return None
         return problems.problem(HTTPStatus.MISDIRECTED_REQUEST, f"this server is not called {name!r}")
+
+    @app.before_request
+    def know_the_caller() -> None:
+        if request.endpoint != "ops.healthz":
+            authenticate()
 
     @app.after_request
     def count(answer: Response) -> Response:

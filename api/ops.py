@@ -15,6 +15,7 @@ from api.openapi import document
 from duckconf.reach.journal import Journal
 
 MOST_EVENTS = 10_000
+NAME = "ops"
 
 
 class Mode(Protocol):
@@ -33,7 +34,7 @@ class Mode(Protocol):
 
 
 def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held: HeldRequests) -> Blueprint:
-    routes = Blueprint("ops", __name__)
+    routes = Blueprint(NAME, __name__)
 
     @routes.get("/healthz")
     def healthz() -> Response:

@@ -43,7 +43,10 @@ def register(app: Flask) -> None:
 
 def of_error(error: DuckconfError) -> Response:
     if isinstance(error, BadRequest):
-        return problem(error.status, str(error))
+        answer = problem(error.status, str(error))
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
     if isinstance(error, BadInput):
         faults = [{"path": fault.path, "message": fault.message} for fault in error.faults]
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=faults)

@@ -47,8 +47,8 @@ class View(NamedTuple):
 
 Changes = Mapping[str, Union[App, None]]
 Decide = Callable[[View], Changes]
-See = Callable[[Changes, int], None]
-"""Given the apps that changed (None: withdrawn) and the revision at which they did."""
+See = Callable[[Changes, Document], None]
+"""Given the apps that changed (None: withdrawn) and the state that they are part of."""
 
 
 Update = Callable[[Union[App, None], int], App]
@@ -312,7 +312,7 @@ class DesiredStore:
         with self._news:
             self._document = document
             self._revision = revision or self._revision + 1
-            self._see(changes, self._revision)
+            self._see(changes, document)
             self._news.notify_all()
 
 

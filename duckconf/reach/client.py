@@ -7,6 +7,7 @@ from typing import Any
 
 import urllib3
 
+from duckconf.command import Secret
 from duckconf.errors import DuckconfError
 
 CONNECT_SECONDS = 3.0
@@ -25,17 +26,22 @@ class ApiRefused(DuckconfError):
 
 
 class ApiClient:
-    """Calls to one API server."""
+    """Calls to one API server, with `token` where it asks for one; `ca_file` verifies an https server."""
 
-    def __init__(self, url: str, remedy: str = "start it with `./inv up push`") -> None:
+    def __init__(
+        self, url: str, remedy: str = "start it with `./inv up MODE`", token: Secret | None = None, ca_file: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         self._remedy = remedy
-        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS))
+        self._headers = {} if token is None else {"Authorization": f"Bearer {str.__str__(token)}"}
+        trust = {"ca_certs": ca_file} if ca_file else {}
+        bounds = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
+        self._pool = urllib3.PoolManager(retries=False, timeout=bounds, **trust)  # type: ignore[arg-type]
 
     def call(self, method: str, path: str, body: object = None, deadline: float | None = None) -> dict[str, Any]:
         """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers."""
         content = None if body is None else json.dumps(body).encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         bounds = {} if deadline is None else {"timeout": urllib3.Timeout(total=deadline)}
         try:
             answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]

@@ -1,0 +1,133 @@
+"""The API server of agents mode as a process: `python -m api.agents --config FILE`; the role `control_plane` runs it.
+
+Everything that it needs stands in one JSON file; it knows neither inventory nor SSH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask, request
+
+from api import nodes as node_routes
+from api import ops, placed
+from api.auth import Tokens, authenticate, require_operator
+from api.factory import create
+from api.held import HeldRequests
+from api.metrics import Metrics
+from api.server import serve
+from api.stores.desired import DesiredStore
+from api.stores.nodes import READY, NodeBook
+from api.stores.placed import PlacedIndex
+from duckconf.desired import PLACED_COLUMNS, empty_document
+from duckconf.errors import DuckconfError
+from duckconf.reach import journal as journal_file
+from duckconf.reach import logs
+from duckconf.reach.control_config import ControlConfig, read_control_config
+from duckconf.reach.files import FolderLock, write_durably
+from duckconf.reach.journal import Journal
+
+log = logging.getLogger("api")
+
+STATE = "state.csv"
+NODES = "nodes.json"
+# Each node holds one watch and sends heartbeats; the rest is for people, scheduler and node-controller.
+THREADS_PER_NODE = 1.1
+THREADS_MORE = 40
+
+
+class Agents:
+    """Agents mode, as the routes for operators see it."""
+
+    name = "agents"
+
+    def __init__(self, store: DesiredStore, nodes: NodeBook, index: PlacedIndex) -> None:
+        self._store = store
+        self._nodes = nodes
+        self._index = index
+
+    def troubles(self) -> Mapping[str, str]:
+        trouble = self._store.trouble
+        return {self._store.path.name: trouble} if trouble else {}
+
+    def away(self) -> Mapping[str, bool]:
+        return {name: self._nodes.status(name) != READY for name in self._nodes.nodes}
+
+    def apps(self) -> Mapping[str, int]:
+        states: Counter[str] = Counter()
+        for app in self._store.listing().apps.values():
+            seen = self._index.seen(app)
+            states[seen.state if seen else "starting" if app.node else "pending"] += 1
+        return states
+
+
+def create_agents(
+    store: DesiredStore, nodes: NodeBook, index: PlacedIndex, tokens: Tokens, journal: Journal, config: ControlConfig, held: int
+) -> Flask:
+    """The API in agents mode; at most `held` requests are held open at once."""
+    metrics, watches = Metrics(), HeldRequests(held)
+    mode = Agents(store, nodes, index)
+    names = {*config.names, urlsplit(config.listen).hostname or ""}
+    blueprints = (
+        placed.blueprint(store, index, nodes, journal.add, watches),
+        node_routes.blueprint(index, nodes, config.interval, journal.add, watches),
+        ops.blueprint(mode, metrics, config.cluster, journal, watches),
+    )
+
+    def know_the_caller() -> None:
+        authenticate(tokens)
+        if request.blueprint == ops.NAME:
+            require_operator()
+
+    return create(metrics, names, *blueprints, authenticate=know_the_caller)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m api.agents", description="The Duckconf API in agents mode.")
+    parser.add_argument("--config", type=Path, required=True, help="the JSON file that the role writes")
+    parser.add_argument("--json-logs", action="store_true", help="one JSON object per line, for programs")
+    options = parser.parse_args(arguments)
+    logs.set_up(as_json=options.json_logs)
+    try:
+        run(read_control_config(options.config))
+    except DuckconfError as error:
+        log.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+def run(config: ControlConfig) -> None:
+    """Serve until the process is told to end. Raises DuckconfError when it cannot start."""
+    state = Path(config.state_dir)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FolderLock(state / "api.lock", "the API server")
+    journal = Journal(state / journal_file.FILE_NAME, "api")
+    if not (state / STATE).exists() and not (state / NODES).exists():
+        # The first start ever. Later, a state that is missing is an accident and stops nothing.
+        write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
+    nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
+    index = PlacedIndex(nodes)
+    store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see)
+    for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
+        threading.Thread(target=target, name=name, daemon=True).start()
+    threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE
+    tokens = Tokens(Path(config.tokens_file))
+    app = create_agents(store, nodes, index, tokens, journal, config, held=threads - THREADS_MORE // 2)
+    log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
+    try:
+        serve(app, config.listen, threads, config.certificate, config.key)
+    finally:
+        store.close()
+        nodes.close()
+        lock.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

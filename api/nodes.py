@@ -1,0 +1,109 @@
+"""The routes for nodes in agents mode: agents say that they live and what they see; the operator looks and cordons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.auth import caller, require_node, require_operator
+from api.body import LARGE_BODY, body, query, seconds, whole
+from api.held import HeldRequests
+from api.stores.nodes import NodeBook, Seen
+from api.stores.placed import PlacedIndex
+from duckconf.errors import BadInput, Fault
+from duckconf.events import Event
+
+LONGEST_INSTANCE = 200
+MOST_EVENTS = 200
+
+
+def blueprint(
+    index: PlacedIndex, nodes: NodeBook, interval: float, tell: Callable[[Event], None], held: HeldRequests
+) -> Blueprint:
+    """`interval` is how often agents should be heard, in seconds."""
+    routes = Blueprint("nodes", __name__)
+
+    @routes.put("/node/<name>/heartbeat")
+    def heartbeat(name: str) -> Response:
+        require_node(name)
+        nodes.require(name)
+        request.max_content_length = LARGE_BODY
+        report = body()
+        if not isinstance(report, Mapping) or not isinstance(report.get("instance"), str):
+            raise BadInput(Fault("instance", "should be a text that this agent keeps for life"))
+        containers = _containers(report.get("containers", []))
+        heard, before = nodes.heartbeat(name, report["instance"][:LONGEST_INSTANCE], containers)
+        index.report(name, before, containers)
+        return jsonify(node=name, heartbeat=heard, interval=interval)
+
+    @routes.get("/nodes")
+    def listing() -> Response:
+        require_operator()
+        query("since", "wait")
+        patience, since = seconds("wait"), whole("since", -1)
+        with held.up_to(patience if since >= 0 else 0) as allowed:
+            revision = nodes.wait(since, allowed)
+        return jsonify(revision=revision, node_timeout=nodes.timeout, nodes=[_row(name, nodes, index) for name in nodes.nodes])
+
+    @routes.put("/node/<name>")
+    def change(name: str) -> Response:
+        require_operator()
+        nodes.require(name)
+        wanted = body()
+        if not isinstance(wanted, Mapping) or set(wanted) != {"cordoned"} or not isinstance(wanted["cordoned"], bool):
+            raise BadInput(Fault("cordoned", 'should be true or false, as in {"cordoned": true}'))
+        if nodes.cordon(name, cordoned=wanted["cordoned"]):
+            state = "cordoned" if wanted["cordoned"] else "uncordoned"
+            tell(Event(state, f"{name} is {state}", node=name))
+        return jsonify(_row(name, nodes, index))
+
+    @routes.post("/events")
+    def events() -> Response:
+        """What the other components have to tell."""
+        told = body()
+        entries = told.get("events") if isinstance(told, Mapping) else None
+        if not isinstance(entries, list) or len(entries) > MOST_EVENTS:
+            raise BadInput(Fault("events", f"should be a list of at most {MOST_EVENTS} events"))
+        for number, entry in enumerate(entries):
+            event = _event(number, entry, caller().node)
+            if event.kind == "pending" and event.app:
+                index.notes[event.app] = event.message
+            tell(event)
+        return jsonify(events=len(entries))
+
+    return routes
+
+
+def _row(name: str, nodes: NodeBook, index: PlacedIndex) -> dict[str, Any]:
+    node = nodes.nodes[name]
+    row = {"name": name, "status": nodes.status(name), "heartbeat": node.heartbeat, "age": round(nodes.age(name), 3)}
+    return row | {"apps": index.count(name), "cordoned": node.cordoned, "ports": index.ports(name)}
+
+
+def _containers(entries: object) -> tuple[Seen, ...]:
+    if not isinstance(entries, list):
+        raise BadInput(Fault("containers", "should be a list of what runs on the node"))
+    found = []
+    for number, entry in enumerate(entries):
+        try:
+            values: dict[str, Any] = {key: str(entry[key]) for key in ("app", "container", "state")}
+            values |= {key: str(entry.get(key, "")) for key in ("image", "spec", "note")}
+            values |= {key: int(entry.get(key, 0)) for key in ("generation", "restarts")}
+            found.append(Seen(**values, started=float(entry.get("started", 0))))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"should have app, container and state: {type(error).__name__} {error}"
+            raise BadInput(Fault(f"containers/{number}", what)) from None
+    return tuple(found)
+
+
+def _event(number: int, entry: object, node: str) -> Event:
+    texts = (
+        {key: entry.get(key, "") for key in ("kind", "message", "app", "node", "source")} if isinstance(entry, Mapping) else {}
+    )
+    if not texts or not all(isinstance(text, str) and len(text) < 2000 for text in texts.values()) or not texts["kind"]:
+        raise BadInput(Fault(f"events/{number}", "should have kind and message, and perhaps app and node, all text"))
+    if node:
+        texts |= {"source": f"agent@{node}", "node": node}
+    return Event(**texts)

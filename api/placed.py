@@ -1,0 +1,189 @@
+"""The routes for apps in agents mode: what should run, and where. Agents read their share, the scheduler binds.
+
+A node's agent sees and holds open what concerns it; everything else is the operator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.auth import require_node, require_operator
+from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
+from api.declared import changes_of, with_etag
+from api.held import HeldRequests
+from api.stores.desired import Changes, DesiredStore, View
+from api.stores.nodes import READY, NodeBook
+from api.stores.placed import PlacedIndex
+from duckconf import codec
+from duckconf.codec import to_json
+from duckconf.errors import BadInput, Fault
+from duckconf.events import Event
+from duckconf.model import NAME, PLACEMENT, App, parse_app
+
+
+def blueprint(
+    store: DesiredStore, index: PlacedIndex, nodes: NodeBook, tell: Callable[[Event], None], held: HeldRequests
+) -> Blueprint:
+    routes = Blueprint("apps", __name__)
+
+    @routes.post("/app/start")
+    def start() -> tuple[Response, HTTPStatus]:
+        require_operator()
+        app = parse_app(body())
+        if not app.name:
+            raise BadInput(Fault("name", "is missing; in agents mode an app has a name of its own, such as web"))
+        store.add(app)
+        tell(Event("declared", f"{app.name} ({app.image}) should run", app.name))
+        return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
+
+    @routes.get("/apps")
+    def apps() -> Response:
+        query("nodeName", "wait", "since")
+        patience, since = seconds("wait"), whole("since", -1)
+        if "nodeName" not in request.args:
+            require_operator()
+            with held.up_to(patience if since >= 0 else 0) as allowed:
+                revision = store.wait(since, allowed)
+            listing = store.listing()
+            shown = [_shown(app, index, nodes) for app in listing.apps.values()]
+            answer: dict[str, Any] = {"revision": revision, "apps": shown}
+            return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
+        node = request.args["nodeName"]
+        require_node(node)
+        if node:
+            nodes.require(node)
+        with held.up_to(patience if since >= 0 else 0) as allowed:
+            index.wait(node, since, allowed)
+        share = index.share(node)
+        mine = [{**to_json(app), "revision": codec.revision(app)} for app in share.apps]
+        return jsonify(revision=share.revision, apps=mine, kept=list(share.kept))
+
+    @routes.put("/apps")
+    def bind() -> Response:
+        require_operator()
+        request.max_content_length = LARGE_BODY
+        bindings = _bindings(body())
+        for node in {node for _, node, _ in bindings}:
+            _require_schedulable(node, nodes)
+        refused: dict[str, str] = {}
+        placed: list[App] = []
+
+        def decide(view: View) -> Changes:
+            changes: dict[str, App | None] = {}
+            for name, node, revision in bindings:
+                app = view.app(name)
+                if app is None:
+                    refused[name] = "is not declared"
+                elif revision and revision != codec.revision(app):
+                    refused[name] = "has changed"
+                elif app.node != node:
+                    changes[name] = bound(app, node, view.revision)
+            placed.extend(app for app in changes.values() if app is not None)
+            return changes
+
+        store.submit(decide)
+        _tell_of_places(placed, tell)
+        return jsonify(bound=len(placed), refused=refused)
+
+    @routes.get("/app/<name>")
+    def app(name: str) -> Response:
+        found = store.get(name)
+        require_node(found.node)
+        return with_etag(jsonify(_shown(found, index, nodes)), found)
+
+    @routes.put("/app/<name>")
+    def put(name: str) -> tuple[Response, HTTPStatus]:
+        require_operator()
+        if not NAME.fullmatch(name):
+            parse_app({"name": name, "image": "x"})
+        changes = changes_of(body(), name)
+        if "node" in changes and changes["node"] is not None:
+            _require_schedulable(str(parse_app({"image": "x", "node": changes["node"]}, placed=True).node), nodes)
+
+        def update(app: App | None, revision: int) -> App:
+            fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
+            spec = {field: value for field, value in fields.items() if value is not None and field not in PLACEMENT}
+            before = app or App("")
+            parsed = parse_app({**spec, "node": before.node, "generation": before.generation}, placed=True)
+            node = changes.get("node", before.node)
+            return bound(parsed, str(node or ""), revision) if node != before.node else parsed
+
+        before, after = store.put(name, update, expected_revisions())
+        if before is None:
+            tell(Event("declared", f"{name} ({after.image}) should run", name))
+        elif codec.spec_hash(before) != codec.spec_hash(after):
+            tell(Event("updated", f"{name} ({after.image}) was changed", name))
+        if after.node != (before.node if before else ""):
+            _tell_of_places([after], tell)
+        answer = with_etag(jsonify(_shown(after, index, nodes)), after)
+        return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
+
+    @routes.delete("/app/<name>")
+    def delete(name: str) -> Response:
+        require_operator()
+        store.delete(name, expected_revisions())
+        tell(Event("withdrawn", f"{name} should no longer run", name))
+        return jsonify(app=name)
+
+    return routes
+
+
+def bound(app: App, node: str, revision: int) -> App:
+    """The app placed on `node`, or nowhere. The revision of the write is its generation: it only ever grows."""
+    return App(**{**vars(app), "node": node, "generation": revision if node else app.generation})
+
+
+def _require_schedulable(node: str, nodes: NodeBook) -> None:
+    if node and nodes.require(node).cordoned:
+        raise BadInput(Fault("node", f"{node} is cordoned and gets nothing new; to allow it: ./inv uncordon {node}"))
+
+
+def _bindings(data: object) -> list[tuple[str, str, str]]:
+    """(app, node, expected revision or "") from {"apps": [{"name", "node", "revision"?}, …]}; raises BadInput."""
+    entries = data.get("apps") if isinstance(data, Mapping) else None
+    if not isinstance(entries, list):
+        raise BadInput(Fault("apps", 'should be a list such as [{"name": "web", "node": "node-1"}]'))
+    faults: list[Fault] = []
+    found = []
+    for number, entry in enumerate(entries):
+        values = (
+            [entry.get(key, default) for key, default in (("name", None), ("node", None), ("revision", ""))]
+            if isinstance(entry, Mapping)
+            else []
+        )
+        if len(values) == 3 and all(isinstance(value, str) for value in values):
+            found.append((str(values[0]), str(values[1]), str(values[2])))
+        else:
+            faults.append(Fault(f"apps/{number}", 'should be {"name", "node"} and perhaps "revision", all text'))
+    if faults:
+        raise BadInput(*faults[:10])
+    return found
+
+
+def _tell_of_places(apps: list[App], tell: Callable[[Event], None]) -> None:
+    for app in apps:
+        if app.node:
+            tell(Event("scheduled", f"{app.name} goes to {app.node}", app.name, app.node))
+        else:
+            tell(Event("unscheduled", f"{app.name} is to go elsewhere", app.name))
+
+
+def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
+    """The app with what its node last reported of it."""
+    entry: dict[str, Any] = {"name": app.name, **to_json(app), "node": app.node, "revision": codec.revision(app)}
+    seen = index.seen(app)
+    if not app.node:
+        return entry | {"status": "pending", "note": index.notes.get(app.name, "waits for the scheduler")}
+    if app.node not in nodes.nodes:
+        return entry | {"status": "lost", "note": f"{app.node} is not in the inventory"}
+    if nodes.status(app.node) != READY:
+        entry["note"] = f"{app.node} was heard {nodes.age(app.node):.0f} s ago"
+        return entry | {"status": "unreachable", **({"container": seen.container} if seen else {})}
+    if seen is None:
+        return entry | {"status": "starting"}
+    entry |= {"status": seen.state, "container": seen.container, "started": seen.started, "restarts": seen.restarts}
+    return entry | ({"note": seen.note} if seen.note else {})

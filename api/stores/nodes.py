@@ -1,0 +1,182 @@
+"""What is known of the nodes: when each was last heard, what it reported, and whether it is cordoned.
+
+Only the server's own clock counts. Heartbeats live in memory and reach `nodes.json` at most once a second, for people;
+what people decide (cordons) is on disk before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from duckconf.errors import BadInput, Conflict, Fault, SetupError
+from duckconf.reach.files import write_durably
+
+log = logging.getLogger(__name__)
+
+READY = "ready"
+SUSPECT = "suspect"
+SILENT = "silent"
+WRITE_EVERY = 1.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One of our containers as a node's agent reported it."""
+
+    app: str
+    container: str
+    state: str
+    image: str = ""
+    spec: str = ""
+    generation: int = 0
+    started: float = 0.0
+    restarts: int = 0
+    note: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass
+class Node:
+    """`heard` is on the server's monotonic clock; `known` says whether it was heard since the server started."""
+
+    heard: float
+    known: bool = False
+    heartbeat: float = 0.0
+    instance: str = ""
+    cordoned: bool = False
+    containers: tuple[Seen, ...] = ()
+
+
+class NodeBook:
+    """The nodes of one cluster, for many threads of one process. `changed` is called after each report that differs."""
+
+    def __init__(self, path: Path, names: Sequence[str], timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`timeout` is node_timeout in seconds. Raises SetupError when the file is there and cannot be read."""
+        self._path = path
+        self._clock = clock
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._news = threading.Condition()
+        self._ended = threading.Event()
+        kept = _read(path)
+        # Grows with every start, also when the file was lost: revisions handed out before are never given again.
+        self.epoch = max(int(time.time()), int(kept.get("epoch", 0)) + 1)
+        self.revision = self.epoch << 20
+        now = clock()
+        # After a restart nobody may be called dead before a full timeout.
+        self.nodes = {name: _node(kept.get("nodes", {}).get(name, {}), now) for name in names}
+        self._save()
+
+    def heartbeat(self, name: str, instance: str, containers: tuple[Seen, ...]) -> tuple[float, tuple[Seen, ...]]:
+        """Note that the node was heard; returns the time (seconds since the epoch) and what it reported before.
+
+        Raises Conflict when another agent of the same name is alive.
+        """
+        with self._lock:
+            node, now = self.nodes[name], self._clock()
+            if node.known and instance != node.instance and now - node.heard < self.timeout:
+                raise Conflict(
+                    f"another agent calls itself {name} and is alive", "give one of the machines another name in the inventory"
+                )
+            back = self._status(node, now) != READY
+            before = node.containers
+            node.heard, node.known, node.instance = now, True, instance
+            node.heartbeat, node.containers = time.time(), containers
+        if back:
+            self._tell()
+        return node.heartbeat, before
+
+    def cordon(self, name: str, *, cordoned: bool) -> bool:
+        """Says whether that was a change; returns when it is on disk. Raises OSError, and nothing has changed."""
+        with self._lock:
+            node = self.nodes[name]
+            before, node.cordoned = node.cordoned, cordoned
+        if before == cordoned:
+            return False
+        try:
+            self._save()
+        except OSError:
+            node.cordoned = before
+            raise
+        self._tell()
+        return True
+
+    def require(self, name: str) -> Node:
+        """Raises BadInput for a name that is not in the inventory."""
+        if name not in self.nodes:
+            raise BadInput(Fault("node", f"there is no node {name!r}; the nodes are {', '.join(self.nodes) or 'none'}"))
+        return self.nodes[name]
+
+    def status(self, name: str) -> str:
+        return self._status(self.nodes[name], self._clock())
+
+    def age(self, name: str) -> float:
+        """Seconds since the node was heard, or since the server started."""
+        return self._clock() - self.nodes[name].heard
+
+    def wait(self, since: int, seconds: float) -> int:
+        """The revision, as soon as it is another one than `since`: a node is back, or a cordon has changed."""
+        with self._news:
+            self._news.wait_for(lambda: self.revision != since or self._ended.is_set(), seconds)
+            return self.revision
+
+    def keep_on_disk(self) -> None:
+        """Write what people may want to read, until `close`."""
+        last: object = None
+        while not self._ended.wait(WRITE_EVERY):
+            now = {name: node.heartbeat for name, node in self.nodes.items()}
+            if now != last:
+                last = now
+                try:
+                    self._save()
+                except OSError as error:
+                    log.warning("nodes.json cannot be written: %s", error)
+
+    def close(self) -> None:
+        self._ended.set()
+        with self._news:
+            self._news.notify_all()
+
+    def _status(self, node: Node, now: float) -> str:
+        silent_for = now - node.heard
+        if silent_for >= self.timeout:
+            return SILENT
+        return READY if node.known and silent_for < self.timeout / 2 else SUSPECT
+
+    def _tell(self) -> None:
+        with self._news:
+            self.revision += 1
+            self._news.notify_all()
+
+    def _save(self) -> None:
+        with self._lock:
+            nodes = {
+                name: {"heartbeat": node.heartbeat, "cordoned": node.cordoned, "apps": len(node.containers)}
+                for name, node in self.nodes.items()
+            }
+        write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise SetupError(f"{path} cannot be read: {error}", "mend it, or move it away: cordons are then forgotten") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _node(kept: Any, now: float) -> Node:
+    kept = kept if isinstance(kept, dict) else {}
+    return Node(now, heartbeat=float(kept.get("heartbeat", 0.0)), cordoned=kept.get("cordoned") is True)

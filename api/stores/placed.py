@@ -1,0 +1,149 @@
+"""Who has which app: an index over the state and the nodes' reports, and the watches of agents and scheduler.
+
+Each node has a revision of its own, so that a change wakes the agents that it concerns and nobody else: the cost of a
+node does not grow with their number. The node "" stands for the apps that are not placed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from api.stores.desired import Changes
+from api.stores.nodes import SILENT, NodeBook, Seen
+from duckconf.desired import Document, desired_of
+from duckconf.model import App
+from duckconf.placement import host_ports
+
+UNPLACED = ""
+
+
+class Share(NamedTuple):
+    """What one agent should make true: its apps, and the apps of which its copy must stay for now."""
+
+    revision: int
+    apps: tuple[App, ...]
+    kept: tuple[str, ...]
+
+
+class PlacedIndex:
+    """Apps by node. `see` is the state's observer, `report` is called with every heartbeat."""
+
+    def __init__(self, nodes: NodeBook) -> None:
+        self._nodes = nodes
+        self._lock = threading.RLock()
+        self._counter = nodes.epoch << 20
+        self._apps: dict[str, App] = {}
+        self._by_node: dict[str, dict[str, App]] = {UNPLACED: {}}
+        self._copies: dict[str, set[str]] = {}
+        self._ports: dict[str, Counter[str]] = {}
+        self._revisions: dict[str, int] = {}
+        self._waiting: dict[str, threading.Condition] = {}
+        self._unreadable: frozenset[str] = frozenset()
+        self._complete = True
+        self._kept: dict[str, tuple[str, ...]] = {}
+        self.notes: dict[str, str] = {}
+
+    def see(self, changes: Changes, document: Document) -> None:
+        """Take over what changed in the state, and what of it cannot be read."""
+        touched: set[str] = set()
+        with self._lock:
+            self._see_faults(document)
+            for name, app in changes.items():
+                before = self._apps.pop(name, None)
+                if before is not None:
+                    self._by_node[before.node].pop(name, None)
+                    self._count_ports(before, -1)
+                    touched.add(before.node)
+                if app is not None:
+                    self._apps[name] = app
+                    self._by_node.setdefault(app.node, {})[name] = app
+                    self._count_ports(app, 1)
+                    touched.add(app.node)
+                if app is None or app.node:
+                    self.notes.pop(name, None)
+                touched |= self._copies.get(name, set())
+            self._bump(touched)
+
+    def report(self, node: str, before: Iterable[Seen], now: Iterable[Seen]) -> None:
+        """Take over what a node reported. Whoever holds back a stale copy for one of its apps may let go now."""
+        had = {(seen.app, seen.running) for seen in before}
+        has = {(seen.app, seen.running) for seen in now}
+        if had == has:
+            return
+        with self._lock:
+            for app, _ in had - has:
+                self._copies.get(app, set()).discard(node)
+            for app, _ in has:
+                self._copies.setdefault(app, set()).add(node)
+            concerned = {other for app, _ in had ^ has for other in self._copies.get(app, set())} | {node}
+            self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
+
+    def share(self, node: str) -> Share:
+        with self._lock:
+            kept = self._kept_now(node) if node else ()
+            self._kept[node] = kept
+            return Share(self._revision(node), tuple(self._by_node.get(node, {}).values()), kept)
+
+    def wait(self, node: str, since: int, seconds: float) -> None:
+        """Return when the node's revision is another one than `since`, or after `seconds`."""
+        with self._lock:
+            condition = self._waiting.setdefault(node, threading.Condition(self._lock))
+            condition.wait_for(lambda: self._revision(node) != since, seconds)
+
+    def count(self, node: str) -> int:
+        return len(self._by_node.get(node, {}))
+
+    def ports(self, node: str) -> list[str]:
+        """The host ports that are given away on a node, such as "8080/tcp"."""
+        with self._lock:
+            return sorted(port for port, count in self._ports.get(node, Counter()).items() if count > 0)
+
+    def seen(self, app: App) -> Seen | None:
+        """The container of an app on the node where it is placed, as last reported: the newest where there are several."""
+        if not app.node or app.node not in self._nodes.nodes:
+            return None
+        copies = [seen for seen in self._nodes.nodes[app.node].containers if seen.app == app.name]
+        return max(copies, key=lambda seen: (seen.running, seen.generation), default=None)
+
+    def _see_faults(self, document: Document) -> None:
+        """Apps that stand in bad rows stay as they are, and so does all that is not named when a row cannot be read."""
+        desired = desired_of(document)
+        if (desired.unreadable, desired.complete) != (self._unreadable, self._complete):
+            self._unreadable, self._complete = desired.unreadable, desired.complete
+            self._bump(self._nodes.nodes)
+
+    def _kept_now(self, node: str) -> tuple[str, ...]:
+        if node not in self._nodes.nodes:
+            return ()
+        mine = self._by_node.get(node, {})
+        others = {seen.app for seen in self._nodes.nodes[node].containers if seen.app not in mine}
+        return tuple(sorted(app for app in others if self._must_stay(app)))
+
+    def _must_stay(self, name: str) -> bool:
+        if name in self._unreadable:
+            return True
+        app = self._apps.get(name)
+        if app is None:
+            return not self._complete
+        seen = self.seen(app)
+        return seen is None or not seen.running or self._nodes.status(app.node) == SILENT
+
+    def _count_ports(self, app: App, by: int) -> None:
+        if app.ports and app.node:
+            ports = self._ports.setdefault(app.node, Counter())
+            for port in host_ports(app):
+                ports[port] += by
+
+    def _revision(self, node: str) -> int:
+        return self._revisions.setdefault(node, self._counter)
+
+    def _bump(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self._counter += 1
+            self._revisions[node] = self._counter
+            condition = self._waiting.get(node)
+            if condition is not None:
+                condition.notify_all()

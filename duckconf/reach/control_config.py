@@ -1,0 +1,43 @@
+"""The configuration of the control plane's services: one JSON file that the role `control_plane` writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from duckconf.errors import SetupError
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """`listen` is where the API serves, `api_url` where scheduler and node-controller find it. Times are in seconds."""
+
+    cluster: str
+    nodes: tuple[str, ...]
+    tokens_file: str
+    operator_token_file: str
+    listen: str = "http://127.0.0.1:8080"
+    api_url: str = "http://127.0.0.1:8080"
+    state_dir: str = "/var/lib/duckconf"
+    names: tuple[str, ...] = ()
+    node_timeout: float = 20.0
+    interval: float = 10.0
+    certificate: str = ""
+    key: str = ""
+    ca_file: str = ""
+
+
+def read_control_config(path: Path) -> ControlConfig:
+    """Raises SetupError that says what is wrong with the file."""
+    try:
+        content: Any = json.loads(path.read_text("utf-8"))
+        known = {item.name for item in fields(ControlConfig)}
+        unknown = sorted(set(content) - known)
+        if unknown:
+            raise SetupError(f"{path}: {', '.join(unknown)} is not a setting; known are {', '.join(sorted(known))}")
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+        return ControlConfig(**values)
+    except (OSError, ValueError, TypeError) as error:
+        raise SetupError(f"{path} cannot be read: {error}", "the role `control_plane` writes it") from error
