@@ -66,12 +66,11 @@ class Reconciler:
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned)
-        if not self.book.certain and all(node in heard or node in self.health.lost for node in nodes):
-            self.book.certain = True
+        certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
-        memory = Memory(self.book.placements, self.tries, self.book.certain, self._unsettled(heard, oldest_open))
+        memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open))
         decision = decide(self.cluster, desired, fleet, memory, now)
-        self.book.keep(decision.placements)
+        self._remember(decision.placements, certain)
         steps = decision.plan.steps
         self.busy |= {step.app for step in steps}
         self.specs.update({step.app: spec_hash(desired.apps[step.app]) for step in steps if step.app in desired.apps})
@@ -120,4 +119,12 @@ class Reconciler:
         if app in self.book.placements:
             place, generation = self.book.placements[app], next_generation(self.book.placements, Fleet((), {}))
             container = f"{declared_app(self.cluster, app)}.{generation}"
-            self.book.keep({**self.book.placements, app: Placement(place.node, container, generation)})
+            self._remember({**self.book.placements, app: Placement(place.node, container, generation)}, self.book.certain)
+
+    def _remember(self, placements: Mapping[str, Placement], certain: bool) -> None:
+        """On disk only once they are certain: a file would make the next process believe that they are all there are."""
+        if certain:
+            self.book.keep(placements)
+            self.book.certain = True
+        else:
+            self.book.placements = placements
