@@ -14,7 +14,7 @@ from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
 from duckconf.desired import Desired
 from duckconf.naming import declared_app
-from duckconf.placement import Fleet, Placement, assign
+from duckconf.placement import Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
 
 HELD_BACK = "held back"
@@ -46,14 +46,18 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     """`now` is in seconds of the clock that the tries were counted with."""
     known, busy = memory.placements, memory.busy
     names = {name: declared_app(cluster, name) for name in desired.apps}
-    assignment = assign(desired.apps, fleet, known, names, next_generation(known, fleet), certain=memory.certain, busy=busy)
-    left_alone = {
-        name: place
-        for name, place in known.items()
-        if name not in desired.apps and (not desired.complete or name in desired.unreadable or name in busy)
+    generation = next_generation(known, fleet)
+    assignment = assign(desired.apps, fleet, known, names, generation, certain=memory.certain, busy=busy)
+    unclear = {
+        name
+        for name in {*known, *fleet.copies}
+        if name not in desired.apps and (not desired.complete or name in desired.unreadable)
     }
+    left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in desired.apps)}
+    # Where it is seen now it still is when its node is silent and its row can be read again.
+    found = {name: as_found(fleet.copies[name], generation) for name in sorted(unclear) if name not in known}
     held = held_back(desired, memory.tries, now)
-    return Decision({**left_alone, **assignment.placements}, plan(desired, fleet, assignment, held, busy))
+    return Decision({**left_alone, **found, **assignment.placements}, plan(desired, fleet, assignment, held, busy))
 
 
 def next_generation(placements: Mapping[str, Placement], fleet: Fleet) -> int:

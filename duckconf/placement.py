@@ -167,3 +167,9 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
         return None
     best = ranked[-1]
     return Placement(best.node, best.name, max(generation, best.generation))
+
+
+def as_found(copies: Sequence[Container], generation: int) -> Placement:
+    """The placement of an app of which nothing is known but its copies: the one that runs, and of these the newest."""
+    best = max(copies, key=lambda copy: (copy.running, copy.generation, copy.name))
+    return Placement(best.node, best.name, max(generation, best.generation))
