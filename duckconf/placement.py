@@ -124,7 +124,8 @@ def assign(
         if name in busy:
             continue
         chosen = _adopted(app, current, fleet, generation)
-        if chosen is None and current is not None and current.node in fleet.nodes and current.node not in fleet.lost:
+        stays = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
+        if chosen is None and stays and not _crowded_out(app, kept, apps, fleet):
             continue
         if chosen is None:
             waiting = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
@@ -133,10 +134,13 @@ def assign(
                 continue
             node, reason = spread(app, fleet, counts, taken, generation)
             if not node:
-                reasons[name] = reason
+                if not stays:
+                    reasons[name] = reason
                 continue
             container = base_name[name] if current is None else f"{base_name[name]}.{generation}"
-            chosen = Placement(node, container, generation)
+            # A stale copy on that node, which may hold the app's port, is replaced.
+            there = [copy.name for copy in fleet.copies.get(name, ()) if copy.node == node]
+            chosen = Placement(node, there[0] if there else container, generation)
         if current is not None:
             counts[current.node] -= 1
         kept[name] = chosen
@@ -167,6 +171,23 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
         return None
     best = ranked[-1]
     return Placement(best.node, best.name, max(generation, best.generation))
+
+
+def _crowded_out(app: App, kept: Mapping[str, Placement], apps: Mapping[str, App], fleet: Fleet) -> bool:
+    """Whether the app does not run because another one that runs on its node has a port that it wants."""
+    wanted, node = host_ports(app), kept[app.name].node
+    return (
+        bool(wanted)
+        and not _runs(app.name, kept[app.name], fleet)
+        and any(
+            place.node == node and other != app.name and wanted & host_ports(apps[other]) and _runs(other, place, fleet)
+            for other, place in kept.items()
+        )
+    )
+
+
+def _runs(name: str, place: Placement, fleet: Fleet) -> bool:
+    return any((copy.node, copy.name, copy.running) == (place.node, place.container, True) for copy in fleet.copies.get(name, ()))
 
 
 def as_found(copies: Sequence[Container], generation: int) -> Placement:
