@@ -17,7 +17,7 @@ from duckconf.codec import spec_hash
 from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, EngineRefused
+from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NotFound
 from duckconf.health import Health, judge, next_verdict
 from duckconf.naming import declared_app
 from duckconf.overview import AppView, overview
@@ -44,6 +44,7 @@ class Reconciler:
     node_timeout: float
     health: Health = field(default_factory=Health)
     tries: dict[str, Tries] = field(default_factory=dict)
+    removals: dict[tuple[str, str], Tries] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     specs: dict[str, str] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Reconciler:
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
-        memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open))
+        memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)
         decision = decide(self.cluster, desired, fleet, memory, now)
         self._remember(decision.placements, certain)
         steps = decision.plan.steps
@@ -82,6 +83,7 @@ class Reconciler:
             self.busy.discard(step.app)
             self.settled_at[step.app] = now
         if isinstance(step.action, Remove):
+            self._settle_removal(step.action, failure, now)
             return
         spec = self.specs.get(step.app, "")
         tries = self.tries.get(step.app)
@@ -89,16 +91,23 @@ class Reconciler:
             tries = Tries(spec)
         if failure is None:
             self.tries[step.app] = backoff.after_start(tries, now)
-        elif isinstance(failure, EngineRefused):
+        elif not isinstance(failure, (NodeFailure, NotFound)):
             self.tries[step.app] = backoff.after_refusal(tries, now, failure.message)
-            if failure.conflict and step.action.container in failure.message:
+            if isinstance(failure, EngineRefused) and failure.conflict and step.action.container in failure.message:
                 self._rename(step.app)
 
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
         """Seconds until something is due without an event: an app held back, a silent node."""
-        waits = [tries.not_before - now for tries in self.tries.values() if tries.not_before > now]
+        waits = [tries.not_before - now for tries in (*self.tries.values(), *self.removals.values()) if tries.not_before > now]
         verdict = next_verdict(self.health, heard, now, self.node_timeout)
         return min([*waits, *([] if verdict is None else [verdict])], default=None)
+
+    def _settle_removal(self, action: Remove, failure: DuckconfError | None, now: float) -> None:
+        where = (action.node, action.container)
+        if isinstance(failure, EngineRefused):
+            self.removals[where] = backoff.after_refusal(self.removals.get(where, Tries("")), now, failure.message)
+        elif failure is None:
+            self.removals.pop(where, None)
 
     def _unsettled(self, heard: Mapping[str, Heard], oldest_open: float) -> set[str]:
         """Apps with an action under way, or one that ended after the oldest of these looks was asked for."""
@@ -110,6 +119,10 @@ class Reconciler:
         if desired.complete:
             for name in [name for name in self.tries if name not in desired.apps and name not in desired.unreadable]:
                 del self.tries[name]
+        seen = {(copy.node, copy.name) for copies in fleet.copies.values() for copy in copies}
+        self.removals = {
+            where: past for where, past in self.removals.items() if where in seen or fleet.views.get(where[0]) is None
+        }
         for name, tries in self.tries.items():
             if any(copy.running for copy in fleet.copies.get(name, ())):
                 self.tries[name] = backoff.after_look(tries, now)

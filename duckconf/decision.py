@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from duckconf import backoff
 from duckconf.backoff import Tries
@@ -25,13 +25,14 @@ class Memory:
     """What earlier passes left behind: where each app belongs, and how its starts went.
 
     `certain` is false when the placements were lost; an app that is not seen may then run on a node not heard yet.
-    `busy` apps have an action under way.
+    `busy` apps have an action under way. `removals` are those that the engine refused, by node and container.
     """
 
     placements: Mapping[str, Placement]
     tries: Mapping[str, Tries]
     certain: bool = True
     busy: Collection[str] = ()
+    removals: Mapping[tuple[str, str], Tries] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     # Where it is seen now it still is when its node is silent and its row can be read again.
     found = {name: as_found(fleet.copies[name], generation) for name in sorted(unclear) if name not in known}
     held = held_back(desired, memory.tries, now)
-    return Decision({**left_alone, **found, **assignment.placements}, plan(desired, fleet, assignment, held, busy))
+    stuck = {where: f"cannot be removed yet: {past.words}" for where, past in memory.removals.items() if past.not_before > now}
+    return Decision({**left_alone, **found, **assignment.placements}, plan(desired, fleet, assignment, held, busy, stuck))
 
 
 def next_generation(placements: Mapping[str, Placement], fleet: Fleet) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import spec_hash
@@ -55,8 +56,10 @@ def plan(
     assignment: Assignment,
     held: Mapping[str, str],
     busy: Collection[str] = (),
+    stuck: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Plan:
-    """`held` maps an app that may not be started now to the reason; `busy` apps have an action under way."""
+    """`held` maps an app that may not be started now to the reason; `busy` apps have an action under way; `stuck` maps
+    node and name of a container that may not be removed now to the reason."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
     for name in sorted({*desired.apps, *fleet.copies, *desired.unreadable}):
@@ -77,7 +80,9 @@ def plan(
                 notes[name] = note
         else:
             notes[name] = assignment.reasons.get(name, "not placed")
-    return Plan(tuple(steps), notes)
+    waiting = [step for step in steps if isinstance(step.action, Remove) and (step.action.node, step.action.container) in stuck]
+    notes.update({step.app: stuck[step.action.node, step.action.container] for step in waiting})
+    return Plan(tuple(step for step in steps if step not in waiting), notes)
 
 
 def _placed(
