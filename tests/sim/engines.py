@@ -12,12 +12,13 @@ from typing import Any
 
 from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
-from duckconf.errors import Unreachable
+from duckconf.errors import BadInput, Fault, Unreachable
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_SPEC
 
 CLUSTER = "sim"
 REFUSED = "refused"
 CRASHING = "crashing"
+ENDLESS = "endless"
 
 
 @dataclass
@@ -107,6 +108,8 @@ class Hand:
         image = next(item for item in argv[5:] if not item.startswith("--"))
         labels = dict(item.removeprefix("--label=").split("=", 1) for item in options if item.startswith("--label="))
         ports = frozenset(item.removeprefix("--publish=").split(":")[0] for item in options if item.startswith("--publish="))
+        if image.startswith(ENDLESS):
+            raise BadInput(Fault("", "the command is longer than a shell takes"))
         if image.startswith(REFUSED):
             return Completed(125, "", f"Error: {image}: image not known")
         there = self.engine.boxes.get(name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Union
 
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import app_labels, declared_app
-from tests.sim.engines import CLUSTER, CRASHING, REFUSED, Box
+from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
 from tests.sim.world import Node, SimWorld
 
 NAMES = tuple("abcdefgh")
@@ -26,7 +27,7 @@ class Faults:
     def begin(self) -> None:
         """The first desired state, and now and then apps that already run as another mode left them."""
         for name in NAMES[: self._dice.randrange(6)]:
-            self._world.person.apps[name] = App(self._image(), name)
+            self._world.person.apps[name] = self._app(name)
             if self._dice.random() < 0.2:
                 self._leave_running(name)
 
@@ -179,7 +180,7 @@ class Faults:
 
     def _declare(self) -> str:
         name = self._dice.choice(NAMES)
-        self._world.person.apps[name] = App(self._image(), name)
+        self._world.person.apps[name] = self._app(name)
         self._world.tell_loop()
         return str(self._world.person.apps[name].image) + f" as {name}"
 
@@ -188,7 +189,7 @@ class Faults:
         if not apps:
             return ""
         name = self._dice.choice(sorted(apps))
-        apps[name] = App(apps[name].image, name, env={"A": str(self._dice.randrange(3))})
+        apps[name] = replace(apps[name], env={"A": str(self._dice.randrange(3))})
         self._world.tell_loop()
         return name
 
@@ -231,6 +232,10 @@ class Faults:
         self._world.dies_in = self._dice.randint(1, 25)
         return "soon"
 
+    def _forget(self) -> str:
+        self._world.forgetful = True
+        return self._kill()
+
     def _lose_disk(self) -> str:
         if not self._world.disk.exists():
             return ""
@@ -250,8 +255,12 @@ class Faults:
         boxes = {id(box): box for node in self._world.nodes.values() for box in node.engine.boxes.values() if box.ours}
         return self._dice.choice(list(boxes.values())) if boxes else None
 
+    def _app(self, name: str) -> App:
+        ports = (f"{self._dice.choice((8080, 8081))}:80",) if self._world.ported and self._dice.random() < 0.4 else ()
+        return App(self._image(), name, ports=ports)
+
     def _image(self) -> str:
-        return self._dice.choice(("web:1", "web:1", "web:2", "web:3", f"{REFUSED}:1", f"{CRASHING}:1"))
+        return self._dice.choice(("web:1", "web:1", "web:2", "web:3", "web:4", f"{REFUSED}:1", f"{CRASHING}:1", f"{ENDLESS}:1"))
 
     def _after(self, seconds: float, event: Callable[[], object]) -> None:
         self._world.timeline.after(seconds, event)
@@ -278,5 +287,6 @@ KINDS: Mapping[str, Callable[[Faults], str]] = {
     "cordon": Faults._cordon,
     "inventory": Faults._edit_inventory,
     "kill": Faults._kill,
+    "forget": Faults._forget,
     "disk": Faults._lose_disk,
 }

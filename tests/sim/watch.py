@@ -17,7 +17,7 @@ from duckconf.actions import Remove, Restart, Start
 from duckconf.codec import spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, EngineRefused
+from duckconf.errors import DuckconfError, NodeFailure, NotFound
 from duckconf.events import Event
 from duckconf.health import BRAKE_FROM
 from duckconf.model import App
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.sim.world import SimWorld
 
 NODE_TIMEOUT = 20.0
+# The same action, tried this often, should have taken longer than this (seconds).
+AT_ONCE = 6
+A_WHILE = 4.5
 
 
 class Violation(AssertionError):
@@ -71,7 +74,8 @@ class Watch:
     desired: Desired = field(default_factory=Desired)
     jobs: list[Job] = field(default_factory=list)
     lost: frozenset[str] = frozenset()
-    before: Mapping[str, Placement] = field(default_factory=dict)
+    known: dict[str, Placement] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
     last_asked: dict[str, float] = field(default_factory=dict)
     all_silent_at: float = float("-inf")
     counted: dict[str, tuple[str, deque[float]]] = field(default_factory=dict)
@@ -83,11 +87,17 @@ class Watch:
         return [job for job in self.jobs if not job.ended]
 
     def begin_again(self) -> None:
-        """A new process: it knows what is on disk."""
+        """A new process: it knows what is on disk, which is nothing until the placements were certain."""
+        if not self._reconciler().book.certain:
+            self.forget()
         self.jobs, self.lost, self.last_asked = [], frozenset(), {}
         self.all_silent_at = float("-inf")
         self.counted.clear()
         self.issued_at.clear()
+
+    def forget(self) -> None:
+        """The placements are lost with the process."""
+        self.forgotten = set(self.known)
 
     # What the loop perceives in a pass.
 
@@ -104,7 +114,11 @@ class Watch:
                 # A node that was given up and is back gets a full timeout, however old the question was.
                 self.last_asked[node] = self.world.now() if node in self.lost else seen.asked
         self.desired = desired
-        self.before = dict(self._reconciler().book.placements)
+        self.known.update(self._reconciler().book.placements)
+        self.forgotten -= set(self._reconciler().book.placements)
+        if desired.complete:
+            kept = {*desired.apps, *desired.unreadable, *(job.step.app for job in self.open_jobs())}
+            self.known = {app: place for app, place in self.known.items() if app in kept}
 
     def passed(self) -> None:
         """A pass is over: who was given up in it?"""
@@ -149,7 +163,7 @@ class Watch:
 
     def ended(self, job: Job, failure: Union[DuckconfError, None]) -> None:
         job.ended, job.told = True, failure is None
-        if not isinstance(job.step.action, Remove) and (failure is None or isinstance(failure, EngineRefused)):
+        if not isinstance(job.step.action, Remove) and not isinstance(failure, (NodeFailure, NotFound)):
             spec = self._spec_of(job.step.app)
             known, times = self.counted.get(job.step.app, ("", deque()))
             times = times if known == spec else deque()
@@ -197,11 +211,19 @@ class Watch:
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec
         self._require(not elsewhere or replaced, f"{action} though a right copy runs elsewhere")
         self._check_healthy(action, spec)
-        old = self.before.get(app)
-        if old is not None and old.node != action.node:
+        old = self.known.get(app)
+        # Who lost its memory can only know of what is there.
+        there = app not in self.forgotten or (old is not None and self._runs(app, old))
+        if old is not None and old.node != action.node and not placed and there:
             gone = old.node not in self.nodes or old.node in self._reconciler().health.lost
-            adopted = bool(placed)
-            self._require(gone or adopted or old.node in self.heard, f"{action} away from {old.node}, which is only silent")
+            self._require(gone or old.node in self.heard, f"{action} away from {old.node}, which is only silent")
+        state = placed[0].state if placed else ""
+        held_still = state in ("paused", "stopping") and (state == "stopping" or placed[0].spec == spec)
+        self._require(not held_still, f"{action}, which is {state}")
+
+    def _runs(self, app: str, place: Placement) -> bool:
+        box = self.world.nodes[place.node].engine.boxes.get(place.container)
+        return box is not None and (box.node, box.app, box.state) == (place.node, app, "running")
 
     def _check_healthy(self, action: Union[Start, Restart], spec: str) -> None:
         """A right container is not started anew.
@@ -225,9 +247,9 @@ class Watch:
             spec, times = self.counted.get(job.step.app, ("", deque()))
             recent = sum(now - time < 60 for time in times)
             self._require(spec != self._spec_of(job.step.app) or recent <= 8, f"{action} for the {recent}th time in a minute")
-        times = self.issued_at.setdefault(f"{action} {getattr(action, 'container', '')}", deque(maxlen=15))
+        times = self.issued_at.setdefault(f"{action} {getattr(action, 'container', '')}", deque(maxlen=AT_ONCE))
         times.append(now)
-        self._require(len(times) < 15 or now - times[0] > 15, f"{action} 15 times in {now - times[0]:.1f} s")
+        self._require(len(times) < AT_ONCE or now - times[0] > A_WHILE, f"{action} {AT_ONCE} times in {now - times[0]:.1f} s")
 
     def _spec_of(self, app: str) -> str:
         return spec_hash(self.desired.apps[app]) if app in self.desired.apps else ""

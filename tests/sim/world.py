@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Union
 
 from controllers.cycle import Look, Setpoint
+from controllers.placements import FILE_NAME
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreachable
 from duckconf.events import Event
@@ -68,6 +69,9 @@ class SimWorld:
         self.woken = False
         self.process = 0
         self.dies_in = -1
+        self.forgetful = False
+        # A host port is held once per engine, and each node can serve it only where it has an engine of its own.
+        self.ported = self.shared is None and self.dice.random() < 0.3
         self.looks: dict[str, Seen] = {}
         self.watch = Watch(self)
         self.disk = folder / "disk"
@@ -158,6 +162,12 @@ class SimWorld:
         """The process is gone: what waits for a hand is lost, what is on its way may arrive or not."""
         self.process += 1
         self.dies_in = -1
+        self.mend_disk()
+        if self.forgetful:
+            self.forgetful = False
+            self.note("fault", "what was placed where is forgotten")
+            (self.disk / FILE_NAME).unlink(missing_ok=True)
+            self.watch.forget()
         for node in self.nodes.values():
             node.queue.clear()
             node.working = 0
