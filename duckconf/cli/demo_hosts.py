@@ -1,7 +1,9 @@
 """Makes, repairs and removes the demo hosts of an inventory. The one maker, for `up` and for the e2e tests.
 
 A demo host is a container with systemd and sshd on the cluster's own network, its sshd published on the inventory's
-loopback port. It borrows this machine's engine through a socket, so that apps are its siblings, told apart by labels.
+loopback port. A node borrows this machine's engine through a socket, so that apps are its siblings, told apart by
+labels. A control-plane host has no engine; its API is published where the tasks look for it, and what the API keeps
+lies in the cluster's state folder, so that a host made anew goes on with it.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import socket
 import tarfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,6 +51,24 @@ SOCKET_FOLDER_INSIDE = "/run/duckconf-engine"
 SOCKET_NAME = "podman.sock"
 LONGEST_SOCKET_PATH = 107
 READY_SECONDS = 60.0
+# Where the API keeps its state on a control-plane host, and the port that it listens on there.
+API_STATE_INSIDE = "/var/lib/duckconf"
+API_PORT_INSIDE = 8080
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class _Role:
+    """The options of a host's container that its groups call for; `spec` is the part whose change makes it anew."""
+
+    options: tuple[str, ...]
+    spec: tuple[str, ...] = ()
+    api_port: int | None = None
+
+    def require_free_port(self) -> None:
+        if self.api_port is not None and (reason := _taken(LOOPBACK, self.api_port)):
+            where = f"{LOOPBACK}:{self.api_port}"
+            raise SetupError(f"the API cannot listen on {where}: {reason}", "free it, or choose another with DUCKCONF_API")
 
 
 class DemoHosts:
@@ -56,8 +79,11 @@ class DemoHosts:
         self.engine = LocalEngine(project.root)
         self.engine_service = Service("engine", project.state)
 
-    def up(self, hosts: list[Host]) -> None:
-        """All `hosts` run, answer over SSH and have the engine. Does only what is missing. Raises SetupError."""
+    def up(self, nodes: Sequence[Host], control_plane: Sequence[Host] = ()) -> None:
+        """All these hosts run and answer over SSH, nodes have the engine, the control plane its API's port.
+
+        Does only what is missing; a node is the same host in every mode. Raises SetupError.
+        """
         require_engine()
         self.project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._refuse_a_foreign_folder()
@@ -68,7 +94,9 @@ class DemoHosts:
         keys = self._login_key()
         present = {row["Labels"][LABEL_HOST]: row for row in self.containers()}
         image = self.engine.must("image", "inspect", "--format", "{{.Id}}", NODE_IMAGE)
-        made = [host for host in hosts if self._repair(host, present.get(host.name), image, keys)]
+        wanted = {host.name: host for host in [*nodes, *control_plane]}
+        roles = {name: self._role_of(host, nodes, control_plane) for name, host in wanted.items()}
+        made = [host for name, host in wanted.items() if self._repair(host, roles[name], present.get(name), image, keys)]
         if made:
             with step(f"waiting for sshd on {', '.join(host.name for host in made)}"):
                 self._await_ssh(made)
@@ -86,7 +114,25 @@ class DemoHosts:
         if self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "rm", self._network)
         if purge:
+            self._remove_control_plane_state()
             self._remove_images()
+
+    def stop_control_plane(self, names: Iterable[str]) -> list[str]:
+        """Stop these hosts, as a mode without them needs their API's port; returns those that ran.
+
+        They are kept: starting them again takes a second, making and provisioning them much longer.
+        """
+        wanted = set(names)
+        running = [
+            str(row["Names"][0])
+            for row in self.containers()
+            if row["Labels"][LABEL_HOST] in wanted and row["State"] in ("running", "paused")
+        ]
+        if running:
+            with step(f"stopping {', '.join(running)}"):
+                self.engine.run("unpause", *running)
+                self.engine.must("stop", "-t", "10", *running)
+        return running
 
     def containers(self) -> list[dict[str, Any]]:
         """Our host containers, as podman lists them."""
@@ -147,24 +193,38 @@ class DemoHosts:
             write_durably(path, private)
         return path.with_suffix(".pub").read_text()
 
-    def _repair(self, host: Host, row: dict[str, Any] | None, image: str, authorized: str) -> bool:
+    def _role_of(self, host: Host, nodes: Sequence[Host], control_plane: Sequence[Host]) -> _Role:
+        """What this host's container has that another kind's lacks."""
+        engine = (f"--volume={self.project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}",) if host in nodes else ()
+        if host not in control_plane:
+            return _Role(engine)
+        port = urlsplit(self.project.settings.api_url).port or API_PORT_INSIDE
+        state = self.project.state / "control-plane" / host.name
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        options = (*engine, f"--publish={LOOPBACK}:{port}:{API_PORT_INSIDE}", f"--volume={state}:{API_STATE_INSIDE}")
+        return _Role(options, spec=options, api_port=port)
+
+    def _repair(self, host: Host, role: _Role, row: dict[str, Any] | None, image: str, authorized: str) -> bool:
         """Make or start the host when that is needed; says whether it was."""
         name = host_container(self.project.cluster, host.name)
-        spec = hashlib.sha256(json.dumps([host.address, host.port, image, self._network]).encode()).hexdigest()[:12]
+        facts = [host.address, host.port, image, self._network, *role.spec]
+        spec = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         if row is not None and row["Labels"][LABEL_HOST_SPEC] == spec:
             if row["State"] in ("running", "paused"):
                 return False
             with step(f"starting {name}"):
+                role.require_free_port()
                 self.engine.must("start", name)
             return True
         with step(f"making {name} on {host.where}"):
             if row is not None:
                 self.engine.must("rm", "-f", "-t", "1", name)
-            self._create(host, name, spec, authorized)
+            self._create(host, role, name, spec, authorized)
         return True
 
-    def _create(self, host: Host, name: str, spec: str, authorized: str) -> None:
+    def _create(self, host: Host, role: _Role, name: str, spec: str, authorized: str) -> None:
         require_free(host)
+        role.require_free_port()
         if self.engine.run("container", "exists", name).ok:
             raise SetupError(f"a container {name} that is not ours is in the way", "remove it, or set DUCKCONF_CLUSTER")
         labels = {
@@ -175,8 +235,7 @@ class DemoHosts:
         }
         self.engine.must(
             "create", "--name", name, "--hostname", host.name, "--systemd=always", "--network", self._network,
-            "--network-alias", host.name, f"--publish={host.address}:{host.port}:22",
-            f"--volume={self.project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}",
+            "--network-alias", host.name, f"--publish={host.address}:{host.port}:22", *role.options,
             *(f"--label={key}={value}" for key, value in labels.items()), NODE_IMAGE,
         )  # fmt: skip
         private, public = self._host_key(host)
@@ -229,6 +288,11 @@ class DemoHosts:
                     detail = " ".join((words.stdout + words.stderr).split())[-300:]
                     raise SetupError(f"{failure.message}; its container is {state}: {detail}") from failure
 
+    def _remove_control_plane_state(self) -> None:
+        """Its files belong to a user of the host; without root on this machine only the engine may remove them."""
+        if os.geteuid() != 0:
+            self.engine.run("unshare", "rm", "-rf", str(self.project.state / "control-plane"))
+
     def _remove_images(self) -> None:
         """All clusters on an engine share the images, so that the last one takes them away."""
         others = {row["Labels"][LABEL_CLUSTER] for row in self.engine.listing("ps", "-a", f"--filter=label={LABEL_HOST}")}
@@ -250,13 +314,20 @@ def new_key() -> tuple[bytes, str]:
 
 def require_free(host: Host) -> None:
     """Raises SetupError when something else listens on the port that the inventory gives this host."""
+    if reason := _taken(host.address, host.port):
+        remedy = f"free it, or give {host.name} another ansible_port in the inventory"
+        raise SetupError(f"{host.name}: {host.where} cannot be used: {reason}", remedy)
+
+
+def _taken(address: str, port: int) -> str:
+    """Why nobody else can listen there, "" when somebody can."""
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host.address, host.port))
+            probe.bind((address, port))
+            return ""
     except OSError as error:
-        remedy = f"free it, or give {host.name} another ansible_port in the inventory"
-        raise SetupError(f"{host.name}: {host.where} cannot be used: {error.strerror}", remedy) from error
+        return error.strerror or str(error)
 
 
 def _answers(path: Path) -> bool:
