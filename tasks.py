@@ -230,9 +230,10 @@ def lint(context: Any) -> int:
     return run_checks(context)
 
 
-@command(help={"mode": "push or reconcile", "rounds": "measurements per row"})
-def bench(context: Any, mode: str, rounds: int = 15) -> int:
-    """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench push"""
+@command(help={"mode": "push or reconcile", "rounds": "measurements per row", "only": "parts, such as start,pass or hosts"})
+def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
+    """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.bring_up import check_mode
 
-    return int(context.run(f"python -m benchmarks.{check_mode(mode)} --rounds {int(rounds)}", warn=True).exited)
+    parts = f" --only {shlex.quote(only)}" if only else ""
+    return int(context.run(f"python -m benchmarks.{check_mode(mode)} --rounds {int(rounds)}{parts}", warn=True).exited)

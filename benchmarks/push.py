@@ -7,21 +7,16 @@ and writes `.duckconf/bench/push.json`. Needs a cluster that is up; removes what
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
+from benchmarks.measure import FOLDER, Row, report, timed
 from duckconf.cli.edge import ROOT
 from duckconf.cli.local_engine import LocalEngine
 from duckconf.cli.say import say
-from duckconf.cli.tables import print_table
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.client import ApiClient
@@ -31,21 +26,6 @@ AT_ONCE = 20
 BURSTS = 5
 WARM_UP = 3
 PROCESSES = 7
-
-
-class Row(NamedTuple):
-    """One measure: medians in seconds, `floor` 0 when the goal is in seconds and not a ratio."""
-
-    measure: str
-    ours: list[float]
-    floor: list[float]
-    goal: float
-
-    @property
-    def value(self) -> float:
-        """The number that the goal is about."""
-        ours = statistics.median(self.ours)
-        return ours / statistics.median(self.floor) if self.floor else ours
 
 
 class Bench:
@@ -88,12 +68,6 @@ class Bench:
         return Row(f"{AT_ONCE} at once against {AT_ONCE} podman run -d", ours, floor, 0.85)
 
 
-def timed(act: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    act()
-    return time.perf_counter() - begun
-
-
 def at_once(act: Callable[[], None]) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for future in [pool.submit(act) for _ in range(AT_ONCE)]:
@@ -110,27 +84,6 @@ def whole_process(words: tuple[str, ...], goal: float) -> Row:
     return Row(f"./inv {' '.join(words)} (s)", [timed(run) for _ in range(PROCESSES)], [], goal)
 
 
-def report(rows: list[Row], engine: LocalEngine) -> None:
-    table = [
-        {
-            "measure": row.measure,
-            "ours": f"{statistics.median(row.ours):.3f} s",
-            "floor": f"{statistics.median(row.floor):.3f} s" if row.floor else "",
-            "value": f"{row.value:.2f}",
-            "goal": f"<= {row.goal:.2f}",
-            "met": "yes" if row.value <= row.goal else "NO",
-        }
-        for row in rows
-    ]
-    print_table(table, ("measure", "ours", "floor", "value", "goal", "met"), "")
-    path = ROOT / ".duckconf" / "bench" / "push.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "engine": engine.must("--version")}
-    samples = [{**row._asdict(), "value": row.value} for row in rows]
-    path.write_text(json.dumps({"machine": machine, "rows": samples}, indent=1) + "\n")
-    say(f"written to {path.relative_to(ROOT)}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.push")
     parser.add_argument("--rounds", type=int, default=15, help="pairs in the first measure")
@@ -145,7 +98,7 @@ def main() -> int:
         return error.exit_code
     finally:
         bench.clean()
-    report(rows, LocalEngine(ROOT))
+    report(rows, FOLDER / "push.json")
     return 0
 
 

@@ -1,0 +1,74 @@
+"""Reconcile mode beside floors and others measured in the same run: `python -m benchmarks.reconcile`.
+
+`./inv bench reconcile` runs it all, `--only start,pass,hosts,idle,writes` parts of it. Prints a table and writes
+`.duckconf/bench/reconcile.json`. It makes all that it needs, talks to loopback only, and takes away what it made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from benchmarks.many_hosts import hundred_hosts, idle_connections
+from benchmarks.measure import FOLDER, Row, report
+from benchmarks.nodes import idle_pass, own_cluster, start_and_heal
+from benchmarks.writes import acknowledged_writes
+from duckconf.cli.edge import ROOT
+from duckconf.cli.images import ensure_images
+from duckconf.cli.local_engine import LocalEngine, require_engine
+from duckconf.cli.say import say
+from duckconf.errors import DuckconfError
+from duckconf.reach.files import FolderLock
+
+PARTS = ("start", "pass", "hosts", "idle", "writes")
+
+
+def measure(parts: set[str], rounds: int) -> list[Row]:
+    rows: list[Row] = []
+    engine = LocalEngine(ROOT)
+    if parts - {"writes"}:
+        require_engine()
+        ensure_images(engine, ROOT)
+    if parts & {"start", "pass"}:
+        with own_cluster(ROOT) as project:
+            rows += start_and_heal(project, engine, rounds) if "start" in parts else []
+            rows += idle_pass(project, engine) if "pass" in parts else []
+    if "hosts" in parts:
+        rows += hundred_hosts(engine, rounds)
+    if "idle" in parts:
+        rows += idle_connections(engine)
+    if "writes" in parts:
+        say("acknowledged writes")
+        rows += acknowledged_writes()
+    return rows
+
+
+def parts_of(text: str) -> set[str]:
+    parts = {part.strip() for part in text.split(",") if part.strip()}
+    if unknown := parts - set(PARTS):
+        raise argparse.ArgumentTypeError(f"parts are {', '.join(PARTS)}, not {', '.join(sorted(unknown))}")
+    return parts or set(PARTS)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reconcile")
+    parser.add_argument("--rounds", type=int, default=10, help="samples of each measure")
+    parser.add_argument("--only", type=parts_of, default=set(PARTS), metavar="PARTS", help=f"of {','.join(PARTS)}")
+    options = parser.parse_args()
+    # What was started is ended also when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FolderLock(FOLDER / "bench.lock", "a bench")
+        rows = measure(options.only, max(1, options.rounds))
+        lock.release()
+    except DuckconfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    report(rows, FOLDER / "reconcile.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
