@@ -77,7 +77,7 @@ def create_agents(
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     blueprints = (
         placed.blueprint(store, index, nodes, journal.add, watches),
-        node_routes.blueprint(index, nodes, config.interval, journal.add, watches),
+        node_routes.blueprint(index, nodes, min(config.interval, config.node_timeout / 4), journal.add, watches),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import heapq
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,9 +84,55 @@ def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str
         else:
             fit.append(node)
     if not fit:
-        return "", "no node fits: " + (", ".join(f"{count} {why}" for why, count in sorted(misfits.items())) or "there are none")
+        return "", no_fit(misfits)
     fewest = min(counts.get(node, 0) for node in fit)
     return next(node for node in round_robin(fleet.nodes, turn) if node in fit and counts.get(node, 0) == fewest), ""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A node that new apps may go to: how many it has, and which host ports are given away."""
+
+    node: str
+    apps: int
+    ports: Collection[str] = ()
+
+
+def spread_many(
+    apps: Sequence[App], rooms: Sequence[Room], misfits: Mapping[str, int], turn: int
+) -> tuple[dict[str, str], dict[str, str]]:
+    """A node for each app, as `spread` would choose one after the other; for those that fit nowhere the reason.
+
+    `misfits` counts the nodes that are left out, by why. The cost per app grows with the logarithm of the nodes.
+    """
+    taken = {room.node: set(room.ports) for room in rooms}
+    first = turn % len(rooms) if rooms else 0
+    heap = [(room.apps, (position - first) % len(rooms), room.node) for position, room in enumerate(rooms)]
+    heapq.heapify(heap)
+    placed: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    for app in apps:
+        ports = host_ports(app)
+        passed_over = []
+        while heap and ports & taken[heap[0][2]]:
+            passed_over.append(heapq.heappop(heap))
+        if heap:
+            count, order, node = heap[0]
+            heapq.heapreplace(heap, (count + 1, order, node))
+            taken[node] |= ports
+            placed[app.name] = node
+        else:
+            clashes = {f"with port {min(ports & taken[node])} taken": 1 for _, _, node in passed_over[:1]}
+            whole = {**misfits, **{why: len(passed_over) for why in clashes}}
+            reasons[app.name] = no_fit(whole)
+        for item in passed_over:
+            heapq.heappush(heap, item)
+    return placed, reasons
+
+
+def no_fit(misfits: Mapping[str, int]) -> str:
+    """Why no node fits, in numbers."""
+    return "no node fits: " + (", ".join(f"{count} {why}" for why, count in sorted(misfits.items()) if count) or "there are none")
 
 
 def host_ports(app: App) -> set[str]:

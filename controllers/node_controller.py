@@ -1,0 +1,104 @@
+"""The node-controller: decides which silent nodes are lost, and unschedules their apps. `python -m controllers.node_controller`.
+
+Only the api-server's clock counts. When all nodes, or in clusters of five and more over half of them, fall silent
+together, nothing is unscheduled: the fault is more likely ours.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controllers.component import Component, main
+from duckconf.events import Event
+from duckconf.health import Health, judge, next_verdict
+from duckconf.reach.client import ApiClient
+from duckconf.reach.control_config import ControlConfig
+
+NAME = "node-controller"
+BATCH = 1000
+# A verdict is looked for this long after it is due, so that one look is enough.
+LATE = 0.02
+SHORTEST = 0.05
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the controller knows after a look: the verdict, and who was suspect."""
+
+    health: Health = field(default_factory=Health)
+    suspect: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`lost` are the nodes whose apps are to go elsewhere now; `due` is in seconds from this look."""
+
+    watch: Watch
+    lost: tuple[str, ...]
+    events: tuple[Event, ...]
+    due: float
+
+
+def look(watch: Watch, nodes: Sequence[Mapping[str, Any]], timeout: float, interval: float, now: float) -> Judgement:
+    """Pure. `nodes` are rows of `GET /nodes`, whose `age` was measured by the server; `now` is on the caller's clock.
+
+    A controller that has just started gives every silent node a full `timeout`: it cannot know what it missed.
+    """
+    ages = {str(node["name"]): float(node["age"]) for node in nodes}
+    answered = {name: now - age for name, age in ages.items() if age < timeout / 2}
+    health = judge(watch.health, tuple(ages), answered, now, timeout)
+    suspect = frozenset(name for name in ages if name not in answered)
+    events = _events(watch, health, suspect, ages)
+    verdict = next_verdict(health, answered, now, timeout)
+    waits = [timeout / 2 - ages[name] for name in answered] + ([] if verdict is None else [verdict])
+    due = min([interval, *(wait + LATE for wait in waits)])
+    return Judgement(Watch(health, suspect), tuple(sorted(health.lost)), events, max(due, SHORTEST))
+
+
+def _events(watch: Watch, health: Health, suspect: frozenset[str], ages: Mapping[str, float]) -> tuple[Event, ...]:
+    events = []
+    for name in sorted(suspect - watch.suspect):
+        events.append(Event("node-suspect", f"{name} was heard {ages[name]:.0f} s ago; it gets nothing new", node=name))
+    for name in sorted(health.lost - watch.health.lost):
+        events.append(Event("node-lost", f"{name} was heard {ages[name]:.0f} s ago; its apps go elsewhere", node=name))
+    for name in sorted((watch.suspect - suspect) & ages.keys()):
+        events.append(Event("node-back", f"{name} is heard again", node=name))
+    if health.braked and not watch.health.braked:
+        events.append(Event("brake", f"{len(suspect)} of {len(ages)} nodes are silent together: nothing is unscheduled"))
+    return tuple(events)
+
+
+def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
+    component.watch("/nodes?")
+    watch = Watch()
+
+    def once(api: ApiClient) -> float:
+        nonlocal watch
+        answer = api.call("GET", "/nodes")
+        judgement = look(watch, answer["nodes"], float(answer["node_timeout"]), config.interval, time.monotonic())
+        counts = {str(node["name"]): int(node["apps"]) for node in answer["nodes"]}
+        component.tell(api, judgement.events)
+        for node in judgement.lost:
+            if counts[node]:
+                unschedule(component, api, node)
+        watch = judgement.watch
+        return judgement.due
+
+    return once
+
+
+def unschedule(component: Component, api: ApiClient, node: str) -> None:
+    """Take its apps from a lost node; those that changed meanwhile are looked at again."""
+    apps = api.call("GET", f"/apps?nodeName={node}")["apps"]
+    for first in range(0, len(apps), BATCH):
+        part = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps[first : first + BATCH]]
+        answer = api.call("PUT", "/apps", {"apps": part})
+        component.log.info("%s is lost: %d apps unscheduled", node, answer["bound"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, sys.argv[1:], begin))

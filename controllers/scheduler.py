@@ -1,0 +1,86 @@
+"""The scheduler: gives every app that has no node one, many in one transaction. `python -m controllers.scheduler`.
+
+It looks at the apps that are not placed and at the nodes, decides with the shared placement, and binds through the API.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from controllers.component import Component, main
+from duckconf.codec import revision
+from duckconf.events import Event
+from duckconf.model import App, parse_app
+from duckconf.placement import Room, spread_many
+from duckconf.reach.client import ApiClient
+from duckconf.reach.control_config import ControlConfig
+
+NAME = "scheduler"
+BATCH = 1000
+# While an app fits nowhere: a port may become free without a node's or an app's change of place.
+AGAIN = 2.0
+READY = "ready"
+
+
+class Schedule(NamedTuple):
+    """Bindings as `PUT /apps` takes them, and for the apps that fit nowhere the reason."""
+
+    bindings: tuple[dict[str, str], ...]
+    reasons: Mapping[str, str]
+
+
+def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int) -> Schedule:
+    """Pure. `nodes` are rows of `GET /nodes`; only those that are ready and not cordoned get something new."""
+    rooms: list[Room] = []
+    misfits: Counter[str] = Counter()
+    for node in nodes:
+        if node["cordoned"]:
+            misfits["cordoned"] += 1
+        elif node["status"] != READY:
+            misfits[str(node["status"])] += 1
+        else:
+            rooms.append(Room(str(node["name"]), int(node["apps"]), node.get("ports", ())))
+    ordered = sorted(apps, key=lambda app: app.name)
+    placed, reasons = spread_many(ordered, rooms, misfits, turn)
+    bindings = tuple(
+        {"name": app.name, "node": placed[app.name], "revision": revision(app)} for app in ordered if app.name in placed
+    )
+    return Schedule(bindings, reasons)
+
+
+def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
+    component.watch("/apps?nodeName=&")
+    component.watch("/nodes?")
+    said: dict[str, str] = {}
+    turn = 0
+
+    def once(api: ApiClient) -> float:
+        nonlocal turn
+        unplaced = [parse_app(_spec(entry), placed=True) for entry in api.call("GET", "/apps?nodeName=")["apps"]]
+        if not unplaced:
+            said.clear()
+            return config.interval
+        plan = schedule(unplaced, api.call("GET", "/nodes")["nodes"], turn)
+        turn += len(plan.bindings)
+        for first in range(0, len(plan.bindings), BATCH):
+            part = plan.bindings[first : first + BATCH]
+            answer = api.call("PUT", "/apps", {"apps": list(part)})
+            component.log.info("placed %d apps, %d had changed meanwhile", answer["bound"], len(answer["refused"]))
+        news = [Event("pending", why, app) for app, why in plan.reasons.items() if said.get(app) != why]
+        said.clear()
+        said.update(plan.reasons)
+        component.tell(api, news)
+        return AGAIN if plan.reasons else config.interval
+
+    return once
+
+
+def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "revision"}
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, sys.argv[1:], begin))
