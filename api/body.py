@@ -53,8 +53,10 @@ def seconds(name: str) -> float:
 
 
 def whole(name: str, default: int) -> int:
-    """A query parameter that is a whole number; raises BadInput."""
-    text = request.args.get(name, str(default))
+    """A query parameter that is a whole number, `default` when it is absent; raises BadInput."""
+    text = request.args.get(name)
+    if text is None:
+        return default
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise BadInput(Fault(name, f"should be a whole number, got {text!r}"))
     return int(text)

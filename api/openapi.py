@@ -212,10 +212,80 @@ RECONCILE: dict[str, Any] = {
     },
 }
 
+CLOSED = {"401": _problem("The token is missing or wrong."), "403": _problem("That is not yours.")}
+
+
+def _closed(paths: dict[str, Any]) -> dict[str, Any]:
+    """The same calls for a server that asks who is calling."""
+    return {
+        path: {verb: {**call, "responses": {**call["responses"], **CLOSED}} for verb, call in calls.items()}
+        for path, calls in paths.items()
+    }
+
+
+AGENTS: dict[str, Any] = {
+    **RECONCILE,
+    "/apps": {
+        "get": {
+            **RECONCILE["/apps"]["get"],
+            "summary": "All apps, for the operator; with nodeName what one agent should make true.",
+            "responses": {
+                "200": _json("Apps; with nodeName also `kept`, the apps whose copy there must stay for now.", _is("Apps")),
+                "422": _problem("A parameter is wrong."),
+            },
+        },
+        "put": {
+            "operationId": "bindApps",
+            "summary": "Place many apps in one transaction.",
+            "requestBody": _takes("Bindings"),
+            "responses": {
+                **FORM,
+                **UNREADABLE,
+                "200": _json("What was bound and refused.", _is("Bound")),
+                "422": _problem("No."),
+            },
+        },
+    },
+    "/nodes": {
+        "get": {
+            "operationId": "listNodes",
+            "parameters": [_parameter("since", {"type": "integer"}, "A revision, with `wait`."), WAIT],
+            "responses": {
+                "200": _json("The nodes by the server's clock.", _is("Nodes")),
+                "422": _problem("A parameter is wrong."),
+            },
+        }
+    },
+    "/node/{name}": {
+        "put": {
+            "operationId": "changeNode",
+            "summary": "Cordon or uncordon.",
+            "parameters": [NAME],
+            "requestBody": _takes("NodeChange"),
+            "responses": {**FORM, "200": _json("The node.", _is("Node")), "422": _problem("No such node or field.")},
+        }
+    },
+    "/node/{name}/heartbeat": {
+        "put": {
+            "operationId": "heartbeat",
+            "summary": "An agent lives, and sees these containers.",
+            "parameters": [NAME],
+            "requestBody": _takes("Heartbeat"),
+            "responses": {
+                **FORM,
+                "200": _json("Heard; `interval` says how often to come, in seconds.", {"type": "object"}),
+                "409": _problem("Another agent of this name is alive: touch nothing."),
+                "422": _problem("A field is wrong."),
+            },
+        }
+    },
+}
+
 TEXT = {"type": "string"}
 DESCRIPTIONS = {
     "push": "Push mode: an app starts when the request comes, and nobody looks back.",
     "reconcile": "Reconcile mode: requests change what is desired; a loop of its own makes it true.",
+    "agents": "Agents mode: requests change what is desired; scheduler and node-controller place it, agents make it true.",
 }
 
 SCHEMAS: dict[str, Any] = {
@@ -249,9 +319,53 @@ SCHEMAS: dict[str, Any] = {
             "faults": {"type": "array", "items": TEXT, "description": "What of the file cannot be read, with lines."},
         },
     },
+    "Bindings": {
+        "type": "object",
+        "required": ["apps"],
+        "properties": {
+            "apps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "node"],
+                    "properties": {"name": TEXT, "node": TEXT, "revision": {**TEXT, "description": "Bind only this one."}},
+                },
+            }
+        },
+    },
+    "Bound": {
+        "type": "object",
+        "properties": {"bound": {"type": "integer"}, "refused": {"type": "object", "additionalProperties": TEXT}},
+    },
+    "Node": {
+        "type": "object",
+        "required": ["name", "status", "heartbeat", "age", "apps", "cordoned"],
+        "properties": {
+            "name": TEXT,
+            "status": {"type": "string", "enum": ["ready", "suspect", "silent"]},
+            "heartbeat": {"type": "number", "description": "Seconds since the epoch, 0 for never."},
+            "age": {"type": "number", "description": "Seconds since it was heard, by the server's clock."},
+            "apps": {"type": "integer"},
+            "cordoned": {"type": "boolean"},
+            "ports": {"type": "array", "items": TEXT, "description": "Host ports that are given away."},
+        },
+    },
+    "Nodes": {
+        "type": "object",
+        "properties": {"revision": {"type": "integer"}, "nodes": {"type": "array", "items": _is("Node")}},
+    },
+    "NodeChange": {"type": "object", "required": ["cordoned"], "properties": {"cordoned": {"type": "boolean"}}},
+    "Heartbeat": {
+        "type": "object",
+        "required": ["instance"],
+        "properties": {
+            "instance": {**TEXT, "description": "Kept by an agent for life, so that two of one name are noticed."},
+            "containers": {"type": "array", "items": {"type": "object", "required": ["app", "container", "state"]}},
+        },
+    },
     "Events": {
         "type": "object",
-        "required": ["cursor", "events"],
+        "required": ["events"],
         "properties": {
             "cursor": TEXT,
             "events": {
@@ -268,7 +382,15 @@ SCHEMAS: dict[str, Any] = {
         },
     },
 }
-PATHS = {"push": PUSH, "reconcile": RECONCILE}
+PATHS = {
+    "push": {**PUSH, **OPERATIONS},
+    "reconcile": {**RECONCILE, **OPERATIONS},
+    "agents": {**_closed({**AGENTS, **OPERATIONS}), "/healthz": OPERATIONS["/healthz"]},
+}
+PATHS["agents"]["/events"] = {
+    **PATHS["agents"]["/events"],
+    "post": {"summary": "What a component tells.", "requestBody": _takes("Events"), "responses": {**FORM, **CLOSED}},
+}
 
 
 def document(mode: str) -> dict[str, Any]:
@@ -276,6 +398,6 @@ def document(mode: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Duckconf API", "version": VERSION, "description": DESCRIPTIONS[mode]},
-        "paths": {**PATHS[mode], **OPERATIONS},
+        "paths": PATHS[mode],
         "components": {"schemas": SCHEMAS},
     }

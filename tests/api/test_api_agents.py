@@ -1,0 +1,228 @@
+"""The API in agents mode: who may do what, what an agent is told, and that nothing refused changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from werkzeug.test import TestResponse
+
+from api.agents import create_agents
+from api.auth import Tokens
+from api.openapi import document
+from api.stores.desired import DesiredStore
+from api.stores.nodes import NodeBook
+from api.stores.placed import PlacedIndex
+from duckconf.desired import PLACED_COLUMNS, empty_document
+from duckconf.reach.control_config import ControlConfig
+from duckconf.reach.journal import Journal
+from tests.api.test_api_push import problem
+
+NODES = ("node-1", "node-2", "node-3")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    state = tmp_path / "state.csv"
+    state.write_text(empty_document(PLACED_COLUMNS).text())
+    os.utime(state, (0, 0))
+    tokens = {"operator": _hash("op"), "nodes": {name: _hash(f"token of {name}") for name in NODES}}
+    (tmp_path / "tokens.json").write_text(json.dumps(tokens))
+    book = NodeBook(tmp_path / "nodes.json", NODES, 20.0)
+    index = PlacedIndex(book)
+    journal = Journal(tmp_path / "events.jsonl", "api")
+    store = DesiredStore(state, journal.add, PLACED_COLUMNS, index.see)
+    config = ControlConfig("demo", NODES, str(tmp_path / "tokens.json"), "")
+    yield create_agents(store, book, index, Tokens(tmp_path / "tokens.json"), journal, config, held=8)
+    store.close()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Client:
+    """A client that sends its token."""
+
+    def __init__(self, app: Flask, token: str) -> None:
+        self._client: FlaskClient = app.test_client()
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
+        return self._client.open(path, method=method, json=body, headers={**self._headers, **headers})
+
+
+@pytest.fixture
+def operator(app: Flask) -> Client:
+    return Client(app, "op")
+
+
+@pytest.fixture
+def agent(app: Flask) -> Client:
+    return Client(app, "token of node-1")
+
+
+def beat(client: Client, node: str = "node-1", *containers: dict[str, Any], instance: str = "one") -> TestResponse:
+    return client("PUT", f"/node/{node}/heartbeat", {"instance": instance, "containers": list(containers)})
+
+
+def copy(app: str, state: str = "running") -> dict[str, Any]:
+    return {"app": app, "container": f"duckconf-{app}", "state": state, "image": "nginx", "generation": 1}
+
+
+def test_without_a_token_only_healthz_answers(app: Flask) -> None:
+    client = app.test_client()
+    assert (client.get("/healthz").json or {})["mode"] == "agents"
+    for method, path in (("GET", "/apps"), ("POST", "/app/start"), ("GET", "/nodes"), ("GET", "/events"), ("GET", "/metrics")):
+        answer = client.open(path, method=method, json={})
+        assert problem(answer, 401)["detail"]
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    problem(client.get("/apps", headers={"Authorization": "Bearer wrong"}), 401)
+    problem(client.get("/apps", headers={"Authorization": "Basic b3A="}), 401)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/apps", None),
+        ("GET", "/apps?nodeName=node-2", None),
+        ("GET", "/apps?nodeName=", None),
+        ("POST", "/app/start", {"name": "x", "image": "nginx"}),
+        ("PUT", "/app/mine", {"image": "nginx"}),
+        ("DELETE", "/app/mine", None),
+        ("GET", "/app/other", None),
+        ("PUT", "/apps", {"apps": [{"name": "mine", "node": ""}]}),
+        ("PUT", "/node/node-2/heartbeat", {"instance": "x", "containers": []}),
+        ("PUT", "/node/node-1", {"cordoned": True}),
+        ("GET", "/nodes", None),
+        ("GET", "/events", None),
+        ("GET", "/metrics", None),
+    ],
+)
+def test_an_agent_may_only_do_what_is_its_own(operator: Client, agent: Client, method: str, path: str, body: Any) -> None:
+    operator("PUT", "/app/mine", {"image": "nginx", "node": "node-1"})
+    operator("PUT", "/app/other", {"image": "nginx", "node": "node-2"})
+    before = operator("GET", "/apps").json
+    problem(agent(method, path, body), 403)
+    assert operator("GET", "/apps").json == before
+
+
+def test_an_agent_reads_its_share_and_says_that_it_lives(operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/mine", {"image": "nginx", "node": "node-1"})
+    operator("PUT", "/app/other", {"image": "nginx", "node": "node-2"})
+    share = agent("GET", "/apps?nodeName=node-1").json or {}
+    assert [(app["name"], app["node"]) for app in share["apps"]] == [("mine", "node-1")]
+    assert agent("GET", "/app/mine").status_code == 200
+    answer = beat(agent, "node-1", copy("mine")).json or {}
+    assert (answer["node"], answer["interval"]) == ("node-1", 5.0)
+    row = next(node for node in (operator("GET", "/nodes").json or {})["nodes"] if node["name"] == "node-1")
+    assert (row["status"], row["apps"], row["cordoned"], row["age"] < 5) == ("ready", 1, False, True)
+    shown = operator("GET", "/app/mine").json or {}
+    assert (shown["status"], shown["container"]) == ("running", "duckconf-mine")
+
+
+def test_a_second_agent_of_the_same_name_is_refused(agent: Client) -> None:
+    assert beat(agent).status_code == 200
+    assert "another agent" in problem(beat(agent, instance="two"), 409)["detail"]
+
+
+def test_each_placement_has_a_higher_generation_and_a_new_spec_keeps_it(operator: Client) -> None:
+    operator("POST", "/app/start", {"name": "web", "image": "nginx"})
+    generations = [
+        (operator("PUT", "/app/web", {"node": node}).json or {}).get("generation", 0) for node in ("node-1", "node-2", "node-1")
+    ]
+    assert generations == sorted(set(generations))
+    changed = operator("PUT", "/app/web", {"image": "nginx:2"}).json or {}
+    assert (changed["generation"], changed["node"]) == (generations[-1], "node-1")
+    unscheduled = operator("PUT", "/app/web", {"node": ""}).json or {}
+    assert (unscheduled["node"], unscheduled["status"]) == ("", "pending")
+    again = operator("PUT", "/app/web", {"node": "node-1"}).json or {}
+    assert again["generation"] > generations[-1]
+
+
+def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(operator: Client) -> None:
+    revisions = {}
+    for name in ("a", "b", "c"):
+        revisions[name] = (operator("POST", "/app/start", {"name": name, "image": "nginx"}).json or {})["revision"]
+    operator("PUT", "/app/b", {"image": "nginx:2"})
+    bindings = [{"name": name, "node": "node-1", "revision": revisions[name]} for name in revisions] + [{"name": "x", "node": ""}]
+    answer = operator("PUT", "/apps", {"apps": bindings}).json or {}
+    assert answer == {"bound": 2, "refused": {"b": "has changed", "x": "is not declared"}}
+    assert {app["name"] for app in (operator("GET", "/apps?nodeName=node-1").json or {})["apps"]} == {"a", "c"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "where"),
+    [
+        ("POST", "/app/start", {"image": "nginx"}, "name"),
+        ("POST", "/app/start", {"image": "nginx", "name": "a", "node": "node-1"}, "node"),
+        ("POST", "/app/start", {"image": "nginx", "name": "a", "generation": 7}, "generation"),
+        ("PUT", "/app/a", {"image": "nginx", "node": "node-9"}, "node"),
+        ("PUT", "/app/a", {"image": "nginx", "node": 5}, "node"),
+        ("PUT", "/apps", {"apps": [{"name": "a", "node": "node-9"}]}, "node"),
+        ("PUT", "/apps", {"apps": [{"name": "a"}]}, "apps/0"),
+        ("PUT", "/apps", {}, "apps"),
+        ("PUT", "/node/node-9", {"cordoned": True}, "node"),
+        ("PUT", "/node/node-1", {"cordoned": "yes"}, "cordoned"),
+        ("PUT", "/node/node-1/heartbeat", {"instance": "x", "containers": [{"app": "a"}]}, "containers/0"),
+        ("PUT", "/node/node-1/heartbeat", [], "instance"),
+        ("POST", "/events", {"events": [{"message": "x"}]}, "events/0"),
+        ("GET", "/apps?nodeName=node-9", None, "node"),
+    ],
+)
+def test_what_cannot_be_meant_is_422_with_its_path(operator: Client, method: str, path: str, body: Any, where: str) -> None:
+    assert [error["path"] for error in problem(operator(method, path, body), 422)["errors"]] == [where]
+    assert (operator("GET", "/apps").json or {})["apps"] == []
+
+
+def test_a_cordoned_node_is_no_place_for_a_new_app(operator: Client) -> None:
+    assert (operator("PUT", "/node/node-1", {"cordoned": True}).json or {})["cordoned"] is True
+    assert "cordoned" in problem(operator("PUT", "/app/a", {"image": "nginx", "node": "node-1"}), 422)["detail"]
+    operator("PUT", "/node/node-1", {"cordoned": False})
+    assert operator("PUT", "/app/a", {"image": "nginx", "node": "node-1"}).status_code == 201
+
+
+def test_an_agents_watch_returns_when_something_of_its_own_changes(app: Flask, operator: Client, agent: Client) -> None:
+    revision = (agent("GET", "/apps?nodeName=node-1").json or {})["revision"]
+    answers: list[Any] = []
+    watch = Client(app, "token of node-1")
+    path = f"/apps?nodeName=node-1&since={revision}&wait=20"
+    waiting = threading.Thread(target=lambda: answers.append(watch("GET", path).json))
+    waiting.start()
+    operator("PUT", "/app/theirs", {"image": "nginx", "node": "node-2"})
+    assert answers == []
+    operator("PUT", "/app/mine", {"image": "nginx", "node": "node-1"})
+    waiting.join(10)
+    assert [app["name"] for app in answers[0]["apps"]] == ["mine"]
+
+
+def test_a_reason_that_the_scheduler_tells_is_shown_until_the_app_is_placed(operator: Client) -> None:
+    operator("POST", "/app/start", {"name": "web", "image": "nginx"})
+    told = {"kind": "pending", "message": "no node fits: 3 cordoned", "app": "web", "source": "scheduler"}
+    assert operator("POST", "/events", {"events": [told]}).status_code == 200
+    assert (operator("GET", "/app/web").json or {})["note"] == "no node fits: 3 cordoned"
+    operator("PUT", "/app/web", {"node": "node-1"})
+    assert "no node fits" not in (operator("GET", "/app/web").json or {}).get("note", "")
+
+
+def test_an_agents_events_bear_its_name_whatever_it_says(agent: Client, operator: Client) -> None:
+    told = {"kind": "started", "message": "x", "app": "a", "node": "node-2", "source": "scheduler"}
+    agent("POST", "/events", {"events": [told]})
+    event = (operator("GET", "/events").json or {})["events"][-1]
+    assert (event["source"], event["node"]) == ("agent@node-1", "node-1")
+
+
+def test_the_description_is_valid_and_complete(app: Flask, operator: Client) -> None:
+    validate(document("agents"))
+    assert operator("GET", "/openapi.json").json == document("agents")
+    rules = {rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
+    assert rules == set(document("agents")["paths"])
