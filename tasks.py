@@ -122,7 +122,12 @@ def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) ->
 
 
 @command(
-    positional=["what"], help={"what": "api, reconciler or an app", "follow": "go on until interrupted", "lines": "how many"}
+    positional=["what"],
+    help={
+        "what": "a service (api, reconciler, scheduler, node-controller, agent@NODE) or an app",
+        "follow": "go on until interrupted",
+        "lines": "how many",
+    },
 )
 def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
     """The log of a service, or what an app printed. Example: ./inv logs reconciler -f"""
@@ -145,6 +150,30 @@ def uncordon(_: Any, node: str) -> None:
     from duckconf.cli import change
 
     change.cordon(project(), node, cordoned=False)
+
+
+@command(help={"node": "to be emptied"})
+def drain(_: Any, node: str) -> None:
+    """Cordon a node and move its apps, one at a time, each up elsewhere first (agents mode). Example: ./inv drain node-2"""
+    from duckconf.cli.drain import drain as empty
+
+    empty(project(), node)
+
+
+@command()
+def stop_api(_: Any) -> None:
+    """Stop the api-server on the control plane and see that apps go on without it (agents mode). Example: ./inv stop-api"""
+    from duckconf.cli.agents_look import switch_api
+
+    switch_api(project(), on=False)
+
+
+@command()
+def start_api(_: Any) -> None:
+    """Start the api-server again (agents mode). Example: ./inv start-api"""
+    from duckconf.cli.agents_look import switch_api
+
+    switch_api(project(), on=True)
 
 
 @command(help={"node": "a demo host"})

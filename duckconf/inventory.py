@@ -72,6 +72,9 @@ class Inventory:
     def node_hosts(self) -> list[Host]:
         return [self.hosts[name] for name in self.nodes]
 
+    def control_hosts(self) -> list[Host]:
+        return [self.hosts[name] for name in self.control_plane if name not in self.nodes]
+
     def demo_hosts(self) -> list[Host]:
         return [host for host in self.hosts.values() if host.demo]
 

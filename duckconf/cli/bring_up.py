@@ -24,7 +24,8 @@ from duckconf.reach.project import Project
 
 PUSH = "push"
 RECONCILE = "reconcile"
-MODES = (PUSH, RECONCILE)
+AGENTS = "agents"
+MODES = (PUSH, RECONCILE, AGENTS)
 READY_SECONDS = 30.0
 # What only the loop remembers; in another mode it would grow stale.
 LOOPS_MEMORY = ("placements.json", reports.FILE_NAME)
@@ -39,8 +40,8 @@ def loop_service(project: Project) -> Service:
 
 
 def services(project: Project, mode: str) -> list[Service]:
-    """What runs in this mode beside the hosts."""
-    return [api_service(project)] + ([loop_service(project)] if mode == RECONCILE else [])
+    """What runs on this machine in this mode, beside the hosts."""
+    return {PUSH: [api_service(project)], RECONCILE: [api_service(project), loop_service(project)], AGENTS: []}[mode]
 
 
 def check_mode(mode: str) -> str:

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from duckconf.actions import Kill, Remove
-from duckconf.cli.bring_up import RECONCILE, mode_of
+from duckconf.cli.api import api_client
+from duckconf.cli.bring_up import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.tables import print_json
 from duckconf.errors import DuckconfError
@@ -19,12 +20,13 @@ from duckconf.reach.project import Project
 # A first start may pull its image.
 PATIENCE = 600.0
 HELD = 25.0
+ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
 
 
 def start_app(project: Project, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
     """Start it (push) or declare it (reconcile); with `wait`, return when it has stayed up for a second."""
-    api = ApiClient(project.settings.api_url)
-    if mode_of(project) == RECONCILE:
+    api = api_client(project)
+    if mode_of(project) != PUSH:
         _declare(project, api, body, wait=wait, as_json=as_json)
         return
     answer = api.call("POST", "/app/start", body)
@@ -40,7 +42,7 @@ def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bo
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     answer = api.call("POST", "/app/start", body)
     if not wait:
-        print_json(answer) if as_json else print(f"{answer['app']} is declared; the loop starts it: ./inv ps")
+        print_json(answer) if as_json else print(f"{answer['app']} is declared; {ACTOR[mode_of(project)]} starts it: ./inv ps")
         return
     _await_start(api, answer["app"], cursor)
     with open_cluster(project) as cluster:
@@ -61,16 +63,17 @@ def _await_start(api: ApiClient, app: str, cursor: str) -> None:
                 return
             if event.get("app") == app and event["kind"] in ("failed", "pending"):
                 raise DuckconfError(
-                    f"{app} is declared: {event['message']}; the loop goes on trying", f"./inv stop-app {app} ends it"
+                    f"{app} is declared: {event['message']}; this is tried again", f"./inv stop-app {app} ends it"
                 )
     raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
 
 
 def stop_app(project: Project, name: str) -> None:
     """Stop and remove it (push) or withdraw it, so that the loop does (reconcile)."""
-    if mode_of(project) == RECONCILE:
-        ApiClient(project.settings.api_url).call("DELETE", f"/app/{name}")
-        print(f"{name} is withdrawn; the loop removes it")
+    mode = mode_of(project)
+    if mode != PUSH:
+        api_client(project).call("DELETE", f"/app/{name}")
+        print(f"{name} is withdrawn; {ACTOR[mode]} removes it")
         return
     with open_cluster(project) as cluster:
         container = cluster.find(name)
@@ -89,7 +92,11 @@ def kill_app(project: Project, name: str) -> None:
 def cordon(project: Project, node: str, *, cordoned: bool) -> None:
     """Keep new apps off a node, or let them on again. What runs there stays."""
     project.inventory().node(node)
+    state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
+    if mode_of(project) == AGENTS:
+        api_client(project).call("PUT", f"/node/{node}", {"cordoned": cordoned})
+        print(f"{node} is {state}")
+        return
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     done = Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)
-    state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
     print(f"{node} is {state}" if done else f"{node} was already {'cordoned' if cordoned else 'not cordoned'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from duckconf import engine
 from duckconf.actions import Action
+from duckconf.cli.times import stamp
 from duckconf.command import Runner
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError
@@ -70,9 +70,9 @@ def open_cluster(project: Project, *, keeps_trying: bool = False) -> Iterator[Cl
     inventory = project.inventory(secrets=True)
     hosts = inventory.node_hosts()
     if any(host.demo for host in hosts) and not project.login_key.exists():
-        raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up push`")
+        raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up MODE`")
     pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
-    fleet = Fleet(hosts, pins, project.login_key, deadline, keeps_trying=keeps_trying)
+    fleet = Fleet([*hosts, *inventory.control_hosts()], pins, project.login_key, deadline, keeps_trying=keeps_trying)
     try:
         yield Cluster(project, inventory, fleet)
     finally:
@@ -80,14 +80,13 @@ def open_cluster(project: Project, *, keeps_trying: bool = False) -> Iterator[Cl
 
 
 def app_row(container: Container) -> dict[str, Any]:
-    started = datetime.datetime.fromtimestamp(container.started, datetime.UTC)
     return {
         "app": container.app,
         "container": container.name,
         "image": container.image,
         "node": container.node,
         "state": container.state,
-        "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "started": stamp(container.started),
     }
 
 

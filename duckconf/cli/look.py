@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from duckconf import engine
-from duckconf.cli.bring_up import RECONCILE, mode_of, services
+from duckconf.cli import agents_look
+from duckconf.cli.api import api_client
+from duckconf.cli.bring_up import AGENTS, RECONCILE, mode_of, services
 from duckconf.cli.cluster import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.picture import step_row, take_picture
 from duckconf.cli.tables import age, print_json, print_table
+from duckconf.cli.times import clock, stamp
 from duckconf.engine_output import Container
 from duckconf.errors import NotFound
-from duckconf.events import Event
+from duckconf.events import Event, event_from_json
 from duckconf.overview import AppView
 from duckconf.reach import cordons, journal
 from duckconf.reach.cordons import Cordons
-from duckconf.reach.journal import Journal
+from duckconf.reach.journal import Journal, Page
 from duckconf.reach.parallel import Result
 from duckconf.reach.project import Project
 
 EVENTS_AT_ONCE = 2.0
+EVENTS_HELD = 25.0
 NO_APPS = "no apps; start one with ./inv start-app IMAGE"
 
 Seen = Mapping[str, Result[tuple[Container, ...]]]
@@ -35,6 +38,8 @@ Seen = Mapping[str, Result[tuple[Container, ...]]]
 def status(project: Project, *, as_json: bool) -> int:
     """Services, nodes and what is wrong on one screen."""
     mode = mode_of(project)
+    if mode == AGENTS:
+        return agents_look.status(project, as_json=as_json)
     rows = [_service_row(project, service) for service in services(project, mode)]
     with open_cluster(project) as cluster:
         picture = take_picture(cluster) if mode == RECONCILE else None
@@ -57,6 +62,8 @@ def status(project: Project, *, as_json: bool) -> int:
 
 def ps(project: Project, node: str, *, as_json: bool) -> int:
     """The apps; in reconcile mode what is desired beside what is seen."""
+    if mode_of(project) == AGENTS:
+        return agents_look.ps(project, node, as_json=as_json)
     with open_cluster(project) as cluster:
         if mode_of(project) != RECONCILE:
             return _ps_push(cluster.observe(node), as_json=as_json)
@@ -87,6 +94,8 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
 
 
 def nodes(project: Project, *, as_json: bool) -> int:
+    if mode_of(project) == AGENTS:
+        return agents_look.nodes(project, as_json=as_json)
     with open_cluster(project) as cluster:
         seen = cluster.observe()
         rows = _node_rows(cluster, seen)
@@ -96,6 +105,8 @@ def nodes(project: Project, *, as_json: bool) -> int:
 
 def diff(project: Project, *, as_json: bool) -> int:
     """What the loop would do now and why, and why it leaves the rest."""
+    if mode_of(project) == AGENTS:
+        return agents_look.diff(project, as_json=as_json)
     if mode_of(project) != RECONCILE:
         raise NotFound(f"mode {mode_of(project)} has no desired state to compare with", "see `./inv up reconcile`")
     with open_cluster(project) as cluster:
@@ -117,34 +128,50 @@ def diff(project: Project, *, as_json: bool) -> int:
 
 def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
     """What happened, oldest first."""
-    book = Journal(project.state / journal.FILE_NAME)
-    page = book.tail(limit)
+    tail, after = _event_source(project)
+    page = tail(limit)
     show = print_events_json if as_json else print_events
     if not page.events and not follow:
         print("nothing has happened yet", file=sys.stderr)
     show(page.events)
     while follow:
-        page = book.wait(page.cursor, EVENTS_AT_ONCE)
+        page = after(page.cursor)
         show(page.events)
     return 0
+
+
+def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[str], Page]]:
+    """The newest events, and those after a cursor: from the journal where services run here, else from the API."""
+    if mode_of(project) != AGENTS:
+        book = Journal(project.state / journal.FILE_NAME)
+        return book.tail, lambda cursor: book.wait(cursor, EVENTS_AT_ONCE)
+    api = api_client(project)
+
+    def ask(query: str) -> Page:
+        answer = api.call("GET", f"/events?{query}")
+        return Page(answer["cursor"], tuple(event_from_json(entry) for entry in answer["events"]))
+
+    return lambda limit: ask(f"limit={limit}"), lambda cursor: ask(f"since={cursor}&wait={EVENTS_HELD:g}")
 
 
 def print_events(found: Iterable[Event]) -> None:
     for event in found:
         about = " ".join(part for part in (event.app, event.node) if part)
-        print(f"{_clock(event.time)}  {event.kind:<12} {about:<24} {event.message}", flush=True)
+        print(f"{clock(event.time)}  {event.kind:<12} {about:<24} {event.message}", flush=True)
 
 
 def print_events_json(found: Iterable[Event]) -> None:
     """One object per line, so that a program can follow."""
-    import json
-
     for event in found:
         print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
 
 
 def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
     """The log of a service, or what an app said."""
+    if mode_of(project) == AGENTS:
+        code = agents_look.service_logs(project, what, lines, follow=follow)
+        if code is not None:
+            return code
     known = services(project, mode_of(project))
     service = next((item for item in known if item.name == what), None)
     if service is not None:
@@ -158,7 +185,8 @@ def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
         try:
             container = cluster.find(what)
         except NotFound as missing:
-            names = ", ".join(item.name for item in known)
+            agents = [*agents_look.CONTROL_UNITS, f"{agents_look.AGENT}NODE"]
+            names = ", ".join([item.name for item in known] or agents)
             raise NotFound(missing.message, f"or name a service: {names}") from None
         return _app_logs(cluster, container, lines, follow=follow)
 
@@ -193,7 +221,7 @@ def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
 
 
 def _view_row(view: AppView) -> dict[str, Any]:
-    started = _stamp(view.started) if view.started else None
+    started = stamp(view.started) if view.started else None
     row = {"app": view.app, "container": view.container, "image": view.image, "node": view.node, "state": view.state}
     return row | {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
 
@@ -213,12 +241,3 @@ def _unreachable(seen: Seen) -> int:
     for failure in failures:
         print(f"unreachable: {failure}", file=sys.stderr)
     return SOME_UNREACHABLE if failures else 0
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def _stamp(seconds: float) -> str:
-    stamp = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return stamp.isoformat(timespec="seconds").replace("+00:00", "Z")
