@@ -214,25 +214,19 @@ def _records(text: str) -> Iterator[tuple[int, str]]:
     """Each record with the number of its first line. A record goes on while a quote is open."""
     parts: list[str] = []
     begun, quotes = 1, 0
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+    lines = text.removeprefix("\ufeff").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, 1):
         if not parts:
             begun = number
         parts.append(line)
         quotes += line.count('"')
         if quotes % 2 == 0:
-            yield from _record(begun, parts)
+            yield begun, "\n".join(parts) + "\n"
             parts, quotes = [], 0
     if parts:
         yield begun, "\n".join(parts)
-
-
-def _record(begun: int, parts: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Whole lines get their newline back; the nothing after the last one is no record."""
-    joined = "\n".join(parts)
-    if joined:
-        yield begun, f"{joined}\n"
-    elif begun > 1:
-        yield begun, "\n"
 
 
 def _header(record: str) -> tuple[str, ...] | None:
