@@ -173,7 +173,9 @@ def assign(
         chosen = _adopted(app, current, fleet, generation)
         stays = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
         if chosen is None and stays and not _crowded_out(app, kept, apps, fleet):
-            continue
+            chosen = _in_place(app, kept[name], fleet)
+            if chosen is None:
+                continue
         if chosen is None:
             waiting = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
             if current is None and not certain and waiting:
@@ -218,6 +220,15 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
         return None
     best = ranked[-1]
     return Placement(best.node, best.name, max(generation, best.generation))
+
+
+def _in_place(app: App, current: Placement, fleet: Fleet) -> Placement | None:
+    """Over the copy that the node has under another name, when there is none under the placed one: it may hold the
+    port that the app wants, and would go only once the placed one runs."""
+    there = [copy.name for copy in fleet.copies.get(app.name, ()) if copy.node == current.node]
+    if not app.ports or not there or current.container in there:
+        return None
+    return Placement(current.node, there[0], current.generation)
 
 
 def _crowded_out(app: App, kept: Mapping[str, Placement], apps: Mapping[str, App], fleet: Fleet) -> bool:
