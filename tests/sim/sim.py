@@ -94,8 +94,10 @@ class Run:
         boxes = [box for box in self._boxes() if box.ours]
         for name, app in wanted.items():
             mine = [box for box in boxes if box.app == name]
-            rivals = [other for other in wanted.values() if other is not app and set(other.ports) & set(app.ports)]
-            if hopeless(app) or len(rivals) >= len(self.world.nodes):
+            rivals = [other for other in wanted.values() if other is not app and ports_of(other) & ports_of(app)]
+            # Its port may be held by what a hopeless app still runs as, from before it became hopeless.
+            blocked = any(hopeless(wanted[box.app]) and ports_of(app) & box.ports for box in boxes if box.app in wanted)
+            if hopeless(app) or blocked or len(rivals) >= len(self.world.nodes):
                 continue
             if [(box.state, box.spec) for box in mine] != [("running", spec_hash(app))]:
                 raise Violation(f"{name} should run once and right, and there is {mine}")
@@ -126,3 +128,7 @@ class Run:
 
 def hopeless(app: App) -> bool:
     return app.image.startswith((REFUSED, CRASHING, ENDLESS))
+
+
+def ports_of(app: App) -> set[str]:
+    return {port.partition(":")[0] for port in app.ports}

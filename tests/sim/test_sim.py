@@ -31,6 +31,8 @@ REGRESSIONS = {
     157: "an app seen while its row could not be read was started elsewhere when its node fell silent",
     313: "as 85, and by 13 s",
     375: "as 157",
+    411: "a removal that the engine refused was tried again without a pause",
+    200708: "an app waited for ever for the port that its own older copy held on the same node",
 }
 
 

@@ -132,6 +132,9 @@ class Watch:
             )
             quiet = now - max(self.last_asked.get(node, now), self.all_silent_at)
             self._require(quiet >= NODE_TIMEOUT, f"{node} is given up after {quiet:.1f} s")
+        # What is not remembered to be on a node that was given up may start elsewhere, also after the next restart.
+        for app in [app for app in self.forgotten if app in self.known and self.known[app].node in lost]:
+            del self.known[app]
         if not self.heard:
             self.all_silent_at = now
         for node in nodes:
