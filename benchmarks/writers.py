@@ -3,9 +3,9 @@ URL CLIENTS APPS SECONDS`. Prints the writes acknowledged in each second, and ho
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,52 +14,43 @@ import urllib3
 ANSWER_SECONDS = 30.0
 
 
-class Writers:
-    """Each client has a connection that stays open and an app of its own, for as long as there are enough."""
+class Writer:
+    """One client: a connection that stays open, and an app of its own for as long as there are enough."""
 
-    def __init__(self, url: str, clients: int, apps: int, seconds: float) -> None:
-        self._url = url
-        self._clients = clients
-        self._apps = apps
-        self._seconds = seconds
-        self._ready = threading.Barrier(clients + 1)
+    def __init__(self, url: str, number: int, apps: int) -> None:
+        timeout = urllib3.Timeout(total=ANSWER_SECONDS)
+        self._connection = urllib3.connection_from_url(url, maxsize=1, retries=False, timeout=timeout)
+        self._path = f"/app/app-{number % apps + 1}"
+        self._values = (f"{number}-{count}-{time.time_ns()}" for count in itertools.count())
 
-    def measure(self) -> dict[str, object]:
-        with ThreadPoolExecutor(self._clients) as pool:
-            counts = [pool.submit(self._write, number) for number in range(self._clients)]
-            self._ready.wait()
-            cpu, begun = time.process_time(), time.perf_counter()
-            per_client = [count.result() for count in counts]
-            busy = (time.process_time() - cpu) / (time.perf_counter() - begun)
-        return {"rates": [sum(second) for second in zip(*per_client)], "busy": busy}
+    def put(self) -> None:
+        """A change that is new each time; raises RuntimeError when it is not acknowledged."""
+        body = json.dumps({"env": {"WRITE": next(self._values)}}).encode()
+        answer = self._connection.request("PUT", self._path, body=body, headers={"Content-Type": "application/json"})
+        if answer.status != 200:
+            raise RuntimeError(f"PUT {self._path}: {answer.status} {answer.data[:200]!r}")
 
-    def _write(self, client: int) -> list[int]:
-        connection = urllib3.connection_from_url(
-            self._url, maxsize=1, retries=False, timeout=urllib3.Timeout(total=ANSWER_SECONDS)
-        )
-        path = f"/app/app-{client % self._apps + 1}"
-        written = 0
-
-        def put() -> None:
-            nonlocal written
-            written += 1
-            body = json.dumps({"env": {"WRITE": f"{client}-{written}-{time.time_ns()}"}}).encode()
-            answer = connection.request("PUT", path, body=body, headers={"Content-Type": "application/json"})
-            if answer.status != 200:
-                sys.exit(f"PUT {path}: {answer.status} {answer.data[:200]!r}")
-
-        put()
-        self._ready.wait()
-        counts = [0] * int(self._seconds)
-        begun = time.perf_counter()
+    def count(self, begun: float, seconds: int) -> list[int]:
+        """How many were acknowledged in each second from `begun` on."""
+        counts = [0] * seconds
         while True:
-            put()
+            self.put()
             second = int(time.perf_counter() - begun)
-            if second >= len(counts):
+            if second >= seconds:
                 return counts
             counts[second] += 1
 
 
+def measure(url: str, clients: int, apps: int, seconds: int) -> dict[str, object]:
+    writers = [Writer(url, number, apps) for number in range(clients)]
+    for writer in writers:
+        writer.put()
+    cpu, begun = time.process_time(), time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        counts = list(pool.map(lambda writer: writer.count(begun, seconds), writers))
+    busy = (time.process_time() - cpu) / (time.perf_counter() - begun)
+    return {"rates": [sum(second) for second in zip(*counts)], "busy": busy}
+
+
 if __name__ == "__main__":
-    url, clients, apps, seconds = sys.argv[1:]
-    print(json.dumps(Writers(url, int(clients), int(apps), float(seconds)).measure()))
+    print(json.dumps(measure(sys.argv[1], *map(int, sys.argv[2:]))))
