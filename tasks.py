@@ -252,6 +252,16 @@ def test(context: Any, only: str = "") -> int:
 
 
 @command()
+def build_agent(_: Any) -> None:
+    """Build what the roles put on hosts, each one file: the agent, and the control plane. `provision` does it by itself."""
+    from duckconf.cli.build_agent import build_agent as agent
+    from duckconf.cli.build_agent import build_control_plane
+
+    root = project().root
+    print(agent(root), build_control_plane(root), sep="\n")
+
+
+@command()
 def lint(context: Any) -> int:
     """Style, types, layers, dependencies, shell and Ansible files."""
     from duckconf.cli.checks import run_checks

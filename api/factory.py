@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
 from api import declared, ops, problems, pushed
 from api.held import HeldRequests
 from api.metrics import Metrics
-from api.push import Pusher
 from api.stores.desired import DesiredStore
 from duckconf.reach.journal import Journal
 from duckconf.reach.reports import ReportFile
 from duckconf.report import READY
+
+if TYPE_CHECKING:
+    # Push mode holds SSH connections; what the other modes import must not need them.
+    from api.push import Pusher
 
 LARGEST_BODY = 64 * 1024
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})

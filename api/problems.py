@@ -11,8 +11,17 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from api.push import NoNodeReachable
-from duckconf.errors import BadInput, Conflict, DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow, PreconditionFailed
+from duckconf.errors import (
+    BadInput,
+    Conflict,
+    DuckconfError,
+    EngineRefused,
+    NodeFailure,
+    NoNodeReachable,
+    NotFound,
+    NotNow,
+    PreconditionFailed,
+)
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from api.turns import TurnBook
 from duckconf.actions import Start
-from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure
+from duckconf.errors import BadInput, Fault, NodeFailure, NoNodeReachable
 from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import push_app
@@ -32,15 +32,6 @@ class Started:
     app: str
     node: str
     skipped: dict[str, str]
-
-
-class NoNodeReachable(DuckconfError):
-    """Every node was tried and none could serve; `skipped` says why for each."""
-
-    def __init__(self, skipped: dict[str, str]) -> None:
-        reasons = "; ".join(f"{node}: {reason}" for node, reason in skipped.items())
-        super().__init__(f"no node can start the app: {reasons}", "see `./inv nodes`")
-        self.skipped = skipped
 
 
 class Pusher:

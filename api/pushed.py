@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify
 
 from api.body import body
 from api.metrics import Metrics
-from api.push import Pusher
 from duckconf.model import parse_app
+
+if TYPE_CHECKING:
+    from api.push import Pusher
 
 
 def blueprint(pusher: Pusher, metrics: Metrics) -> Blueprint:

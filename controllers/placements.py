@@ -8,12 +8,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from duckconf.errors import SetupError
 from duckconf.placement import Placement
 from duckconf.reach.files import write_durably
 
 FILE_NAME = "placements.json"
+
+
+class Book(Protocol):
+    """Where each app belongs; `certain` is false when that may not be all there is."""
+
+    placements: Mapping[str, Placement]
+    certain: bool
+
+    def keep(self, placements: Mapping[str, Placement]) -> None: ...
+
+
+class FoundPlacements:
+    """For a loop whose only node is its own machine: what it forgets, it finds again in what is there."""
+
+    def __init__(self) -> None:
+        self.placements: Mapping[str, Placement] = {}
+        self.certain = True
+
+    def keep(self, placements: Mapping[str, Placement]) -> None:
+        self.placements = dict(placements)
 
 
 class PlacementBook:

@@ -6,10 +6,10 @@ It has no thread, no clock and no connection: `cycle.py` gives it those. All tim
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Union
 
-from controllers.placements import PlacementBook
+from controllers.placements import Book
 from duckconf import backoff
 from duckconf.actions import Remove
 from duckconf.backoff import Tries
@@ -40,7 +40,7 @@ class Reconciler:
     """The control loop of one cluster, but for its effects."""
 
     cluster: str
-    book: PlacementBook
+    book: Book
     node_timeout: float
     health: Health = field(default_factory=Health)
     tries: dict[str, Tries] = field(default_factory=dict)
@@ -92,9 +92,12 @@ class Reconciler:
         if failure is None:
             self.tries[step.app] = backoff.after_start(tries, now)
         elif not isinstance(failure, (NodeFailure, NotFound)):
-            self.tries[step.app] = backoff.after_refusal(tries, now, failure.message)
+            refused = backoff.after_refusal(tries, now, failure.message)
             if isinstance(failure, EngineRefused) and failure.conflict and step.action.container in failure.message:
                 self._rename(step.app)
+                # Under another name it may do: the first time there is nothing to wait for.
+                refused = refused if tries.strikes else replace(refused, not_before=now)
+            self.tries[step.app] = refused
 
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
         """Seconds until something is due without an event: an app held back, a silent node."""

@@ -52,7 +52,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     unclear = {
         name
         for name in {*known, *fleet.copies}
-        if name not in desired.apps and (not desired.complete or name in desired.unreadable)
+        if name not in desired.apps and (not desired.complete or name in desired.unreadable or name in desired.kept)
     }
     left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in desired.apps)}
     # Where it is seen now it still is when its node is silent and its row can be read again.

@@ -87,11 +87,12 @@ class Document:
 @dataclass(frozen=True)
 class Desired:
     """What should run. Apps named in `unreadable` are left as they are, and so is everything that is not named here
-    when the state is not `complete`."""
+    when the state is not `complete`. Those in `kept` should run elsewhere: what there is of them here stays for now."""
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     unreadable: frozenset[str] = frozenset()
     complete: bool = True
+    kept: frozenset[str] = frozenset()
 
 
 UNKNOWN = Desired(complete=False)

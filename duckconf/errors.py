@@ -82,6 +82,15 @@ class EngineUnavailable(NodeFailure):
     """SSH works, but the container engine on the node does not answer or is not installed."""
 
 
+class NoNodeReachable(DuckconfError):
+    """Every node was tried and none could serve; `skipped` says why for each."""
+
+    def __init__(self, skipped: dict[str, str]) -> None:
+        reasons = "; ".join(f"{node}: {reason}" for node, reason in skipped.items())
+        super().__init__(f"no node can start the app: {reasons}", "see `./inv nodes`")
+        self.skipped = skipped
+
+
 class EngineRefused(DuckconfError):
     """The engine understood and said no, in its own words.
 

@@ -7,6 +7,7 @@ import re
 DEFAULT_CLUSTER = "demo"
 LONGEST_NAME = 63
 
+ENV_NODE = "DUCKCONF_NODE"
 LABEL_NODE = "node"
 LABEL_CLUSTER = "duckconf.cluster"
 LABEL_APP = "duckconf.app"
@@ -72,7 +73,7 @@ def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest:
 
 def app_env(app: str, node: str) -> dict[str, str]:
     """What an app may want to know about itself."""
-    return {"DUCKCONF_APP": app, "DUCKCONF_NODE": node}
+    return {"DUCKCONF_APP": app, ENV_NODE: node}
 
 
 def push_number(name: str) -> int:

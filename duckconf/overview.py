@@ -87,6 +87,7 @@ def _wanted(
 
 def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str]) -> AppView:
     unclear = name in desired.unreadable or (name not in desired.apps and not desired.complete)
-    note = notes.get(name, "") if unclear else ("a copy that is not the placed one" if name in desired.apps else "not desired")
+    usual = "a copy that is not the placed one" if name in desired.apps else "not desired"
+    note = notes.get(name, "") if unclear or name in desired.kept else usual
     started = copy.started if copy.running else 0.0
     return AppView(name, copy.node, copy.name, copy.image, "unclear" if unclear else "no", copy.state, 0, started, note)

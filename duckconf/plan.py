@@ -3,7 +3,8 @@
 The rules, in order:
 1. A container without our labels does not exist for us.
 2. A node that was not heard is out of scope: no action touches it.
-3. An app whose row cannot be read, or that an action is still busy with, is left alone.
+3. An app whose row cannot be read, that an action is still busy with, or whose new copy elsewhere does not run yet,
+   is left alone.
 4. Placed and absent: start. Placed and exited: start again. Either waits while the app is held back.
 5. Running with another spec: replace.
 6. Ours and not desired: remove, unless the desired state is incomplete.
@@ -28,6 +29,7 @@ from duckconf.placement import Assignment, Fleet, Placement
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
 UNDER_WAY = "an action is under way"
+KEPT = "its place is elsewhere, where it does not run yet; kept here until then"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def plan(
         elif name in desired.unreadable:
             notes[name] = "its row cannot be read; left as it is"
         elif name not in desired.apps:
-            if desired.complete:
+            if name in desired.kept:
+                notes[name] = KEPT
+            elif desired.complete:
                 steps += [Step(name, Remove(copy.node, copy.name), "not desired") for copy in found]
             else:
                 notes[name] = "not in the desired state, which is incomplete; left as it is"
@@ -103,7 +107,7 @@ def _placed(
 
 def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:
     """What the placed container needs and why; with no action, a reason to wait or "" when all is well."""
-    start = Start(placement.node, placement.container, app, placement.generation)
+    start = Start(placement.node, placement.container, app, app.generation or placement.generation)
     if mine is None:
         return start, f"not on {placement.node}"
     if mine.spec != spec_hash(app) and mine.state not in ON_THE_WAY:

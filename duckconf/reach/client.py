@@ -42,7 +42,7 @@ class ApiClient:
         """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers."""
         content = None if body is None else json.dumps(body).encode()
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        bounds = {} if deadline is None else {"timeout": urllib3.Timeout(total=deadline)}
+        bounds = {} if deadline is None else {"timeout": urllib3.Timeout(total=deadline, connect=CONNECT_SECONDS)}
         try:
             answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]
         except urllib3.exceptions.ReadTimeoutError as error:

@@ -115,7 +115,7 @@ class GroupCommit:
 class FolderLock:
     """Held by the one process that may write a state folder; the kernel gives it back when the process dies."""
 
-    def __init__(self, path: Path, owner: str) -> None:
+    def __init__(self, path: Path, owner: str, remedy: str = "stop that one first: ./inv down") -> None:
         """Takes `path` at once; raises SetupError naming the holder when another process has it."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -123,7 +123,7 @@ class FolderLock:
         except BlockingIOError:
             holder = os.pread(self._descriptor, 200, 0).decode(errors="replace").strip() or "another process"
             os.close(self._descriptor)
-            raise SetupError(f"{path.parent} is in use by {holder}", "stop that one first: ./inv down") from None
+            raise SetupError(f"{path.parent} is in use by {holder}", remedy) from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{owner}, process {os.getpid()}\n".encode(), 0)
 

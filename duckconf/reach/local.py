@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO, cast
 
 from duckconf.command import Command, Completed
 from duckconf.engine_output import NOT_EXECUTABLE, NOT_FOUND
 from duckconf.errors import BadInput, Fault, Unreachable
 
 DEFAULT_DEADLINE = 60.0
+CHUNK = 65536
+# The program ends with us, however we end: its keeper waits for the end of our pipe. The output is the program's alone,
+# so that it ends with it.
+TIED = '"$@" & exec >&-; read -r _; kill "$!"'
 
 
 class LocalRunner:
@@ -43,6 +49,18 @@ class LocalRunner:
         except OSError as error:
             raise BadInput(Fault(str(command.argv[0]), f"cannot be started: {error.strerror}")) from error
         return Completed(_shell_code(done.returncode), _text(done.stdout), _text(done.stderr))
+
+    def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None:
+        """Hand over what the command prints, piece by piece as it comes, until it ends. Raises OSError."""
+        argv = ("sh", "-c", TIED, "sh", *command.argv)
+        pipe, none = subprocess.PIPE, subprocess.DEVNULL
+        child = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=none, env=self._environ, cwd=self._folder)
+        with child:
+            try:
+                while data := os.read(cast(IO[bytes], child.stdout).fileno(), CHUNK):
+                    on_data(data)
+            finally:
+                cast(IO[bytes], child.stdin).close()
 
 
 def _shell_code(returncode: int) -> int:

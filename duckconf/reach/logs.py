@@ -39,5 +39,5 @@ def set_up(*, as_json: bool = False) -> None:
 
 
 def _time(record: logging.LogRecord) -> str:
-    stamp = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+    stamp = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,52 @@
+"""The agent's contact with the api-server: calls with its token, deadlines, and pauses that grow while it is away."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from duckconf.errors import DuckconfError
+from duckconf.reach.agent_config import AgentConfig
+from duckconf.reach.api_secret import read_token
+from duckconf.reach.client import ApiClient
+
+FIRST_PAUSE = 0.5
+ANSWER_WITHIN = 5.0
+
+
+class Contact:
+    """For one thread. After a failure the connection and the token are new ones: either may have been exchanged."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        self._client: ApiClient | None = None
+        self._failures = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether the last call was answered; the next one then asks the same server, unless that has begun again."""
+        return self._client is not None
+
+    def call(self, method: str, path: str, body: object = None, *, held: float = 0.0) -> dict[str, Any]:
+        """The answer; raises ApiRefused for the server's no, DuckconfError when there is none. `held` is for how many
+        seconds the server may hold the call."""
+        try:
+            if self._client is None:
+                token = read_token(Path(self._config.token_file))
+                remedy = "the agent goes on with what it was told last"
+                self._client = ApiClient(self._config.api_url, remedy, token, self._config.ca_file)
+            return self._client.call(method, path, body, held + ANSWER_WITHIN)
+        except DuckconfError:
+            self._client = None
+            raise
+
+    def fine(self) -> None:
+        """All went well: the next pause is a short one."""
+        self._failures = 0
+
+    def pause(self) -> float:
+        """Seconds until the next try after a failure: each node's own, so that they do not all come at once."""
+        self._failures += 1
+        longest = min(self._config.interval, FIRST_PAUSE * 2 ** min(self._failures - 1, 16))
+        return random.uniform(longest / 2, longest)  # noqa: S311

@@ -1,0 +1,159 @@
+"""The agent's heart: tells the api-server that the node lives and what runs on it, at once when that has changed.
+
+It beats only for what was lately seen: a node whose engine does not answer falls silent. What is seen is level, not
+change: a heartbeat that was lost costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from controllers.contact import Contact
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError, NotNow
+from duckconf.events import Event
+from duckconf.overview import BACKOFF, STARTING, AppView
+from duckconf.reach.agent_config import AgentConfig
+from duckconf.reach.client import ApiRefused
+
+log = logging.getLogger("agent")
+
+# Seconds between two heartbeats at least.
+SHORTEST = 0.2
+# A look is old after as many intervals.
+OLD = 2.0
+MOST_EVENTS = 200
+EVENTS_AT_ONCE = 50
+LONGEST_MESSAGE = 1000
+
+Entry = dict[str, Any]
+
+
+class Heart:
+    """`rival` says that another agent of the same name is alive. `on_turn` is called when that changes."""
+
+    def __init__(self, config: AgentConfig, instance: str, on_turn: Callable[[], None]) -> None:
+        self.rival = False
+        self._config = config
+        self._instance = instance
+        self._on_turn = on_turn
+        self._contact = Contact(config)
+        self._beating = threading.Lock()
+        self._woken = threading.Event()
+        self._seen: Sequence[Entry] = ()
+        self._seen_at = 0.0
+        self.has_seen = threading.Event()
+        self._told: Sequence[Entry] | None = None
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._interval = config.interval
+        self._trouble = ""
+
+    def see(self, containers: Sequence[Container], views: Sequence[AppView], when: float) -> None:
+        """What runs here as of `when` on the monotonic clock."""
+        self._seen, self._seen_at = entries(containers, views), when
+        self.has_seen.set()
+        if self._seen != self._told:
+            self._woken.set()
+
+    def tell(self, event: Event) -> None:
+        """Send it with one of the next heartbeats; when the server is long away, the oldest are forgotten."""
+        self._events.append(event)
+        self._woken.set()
+
+    def beat(self) -> None:
+        """Now; returns when the server knows what was seen last. Raises DuckconfError."""
+        with self._beating:
+            seen, seen_at = self._seen, self._seen_at
+            if not self.has_seen.is_set() or time.monotonic() - seen_at > OLD * self._config.interval:
+                raise NotNow("the engine does not answer, so the node is silent")
+            body = {"instance": self._instance, "containers": seen}
+            try:
+                answer = self._contact.call("PUT", f"/node/{self._config.node}/heartbeat", body)
+            except ApiRefused as refusal:
+                if refusal.status == HTTPStatus.CONFLICT:
+                    self._turn(rival=True)
+                raise
+            self._told = seen
+            self._interval = min(self._config.interval, float(answer.get("interval", self._config.interval)))
+            self._turn(rival=False)
+            self._send_events()
+
+    def run(self) -> None:
+        """For a thread of its own: beats for ever, once there is something to tell."""
+        self.has_seen.wait()
+        while True:
+            try:
+                self.beat()
+                self._contact.fine()
+                self._note_trouble("")
+                time.sleep(SHORTEST)
+                self._woken.wait(self._interval - SHORTEST)
+                self._woken.clear()
+            except DuckconfError as error:
+                self._note_trouble(str(error))
+                time.sleep(self._contact.pause())
+
+    def _send_events(self) -> None:
+        while self._events:
+            batch = [self._events[index] for index in range(min(EVENTS_AT_ONCE, len(self._events)))]
+            told = [{"kind": event.kind, "message": event.message[:LONGEST_MESSAGE], "app": event.app} for event in batch]
+            self._contact.call("POST", "/events", {"events": told})
+            for _ in batch:
+                self._events.popleft()
+
+    def _turn(self, *, rival: bool) -> None:
+        if rival != self.rival:
+            self.rival = rival
+            self._on_turn()
+
+    def _note_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning("no heartbeat: %s", trouble) if trouble else log.info("the api-server hears this node")
+
+
+def entries(containers: Sequence[Container], views: Sequence[AppView]) -> list[Entry]:
+    """What a heartbeat tells: each container, and the apps that have none for now with the reason."""
+    by_name: Mapping[str, AppView] = {view.container: view for view in views if view.container}
+    told = [_entry(container, by_name.get(container.name)) for container in containers if container.app]
+    there = {container.name for container in containers}
+    for name, view in sorted(by_name.items()):
+        if name not in there and view.state in (STARTING, BACKOFF):
+            told.append(_told(view.app, name, view.image, view.state, restarts=view.restarts, note=view.note))
+    return told
+
+
+def _entry(container: Container, view: AppView | None) -> Entry:
+    held = view is not None and not container.running and view.state in (STARTING, BACKOFF)
+    return _told(
+        container.app,
+        container.name,
+        container.image,
+        view.state if view is not None and held else container.state,
+        container.spec,
+        container.generation,
+        container.started,
+        view.restarts if view is not None else 0,
+        view.note if view is not None else "",
+    )
+
+
+def _told(
+    app: str,
+    container: str,
+    image: str,
+    state: str,
+    spec: str = "",
+    generation: int = 0,
+    started: float = 0.0,
+    restarts: int = 0,
+    note: str = "",
+) -> Entry:
+    entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
+    return {**entry, "started": started, "restarts": restarts, "note": note}

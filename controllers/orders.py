@@ -1,0 +1,133 @@
+"""What the api-server wants of this node: watched by a long poll, on disk before it is obeyed, read again at start.
+
+With the server away the last answer holds. Without one there is nothing to start and nothing to stop.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from controllers.contact import Contact
+from controllers.cycle import Setpoint
+from controllers.heart import Heart
+from duckconf.errors import DuckconfError, NotNow, SetupError
+from duckconf.reach.agent_config import AgentConfig
+from duckconf.reach.files import write_durably
+from duckconf.share import Share, read_share
+
+log = logging.getLogger("agent")
+
+FILE_NAME = "desired.json"
+# Seconds that the server may hold a question: shorter finds out sooner about a server that went without a word.
+HELD = 25.0
+# Within as many seconds after a heartbeat, an answer comes from a server that has heard it.
+BREATH = 2.0
+TRIES = 3
+
+
+class Orders:
+    """The share that is obeyed. `present` gives the apps that have a copy here; `on_news` is called after each change."""
+
+    def __init__(
+        self, config: AgentConfig, heart: Heart, present: Callable[[], Collection[str]], on_news: Callable[[], None]
+    ) -> None:
+        """Raises SetupError for a file that cannot be read."""
+        self.asked = threading.Event()
+        self._path = Path(config.state_dir) / FILE_NAME
+        self._address = f"/apps?nodeName={config.node}"
+        self._interval = config.interval
+        self._contact = Contact(config)
+        self._heart = heart
+        self._present = present
+        self._on_news = on_news
+        self._trouble = ""
+        self._share = _read(self._path)
+
+    def setpoint(self) -> Setpoint:
+        share = self._share
+        return Setpoint(share.desired, share.faults)
+
+    def run(self) -> None:
+        """For a thread of its own: watches for ever. `asked` is set after the first try, whether it succeeded or not."""
+        self._heart.has_seen.wait()
+        while True:
+            before, begun = self._share.revision, time.monotonic()
+            try:
+                self._follow()
+                self._contact.fine()
+                self._note_trouble("")
+                if self._share.revision == before and time.monotonic() - begun < 1:
+                    # A server that cannot hold the question, or whose answer is not news, is not asked at once again.
+                    time.sleep(random.uniform(1, max(1.0, self._interval)))  # noqa: S311
+            except DuckconfError as error:
+                self._note_trouble(str(error))
+                self._first_try_is_over()
+                time.sleep(self._contact.pause())
+
+    def _follow(self) -> None:
+        if not self._contact.open:
+            # The server may be another process now, which must know first what runs here.
+            self._heart.beat()
+        held = HELD if self.asked.is_set() else 0.0
+        answer = self._ask(f"&since={self._share.revision}&wait={held:g}" if held and self._share.revision >= 0 else "", held)
+        if answer.revision != self._share.revision:
+            self._obey(self._confirmed() if answer.costs(self._share, self._present()) else answer)
+        self._first_try_is_over()
+
+    def _ask(self, more: str, held: float = 0.0) -> Share:
+        answer = self._contact.call("GET", self._address + more, held=held)
+        try:
+            share = read_share(answer)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise NotNow(f"the api-server's answer cannot be understood: {type(error).__name__} {error}") from error
+        if share.goes_back_from(self._share):
+            raise NotNow(f"the api-server answers with revision {share.revision}, older than {self._share.revision}, which holds")
+        return share
+
+    def _confirmed(self) -> Share:
+        """What the server says when it has just heard what runs here: only then may its answer take something away.
+
+        One that has just begun again does not know what must stay for now.
+        """
+        for _ in range(TRIES):
+            self._heart.beat()
+            heard = time.monotonic()
+            answer = self._ask("")
+            if time.monotonic() - heard < BREATH:
+                return answer
+        raise NotNow("the api-server is too slow to be sure that something may go")
+
+    def _obey(self, share: Share) -> None:
+        try:
+            write_durably(self._path, json.dumps(share.answer).encode() + b"\n")
+        except OSError as error:
+            raise NotNow(f"{self._path} cannot be written, the last answer holds: {error.strerror}") from error
+        self._share = share
+        self._on_news()
+
+    def _first_try_is_over(self) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            self._on_news()
+
+    def _note_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning("what was desired last holds: %s", trouble) if trouble else log.info("the api-server answers")
+
+
+def _read(path: Path) -> Share:
+    if not path.exists():
+        return Share()
+    try:
+        content: Any = json.loads(path.read_bytes())
+        return read_share(content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SetupError(f"{path} cannot be read: {error}", "move it away: the api-server is then asked for all") from error
