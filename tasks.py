@@ -176,6 +176,19 @@ def start_api(_: Any) -> None:
     switch_api(project(), on=True)
 
 
+@command(
+    help={
+        "limit": "only these hosts: names, groups, globs, !exceptions, with commas",
+        "full": "run the roles also where nothing seems to have changed",
+    }
+)
+def provision(_: Any, limit: str = "", full: bool = False) -> None:
+    """Put control plane and agents on their hosts, as agents mode needs them. Example: ./inv provision --limit node-2"""
+    from duckconf.cli.provision import provision
+
+    provision(project(), limit, full=full)
+
+
 @command(help={"node": "a demo host"})
 def stop_node(_: Any, node: str) -> None:
     """Freeze a demo node and the apps on it, as if it had hung. Example: ./inv stop-node node-2"""

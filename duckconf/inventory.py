@@ -32,6 +32,11 @@ VARIABLES = (
     "duckconf_provider",
     "duckconf_cluster",
     "duckconf_engine",
+    "duckconf_api_url",
+    "duckconf_tls",
+    "duckconf_tls_certificate",
+    "duckconf_tls_key",
+    "duckconf_tls_ca",
 )
 
 
@@ -54,6 +59,15 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """How the API proves who it is: with these files, or, without a certificate, with one of the cluster's own CA."""
+
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
+
+
+@dataclass(frozen=True)
 class Inventory:
     """All hosts, and the two groups that matter, each in inventory order."""
 
@@ -61,6 +75,9 @@ class Inventory:
     nodes: Sequence[str]
     control_plane: Sequence[str] = ()
     cluster: str = DEFAULT_CLUSTER
+    tls: Tls | None = None
+    api_url: str = ""
+    """Where the nodes find the API; "" when the inventory leaves it to us."""
     source: str = field(default="", compare=False)
 
     def node(self, name: str) -> Host:
@@ -94,9 +111,24 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     for host in hosts.values():
         if host.demo and (other := ports.setdefault(host.where, host.name)) != host.name:
             faults.append(Fault(f"{host.name}/ansible_port", f"{host.where} is already the port of {other}"))
+    control_plane = tuple(groups.get(CONTROL_PLANE, ()))
+    served = document["hosts"][control_plane[0]] if control_plane else {}
+    tls = _tls(served, faults)
     if faults:
         raise BadInput(*(Fault(f"{source}: {fault.path}" if source else fault.path, fault.message) for fault in faults))
-    return Inventory(hosts, tuple(groups[NODES]), tuple(groups.get(CONTROL_PLANE, ())), check_cluster(cluster), source)
+    api_url = str(served.get("duckconf_api_url") or "")
+    return Inventory(hosts, tuple(groups[NODES]), control_plane, check_cluster(cluster), tls, api_url, source)
+
+
+def _tls(variables: Mapping[str, Any], faults: list[Fault]) -> Tls | None:
+    """From the variables of the control plane's host; None for plain HTTP."""
+    certificate, key, ca = (str(variables.get(f"duckconf_tls_{name}") or "") for name in ("certificate", "key", "ca"))
+    if bool(certificate) != bool(key):
+        faults.append(Fault("duckconf_tls_certificate", "and duckconf_tls_key should be given together"))
+    wanted = variables.get("duckconf_tls", bool(certificate))
+    if str(wanted).lower() not in ("true", "false"):
+        faults.append(Fault("duckconf_tls", f"should be true or false, got {wanted!r}"))
+    return Tls(certificate, key, ca) if str(wanted).lower() == "true" else None
 
 
 def check_cluster(name: str) -> str:

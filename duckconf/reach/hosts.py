@@ -54,6 +54,12 @@ def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inven
     return read_inventory(document, _shown(path, project))
 
 
+def contents_digest(path: Path, project: Path) -> str:
+    """A digest of all that the inventory is made of; "" when it may answer differently each time."""
+    contents = _Contents(path, project)
+    return "" if contents.computed else contents.digest
+
+
 class _Contents:
     """What the answer depends on: the files, Ansible's version and configuration."""
 

@@ -1,0 +1,305 @@
+"""Puts the control plane and the agents on their hosts: tokens, certificates, built files, then the roles.
+
+A host that still has what the last run left there, from the same sources, is not touched again: one look over SSH says
+so. Called by `./inv provision` and by `up agents`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from duckconf.cli.build_agent import build_agent, build_control_plane
+from duckconf.cli.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.demo_hosts import API_PORT_INSIDE
+from duckconf.cli.playbook import Outcome, Playbook
+from duckconf.cli.say import say, step
+from duckconf.cli.tokens import TokenFiles, ensure_tokens
+from duckconf.command import Command
+from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError
+from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.reach.files import write_durably
+from duckconf.reach.fleet import Fleet
+from duckconf.reach.host_keys import OWN_PINS, KnownHosts
+from duckconf.reach.hosts import contents_digest
+from duckconf.reach.parallel import Result, ask_all
+from duckconf.reach.project import Project
+
+# The roles of each group, by their tags in the playbook, and what they have run.
+CONTROL_PART = ("control_plane",)
+NODE_PART = ("node", "agent")
+CONTROL_UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
+NODE_UNITS = ("duckconf-agent",)
+LEFT_FILE = "provisioned.json"
+# Everything that the roles leave on a host, and whether it runs. Fails where something is missing or does not run.
+FOLDERS = ("/etc/duckconf", "/usr/local/lib/duckconf")
+WRAPPER = "/usr/local/bin/docker"
+MOST_NAMES = 8
+
+
+class ProvisionFailed(DuckconfError):
+    """Some hosts could not be provisioned; the others are done."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything on this machine that goes to the hosts."""
+
+    agent: Path
+    control_plane: Path
+    tokens: TokenFiles
+    certificate: CertificateFiles | None
+
+
+def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False) -> dict[str, Outcome]:
+    """Everything is there and runs when this returns: the outcome of each host.
+
+    `limit` is a pattern of hosts, `only` names roles. With `full`, the roles run also where nothing seems to have
+    changed. Raises ProvisionFailed with the names of the hosts that failed, when all others are done.
+    """
+    inventory = project.inventory(secrets=True)
+    _check(project, inventory)
+    hosts = _chosen(inventory, limit, only)
+    sources = _sources(project, inventory)
+    shared, defaults = _variables(project, inventory, sources)
+    wanted = _wanted(project, inventory, sources, {"shared": shared, "defaults": defaults, "only": list(only)}, hosts)
+    fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, project.settings.node_deadline)
+    try:
+        with step(f"looking at {_names(host.name for host in hosts)}"):
+            seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name))
+        outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
+        left = _read_left(project)
+
+        def is_due(host: Host) -> bool:
+            now = [wanted[host.name], seen[host.name]]
+            return outcomes[host.name].failure is None and (full or not now[1] or left.get(_key(host.name, only)) != now)
+
+        if due := [host for host in hosts if is_due(host)]:
+            say(f"  provisioning {_names(host.name for host in due)} …")
+            for done in _run(project, inventory, due, only, shared, defaults).values():
+                if isinstance(done, DuckconfError):
+                    raise done
+                outcomes.update(done)
+            _record(project, fleet, inventory, {host.name: wanted[host.name] for host in due}, outcomes, only)
+    finally:
+        fleet.close()
+    _tell(outcomes)
+    return outcomes
+
+
+def _run(
+    project: Project,
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    only: Sequence[str],
+    shared: dict[str, Any],
+    defaults: dict[str, Any],
+) -> dict[str, Result[dict[str, Outcome]]]:
+    """The control plane and the nodes at the same time: neither waits for the other, nor fails with it."""
+    runs = {}
+    for group, members, part in ((CONTROL_PLANE, inventory.control_plane, CONTROL_PART), (NODES, inventory.nodes, NODE_PART)):
+        tags = tuple(name for name in part if not only or name in only)
+        if tags and (chosen := [host for host in hosts if host.name in members]):
+            runs[group] = Playbook(project, chosen, shared, defaults, tags)
+    return ask_all(runs, lambda group: runs[group].run())
+
+
+def _check(project: Project, inventory: Inventory) -> None:
+    """Raises SetupError when inventory and settings do not go together."""
+    if len(inventory.control_plane) != 1:
+        found = ", ".join(inventory.control_plane) or "none"
+        raise SetupError(f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}", "see inventory/hosts.yml")
+    scheme, wanted = urlsplit(project.settings.api_url).scheme, _scheme(inventory)
+    if scheme != wanted:
+        remedy = f"set api_url in invoke.yml, or DUCKCONF_API, to one that starts with {wanted}:"
+        raise SetupError(f"by duckconf_tls in the inventory the API speaks {wanted}, and api_url says {scheme}", remedy)
+
+
+def _scheme(inventory: Inventory) -> str:
+    return "https" if inventory.tls else "http"
+
+
+def _chosen(inventory: Inventory, limit: str, only: Sequence[str]) -> list[Host]:
+    """In inventory order, the control plane first; raises NotFound when nothing is left."""
+    groups = {CONTROL_PLANE: inventory.control_plane, NODES: inventory.nodes}
+    parts = {CONTROL_PLANE: CONTROL_PART, NODES: NODE_PART}
+    names = [name for group, members in groups.items() if not only or set(only) & set(parts[group]) for name in members]
+    names = list(dict.fromkeys(names))
+
+    def matches(name: str, pattern: str) -> bool:
+        return pattern == "all" or name in groups.get(pattern, ()) or fnmatchcase(name, pattern)
+
+    patterns = [pattern for pattern in limit.replace(":", ",").split(",") if pattern]
+    meant = [pattern for pattern in patterns if not pattern.startswith("!")] or ["all"]
+    but = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    for pattern in [*meant, *but]:
+        if not any(matches(name, pattern) for name in names):
+            raise NotFound(f"no host matches {pattern!r}", f"the hosts are {_names(names)}, the groups {', '.join(groups)}")
+    chosen = [
+        name
+        for name in names
+        if any(matches(name, pattern) for pattern in meant) and not any(matches(name, pattern) for pattern in but)
+    ]
+    if not chosen:
+        raise NotFound(f"no host is left of {limit!r}", f"the hosts are {_names(names)}")
+    return [inventory.hosts[name] for name in chosen]
+
+
+def _sources(project: Project, inventory: Inventory) -> Sources:
+    tokens = ensure_tokens(project.state, inventory.nodes)
+    certificate = None
+    if inventory.tls:
+        names = _api_names(project, inventory)
+        certificate = ensure_certificate(project.root, project.state, inventory.tls, project.cluster, names, time.time())
+    return Sources(build_agent(project.root), build_control_plane(project.root), tokens, certificate)
+
+
+def _api_names(project: Project, inventory: Inventory) -> list[str]:
+    """Everything that the API may be called by, besides loopback."""
+    host = inventory.hosts[inventory.control_plane[0]]
+    urls = (project.settings.api_url, inventory.api_url)
+    names = (host.name, host.address, *(urlsplit(url).hostname or "" for url in urls))
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _variables(project: Project, inventory: Inventory, sources: Sources) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What holds whatever the inventory says, and what the inventory may set. Places of secrets, never secrets."""
+    host = inventory.hosts[inventory.control_plane[0]]
+    # A demo host is known to the others by its name; 127.0.0.1 is only where this machine finds it.
+    port = API_PORT_INSIDE if host.demo else urlsplit(project.settings.api_url).port or API_PORT_INSIDE
+    address = host.name if host.demo else host.address
+    shared: dict[str, Any] = {
+        "duckconf_cluster": project.cluster,
+        "duckconf_nodes": list(inventory.nodes),
+        "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{address}:{port}",
+        "duckconf_api_names": _api_names(project, inventory),
+        "duckconf_node_timeout": project.settings.node_timeout,
+        "duckconf_agent_source": str(sources.agent),
+        "duckconf_agent_token_source": f"{sources.tokens.folder}/{{{{ inventory_hostname }}}}",
+        "duckconf_control_plane_source": str(sources.control_plane),
+        "duckconf_tokens_source": str(sources.tokens.hashes),
+        "duckconf_operator_token_source": str(sources.tokens.operator),
+    }
+    if sources.certificate is not None:
+        shared["duckconf_certificate_source"] = str(sources.certificate.certificate)
+        shared["duckconf_key_source"] = str(sources.certificate.key)
+        if sources.certificate.ca is not None:
+            shared["duckconf_ca_source"] = str(sources.certificate.ca)
+        if not sources.certificate.own:
+            # One that somebody else made names the host, hardly loopback.
+            shared["duckconf_local_api_url"] = shared["duckconf_api_url"]
+    return shared, {"duckconf_api_port": port}
+
+
+def _wanted(
+    project: Project, inventory: Inventory, sources: Sources, variables: dict[str, Any], hosts: Sequence[Host]
+) -> dict[str, str]:
+    """A digest of everything that goes to each host; a new one each time when the inventory may answer differently."""
+    roles = project.root / "roles"
+    files = [sources.agent, sources.control_plane, sources.tokens.hashes, sources.tokens.operator]
+    if sources.certificate is not None:
+        chain = (sources.certificate.certificate, sources.certificate.key, sources.certificate.ca)
+        files += [path for path in chain if path is not None]
+    common = hashlib.sha256(json.dumps(variables, sort_keys=True).encode())
+    common.update((contents_digest(project.inventory_path, project.root) or str(time.time_ns())).encode())
+    for path in [*sorted(path for path in roles.rglob("*") if path.is_file()), *files]:
+        common.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    digests = {}
+    for host in hosts:
+        own = common.copy()
+        if host.name in inventory.nodes:
+            own.update(sources.tokens.of(host.name).read_bytes())
+        digests[host.name] = own.hexdigest()
+    return digests
+
+
+def _units(inventory: Inventory, name: str) -> tuple[str, ...]:
+    control = CONTROL_UNITS if name in inventory.control_plane else ()
+    return control + (NODE_UNITS if name in inventory.nodes else ())
+
+
+def _look(fleet: Fleet, inventory: Inventory, name: str) -> str:
+    """A digest of what the roles have left on this host, "" when something is missing or does not run."""
+    units = _units(inventory, name)
+    paths = [*FOLDERS, *(f"/etc/systemd/system/{unit}.service" for unit in units)]
+    paths += [WRAPPER] if name in inventory.nodes else []
+    lines = (
+        "set -e",
+        shlex.join(("systemctl", "is-active", *units)),
+        shlex.join(("systemctl", "is-enabled", *units)),
+        shlex.join(
+            ("find", *paths, "-type", "f", "-exec", "sha256sum", "{}", "+", "-exec", "stat", "-c", "%n %a %u %g", "{}", "+")
+        ),
+    )
+    become = () if inventory.hosts[name].user == "root" else ("sudo", "-n")
+    done = fleet.runner(name).run(Command((*become, "sh", "-c", "\n".join(lines))))
+    if not done.ok:
+        return ""
+    return hashlib.sha256("\n".join(sorted(done.stdout.splitlines())).encode()).hexdigest()
+
+
+def _record(
+    project: Project,
+    fleet: Fleet,
+    inventory: Inventory,
+    wanted: dict[str, str],
+    outcomes: dict[str, Outcome],
+    only: Sequence[str],
+) -> None:
+    """Remember what is on the hosts now. One where a service has ended meanwhile has failed after all."""
+    done = [name for name in wanted if outcomes[name].failure is None]
+    left = _read_left(project)
+    for name, found in ask_all(done, lambda name: _look(fleet, inventory, name)).items():
+        if isinstance(found, DuckconfError):
+            outcomes[name].failure = found
+        elif not found:
+            units = " or ".join(_units(inventory, name))
+            outcomes[name].failure = NodeFailure(name, f"{units} does not stay up", f"see journalctl -u {units.split()[0]} there")
+        else:
+            left[_key(name, only)] = [wanted[name], found]
+    write_durably(project.state / LEFT_FILE, json.dumps(left, indent=2).encode())
+
+
+def _read_left(project: Project) -> dict[str, list[str]]:
+    try:
+        left: dict[str, list[str]] = json.loads((project.state / LEFT_FILE).read_bytes())
+        return left
+    except (OSError, ValueError):
+        return {}
+
+
+def _key(name: str, only: Sequence[str]) -> str:
+    return " ".join((name, *only))
+
+
+def _failure(found: object) -> DuckconfError | None:
+    return found if isinstance(found, DuckconfError) else None
+
+
+def _tell(outcomes: dict[str, Outcome]) -> None:
+    """One line per host; raises ProvisionFailed when some failed."""
+    failed = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
+    for name, outcome in outcomes.items():
+        if name not in failed:
+            say(f"  {name}: {f'{outcome.changed} changes' if outcome.changed else 'nothing to change'}")
+    if failed:
+        reasons = "; ".join(str(failure) for failure in failed.values())
+        done = [name for name in outcomes if name not in failed]
+        raise ProvisionFailed(f"{reasons}; {_names(done)} done" if done else reasons, "mend it and run `./inv provision`")
+
+
+def _names(names: Iterable[str]) -> str:
+    """As many as a line holds."""
+    names = list(names)
+    shown = ", ".join(names[:MOST_NAMES])
+    return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES} more"
