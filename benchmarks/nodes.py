@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -54,15 +54,15 @@ class Events:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def await_one(self, what: str, label: str, value: str) -> float:
-        """When it happened to a container with this label, in seconds since the epoch. Raises SetupError."""
+    def await_one(self, what: str, labels: Mapping[str, str]) -> float:
+        """When it happened to a container with these labels, in seconds since the epoch. Raises SetupError."""
         end = time.monotonic() + EVENT_SECONDS
         while True:
             try:
                 event = json.loads(self._lines.get(timeout=max(0.0, end - time.monotonic())))
             except queue.Empty:
-                raise SetupError(f"no {what} of {label}={value} within {EVENT_SECONDS:g} s") from None
-            if event["Status"] == what and event["Attributes"].get(label) == value:
+                raise SetupError(f"no {what} of {dict(labels)} within {EVENT_SECONDS:g} s") from None
+            if event["Status"] == what and labels.items() <= event["Attributes"].items():
                 return _seconds(event["Time"])
 
     def _read(self) -> None:
@@ -117,17 +117,19 @@ def start_and_heal(project: Project, engine: LocalEngine, rounds: int) -> list[R
         for number in range(WARM_UP + rounds):
             begun = time.time()
             app = api.call("POST", "/app/start", {"image": WEB_IMAGE})["app"]
-            started = events.await_one("start", LABEL_APP, app) - begun
-            found = engine.must("ps", "-q", f"--filter=label={LABEL_APP}={app}", f"--filter=label={LABEL_CLUSTER}={CLUSTER}")
+            # Other clusters on this engine may have an app of this name.
+            ours = {LABEL_CLUSTER: CLUSTER, LABEL_APP: app}
+            started = events.await_one("start", ours) - begun
+            found = engine.must("ps", "-q", *(f"--filter=label={label}={value}" for label, value in ours.items()))
             begun = time.time()
             engine.must("kill", found)
-            again = events.await_one("start", LABEL_APP, app) - begun
+            again = events.await_one("start", ours) - begun
             begun = time.time()
-            local = engine.must("run", "-d", f"--label={LABEL_FLOOR}={number}", WEB_IMAGE)
-            least = events.await_one("start", LABEL_FLOOR, str(number)) - begun
+            local = engine.must("run", "-d", f"--label={LABEL_CLUSTER}={CLUSTER}", f"--label={LABEL_FLOOR}={number}", WEB_IMAGE)
+            least = events.await_one("start", {LABEL_CLUSTER: CLUSTER, LABEL_FLOOR: str(number)}) - begun
             engine.must("rm", "-f", "-t", "0", local)
             api.call("DELETE", f"/app/{app}")
-            events.await_one("remove", LABEL_APP, app)
+            events.await_one("remove", ours)
             if number >= WARM_UP:
                 declared.append(started)
                 healed.append(again)
