@@ -16,8 +16,8 @@ from tests.sim.watch import NODE_TIMEOUT, Violation
 from tests.sim.world import Killed, SimWorld
 
 LOOP_INTERVAL = 10.0
-# Longer than the longest wait of an app that crashed often.
-QUIET = 330.0
+# Longer than two of the longest waits: after the first, a start may teach that its container's name is taken.
+QUIET = 640.0
 SOON = 6.0
 LINES = 40
 
