@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 
 from benchmarks.many_hosts import hundred_hosts, idle_connections
 from benchmarks.measure import FOLDER, Row, report
@@ -24,24 +25,34 @@ from duckconf.reach.files import FolderLock
 PARTS = ("start", "pass", "hosts", "idle", "writes")
 
 
-def measure(parts: set[str], rounds: int) -> list[Row]:
-    rows: list[Row] = []
+def measure(parts: set[str], rounds: int, rows: list[Row]) -> DuckconfError | None:
+    """Adds to `rows`. What one part fails at is returned, and costs no other part's rows."""
     engine = LocalEngine(ROOT)
     if parts - {"writes"}:
         require_engine()
         ensure_images(engine, ROOT)
-    if parts & {"start", "pass"}:
-        with own_cluster(ROOT) as project:
-            rows += start_and_heal(project, engine, rounds) if "start" in parts else []
-            rows += idle_pass(project, engine) if "pass" in parts else []
-    if "hosts" in parts:
-        rows += hundred_hosts(engine, rounds)
-    if "idle" in parts:
-        rows += idle_connections(engine)
-    if "writes" in parts:
-        say("acknowledged writes")
-        rows += acknowledged_writes()
-    return rows
+    acts: list[tuple[set[str], Callable[[], list[Row]]]] = [
+        ({"start", "pass"}, lambda: on_own_cluster(engine, parts, rounds)),
+        ({"hosts"}, lambda: hundred_hosts(engine, rounds)),
+        ({"idle"}, lambda: idle_connections(engine)),
+        ({"writes"}, acknowledged_writes),
+    ]
+    failure: DuckconfError | None = None
+    for names, act in acts:
+        if names & parts:
+            say(f"measuring {', '.join(sorted(names & parts))}")
+            try:
+                rows += act()
+            except DuckconfError as error:
+                failure = error
+                say(f"error: {error}")
+    return failure
+
+
+def on_own_cluster(engine: LocalEngine, parts: set[str], rounds: int) -> list[Row]:
+    with own_cluster(ROOT) as project:
+        rows = start_and_heal(project, engine, rounds) if "start" in parts else []
+        return rows + (idle_pass(project, engine) if "pass" in parts else [])
 
 
 def parts_of(text: str) -> set[str]:
@@ -59,15 +70,16 @@ def main() -> int:
     # What was started is ended also when this is.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     FOLDER.mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
     try:
         lock = FolderLock(FOLDER / "bench.lock", "a bench")
-        rows = measure(options.only, max(1, options.rounds))
+        failure = measure(options.only, max(1, options.rounds), rows)
         lock.release()
     except DuckconfError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     report(rows, FOLDER / "reconcile.json")
-    return 0
+    return failure.exit_code if failure else 0
 
 
 if __name__ == "__main__":
