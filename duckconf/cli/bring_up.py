@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from duckconf.cli.adoption import adopt
+from duckconf.cli.agents_up import enter_agents, leave_agents
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service
@@ -67,11 +68,18 @@ def up(project: Project, mode: str, *, json_logs: bool = False) -> None:
     if demo:
         DemoHosts(project).up(demo)
     before = mode_of(project)
+    if before == AGENTS and mode != AGENTS:
+        leave_agents(project)
     if before != mode:
         _stop_services(project)
+    if mode == AGENTS:
+        enter_agents(project, handing_over=before != AGENTS)
+        write_durably(project.state / "mode", f"{mode}\n".encode())
+        say(f"the API answers at {project.settings.api_url}; try: ./inv start-app localhost/duckconf/web --name web")
+        return
     if mode == RECONCILE and (before != mode or not (project.state / FILE_NAME).exists()):
         adopt(project)
-    if mode == PUSH and before == RECONCILE:
+    if mode == PUSH and before != PUSH:
         _forget_desired_state(project)
     write_durably(project.state / "mode", f"{mode}\n".encode())
     logs = ("--json-logs",) if json_logs else ()
