@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from duckconf.command import Command, Completed
 from duckconf.errors import NodeFailure
 from duckconf.inventory import Host, Inventory
+from duckconf.naming import LABEL_NODE
 
 
 @dataclass
@@ -43,8 +44,9 @@ class FakeNode:
     def _run(self, options: list[str]) -> Completed:
         name = options[options.index("--name") + 1]
         labels = dict(item.removeprefix("--label=").split("=", 1) for item in options if item.startswith("--label="))
-        # As the engines do: the container is there before its start fails.
-        self.containers[name] = labels
+        labels[LABEL_NODE] = self.name
+        # As the wrapper and the engines do: the node's label is added, and the container is there before its start fails.
+        self.containers[name] = {**labels, "node": self.name}
         return Completed(125, "", self.refusal) if self.refusal else Completed(0, "id\n", "")
 
 

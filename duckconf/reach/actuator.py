@@ -1,11 +1,14 @@
 """The actuator: makes one decided action happen on one node. It decides nothing.
 
-Every destructive act asks first whether the container is ours; a container without our labels is left alone.
+Every destructive act asks first whether the container is ours and this node's: one without our labels is left alone,
+and so is another node's on an engine that they share.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from collections.abc import Mapping
 
 from duckconf import engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start
@@ -13,7 +16,7 @@ from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import engine_failure, run_failure
 from duckconf.errors import EngineRefused, NodeFailure, NotFound
-from duckconf.naming import LABEL_CLUSTER, LABEL_SPEC, app_env, app_labels
+from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABEL_SPEC, app_env, app_labels
 
 
 def execute(action: Action, cluster: str, runner: Runner) -> None:
@@ -50,25 +53,25 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
 def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
     """A refused replacement must not cost the copy that still runs under the same name with the old spec."""
     labels = _labels(action.container, runner)
-    if labels.get(LABEL_CLUSTER) == cluster and labels.get(LABEL_SPEC) == spec_hash(action.app):
+    if _ours(labels, action.node, cluster) and labels.get(LABEL_SPEC) == spec_hash(action.app):
         _must(action.node, runner.run(engine.remove(action.container)))
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
     """Remove what a start that failed or was cut off may have left; says whether there was anything."""
-    if not _is_ours(container, cluster, runner):
+    if not _ours(_labels(container, runner), node, cluster):
         return False
     _must(node, runner.run(engine.remove(container)))
     return True
 
 
 def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> None:
-    if not _is_ours(container, cluster, runner):
+    if not _ours(_labels(container, runner), node, cluster):
         raise NotFound(f"{node} has no container {container} of cluster {cluster}")
 
 
-def _is_ours(container: str, cluster: str, runner: Runner) -> bool:
-    return _labels(container, runner).get(LABEL_CLUSTER) == cluster
+def _ours(labels: Mapping[str, str], node: str, cluster: str) -> bool:
+    return (labels.get(LABEL_NODE), labels.get(LABEL_CLUSTER)) == (node, cluster)
 
 
 def _labels(container: str, runner: Runner) -> dict[str, str]:

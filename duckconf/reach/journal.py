@@ -41,7 +41,9 @@ class Journal:
 
     def add(self, event: Event) -> None:
         """Write it down with the time of now, and our name when it bears none. A full disk loses the event and nothing else."""
-        line = json.dumps(replace(event, source=event.source or self._source, time=round(time.time(), 3)).to_json(), ensure_ascii=False)
+        line = json.dumps(
+            replace(event, source=event.source or self._source, time=round(time.time(), 3)).to_json(), ensure_ascii=False
+        )
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:

@@ -110,7 +110,7 @@ def test_a_start_that_was_cut_off_is_cleaned_up_when_its_node_returns(client: Fl
     nodes["node-1"].failure = Unreachable("node-1", "stopped answering", may_have_run=True)
     assert client.post("/app/start", json={"image": "nginx"}).json["node"] == "node-2"  # type: ignore[index]
     nodes["node-1"].failure = None
-    nodes["node-1"].containers["duckconf-node-1-app-1"] = {"duckconf.cluster": "demo"}
+    nodes["node-1"].containers["duckconf-node-1-app-1"] = {"duckconf.cluster": "demo", "node": "node-1"}
     for _ in NAMES:
         client.post("/app/start", json={"image": "nginx"})
     assert list(nodes["node-1"].containers) == ["duckconf-node-1-app-4"]

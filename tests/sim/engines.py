@@ -13,7 +13,7 @@ from typing import Any
 from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, Fault, Unreachable
-from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_SPEC
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_NODE, LABEL_SPEC
 
 CLUSTER = "sim"
 REFUSED = "refused"
@@ -137,7 +137,11 @@ class Hand:
 
     def _inspect(self, argv: Sequence[str]) -> Completed:
         box = self.engine.boxes.get(argv[-1])
-        return Completed(125, "", "no such container") if box is None else Completed(0, json.dumps(dict(box.labels)), "")
+        return (
+            Completed(125, "", "no such container")
+            if box is None
+            else Completed(0, json.dumps({**box.labels, LABEL_NODE: box.node}), "")
+        )
 
     def _stop(self, argv: Sequence[str]) -> Completed:
         box = self.engine.boxes[argv[2]]

@@ -1,0 +1,274 @@
+"""The agent as a process, with an engine that is a file and an api-server on a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from duckconf.codec import spec_hash
+from duckconf.model import App
+from duckconf.naming import app_labels
+from tests.agent_rig import NODE, TOKEN, AgentProcess, FakeApi
+from tests.fake_docker import FakeEngine
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = "sim"
+WEB = {"name": "web", "image": "web", "generation": 7}
+PROGRAM = [sys.executable, "-m", "controllers.app_controller"]
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    api = FakeApi()
+    yield api
+    api.stop()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakeEngine:
+    (tmp_path / "engine").mkdir()
+    return FakeEngine(tmp_path / "engine")
+
+
+Install = Callable[..., AgentProcess]
+
+
+@pytest.fixture
+def install(tmp_path: Path, engine: FakeEngine) -> Iterator[Install]:
+    """Puts an agent on the machine; a second one gets a folder of its own."""
+    made: list[AgentProcess] = []
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    docker = programs / "docker"
+    docker.write_text(f'#!/bin/sh\nexec {sys.executable} -S {ROOT / "tests" / "fake_docker.py"} "$@"\n')
+    docker.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environ |= {"FAKE_ENGINE": str(engine.folder), "FAKE_NODE": NODE}
+
+    def put(url: str, **settings: object) -> AgentProcess:
+        folder = tmp_path / f"agent-{len(made)}"
+        folder.mkdir()
+        agent = AgentProcess(folder, PROGRAM, environ, url, cluster=CLUSTER, **{"interval": 30, **settings})
+        made.append(agent)
+        return agent
+
+    yield put
+    for agent in made:
+        agent.kill()
+        assert TOKEN not in agent.log.read_text()
+
+
+@pytest.fixture
+def agent(install: Install, api: FakeApi) -> AgentProcess:
+    agent = install(api.url)
+    agent.start()
+    return agent
+
+
+def runs(engine: FakeEngine, *names: str) -> Callable[[], bool]:
+    return lambda: engine.seen() == dict.fromkeys(names, "running")
+
+
+def labels(app: App, generation: int = 0) -> dict[str, str]:
+    return {**app_labels(CLUSTER, app.name, spec_hash(app), generation), "node": NODE}
+
+
+def test_what_is_placed_here_runs_and_is_told(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    made = engine.labels("duckconf-sim-web")
+    assert (made["node"], made["duckconf.generation"], made["duckconf.app"]) == (NODE, "7", "web")
+    until("the server knows", lambda: api.reported() == {"web": "running"})
+    told = api.beats[-1]["containers"][0]
+    assert told.items() >= {"container": "duckconf-sim-web", "image": "web", "generation": 7, "restarts": 0}.items()
+    assert told["spec"] == spec_hash(App("web", "web"))
+    until("an event says so", lambda: [event["kind"] for event in api.events] == ["started"])
+
+
+def test_what_is_withdrawn_goes_and_nothing_else(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    engine.put("stranger", {"node": NODE, "duckconf.app": "web"})
+    api.place(WEB, {"name": "db", "image": "db"})
+    until("both run", runs(engine, "stranger", "duckconf-sim-web", "duckconf-sim-db"))
+    api.place({"name": "db", "image": "db"})
+    until("web is gone", runs(engine, "stranger", "duckconf-sim-db"))
+    until("the server knows", lambda: api.reported() == {"db": "running"})
+
+
+def test_a_changed_app_is_replaced_and_a_moved_one_is_not(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    first = engine.ids()
+    api.place({**WEB, "generation": 9})
+    api.place({**WEB, "generation": 10}, {"name": "db", "image": "db"})
+    until("the new one runs too", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
+    assert engine.ids().items() >= first.items()
+    api.place({**WEB, "env": {"A": "b"}, "generation": 10})
+    until("it is another one", lambda: engine.ids().keys() == first.keys() and engine.ids() != first)
+
+
+def test_a_copy_that_must_stay_for_now_stays(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it is known to run", lambda: api.reported() == {"web": "running"})
+    api.place({"name": "db", "image": "db"}, keep=["web"])
+    until("the change is obeyed", lambda: len(engine.seen()) == 2)
+    assert runs(engine, "duckconf-sim-web", "duckconf-sim-db")()
+    until("it says why", lambda: any("elsewhere" in entry["note"] for entry in api.beats[-1]["containers"]))
+    api.place({"name": "db", "image": "db"})
+    until("it may go", runs(engine, "duckconf-sim-db"))
+
+
+def test_a_server_that_has_just_begun_again_takes_nothing_away(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it is known to run", lambda: api.reported() == {"web": "running"})
+    api.stop()
+    api.place({"name": "db", "image": "db"}, keep=["web"])
+    api.start()
+    until("the change is obeyed", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
+    assert engine.calls("stop") == []
+
+
+def test_with_the_server_away_a_crashed_app_is_started_again(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    api.stop()
+    engine.end("duckconf-sim-web")
+    until("it runs again", runs(engine, "duckconf-sim-web"), 5)
+    engine.end("duckconf-sim-web")
+    until("it runs again after a pause", runs(engine, "duckconf-sim-web"))
+
+
+def test_after_a_reboot_with_the_server_away_the_apps_come_back(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    agent.kill()
+    api.stop()
+    engine.end("duckconf-sim-web")
+    agent.start()
+    until("it runs again", runs(engine, "duckconf-sim-web"))
+    api.start()
+    until("it is told", lambda: api.reported() == {"web": "running"})
+    assert len(engine.calls("run")) == 1
+
+
+def test_an_agent_that_was_never_told_anything_touches_nothing(install: Install, api: FakeApi, engine: FakeEngine) -> None:
+    engine.put("duckconf-sim-old", labels(App("web", "old")))
+    api.stop()
+    agent = install(api.url)
+    agent.start()
+    until("it has tried", lambda: "what was desired last holds" in agent.log.read_text())
+    until("it has looked again", lambda: len(engine.calls("ps")) > 1)
+    api.start()
+    until("it is told", lambda: engine.seen() == {})
+
+
+def test_containers_found_running_are_adopted_under_their_names(install: Install, api: FakeApi, engine: FakeEngine) -> None:
+    app = App("web", "web", env={"A": "b"})
+    engine.put("duckconf-app-3", labels(app, 2))
+    before = engine.ids()
+    api.place({**WEB, "env": {"A": "b"}}, {"name": "db", "image": "db"})
+    install(api.url).start()
+    until("the other one runs", runs(engine, "duckconf-app-3", "duckconf-sim-db"))
+    assert engine.ids().items() >= before.items()
+
+
+def test_an_older_answer_is_not_obeyed(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB, revision=9)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    api.place({"name": "old", "image": "old"}, revision=5)
+    until("it is refused", lambda: "older than 9" in agent.log.read_text())
+    assert runs(engine, "duckconf-sim-web")()
+    api.place(WEB, {"name": "db", "image": "db"}, revision=10)
+    until("a newer one is", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
+
+
+def test_beside_another_agent_of_the_same_name_nothing_is_touched(install: Install, api: FakeApi, engine: FakeEngine) -> None:
+    api.rival = True
+    api.place(WEB)
+    agent = install(api.url, interval=0.5)
+    agent.start()
+    until("it is refused", lambda: len(api.beats) > 2)
+    assert engine.seen() == {}
+    api.rival = False
+    until("it is the only one", runs(engine, "duckconf-sim-web"))
+    api.rival = True
+    until("it knows", lambda: agent.log.read_text().count("nothing is touched") >= 2)
+    engine.end("duckconf-sim-web")
+    looks = len(engine.calls("ps"))
+    until("it has seen that", lambda: len(engine.calls("ps")) > looks + 1)
+    assert engine.seen() == {"duckconf-sim-web": "exited"}
+
+
+def test_a_name_that_another_nodes_copy_holds_is_given_up(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    engine.put("duckconf-sim-web", {**labels(App("web", "web"), 3), "node": "node-2"})
+    api.place(WEB)
+    until("it runs beside it", lambda: list(engine.seen().values()) == ["running", "running"], 3)
+    (name,) = engine.seen().keys() - {"duckconf-sim-web"}
+    assert name.startswith("duckconf-sim-web.")
+    assert engine.labels(name)["duckconf.generation"] == "7"
+
+
+def test_a_start_that_a_killed_agent_had_begun_is_waited_for(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    engine.slow.write_text("1.5")
+    api.place(WEB)
+    until("it begins", lambda: len(engine.calls("run")) == 1)
+    agent.kill()
+    agent.start()
+    until("it runs and is told", lambda: api.reported() == {"web": "running"})
+    assert len(engine.calls("run")) == 1
+
+
+def test_an_app_that_cannot_be_understood_is_left_alone(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    api.place({**WEB, "replicas": 3}, {"name": "db", "image": "db"})
+    until("the other one runs", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
+    until("it is said", lambda: any(event["kind"] == "bad-state" for event in api.events))
+
+
+def test_an_image_that_is_refused_is_told_with_the_engines_words(agent: AgentProcess, api: FakeApi) -> None:
+    api.place({"name": "web", "image": "refused"})
+    until("it is told", lambda: api.reported() == {"web": "backoff"})
+    assert "image not known" in api.beats[-1]["containers"][0]["note"]
+
+
+def test_a_node_whose_engine_does_not_answer_falls_silent(install: Install, api: FakeApi, engine: FakeEngine) -> None:
+    agent = install(api.url, interval=0.3)
+    agent.start()
+    until("it is heard", lambda: len(api.beats) > 1)
+    engine.broken.touch()
+    until("it is silent", lambda: "no heartbeat: the engine does not answer" in agent.log.read_text())
+    engine.broken.unlink()
+    heard = len(api.beats)
+    until("it is heard again", lambda: len(api.beats) > heard)
+
+
+def test_it_ends_at_once_and_leaves_all_running(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(WEB)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    assert agent.end(signal.SIGTERM) == 0
+    assert runs(engine, "duckconf-sim-web")()
+
+
+def test_what_follows_the_engine_ends_with_a_killed_agent(agent: AgentProcess, engine: FakeEngine) -> None:
+    until("it follows", lambda: len(engine.calls("events")) == 1)
+    assert agent.process is not None
+    children = psutil.Process(agent.process.pid).children(recursive=True)
+    assert children
+    agent.kill()
+    until("they are gone", lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+
+
+def test_one_agent_at_a_time_has_the_state_folder(agent: AgentProcess, api: FakeApi) -> None:
+    until("it is heard", lambda: bool(api.beats))
+    first = agent.process
+    second = agent.start()
+    assert second.wait(20) == 1
+    assert "in use by the agent of node-1" in agent.log.read_text()
+    agent.process = first
