@@ -70,10 +70,13 @@ class Listing(NamedTuple):
 
 
 class _Waiting:
+    """A change on its way. `called` is set when it is done, or when its thread is to lead the next flush."""
+
     def __init__(self, decide: Decide) -> None:
         self.decide = decide
         self.done = False
         self.failure: Exception | None = None
+        self.called = threading.Event()
 
 
 class DesiredStore:
@@ -93,6 +96,7 @@ class DesiredStore:
         self._aside = Aside(path, layout)
         self._history = History(0)
         self._queue: list[_Waiting] = []
+        self._led = False
         self._queueing = threading.Lock()
         self._flushing = threading.Lock()
         self._news = threading.Condition()
@@ -197,11 +201,24 @@ class DesiredStore:
         mine = _Waiting(decide)
         with self._queueing:
             self._queue.append(mine)
-        with self._flushing:
-            if not mine.done:
-                self._flush()
+            follows, self._led = self._led, True
+        if follows:
+            mine.called.wait()
+        if not mine.done:
+            self._lead()
         if mine.failure is not None:
             raise mine.failure
+
+    def _lead(self) -> None:
+        """Flush what waits, this thread's change included, then hand the lead on: whoever is done waits for nobody."""
+        try:
+            with self._flushing:
+                self._flush()
+        finally:
+            with self._queueing:
+                self._led = bool(self._queue)
+                if self._queue:
+                    self._queue[0].called.set()
 
     def _flush(self) -> None:
         """Decide and write everything that waits. Called under `_flushing`."""
@@ -219,6 +236,7 @@ class DesiredStore:
         finally:
             for waiting in batch:
                 waiting.done = True
+                waiting.called.set()
 
     def _decide(self, batch: list[_Waiting]) -> dict[str, App | None]:
         overlay: dict[str, App | None] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from collections.abc import Mapping
 
 from duckconf import engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start

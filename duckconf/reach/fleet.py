@@ -21,6 +21,10 @@ from duckconf.reach.ssh_transport import PromptTransport, Watchdog
 SILENCE = ("timed out", "timeout", "No existing session", "Error reading SSH protocol banner")
 
 
+# Hundreds of key exchanges at once would share this process's one lock so thinly that none ends within its deadline.
+LOGINS_AT_ONCE = 32
+
+
 class Fleet:
     """Runners by node name. Connections are opened on first use; `close` ends them all."""
 
@@ -34,6 +38,7 @@ class Fleet:
         self._default_key = default_key
         self._deadline = deadline
         self._keeps_trying = keeps_trying
+        self._logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
         self._key_cache: dict[str, paramiko.PKey] = {}
         # Shared and used by one thread at a time: making a Connection writes into its Config.
         self._making = threading.Lock()
@@ -64,7 +69,8 @@ class Fleet:
 
     def _connector(self, host: Host) -> Callable[[], fabric.Connection]:
         def connect() -> fabric.Connection:
-            return open_connection(host, self._make(host), self._deadline)
+            with self._logins:
+                return open_connection(host, self._make(host), self._deadline)
 
         return connect
 

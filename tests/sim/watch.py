@@ -182,10 +182,7 @@ class Watch:
         self._require(box.ours, f"{action} touches {box.name}, which is not ours")
         # A command that the loop has given up may arrive when its name belongs to a later placement of the same app.
         given_up = job.process != self.world.process or job.ended
-        # An engine finds a container by its name: where nodes share one, what is cleaned up after a refused start may be
-        # the copy of the same app and spec that another node has under that name.
-        cleans = isinstance(action, Start) and box.spec == spec_hash(action.app)
-        self._require(box.node == action.node or given_up or cleans, f"{action} touches {box.name} of {box.node}")
+        self._require(box.node == action.node or given_up, f"{action} touches {box.name} of {box.node}")
         self._require(box.app == job.step.app, f"{action} touches {box.name} of the app {box.app}")
 
     def _check_removal(self, app: str, action: Remove, wanted: Union[App, None]) -> None:
