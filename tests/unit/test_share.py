@@ -33,7 +33,7 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
 
 def test_a_row_that_cannot_be_read_costs_only_its_own_app() -> None:
     read = read_share(answer({"name": "web", "image": "web"}, {"name": "db", "image": "NO IMAGE"}))
-    assert (set(read.desired.apps), read.desired.unreadable, read.desired.complete) == ({"web"}, {"db"}, True)
+    assert (set(read.desired.apps), read.desired.unreadable, read.desired.complete) == ({"web"}, frozenset({"db"}), True)
     assert "db: image" in read.faults[0]
     assert not read_share(answer({"name": "NO NAME", "image": "web"})).desired.complete
 

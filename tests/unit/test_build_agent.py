@@ -1,0 +1,88 @@
+"""The files that go onto hosts: equal sources give equal bytes, and a bare interpreter runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from duckconf.cli import build_agent as builder
+
+ROOT = Path(__file__).parents[2]
+# The oldest and the newest that hosts have, and what Debian's own python3 is here.
+VERSIONS = ("3.9", "3.11", "3.13")
+
+
+def interpreter(version: str) -> str:
+    """A `python3.N` that runs, from PATH or from pyenv where several are kept; the test is skipped without one."""
+    candidates = [shutil.which(f"python{version}"), "/usr/bin/python3"]
+    if shutil.which("pyenv"):
+        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
+        candidates += map(str, sorted(Path(root, "versions").glob(f"{version}.*/bin/python{version}")))
+    say = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for candidate in candidates:
+        done = candidate and subprocess.run([candidate, "-I", "-c", say], capture_output=True, text=True, check=False)
+        if candidate and done and done.stdout.strip() == version:
+            return candidate
+    pytest.skip(f"there is no Python {version} on this machine")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The sources, with a build folder of their own."""
+    for package in builder.OURS:
+        (tmp_path / package).symlink_to(ROOT / package)
+    return tmp_path
+
+
+def run(argv: Sequence[str], folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(argv, cwd=folder, env={**clean, **environ}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_equal_sources_give_equal_bytes_and_are_not_written_twice(root: Path) -> None:
+    first = builder.build_agent(root)
+    content, stamp = first.read_bytes(), first.stat().st_mtime_ns
+    assert builder.build_agent(root).stat().st_mtime_ns == stamp
+    first.unlink()
+    assert builder.build_agent(root).read_bytes() == content
+
+
+def test_the_agent_carries_what_it_needs_and_little_else(root: Path) -> None:
+    names = zipfile.ZipFile(builder.build_agent(root)).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"__main__.py", "controllers", "duckconf", "urllib3"}
+    assert not {"controllers/scheduler.py", "duckconf/reach/ssh.py", "duckconf/cli/build_agent.py"} & set(names)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_agent_runs_on_a_bare_interpreter(version: str, root: Path, tmp_path: Path) -> None:
+    agent = builder.build_agent(root)
+    python = interpreter(version)
+    done = run([python, "-I", str(agent), "--config", str(tmp_path / "none.json")], tmp_path)
+    assert done.returncode == 1
+    assert "none.json cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    modules = ", ".join(_modules(agent, "controllers/", "duckconf/"))
+    loaded = run([python, "-I", "-c", f"import sys; sys.path[:0] = [{str(agent)!r}]; import {modules}"], tmp_path)
+    assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_the_control_plane_runs_on_a_bare_interpreter(version: str, root: Path, tmp_path: Path) -> None:
+    services = builder.build_control_plane(root)
+    assert not any(name.endswith((".so", ".pyd")) for name in zipfile.ZipFile(services).namelist())
+    python = interpreter(version)
+    for module in builder.CONTROL_PLANE:
+        done = run([python, "-S", "-m", module, "--config", "none.json"], tmp_path, PYTHONPATH=str(services))
+        assert done.returncode == 1, done.stderr
+        assert "none.json cannot be read" in done.stderr
+
+
+def _modules(archive: Path, *folders: str) -> list[str]:
+    names = [name for name in zipfile.ZipFile(archive).namelist() if name.startswith(folders) and name.endswith(".py")]
+    return [name[:-3].replace("/", ".") for name in names if not name.endswith("__init__.py")]
