@@ -43,6 +43,8 @@ LEFT_FILE = "provisioned.json"
 FOLDERS = ("/etc/duckconf", "/usr/local/lib/duckconf")
 WRAPPER = "/usr/local/bin/docker"
 MOST_NAMES = 8
+# For a host to answer. Longer than elsewhere: nobody waits for a listing, and a host that was passed over must be done again.
+PATIENCE = 10.0
 
 
 class ProvisionFailed(DuckconfError):
@@ -69,11 +71,11 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     """
     inventory = project.inventory(secrets=True)
     _check(project, inventory)
-    hosts = _chosen(inventory, limit, only)
+    hosts = chosen_hosts(inventory, limit, only)
     sources = _sources(project, inventory)
     shared, defaults = _variables(project, inventory, sources)
     wanted = _wanted(project, inventory, sources, {"shared": shared, "defaults": defaults, "only": list(only)}, hosts)
-    fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, project.settings.node_deadline)
+    fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
         with step(f"looking at {_names(host.name for host in hosts)}"):
             seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name))
@@ -129,7 +131,7 @@ def _scheme(inventory: Inventory) -> str:
     return "https" if inventory.tls else "http"
 
 
-def _chosen(inventory: Inventory, limit: str, only: Sequence[str]) -> list[Host]:
+def chosen_hosts(inventory: Inventory, limit: str, only: Sequence[str]) -> list[Host]:
     """In inventory order, the control plane first; raises NotFound when nothing is left."""
     groups = {CONTROL_PLANE: inventory.control_plane, NODES: inventory.nodes}
     parts = {CONTROL_PLANE: CONTROL_PART, NODES: NODE_PART}

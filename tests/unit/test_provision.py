@@ -1,0 +1,254 @@
+"""Tokens, certificates and the run of the playbook, with a stand-in for ansible-playbook where one is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from duckconf.cli.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.playbook import Playbook
+from duckconf.cli.provision import chosen_hosts
+from duckconf.cli.tokens import ensure_tokens
+from duckconf.errors import BadInput, DuckconfError, NotFound, SetupError, Unreachable
+from duckconf.inventory import Host, Inventory, Tls, read_inventory
+from duckconf.reach.project import Project
+from duckconf.settings import Settings
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+NODES = ("node-1", "node-2", "node-3")
+FLEET = Inventory({name: Host(name, "127.0.0.1", demo=True) for name in ("control-1", *NODES)}, NODES, ("control-1",))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_text().strip().encode()).hexdigest()
+
+
+class TestTokens:
+    def test_they_are_made_once(self, tmp_path: Path) -> None:
+        first = ensure_tokens(tmp_path, NODES)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert ensure_tokens(tmp_path, NODES) == first
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+    def test_nobody_else_may_read_them(self, tmp_path: Path) -> None:
+        files = ensure_tokens(tmp_path, NODES)
+        paths = [files.operator, files.hashes, *(files.of(node) for node in NODES)]
+        assert {path.name: mode(path) for path in paths} == {path.name: 0o600 for path in paths}
+        assert mode(files.folder) == 0o700
+
+    def test_each_is_another_and_hard_to_guess(self, tmp_path: Path) -> None:
+        files = ensure_tokens(tmp_path, NODES)
+        tokens = {path.read_text().strip() for path in [files.operator, *(files.of(node) for node in NODES)]}
+        assert len(tokens) == 4
+        assert all(len(token) >= 43 for token in tokens)
+
+    def test_the_api_is_given_hashes_alone(self, tmp_path: Path) -> None:
+        files = ensure_tokens(tmp_path, NODES)
+        assert json.loads(files.hashes.read_text()) == {
+            "operator": hash_of(files.operator),
+            "nodes": {node: hash_of(files.of(node)) for node in NODES},
+        }
+
+    def test_a_node_that_left_is_known_no_more(self, tmp_path: Path) -> None:
+        ensure_tokens(tmp_path, NODES)
+        known = json.loads(ensure_tokens(tmp_path, NODES[:2]).hashes.read_text())
+        assert sorted(known["nodes"]) == ["node-1", "node-2"]
+
+    def test_a_removed_token_is_exchanged_for_a_new_one(self, tmp_path: Path) -> None:
+        files = ensure_tokens(tmp_path, NODES)
+        before = files.of("node-2").read_text()
+        files.of("node-2").unlink()
+        ensure_tokens(tmp_path, NODES)
+        assert files.of("node-2").read_text() != before
+        assert json.loads(files.hashes.read_text())["nodes"]["node-2"] == hash_of(files.of("node-2"))
+
+    def test_an_empty_token_is_no_token(self, tmp_path: Path) -> None:
+        ensure_tokens(tmp_path, NODES).operator.write_text("\n")
+        with pytest.raises(SetupError, match="should hold a token"):
+            ensure_tokens(tmp_path, NODES)
+
+
+class TestCertificates:
+    def ensure(self, folder: Path, *names: str, now: float = NOW) -> CertificateFiles:
+        return ensure_certificate(folder, folder, Tls(), "demo", names or ("control-1",), now)
+
+    def verify(self, files: CertificateFiles, subject: x509.GeneralName) -> None:
+        assert files.ca is not None
+        builder = PolicyBuilder().store(Store([x509.load_pem_x509_certificate(files.ca.read_bytes())]))
+        leaf = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        made = leaf.not_valid_before_utc.replace(tzinfo=None)
+        builder.time(made).build_server_verifier(subject).verify(leaf, [])  # type: ignore[arg-type]
+
+    def test_a_client_that_trusts_the_ca_accepts_it_by_name_and_on_loopback(self, tmp_path: Path) -> None:
+        files = self.ensure(tmp_path, "control-1", "10.0.0.7")
+        for subject in (x509.DNSName("control-1"), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("10.0.0.7"))):
+            self.verify(files, subject)
+
+    def test_keys_are_for_the_operator_alone(self, tmp_path: Path) -> None:
+        files = self.ensure(tmp_path)
+        assert {mode(path) for path in (files.key, tmp_path / "tls" / "ca.key")} == {0o600}
+
+    def test_it_is_made_once(self, tmp_path: Path) -> None:
+        before = self.ensure(tmp_path).certificate.read_bytes()
+        assert self.ensure(tmp_path).certificate.read_bytes() == before
+
+    @pytest.mark.parametrize(("names", "later"), [(("control-1", "cp.example"), 0.0), (("control-1",), 340 * DAY)])
+    def test_new_names_or_its_near_end_renew_it_by_the_same_ca(
+        self, tmp_path: Path, names: tuple[str, ...], later: float
+    ) -> None:
+        first = self.ensure(tmp_path)
+        assert first.ca is not None
+        certificate, ca = first.certificate.read_bytes(), first.ca.read_bytes()
+        again = self.ensure(tmp_path, *names, now=NOW + later)
+        assert again.certificate.read_bytes() != certificate
+        assert first.ca.read_bytes() == ca
+        self.verify(again, x509.DNSName(names[-1]))
+
+    def test_named_files_are_used_as_they_are(self, tmp_path: Path) -> None:
+        for name in ("cert.pem", "key.pem", "chain.pem"):
+            (tmp_path / name).write_text(name)
+        files = ensure_certificate(tmp_path, tmp_path, Tls("cert.pem", "key.pem", "chain.pem"), "demo", (), NOW)
+        assert files == CertificateFiles(tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "chain.pem", own=False)
+        assert (tmp_path / "tls" / "ca.pem").read_text() == "chain.pem"
+
+    def test_a_named_file_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(SetupError, match=r"cert\.pem"):
+            ensure_certificate(tmp_path, tmp_path, Tls("cert.pem", "key.pem"), "demo", (), NOW)
+
+
+class TestTlsInTheInventory:
+    def read(self, **variables: object) -> Tls | None:
+        document = {"hosts": {"c": variables, "n": {}}, "groups": {"nodes": ["n"], "control_plane": ["c"]}}
+        return read_inventory(document).tls
+
+    def test_it_is_off_unless_asked_for(self) -> None:
+        assert self.read() is None
+        assert self.read(duckconf_tls="false") is None
+
+    def test_the_clusters_own_ca(self) -> None:
+        assert self.read(duckconf_tls=True) == Tls()
+
+    def test_a_certificate_and_its_key_switch_it_on(self) -> None:
+        assert self.read(duckconf_tls_certificate="a", duckconf_tls_key="b") == Tls("a", "b")
+
+    @pytest.mark.parametrize(
+        "variables", [{"duckconf_tls_certificate": "a"}, {"duckconf_tls_key": "b"}, {"duckconf_tls": "maybe"}]
+    )
+    def test_halves_and_nonsense_are_refused(self, variables: dict[str, object]) -> None:
+        with pytest.raises(BadInput, match="duckconf_tls"):
+            self.read(**variables)
+
+
+class TestChoosingHosts:
+    @pytest.mark.parametrize(
+        ("limit", "only", "wanted"),
+        [
+            ("", (), ["control-1", *NODES]),
+            ("all", (), ["control-1", *NODES]),
+            ("node-2", (), ["node-2"]),
+            ("nodes", (), [*NODES]),
+            ("control_plane,node-3", (), ["control-1", "node-3"]),
+            ("node-*:!node-2", (), ["node-1", "node-3"]),
+            ("!control_plane", (), [*NODES]),
+            ("", ("control_plane",), ["control-1"]),
+            ("", ("node", "agent"), [*NODES]),
+            ("node-?", ("agent",), [*NODES]),
+        ],
+    )
+    def test_by_name_group_glob_and_exception(self, limit: str, only: tuple[str, ...], wanted: list[str]) -> None:
+        assert [host.name for host in chosen_hosts(FLEET, limit, only)] == wanted
+
+    @pytest.mark.parametrize("limit", ["node-9", "!node-9", "node-1,!node-1"])
+    def test_a_pattern_without_a_host_is_told(self, limit: str) -> None:
+        with pytest.raises(NotFound):
+            chosen_hosts(FLEET, limit, ())
+
+
+# Tells how it was called, then speaks as our callback does.
+ANSIBLE = """#!/usr/bin/env python3
+import json, os, sys
+seen = {"argv": sys.argv[1:], "ssh": os.environ["ANSIBLE_SSH_ARGS"], "checks": os.environ["ANSIBLE_HOST_KEY_CHECKING"]}
+json.dump(seen, open(os.environ["SEEN"], "w"))
+print(open(os.environ["SAYS"]).read(), end="")
+sys.stderr.write("[ERROR]: the reason\\n")
+sys.exit(int(os.environ.get("CODE", "0")))
+"""
+
+
+class TestPlaybook:
+    @pytest.fixture
+    def says(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        program = tmp_path / "bin" / "ansible-playbook"
+        program.parent.mkdir()
+        program.write_text(ANSIBLE)
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+        monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+        monkeypatch.setenv("SAYS", str(tmp_path / "says"))
+        (tmp_path / "says").write_text("")
+        return tmp_path / "says"
+
+    def playbook(self, root: Path) -> Playbook:
+        project = Project(root, Settings(), "demo")
+        hosts = [FLEET.hosts["node-1"], Host("far", "192.0.2.1", user="admin")]
+        return Playbook(project, hosts, {"duckconf_x": "/a/file"}, {"duckconf_y": 1}, ("node", "agent"))
+
+    def line(self, event: str, host: str, **facts: object) -> str:
+        return json.dumps({"event": event, "host": host, "task": "agent : Install it", **facts}) + "\n"
+
+    def test_variables_travel_in_files_that_only_we_read(self, says: Path, tmp_path: Path) -> None:
+        says.write_text(self.line("ok", "node-1", changed=True) + self.line("ok", "far", changed=False))
+        self.playbook(tmp_path).run()
+        argv = json.loads((tmp_path / "seen").read_text())["argv"]
+        assert "/a/file" not in " ".join(argv)
+        files = sorted((tmp_path / ".duckconf" / "demo" / "provision").iterdir())
+        assert [mode(path) for path in files] == [0o600, 0o600]
+        assert f"@{files[1]}" in argv
+
+    def test_unknown_host_keys_are_refused(self, says: Path, tmp_path: Path) -> None:
+        says.write_text(self.line("ok", "node-1", changed=True) + self.line("ok", "far", changed=False))
+        self.playbook(tmp_path).run()
+        seen = json.loads((tmp_path / "seen").read_text())
+        assert "StrictHostKeyChecking=yes" in seen["ssh"]
+        assert str(tmp_path / ".duckconf" / "demo" / "known_hosts") in seen["ssh"]
+        assert seen["checks"] == "true"
+
+    def test_one_result_per_host_and_the_first_failure_does_not_win(
+        self, says: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("CODE", "4")
+        says.write_text(self.line("unreachable", "far", reason="no route") + self.line("ok", "node-1", changed=True))
+        outcomes = self.playbook(tmp_path).run()
+        assert isinstance(outcomes["far"].failure, Unreachable)
+        assert (outcomes["node-1"].failure, outcomes["node-1"].changed) == (None, 1)
+        told = capsys.readouterr()
+        assert "node-1: install it: changed" in told.err
+        assert "far: install it: unreachable: no route" in told.err
+        assert told.out == ""
+
+    def test_a_host_that_was_never_reached_is_not_called_done(
+        self, says: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CODE", "2")
+        says.write_text(self.line("failed", "far", reason="no python3"))
+        outcomes = self.playbook(tmp_path).run()
+        assert isinstance(outcomes["node-1"].failure, DuckconfError)
+        assert "batch" in str(outcomes["node-1"].failure)
+
+    def test_an_ansible_that_cannot_run_says_why(self, says: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CODE", "4")
+        with pytest.raises(SetupError, match="the reason"):
+            self.playbook(tmp_path).run()
