@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import zipfile
 from collections.abc import Sequence
@@ -12,24 +11,9 @@ from pathlib import Path
 import pytest
 
 from duckconf.cli import build_agent as builder
+from tests.interpreters import VERSIONS, interpreter
 
 ROOT = Path(__file__).parents[2]
-# The oldest and the newest that hosts have, and what Debian's own python3 is here.
-VERSIONS = ("3.9", "3.11", "3.13")
-
-
-def interpreter(version: str) -> str:
-    """A `python3.N` that runs, from PATH or from pyenv where several are kept; the test is skipped without one."""
-    candidates = [shutil.which(f"python{version}"), "/usr/bin/python3"]
-    if shutil.which("pyenv"):
-        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
-        candidates += map(str, sorted(Path(root, "versions").glob(f"{version}.*/bin/python{version}")))
-    say = "import sys; print('%d.%d' % sys.version_info[:2])"
-    for candidate in candidates:
-        done = candidate and subprocess.run([candidate, "-I", "-c", say], capture_output=True, text=True, check=False)
-        if candidate and done and done.stdout.strip() == version:
-            return candidate
-    pytest.skip(f"there is no Python {version} on this machine")
 
 
 @pytest.fixture
