@@ -1,0 +1,331 @@
+"""Control plane and agents put on real hosts by the roles: a cluster of its own, real Ansible, real systemd, real apps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.local_engine import LocalEngine
+from duckconf.cli.playbook import Outcome
+from duckconf.cli.provision import LEFT_FILE, ProvisionFailed, provision
+from duckconf.command import Secret
+from duckconf.errors import DuckconfError
+from duckconf.naming import WEB_IMAGE, host_container
+from duckconf.reach.client import ApiClient, ApiRefused
+from duckconf.reach.host_keys import pin
+from duckconf.reach.project import Project, load_project
+from tests.e2e.conftest import ROOT, free_ports
+from tests.waiting import until
+
+NODES = ("node-1", "node-2", "node-3")
+HOSTS = ("control-1", *NODES)
+SERVICES = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
+INVENTORY = """[control_plane]
+control-1 ansible_port={}
+[nodes]
+node-1 ansible_port={}
+node-2 ansible_port={}
+node-3 ansible_port={}
+[all:vars]
+duckconf_cluster={}
+duckconf_provider=container
+ansible_host=127.0.0.1
+"""
+
+
+@dataclass(frozen=True)
+class Rig:
+    project: Project
+    engine: LocalEngine
+    environ: dict[str, str]
+
+    def host(self, name: str) -> str:
+        return host_container(self.project.cluster, name)
+
+    def on(self, host: str, *argv: str) -> str:
+        """What a command on the host prints, past every layer of ours."""
+        return self.engine.must("exec", self.host(host), *argv)
+
+    def api(self, token: str = "") -> ApiClient:
+        token = token or (self.project.state / "operator.token").read_text().strip()
+        return ApiClient(self.project.settings.api_url, token=Secret(token))
+
+    def tokens(self) -> list[str]:
+        files = [self.project.state / "operator.token", *(self.project.state / "tokens").iterdir()]
+        return [path.read_text().strip() for path in files]
+
+    def up(self) -> None:
+        inventory = self.project.inventory(secrets=True)
+        DemoHosts(self.project).up(inventory.node_hosts(), inventory.control_hosts())
+
+    def started(self, host: str, *units: str) -> str:
+        """Changes when one of the units is started again."""
+        return self.on(host, "systemctl", "show", "--property=InvocationID", "--value", *units)
+
+    def ready(self) -> bool:
+        return [node["status"] for node in self.api().call("GET", "/nodes")["nodes"]] == ["ready"] * len(NODES)
+
+
+class CommandLines(threading.Thread):
+    """Every command line that was seen on this machine while it ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.02):
+            for process in psutil.process_iter(["cmdline"]):
+                self.seen.add(" ".join(process.info["cmdline"] or ()))
+
+
+def changes(outcomes: dict[str, Outcome]) -> dict[str, int]:
+    return {name: outcome.changed for name, outcome in outcomes.items()}
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    cluster = f"p{os.getpid()}"
+    *ports, api_port = free_ports(5)
+    inventory = tmp_path_factory.mktemp("inventory") / "hosts.ini"
+    inventory.write_text(INVENTORY.format(*ports, cluster))
+    ours = {
+        "DUCKCONF_INVENTORY": str(inventory),
+        "DUCKCONF_CLUSTER": cluster,
+        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+    }
+    project = load_project(ROOT, {**os.environ, **ours})
+    made = Rig(project, LocalEngine(ROOT), {**os.environ, **ours})
+    try:
+        made.up()
+        yield made
+    finally:
+        DemoHosts(project).down()
+        shutil.rmtree(project.state)
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    outcomes: dict[str, Outcome]
+    lines: set[str]
+
+
+@pytest.fixture(scope="module")
+def first(rig: Rig) -> FirstRun:
+    watcher = CommandLines()
+    watcher.start()
+    try:
+        return FirstRun(provision(rig.project), watcher.seen)
+    finally:
+        watcher.over.set()
+        watcher.join()
+
+
+@pytest.fixture
+def done(rig: Rig, first: FirstRun) -> Rig:
+    """Everything is provisioned and every node is heard."""
+    assert set(first.outcomes) == set(HOSTS)
+    provision(rig.project)
+    until("all nodes are ready", rig.ready, 60)
+    return rig
+
+
+def test_the_first_run_installs_and_starts_everything(rig: Rig, first: FirstRun) -> None:
+    assert all(count > 0 for count in changes(first.outcomes).values())
+    assert set(rig.on("control-1", "systemctl", "is-active", *SERVICES).split()) == {"active"}
+    assert set(rig.on("control-1", "systemctl", "is-enabled", *SERVICES).split()) == {"enabled"}
+    for node in NODES:
+        assert rig.on(node, "systemctl", "is-active", "duckconf-agent") == "active"
+    answer = ApiClient(rig.project.settings.api_url).call("GET", "/healthz")
+    assert (answer["cluster"], answer["mode"]) == (rig.project.cluster, "agents")
+    until("all nodes are ready", rig.ready, 60)
+
+
+def test_a_second_run_of_the_roles_changes_nothing(done: Rig) -> None:
+    before = [done.started("control-1", *SERVICES), *(done.started(node, "duckconf-agent") for node in NODES)]
+    assert changes(provision(done.project, full=True)) == dict.fromkeys(HOSTS, 0)
+    assert [done.started("control-1", *SERVICES), *(done.started(node, "duckconf-agent") for node in NODES)] == before
+
+
+def test_hosts_that_have_what_they_need_are_only_looked_at(done: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    assert changes(provision(done.project)) == dict.fromkeys(HOSTS, 0)
+    assert "provisioning" not in capfd.readouterr().err
+
+
+def test_no_command_line_ever_holds_a_token(done: Rig, first: FirstRun) -> None:
+    assert any("ansible-playbook" in line for line in first.lines)
+    for token in done.tokens():
+        assert not [line for line in first.lines if token in line]
+
+
+def test_no_log_holds_a_token(done: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    provision(done.project, full=True)
+    told = capfd.readouterr()
+    logs = told.out + told.err + "".join(done.on(host, "journalctl", "--no-pager") for host in HOSTS)
+    assert "duckconf-agent" in logs
+    for token in done.tokens():
+        assert token not in logs
+
+
+def test_only_who_needs_a_token_can_read_it(done: Rig) -> None:
+    assert done.on("node-1", "stat", "-c", "%a %U", "/etc/duckconf/agent.token") == "600 root"
+    for file in ("operator.token", "tokens.json", "control-plane.json"):
+        assert done.on("control-1", "stat", "-c", "%a %U %G", f"/etc/duckconf/{file}") == "640 root duckconf"
+        read = done.engine.run("exec", done.host("control-1"), "runuser", "-u", "nobody", "cat", f"/etc/duckconf/{file}")
+        assert "Permission denied" in read.stderr
+    for path in [done.project.state / "operator.token", *(done.project.state / "tokens").iterdir()]:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_the_control_plane_may_do_is_narrow(done: Rig, service: str) -> None:
+    rating = done.on("control-1", "systemd-analyze", "security", "--no-pager", service)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", rating)
+    assert found
+    assert float(found[1]) < 5
+    process = done.on("control-1", "systemctl", "show", "--property=MainPID", "--value", service)
+    status = done.on("control-1", "cat", f"/proc/{process}/status")
+    assert "NoNewPrivs:\t1" in status
+    assert "CapEff:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+    assert done.on("control-1", "stat", "-c", "%U", f"/proc/{process}") == "duckconf"
+
+
+def test_what_somebody_changed_by_hand_is_put_right_there_and_nowhere_else(done: Rig) -> None:
+    before = {node: done.started(node, "duckconf-agent") for node in NODES}
+    done.on("node-2", "sed", "-i", "s/control-1/control-9/", "/etc/duckconf/agent.json")
+    assert changes(provision(done.project)) == {"control-1": 0, "node-1": 0, "node-2": 2, "node-3": 0}
+    assert "control-1:8080" in done.on("node-2", "cat", "/etc/duckconf/agent.json")
+    after = {node: done.started(node, "duckconf-agent") for node in NODES}
+    assert [node for node in NODES if after[node] != before[node]] == ["node-2"]
+
+
+def test_a_service_that_was_stopped_runs_again(done: Rig) -> None:
+    done.on("control-1", "systemctl", "stop", "duckconf-scheduler")
+    assert changes(provision(done.project)) == {"control-1": 1, "node-1": 0, "node-2": 0, "node-3": 0}
+    assert done.on("control-1", "systemctl", "is-active", "duckconf-scheduler") == "active"
+
+
+def test_an_agent_is_upgraded_without_a_restart_of_its_apps(done: Rig) -> None:
+    done.api().call("POST", "/app/start", {"name": "web", "image": WEB_IMAGE})
+
+    def running() -> list[str]:
+        rows = done.engine.listing(
+            "ps", f"--filter=label=duckconf.cluster={done.project.cluster}", "--filter=label=duckconf.app=web"
+        )
+        return [f"{row['Id']} {row['StartedAt']}" for row in rows]
+
+    until("the app runs", lambda: len(running()) == 1, 60)
+    before = running()
+    for node in NODES:
+        done.on(node, "sh", "-c", "echo >> /usr/local/lib/duckconf/agent.pyz")
+    assert changes(provision(done.project)) == {"control-1": 0, **dict.fromkeys(NODES, 2)}
+    until("all nodes are ready", done.ready, 60)
+    assert running() == before
+    done.api().call("DELETE", "/app/web")
+    until("the app is gone", lambda: running() == [], 60)
+
+
+def test_an_agent_that_cannot_start_never_replaces_one_that_can(done: Rig) -> None:
+    before = done.on("node-1", "sha256sum", "/usr/local/lib/duckconf/agent.pyz")
+    done.on("node-1", "mv", "/usr/bin/python3.11", "/usr/bin/python3.11.kept")
+    # Ansible itself still finds a Python, the agent's own check does not.
+    wrapper = '#!/bin/sh\\ncase "$*" in *.pyz*) exit 3;; *) exec /usr/bin/python3.11.kept "$@";; esac\\n'
+    done.on("node-1", "sh", "-c", f"printf '{wrapper}' > /usr/bin/python3.11; chmod 755 /usr/bin/python3.11")
+    try:
+        done.on("node-1", "sh", "-c", "echo >> /usr/local/lib/duckconf/agent.pyz")
+        changed = done.on("node-1", "sha256sum", "/usr/local/lib/duckconf/agent.pyz")
+        with pytest.raises(ProvisionFailed, match=r"node-1: install the agent: .*validate"):
+            provision(done.project)
+        assert done.on("node-1", "sha256sum", "/usr/local/lib/duckconf/agent.pyz") == changed
+    finally:
+        done.on("node-1", "mv", "/usr/bin/python3.11.kept", "/usr/bin/python3.11")
+    assert changes(provision(done.project))["node-1"] == 2
+    assert done.on("node-1", "sha256sum", "/usr/local/lib/duckconf/agent.pyz") == before
+
+
+def test_a_token_that_was_removed_is_exchanged(done: Rig) -> None:
+    path = done.project.state / "tokens" / "node-3"
+    old = path.read_text().strip()
+    path.unlink()
+    assert changes(provision(done.project)) == {"control-1": 1, "node-1": 0, "node-2": 0, "node-3": 2}
+    until("the node is heard with its new token", done.ready, 60)
+    with pytest.raises(ApiRefused) as refused:
+        done.api(old).call("GET", "/apps?nodeName=node-3")
+    assert refused.value.status == 401
+
+
+def test_a_host_that_is_down_does_not_hold_up_the_others(done: Rig) -> None:
+    (done.project.state / LEFT_FILE).unlink()
+    done.engine.must("stop", "-t", "10", done.host("node-3"))
+    try:
+        with pytest.raises(ProvisionFailed, match=r"^node-3: nothing listens .*; control-1, node-1, node-2 done") as failed:
+            provision(done.project)
+        assert failed.value.exit_code == 4
+        assert sorted(json.loads((done.project.state / LEFT_FILE).read_text())) == ["control-1", "node-1", "node-2"]
+    finally:
+        done.up()
+    assert changes(provision(done.project)) == dict.fromkeys(HOSTS, 0)
+
+
+def test_a_host_that_shows_another_key_is_not_touched(done: Rig) -> None:
+    host = done.project.inventory().hosts["node-1"]
+    kept = done.project.pins.read_text()
+    other = (done.project.state / "host-keys" / "node-2.pub").read_text()
+    pin(done.project.pins, host.address, host.port, other)
+    try:
+        with pytest.raises(ProvisionFailed, match="node-1: its host key has changed"):
+            provision(done.project, full=True)
+    finally:
+        done.project.pins.write_text(kept)
+
+
+def test_the_task_takes_a_pattern(done: Rig) -> None:
+    def inv(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ROOT / "inv"), *words], env=done.environ, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    ran = inv("provision", "--limit", "node-*,!node-3")
+    assert ran.returncode == 0, ran.stderr
+    assert re.findall(r"^  (\S+): nothing to change$", ran.stderr, re.MULTILINE) == ["node-1", "node-2"]
+    wrong = inv("provision", "--limit", "node-9")
+    assert wrong.returncode == 1
+    assert wrong.stderr.strip().startswith("error: no host matches 'node-9'")
+
+
+def test_a_control_plane_that_is_stopped_keeps_its_state_and_frees_its_port(done: Rig) -> None:
+    done.api().call("PUT", "/node/node-2", {"cordoned": True})
+    state = done.project.state / "control-plane" / "control-1"
+    hosts = DemoHosts(done.project)
+    assert hosts.stop_control_plane(["control-1"]) == [done.host("control-1")]
+    assert hosts.stop_control_plane(["control-1"]) == []
+    assert (state / "nodes.json").exists()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", int(done.project.settings.api_url.rsplit(":", 1)[1])))
+    done.up()
+    until("the API answers", lambda: _answers(done), 30)
+    cordoned = [node["name"] for node in done.api().call("GET", "/nodes")["nodes"] if node["cordoned"]]
+    assert cordoned == ["node-2"]
+    done.api().call("PUT", "/node/node-2", {"cordoned": False})
+
+
+def _answers(rig: Rig) -> bool:
+    try:
+        return bool(ApiClient(rig.project.settings.api_url).call("GET", "/healthz", deadline=2)["status"])
+    except DuckconfError:
+        return False
