@@ -224,14 +224,14 @@ def accept_key(_: Any, node: str, fingerprint: str) -> None:
     print(f"{node}: {fingerprint} is pinned now")
 
 
-@command(help={"mode": "push or reconcile"})
+@command(help={"mode": "push, reconcile or agents"})
 def demo(_: Any, mode: str) -> None:
     """The narrated tour of a mode, from nothing, by itself. Example: ./inv demo push"""
-    from duckconf.cli.bring_up import PUSH, check_mode
-    from duckconf.cli.tour import tour_push, tour_reconcile
+    from duckconf.cli.bring_up import AGENTS, PUSH, RECONCILE, check_mode
+    from duckconf.cli.tour import tour_agents, tour_push, tour_reconcile
 
-    tour = tour_push if check_mode(mode) == PUSH else tour_reconcile
-    tour(project())
+    tours = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents}
+    tours[check_mode(mode)](project())
 
 
 @command(help={"json": "for programs"})

@@ -147,6 +147,12 @@ class DemoHosts:
     def thaw(self, node: str) -> list[str]:
         return self._each(node, "unpause", "paused")
 
+    def reboot(self, node: str) -> list[str]:
+        """Restart the host, and with it what it ran: its apps are killed first, as the end of their machine would."""
+        names = [name for name in self._each(node, "kill", "running") if name != host_container(self.project.cluster, node)]
+        self.engine.must("start", host_container(self.project.cluster, node))
+        return names
+
     def _each(self, node: str, verb: str, state: str) -> list[str]:
         cluster = f"--filter=label={LABEL_CLUSTER}={self.project.cluster}"
         rows = self.engine.listing("ps", "-a", cluster, f"--filter=label={LABEL_HOST}={node}")

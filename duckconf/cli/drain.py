@@ -47,4 +47,8 @@ def _move(api: ApiClient, app: dict[str, Any], node: str) -> None:
         if time.monotonic() > end:
             why = now.get("note") or f"{now['status']} on {now['node'] or 'no node'}"
             raise DuckconfError(f"{name} does not run elsewhere yet: {why}", f"its copy on {node} stays; drain again later")
-        cursor = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")["cursor"]
+        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
+        cursor = page["cursor"]
+        for event in page["events"]:
+            if event.get("app") == name and event["kind"] in ("failed", "pending"):
+                raise DuckconfError(f"{name} cannot move: {event['message']}", f"its copy on {node} stays; drain again later")
