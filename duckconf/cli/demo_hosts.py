@@ -9,11 +9,9 @@ lies in the cluster's state folder, so that a host made anew goes on with it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import socket
-import tarfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,9 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from duckconf.cli.host_files import new_key, tar
 from duckconf.cli.images import ALL, ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.cli.say import say, step
@@ -252,7 +248,7 @@ class DemoHosts:
             ("root/.ssh/authorized_keys", 0o600, authorized.encode()),
         ]
         try:
-            self.engine.must("cp", "-", f"{name}:/", stdin=_tar(files))
+            self.engine.must("cp", "-", f"{name}:/", stdin=tar(files))
             pin(self.project.pins, host.address, host.port, public)
             self.engine.must("start", name)
         except SetupError:
@@ -310,14 +306,6 @@ class DemoHosts:
                 say(f"  kept {name}: a container that is not ours uses it")
 
 
-def new_key() -> tuple[bytes, str]:
-    """An ed25519 key pair in OpenSSH's formats: private file, public line without a comment."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return private, public.decode()
-
-
 def require_free(host: Host) -> None:
     """Raises SetupError when something else listens on the port that the inventory gives this host."""
     if reason := _taken(host.address, host.port):
@@ -344,17 +332,3 @@ def _answers(path: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def _tar(files: list[tuple[str, int, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in ("root/.ssh",):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o700
-            archive.addfile(entry)
-        for name, mode, content in files:
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), mode
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()

@@ -121,6 +121,10 @@ def _check(project: Project, inventory: Inventory) -> None:
     if len(inventory.control_plane) != 1:
         found = ", ".join(inventory.control_plane) or "none"
         raise SetupError(f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}", "see inventory/hosts.yml")
+    host = inventory.hosts[inventory.control_plane[0]]
+    if host.demo and host.name in inventory.nodes:
+        remedy = "a real machine may be both"
+        raise SetupError(f"the demo host {host.name} is in the groups {CONTROL_PLANE} and {NODES}; it should be in one", remedy)
     scheme, wanted = urlsplit(project.settings.api_url).scheme, _scheme(inventory)
     if scheme != wanted:
         remedy = f"set api_url in invoke.yml, or DUCKCONF_API, to one that starts with {wanted}:"
@@ -158,6 +162,7 @@ def chosen_hosts(inventory: Inventory, limit: str, only: Sequence[str]) -> list[
 
 
 def _sources(project: Project, inventory: Inventory) -> Sources:
+    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     tokens = ensure_tokens(project.state, inventory.nodes)
     certificate = None
     if inventory.tls:

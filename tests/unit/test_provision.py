@@ -15,7 +15,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.playbook import Playbook
-from duckconf.cli.provision import chosen_hosts
+from duckconf.cli.provision import chosen_hosts, provision
 from duckconf.cli.tokens import ensure_tokens
 from duckconf.errors import BadInput, DuckconfError, NotFound, SetupError, Unreachable
 from duckconf.inventory import Host, Inventory, Tls, read_inventory
@@ -175,6 +175,31 @@ class TestChoosingHosts:
     def test_a_pattern_without_a_host_is_told(self, limit: str) -> None:
         with pytest.raises(NotFound):
             chosen_hosts(FLEET, limit, ())
+
+
+class TestRefusing:
+    """Before anything is asked of a host."""
+
+    def provision(self, root: Path, hosts: str, url: str = "http://127.0.0.1:8080") -> None:
+        (root / "hosts.ini").write_text(hosts)
+        provision(Project(root, Settings(inventory="hosts.ini", api_url=url), "demo"))
+
+    @pytest.mark.parametrize(
+        ("hosts", "reason"),
+        [
+            ("[nodes]\na\n", "one host in the group control_plane, got none"),
+            ("[nodes]\na\n[control_plane]\nb\nc\n", "got b, c"),
+            ("[nodes]\na\nb\n[control_plane]\na duckconf_provider=container\n", "should be in one"),
+            ("[nodes]\na\n[control_plane]\nb duckconf_tls=true\n", "https"),
+        ],
+    )
+    def test_an_inventory_that_does_not_fit(self, tmp_path: Path, hosts: str, reason: str) -> None:
+        with pytest.raises(SetupError, match=reason):
+            self.provision(tmp_path, hosts)
+
+    def test_an_address_that_promises_more_than_the_inventory(self, tmp_path: Path) -> None:
+        with pytest.raises(SetupError, match="speaks http, and api_url says https"):
+            self.provision(tmp_path, "[nodes]\na\n[control_plane]\nb\n", "https://127.0.0.1:8080")
 
 
 # Tells how it was called, then speaks as our callback does.
