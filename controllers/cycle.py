@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from controllers.reconciler import Heard, Reconciler, Verdict
+from controllers.reconciler import Heard, Reconciler, Verdict, name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
@@ -235,7 +235,10 @@ DONE: Mapping[type[Action], tuple[str, str]] = {
 
 
 def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
-    """How a step ended."""
+    """How a step ended. A name that is taken is no failure: the next try has another one."""
+    if name_is_taken(step, failure):
+        taken = f"{step.action.container} is the name of another copy; next under a new one"
+        return Event("name-taken", taken, step.app, step.action.node)
     if failure is not None:
         return Event("failed", f"{step.action} failed: {failure.message}", step.app, step.action.node)
     kind, verb = DONE[type(step.action)]

@@ -93,7 +93,7 @@ class Reconciler:
             self.tries[step.app] = backoff.after_start(tries, now)
         elif not isinstance(failure, (NodeFailure, NotFound)):
             refused = backoff.after_refusal(tries, now, failure.message)
-            if isinstance(failure, EngineRefused) and failure.conflict and step.action.container in failure.message:
+            if name_is_taken(step, failure):
                 self._rename(step.app)
                 # Under another name it may do: the first time there is nothing to wait for.
                 refused = refused if tries.strikes else replace(refused, not_before=now)
@@ -144,3 +144,8 @@ class Reconciler:
             self.book.certain = True
         else:
             self.book.placements = placements
+
+
+def name_is_taken(step: Step, failure: DuckconfError | None) -> bool:
+    """Whether the engine refused only the container's name, which another node's copy may hold on a shared engine."""
+    return isinstance(failure, EngineRefused) and failure.conflict and step.action.container in failure.message

@@ -92,9 +92,7 @@ def tour_agents(project: Project) -> None:
     tour.crash(names[0], names)
     tour.lose_a_node(names)
     tour.without_the_api(names)
-    say(
-        "\nNow by hand: ./inv start-app nginx --name web · ./inv drain node-2 · ./inv logs agent@node-1 · ./inv events -f · ./inv down"
-    )
+    say("\nNow by hand: ./inv drain node-2 · ./inv logs agent@node-1 · ./inv events -f · ./inv up reconcile · ./inv down")
 
 
 class _AgentTour:

@@ -1,0 +1,310 @@
+"""Agents mode on real hosts: control plane and agents put there by the roles, then broken. Each test ends with every app
+running exactly once, where the state says, and a stranger that nobody touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from duckconf.cli import bring_up
+from duckconf.cli.api import api_client
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.local_engine import LocalEngine
+from duckconf.errors import DuckconfError
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.client import ApiClient
+from duckconf.reach.project import load_project
+from tests.e2e.conftest import NODES, ROOT, Live, free_ports
+from tests.waiting import until
+
+NODE_TIMEOUT = 8.0
+APPS = ("a", "b", "c")
+KILLS = 6
+UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A cluster of its own with three nodes and a control plane, in agents mode."""
+    cluster = f"g{os.getpid()}"
+    control, *ports, api_port = free_ports(5)
+    inventory = tmp_path_factory.mktemp("inventory") / "hosts.ini"
+    lines = ["[control_plane]", f"control-1 ansible_port={control}", "[nodes]"]
+    lines += [f"node-{number} ansible_port={port}" for number, port in enumerate(ports, 1)]
+    lines += ["[all:vars]", f"duckconf_cluster={cluster}", "duckconf_provider=container", "ansible_host=127.0.0.1"]
+    inventory.write_text("\n".join([*lines, "ansible_user=root", ""]))
+    ours = {
+        "DUCKCONF_INVENTORY": str(inventory),
+        "DUCKCONF_CLUSTER": cluster,
+        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+        "DUCKCONF_NODE_TIMEOUT": str(NODE_TIMEOUT),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ours.items():
+            patch.setenv(name, value)
+        project = load_project(ROOT, os.environ)
+        try:
+            bring_up.up(project, bring_up.AGENTS)
+            yield Live(project, LocalEngine(ROOT), dict(os.environ))
+        finally:
+            bring_up.down(project, purge=False)
+            shutil.rmtree(project.state, ignore_errors=True)
+
+
+@pytest.fixture
+def api(fleet: Live) -> ApiClient:
+    return api_client(fleet.project)
+
+
+@pytest.fixture
+def running(fleet: Live, api: ApiClient) -> Iterator[Live]:
+    """Three apps that run, with a stranger beside; afterwards they run too, once each, and then they go."""
+    until("all nodes are ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
+    stranger = f"stranger-{fleet.project.cluster}"
+    fleet.engine.must("run", "-d", "--name", stranger, "--label=node=node-1", "--label=duckconf.app=a", WEB_IMAGE)
+    for name in APPS:
+        api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
+    until("they run, once each", lambda: fleet.once_each(APPS), 40)
+    try:
+        yield fleet
+        until("all run once each", lambda: fleet.once_each(APPS), 60)
+        until("the API sees it", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
+        assert {app["name"]: app["node"] for app in apps(api)} == fleet.nodes_of()
+        assert fleet.state_of(stranger) == "running"
+    finally:
+        fleet.engine.run("rm", "-f", "-t", "0", stranger)
+    for app in apps(api):
+        api.call("DELETE", f"/app/{app['name']}")
+    until("nothing is left", lambda: fleet.apps() == [], 40)
+
+
+def nodes(api: ApiClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.call("GET", "/nodes")["nodes"]
+    return found
+
+
+def apps(api: ApiClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.call("GET", "/apps")["apps"]
+    return found
+
+
+def lives(cluster: Live) -> dict[str, tuple[str, int]]:
+    """Container and start of each app: what a needless restart would change."""
+    return {row["Labels"]["duckconf.app"]: (row["Id"], row["StartedAt"]) for row in cluster.apps()}
+
+
+def systemctl(cluster: Live, host: str, *words: str) -> None:
+    cluster.engine.must("exec", cluster.host(host), "systemctl", *words)
+
+
+def test_apps_are_submitted_without_a_node_spread_and_the_same_put_twice_is_one_container(running: Live, api: ApiClient) -> None:
+    assert set(running.nodes_of().values()) == set(NODES)
+    before = lives(running)
+    api.call("PUT", "/app/a", {"image": WEB_IMAGE})
+    api.call("PUT", "/app/a", {"image": WEB_IMAGE, "env": {"NEW": "1"}})
+    until("it is replaced", lambda: lives(running).get("a", before["a"]) != before["a"] and running.once_each(APPS))
+    changed = lives(running)
+    api.call("PUT", "/app/a", {"image": WEB_IMAGE, "env": {"NEW": "1"}})
+    running.engine.must("kill", running.ids()["b"])
+    until("the crash is healed", lambda: running.once_each(APPS))
+    assert (lives(running)["a"], running.ids()["b"]) == (changed["a"], before["b"][0])
+
+
+def test_a_frozen_nodes_apps_run_elsewhere_and_once_when_it_thaws(running: Live, api: ApiClient) -> None:
+    frozen = next(app for app, node in running.nodes_of().items() if node == "node-2")
+    hosts = DemoHosts(running.project)
+    hosts.freeze("node-2")
+    try:
+        until("it runs elsewhere", lambda: running.running()[frozen] == 1, NODE_TIMEOUT + 30)
+        assert next(node["status"] for node in nodes(api) if node["name"] == "node-2") == "silent"
+    finally:
+        hosts.thaw("node-2")
+    until("the stale copy is gone", lambda: running.once_each(APPS), 40)
+
+
+def test_all_nodes_freeze_together_and_nothing_is_unscheduled(running: Live, api: ApiClient) -> None:
+    before, placed = lives(running), running.nodes_of()
+    hosts = DemoHosts(running.project)
+    for node in NODES:
+        hosts.freeze(node)
+    try:
+        until("all are silent", lambda: {node["status"] for node in nodes(api)} == {"silent"}, NODE_TIMEOUT + 20)
+        until("an event says so", lambda: any(event["kind"] == "brake" for event in events(api)))
+    finally:
+        for node in NODES:
+            hosts.thaw(node)
+    until("all are back", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
+    assert (lives(running), {app["name"]: app["node"] for app in apps(api)}) == (before, placed)
+
+
+def events(api: ApiClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.call("GET", "/events?limit=200")["events"]
+    return found
+
+
+def test_a_node_cut_off_keeps_its_apps_and_one_copy_remains_when_the_cut_heals(running: Live, api: ApiClient) -> None:
+    cut_off = next(app for app, node in running.nodes_of().items() if node == "node-3")
+    copy = running.ids()[cut_off]
+    pid = running.engine.must("inspect", "--format", "{{.State.Pid}}", running.host("node-3"))
+    address = running.engine.must(
+        "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", running.host("control-1")
+    )
+    chain = "add table ip cut; add chain ip cut out { type filter hook output priority 0; }"
+    rule = f"{chain}; add rule ip cut out ip daddr {address} drop"
+    inside(pid, rule)
+    try:
+        until("a copy runs elsewhere", lambda: running.running()[cut_off] == 2, NODE_TIMEOUT + 30)
+        assert running.state_of(copy) == "running"
+    finally:
+        inside(pid, "delete table ip cut")
+    until("one copy remains", lambda: running.once_each(APPS), 60)
+    assert running.ids()[cut_off] != copy
+
+
+def inside(pid: str, rules: str) -> None:
+    subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "nft", rules], check=True)
+
+
+def test_the_api_is_away_a_crash_heals_and_a_node_that_reboots_starts_its_apps(running: Live, api: ApiClient) -> None:
+    placed = running.nodes_of()
+    assert running.inv("stop-api").returncode == 0
+    try:
+        running.engine.must("kill", running.ids()["a"])
+        until("the crash is healed", lambda: running.once_each(APPS), 40)
+        before = lives(running)
+        node = placed["c"]
+        DemoHosts(running.project).reboot(node)
+        until("its app is back", lambda: running.once_each(APPS), 60)
+    finally:
+        assert running.inv("start-api").returncode == 0
+    until("the API answers", lambda: answers(api))
+    until("all are ready", lambda: {row["status"] for row in nodes(api)} == {"ready"}, 40)
+    here = {app: life for app, life in lives(running).items() if placed[app] != node}
+    assert here == {app: before[app] for app in here}
+    assert running.nodes_of() == placed
+
+
+def answers(api: ApiClient) -> bool:
+    try:
+        return bool(api.call("GET", "/healthz", deadline=2.0))
+    except DuckconfError:
+        return False
+
+
+def killed(cluster: Live, host: str, unit: str) -> Callable[[], bool]:
+    """Kill a unit the hard way; the answer tells whether systemd has it running again."""
+    old = cluster.engine.must("exec", cluster.host(host), "systemctl", "show", "--value", "-p", "MainPID", unit)
+    cluster.engine.must("exec", cluster.host(host), "kill", "-9", old)
+
+    def again() -> bool:
+        now = cluster.engine.must("exec", cluster.host(host), "systemctl", "show", "--value", "-p", "MainPID", unit)
+        return now not in ("0", old)
+
+    return again
+
+
+def test_every_component_killed_again_and_again_loses_no_write_and_restarts_no_app(running: Live, api: ApiClient) -> None:
+    before = lives(running)
+    dice = random.Random(6)
+    acknowledged = []
+
+    def write(number: int) -> None:
+        # Cordoned everywhere, these apps are state alone: what is written must be there, and nothing needs to run.
+        name = f"w{number}"
+        while True:
+            try:
+                api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE}, deadline=5.0)
+                acknowledged.append(name)
+                return
+            except DuckconfError:
+                until("the API is back", lambda: answers(api))
+
+    for node in NODES:
+        api.call("PUT", f"/node/{node}", {"cordoned": True})
+    try:
+        for kill in range(KILLS):
+            with ThreadPoolExecutor(4) as pool:
+                writes = [pool.submit(write, number) for number in range(20 * kill, 20 * kill + 20)]
+                victims = [("control-1", dice.choice(UNITS)), (dice.choice(NODES), "duckconf-agent")]
+                back = [killed(running, host, unit) for host, unit in victims]
+                for done in writes:
+                    done.result()
+            for again in back:
+                until("systemd started it again", again, 30)
+        until("the API answers", lambda: answers(api))
+        assert {app["name"] for app in apps(api)} == {*APPS, *acknowledged}
+        assert len(acknowledged) == 20 * KILLS
+        for name in acknowledged:
+            api.call("DELETE", f"/app/{name}")
+    finally:
+        for node in NODES:
+            api.call("PUT", f"/node/{node}", {"cordoned": False})
+    assert lives(running) == before
+
+
+def test_agents_are_restarted_as_for_an_upgrade_and_no_app_restarts(running: Live, api: ApiClient) -> None:
+    before = lives(running)
+    for node in NODES:
+        systemctl(running, node, "restart", "duckconf-agent")
+    heard = {node["name"]: node["heartbeat"] for node in nodes(api)}
+    until("all are heard again", lambda: all(node["heartbeat"] > heard[node["name"]] for node in nodes(api)), 40)
+    assert lives(running) == before
+
+
+def test_a_node_is_drained_app_by_app_and_gets_nothing_until_it_is_uncordoned(running: Live, api: ApiClient) -> None:
+    done = running.inv("drain", "node-1")
+    assert done.returncode == 0, done.stderr
+    try:
+        until("it is empty", lambda: "node-1" not in running.nodes_of().values() and running.once_each(APPS), 40)
+        with pytest.raises(DuckconfError, match="cordoned"):
+            api.call("PUT", "/app/a", {"node": "node-1"})
+    finally:
+        assert running.inv("uncordon", "node-1").returncode == 0
+
+
+def test_the_tasks_show_it_all(running: Live) -> None:
+    rows = json.loads(running.inv("ps", "--json").stdout)
+    assert sorted((row["app"], row["state"]) for row in rows) == [(name, "running") for name in APPS]
+    assert [row["status"] for row in json.loads(running.inv("nodes", "--json").stdout)] == ["ready"] * 3
+    status = running.inv("status")
+    assert (status.returncode, status.stdout.count("active")) == (0, 3)
+    for what in ("scheduler", "node-controller", "api", "agent@node-1", "a"):
+        assert running.inv("logs", what, "--lines", "5").returncode == 0
+    assert running.inv("diff").returncode == 0
+    submitted = running.inv("start-app", WEB_IMAGE, "--name", "more", "--wait")
+    assert "more runs on node-" in submitted.stdout, submitted.stderr
+    assert running.inv("stop-app", "more").returncode == 0
+    until("it is gone", lambda: "more" not in running.ids())
+    refused = running.inv("start-app", WEB_IMAGE)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+
+
+def test_tokens_are_secret_and_without_one_the_api_is_closed(running: Live) -> None:
+    state = running.project.state
+    token = (state / "operator.token").read_text().strip()
+    assert (state / "operator.token").stat().st_mode & 0o77 == 0
+    with pytest.raises(DuckconfError, match="Bearer"):
+        ApiClient(running.project.settings.api_url).call("GET", "/apps")
+    assert token not in running.inv("logs", "api", "--lines", "500").stdout
+    arguments = running.engine.must("exec", running.host("control-1"), "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert token not in arguments
+    assert Path(state / "tokens" / "node-1").stat().st_mode & 0o77 == 0
+
+
+def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Live, api: ApiClient) -> None:
+    before = lives(running)
+    bring_up.up(running.project, bring_up.RECONCILE)
+    until("the loop has taken over", lambda: running.inv("diff").returncode == 0)
+    assert lives(running) == before
+    bring_up.up(running.project, bring_up.AGENTS)
+    until("the agents have taken over", lambda: [app["status"] for app in apps(api)] == ["running"] * 3, 40)
+    assert lives(running) == before
