@@ -324,6 +324,27 @@ def test_a_control_plane_that_is_stopped_keeps_its_state_and_frees_its_port(done
     done.api().call("PUT", "/node/node-2", {"cordoned": False})
 
 
+def test_with_tls_everybody_checks_the_certificate(done: Rig) -> None:
+    """The last one: it leaves the cluster with TLS."""
+    inventory = done.project.inventory_path
+    inventory.write_text(inventory.read_text() + "duckconf_tls=true\n")
+    url = done.project.settings.api_url.replace("http:", "https:")
+    project = load_project(ROOT, {**done.environ, "DUCKCONF_API": url})
+    assert all(count > 0 for count in changes(provision(project)).values())
+    token = Secret((project.state / "operator.token").read_text().strip())
+    trusting = ApiClient(url, token=token, ca_file=str(project.state / "tls" / "ca.pem"))
+
+    def ready() -> bool:
+        return {node["status"] for node in trusting.call("GET", "/nodes")["nodes"]} == {"ready"}
+
+    until("all nodes are ready, over TLS", ready, 60)
+    with pytest.raises(DuckconfError, match="no API answers"):
+        ApiClient(url, token=token).call("GET", "/nodes", deadline=5)
+    assert done.on("control-1", "stat", "-c", "%a %U %G", "/etc/duckconf/api.key") == "640 root duckconf"
+    assert "ca.key" not in done.on("control-1", "ls", "/etc/duckconf")
+    assert changes(provision(project)) == dict.fromkeys(HOSTS, 0)
+
+
 def _answers(rig: Rig) -> bool:
     try:
         return bool(ApiClient(rig.project.settings.api_url).call("GET", "/healthz", deadline=2)["status"])
