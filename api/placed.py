@@ -24,6 +24,8 @@ from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.model import NAME, PLACEMENT, App, parse_app
 
+MOST_TOLD = 50
+
 
 def blueprint(
     store: DesiredStore, index: PlacedIndex, nodes: NodeBook, tell: Callable[[Event], None], held: HeldRequests
@@ -165,6 +167,11 @@ def _bindings(data: object) -> list[tuple[str, str, str]]:
 
 
 def _tell_of_places(apps: list[App], tell: Callable[[Event], None]) -> None:
+    """One event for each app, or one for all when nobody would read them."""
+    if len(apps) > MOST_TOLD:
+        gone = sum(not app.node for app in apps)
+        tell(Event("scheduled", f"{len(apps) - gone} apps go to {len({app.node for app in apps} - {''})} nodes, {gone} to none"))
+        return
     for app in apps:
         if app.node:
             tell(Event("scheduled", f"{app.name} goes to {app.node}", app.name, app.node))

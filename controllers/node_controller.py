@@ -19,7 +19,8 @@ from duckconf.reach.client import ApiClient
 from duckconf.reach.control_config import ControlConfig
 
 NAME = "node-controller"
-BATCH = 1000
+# Bindings in one transaction; each costs the agents concerned one answer.
+BATCH = 10_000
 # A verdict is looked for this long after it is due, so that one look is enough.
 LATE = 0.02
 SHORTEST = 0.05
@@ -82,22 +83,20 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         judgement = look(watch, answer["nodes"], float(answer["node_timeout"]), config.interval, time.monotonic())
         counts = {str(node["name"]): int(node["apps"]) for node in answer["nodes"]}
         component.tell(api, judgement.events)
-        for node in judgement.lost:
-            if counts[node]:
-                unschedule(component, api, node)
+        unschedule(component, api, [node for node in judgement.lost if counts[node]])
         watch = judgement.watch
         return judgement.due
 
     return once
 
 
-def unschedule(component: Component, api: ApiClient, node: str) -> None:
-    """Take its apps from a lost node; those that changed meanwhile are looked at again."""
-    apps = api.call("GET", f"/apps?nodeName={node}")["apps"]
+def unschedule(component: Component, api: ApiClient, nodes: Sequence[str]) -> None:
+    """Take their apps from lost nodes, all at once; those that changed meanwhile are looked at again."""
+    apps = [app for node in nodes for app in api.call("GET", f"/apps?nodeName={node}")["apps"]]
     for first in range(0, len(apps), BATCH):
         part = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps[first : first + BATCH]]
         answer = api.call("PUT", "/apps", {"apps": part})
-        component.log.info("%s is lost: %d apps unscheduled", node, answer["bound"])
+        component.log.info("%s lost: %d apps unscheduled", ", ".join(nodes[:10]), answer["bound"])
 
 
 if __name__ == "__main__":

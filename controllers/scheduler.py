@@ -19,7 +19,8 @@ from duckconf.reach.client import ApiClient
 from duckconf.reach.control_config import ControlConfig
 
 NAME = "scheduler"
-BATCH = 1000
+# Bindings in one transaction: an agent that gets ten apps is woken once and not ten times.
+BATCH = 10_000
 # While an app fits nowhere: a port may become free without a node's or an app's change of place.
 AGAIN = 2.0
 READY = "ready"
