@@ -198,9 +198,3 @@ def await_that(what: str, condition: Callable[[], bool], seconds: float) -> None
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    from benchmarks.measure import FOLDER, report
-
-    report(measure(), FOLDER / "agents-scale.json")

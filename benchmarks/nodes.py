@@ -1,4 +1,4 @@
-"""A cluster of the bench's own with three demo nodes in reconcile mode, and what is measured on it.
+"""A cluster of the bench's own with three demo nodes, and what is measured on it.
 
 An app counts as running from the moment that the engine itself puts into its start event; a local `podman run -d`,
 interleaved, is measured to the same event.
@@ -26,6 +26,8 @@ from benchmarks.measure import FOLDER, Row
 from benchmarks.ports import free_ports
 from controllers.placements import FILE_NAME as PLACEMENTS
 from duckconf.cli import bring_up
+from duckconf.cli.api import api_client
+from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.local_engine import LocalEngine
 from duckconf.cli.say import say
 from duckconf.errors import SetupError
@@ -54,14 +56,14 @@ class Events:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def await_one(self, what: str, labels: Mapping[str, str]) -> float:
+    def await_one(self, what: str, labels: Mapping[str, str], seconds: float = EVENT_SECONDS) -> float:
         """When it happened to a container with these labels, in seconds since the epoch. Raises SetupError."""
-        end = time.monotonic() + EVENT_SECONDS
+        end = time.monotonic() + seconds
         while True:
             try:
                 event = json.loads(self._lines.get(timeout=max(0.0, end - time.monotonic())))
             except queue.Empty:
-                raise SetupError(f"no {what} of {dict(labels)} within {EVENT_SECONDS:g} s") from None
+                raise SetupError(f"no {what} of {dict(labels)} within {seconds:g} s") from None
             if event["Status"] == what and labels.items() <= event["Attributes"].items():
                 return _seconds(event["Time"])
 
@@ -87,21 +89,22 @@ def _seconds(stamp: str) -> float:
 
 
 @contextmanager
-def own_cluster(root: Path) -> Iterator[Project]:
-    """Three demo nodes, the API and the loop, on ports that are free; all gone afterwards."""
-    *ports, api = free_ports("127.0.0.1", NODES + 1)
+def own_cluster(root: Path, mode: str) -> Iterator[Project]:
+    """Three demo nodes and what `mode` needs, on ports that are free; all gone afterwards."""
+    control, *ports, api = free_ports("127.0.0.1", NODES + 2)
     inventory = FOLDER / "hosts.ini"
+    control_plane = ["[control_plane]", f"control-1 ansible_port={control}"] if mode == bring_up.AGENTS else []
     hosts = [f"node-{number} ansible_port={port}" for number, port in enumerate(ports, 1)]
-    variables = [f"duckconf_cluster={CLUSTER}", "duckconf_provider=container", "ansible_host=127.0.0.1"]
+    variables = [f"duckconf_cluster={CLUSTER}", "duckconf_provider=container", "ansible_host=127.0.0.1", "ansible_user=root"]
     inventory.parent.mkdir(parents=True, exist_ok=True)
-    inventory.write_text("\n".join(["[nodes]", *hosts, "[all:vars]", *variables, ""]))
+    inventory.write_text("\n".join([*control_plane, "[nodes]", *hosts, "[all:vars]", *variables, ""]))
     # The services read them too.
     os.environ["DUCKCONF_INVENTORY"] = str(inventory)
     os.environ["DUCKCONF_CLUSTER"] = CLUSTER
     os.environ["DUCKCONF_API"] = f"http://127.0.0.1:{api}"
     project = load_project(root, os.environ)
     try:
-        bring_up.up(project, bring_up.RECONCILE)
+        bring_up.up(project, mode)
         yield project
     finally:
         bring_up.down(project, purge=False)
@@ -110,13 +113,13 @@ def own_cluster(root: Path) -> Iterator[Project]:
 
 def start_and_heal(project: Project, engine: LocalEngine, rounds: int) -> list[Row]:
     """Declared until it runs, killed until it runs again, and the floor of both."""
-    api = ApiClient(project.settings.api_url)
+    api = api_client(project)
     declared, healed, floor = [], [], []
     say(f"  {rounds} times: declared, killed, and podman run -d")
     with Events(engine) as events:
         for number in range(WARM_UP + rounds):
             begun = time.time()
-            app = api.call("POST", "/app/start", {"image": WEB_IMAGE})["app"]
+            app = api.call("POST", "/app/start", {"image": WEB_IMAGE, "name": f"bench-{number}"})["app"]
             # Other clusters on this engine may have an app of this name.
             ours = {LABEL_CLUSTER: CLUSTER, LABEL_APP: app}
             started = events.await_one("start", ours) - begun
@@ -140,6 +143,28 @@ def start_and_heal(project: Project, engine: LocalEngine, rounds: int) -> list[R
         Row("killed until it runs again, against podman run -d", healed, floor, 3.0),
         Row("killed until it runs again", healed, (), 1.0),
     ]
+
+
+def lost_node(project: Project, engine: LocalEngine, rounds: int) -> list[Row]:
+    """A node freezes until its app runs elsewhere, beyond the timeout."""
+    api, hosts = api_client(project), DemoHosts(project)
+    timeout = project.settings.node_timeout
+    took = []
+    say(f"  {rounds} times: a node freezes; node_timeout is {timeout:g} s")
+    with Events(engine) as events:
+        for number in range(rounds):
+            ours = {LABEL_CLUSTER: CLUSTER, LABEL_APP: f"lost-{number}"}
+            api.call("POST", "/app/start", {"image": WEB_IMAGE, "name": f"lost-{number}"})
+            events.await_one("start", ours)
+            node = api.call("GET", f"/app/lost-{number}")["node"]
+            begun = time.time()
+            hosts.freeze(node)
+            took.append(events.await_one("start", ours, timeout + EVENT_SECONDS) - begun - timeout)
+            hosts.thaw(node)
+            events.await_one("remove", ours)
+            api.call("DELETE", f"/app/lost-{number}")
+            events.await_one("remove", ours)
+    return [Row("frozen until it runs elsewhere, beyond node_timeout", took, (), 2.0)]
 
 
 def idle_pass(project: Project, engine: LocalEngine) -> list[Row]:
