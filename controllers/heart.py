@@ -24,8 +24,8 @@ from duckconf.reach.client import ApiRefused
 
 log = logging.getLogger("agent")
 
-# Seconds between two heartbeats at least.
-SHORTEST = 0.2
+# No more heartbeats than this within a second.
+MOST_BEATS = 5
 # A look is old after as many intervals.
 OLD = 2.0
 MOST_EVENTS = 200
@@ -58,13 +58,12 @@ class Heart:
         """What runs here as of `when` on the monotonic clock."""
         self._seen, self._seen_at = entries(containers, views), when
         self.has_seen.set()
-        if self._seen != self._told:
+        if self._seen != self._told or self._events:
             self._woken.set()
 
     def tell(self, event: Event) -> None:
-        """Send it with one of the next heartbeats; when the server is long away, the oldest are forgotten."""
+        """Send it with the heartbeat after the next look; when the server is long away, the oldest are forgotten."""
         self._events.append(event)
-        self._woken.set()
 
     def beat(self) -> None:
         """Now; returns when the server knows what was seen last. Raises DuckconfError."""
@@ -80,20 +79,24 @@ class Heart:
                     self._turn(rival=True)
                 raise
             self._told = seen
-            self._interval = min(self._config.interval, float(answer.get("interval", self._config.interval)))
+            asked = answer.get("interval")
+            self._interval = min(self._config.interval, asked) if isinstance(asked, (int, float)) else self._config.interval
             self._turn(rival=False)
             self._send_events()
 
     def run(self) -> None:
         """For a thread of its own: beats for ever, once there is something to tell."""
+        beats: deque[float] = deque(maxlen=MOST_BEATS)
         self.has_seen.wait()
         while True:
             try:
                 self.beat()
                 self._contact.fine()
                 self._note_trouble("")
-                time.sleep(SHORTEST)
-                self._woken.wait(self._interval - SHORTEST)
+                beats.append(time.monotonic())
+                self._woken.wait(self._interval)
+                if len(beats) == MOST_BEATS:
+                    time.sleep(max(0.0, beats[0] + 1.0 - time.monotonic()))
                 self._woken.clear()
             except DuckconfError as error:
                 self._note_trouble(str(error))

@@ -87,7 +87,7 @@ class FakeApi:
 
     def hear(self, beat: dict[str, Any]) -> bool:
         with self.news:
-            self.beats.append(beat)
+            self.beats.append({**beat, "at": time.monotonic()})
             if not self.rival:
                 self._heard = {entry["app"] for entry in beat["containers"]}
             return not self.rival

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from controllers.heart import MOST_BEATS
+from duckconf.cli.certificates import ensure_certificate
 from duckconf.codec import spec_hash
+from duckconf.inventory import Tls
 from duckconf.model import App
 from duckconf.naming import app_labels
 from tests.agent_rig import NODE, TOKEN, AgentProcess, FakeApi
@@ -263,6 +268,33 @@ def test_what_follows_the_engine_ends_with_a_killed_agent(agent: AgentProcess, e
     assert children
     agent.kill()
     until("they are gone", lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+
+
+def test_heartbeats_are_few_however_much_changes(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.place(*({"name": f"a{number}", "image": "web"} for number in range(10)))
+    until("all are known to run", lambda: list(api.reported().values()) == ["running"] * 10)
+    for number in range(10):
+        engine.end(f"duckconf-sim-a{number}")
+    until("all run again", lambda: sum(entry["restarts"] for entry in api.beats[-1]["containers"]) == 10)
+    times = [beat["at"] for beat in api.beats]
+    # One that is asked for before something is taken away comes on top.
+    assert min((later - earlier for earlier, later in zip(times, times[MOST_BEATS + 1 :])), default=1.0) > 0.9
+
+
+def test_a_server_is_believed_only_with_a_certificate_of_the_ca(install: Install, tmp_path: Path, engine: FakeEngine) -> None:
+    files = [ensure_certificate(tmp_path, tmp_path / name, Tls(), "sim", (), time.time()) for name in ("ours", "theirs")]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files[0].certificate, files[0].key)
+    api = FakeApi(context)
+    api.place(WEB)
+    stranger = install(api.url, ca_file=str(files[1].ca))
+    stranger.start()
+    until("it is not believed", lambda: "is not trusted" in stranger.log.read_text())
+    stranger.kill()
+    assert (api.beats, engine.seen()) == ([], {})
+    install(api.url, ca_file=str(files[0].ca)).start()
+    until("it is believed", runs(engine, "duckconf-sim-web"))
+    api.stop()
 
 
 def test_one_agent_at_a_time_has_the_state_folder(agent: AgentProcess, api: FakeApi) -> None:
