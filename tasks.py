@@ -282,7 +282,7 @@ def lint(context: Any) -> int:
     return run_checks(context)
 
 
-@command(help={"mode": "push, reconcile or agents", "rounds": "measurements per row", "only": "parts, such as start,pass or hosts"})
+@command(help={"mode": "push, reconcile or agents", "rounds": "measurements per row", "only": "parts, such as start"})
 def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.bring_up import check_mode
