@@ -136,9 +136,13 @@ class Declared:
         return [entry["name"] for entry in self.api.call("GET", "/apps")["apps"]]
 
     def withdraw_all(self) -> None:
-        for name in self.names():
-            self.withdraw(name)
-        until("nothing is left", lambda: self.cluster.apps() == [], 60)
+        def nothing_is_left() -> bool:
+            # An edit by hand is taken over when it has rested, so that a name may come late.
+            for name in self.names():
+                self.withdraw(name)
+            return self.cluster.apps() == []
+
+        until("nothing is left", nothing_is_left, 60)
 
 
 @pytest.fixture(scope="session")
