@@ -16,7 +16,7 @@ from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.reach import cordons, reports
 from duckconf.reach.cordons import Cordons
-from duckconf.reach.desired_file import FILE_NAME, DesiredReader
+from duckconf.reach.desired_file import FILE_NAME, read_at_rest
 from duckconf.reach.parallel import Result
 from duckconf.reach.reports import ReportFile
 from duckconf.report import LOST, Report
@@ -41,7 +41,7 @@ def take_picture(cluster: Cluster) -> Picture:
     lost = {node for node, view in report.nodes.items() if view.status == LOST and views.get(node) is None}
     fleet = Fleet(tuple(views), views, lost, Cordons(project.state / cordons.FILE_NAME).names())
     try:
-        document, behind = DesiredReader(project.state / FILE_NAME).read()
+        document, behind = read_at_rest(project.state / FILE_NAME)
         desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])
     except BadInput as bad:
         desired, faults = UNKNOWN, (str(bad),)

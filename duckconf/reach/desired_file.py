@@ -117,3 +117,16 @@ class DesiredReader:
             )
         self._newest = document
         return document, ""
+
+
+def read_at_rest(path: Path) -> tuple[Document, str]:
+    """As `DesiredReader.read`, for one who looks once: a file that was written just now is waited for."""
+    reader, end = DesiredReader(path), time.monotonic() + 4 * RESTED
+    while True:
+        try:
+            return reader.read()
+        except BadInput:
+            stamp = stamp_of(path)
+            if stamp is None or rested(stamp) or time.monotonic() > end:
+                return reader.read()
+            time.sleep(0.02)
