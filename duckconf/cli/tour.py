@@ -222,8 +222,12 @@ class _Watched:
         finally:
             say(f"\n5. The node thaws: ./inv start-node {victim}. Its old copies are stale, and go")
             hosts.thaw(victim)
-        self.until("no app runs twice", lambda: self.copies_of(names) == [1, 1, 1] and self._placed_elsewhere(names, victim))
+        self.until("no app runs twice", lambda: self._all_answer() and self.copies_of(names) == [1, 1, 1])
         look.ps(self._project, "", as_json=False)
+
+    def _all_answer(self) -> bool:
+        """Only then are all copies counted."""
+        return all(isinstance(found, tuple) for found in self._cluster.observe().values())
 
     def _placed_elsewhere(self, names: list[str], node: str) -> bool:
         here = {container.app for container in self._running() if container.node != node}
