@@ -94,6 +94,9 @@ def down(project: Project, *, purge: bool) -> None:
     _stop_services(project)
     if shutil.which("podman") is not None:
         DemoHosts(project).down(purge=purge)
+    if mode_of(project) == AGENTS and all(host.demo for host in project.inventory().hosts.values()):
+        # Their agents went with their hosts: the next mode has nobody to stop.
+        (project.state / "mode").unlink(missing_ok=True)
     if purge:
         shutil.rmtree(project.state, ignore_errors=True)
     say(f"cluster {project.cluster} is down" + (", its images and state are gone" if purge else ""))
