@@ -136,8 +136,7 @@ class _Call:
 
     def _greet(self) -> None:
         """Containers carry the name that the node gives itself; under another name we would see none of them."""
-        with self._wire.makefile() as incoming:
-            name = incoming.readline(LONGEST_NAME)
+        name = self._wire.unbuffered().readline(LONGEST_NAME)
         if name.strip() != self._node.encode():
             raise EngineUnavailable(self._node, f"calls itself {name!r}")
         self._greeted = True
@@ -154,7 +153,11 @@ class _Wire:
         self._dialogue.send(data, self.end)
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:
-        return io.BufferedReader(_Incoming(self._dialogue, self.end), CHUNK)
+        return io.BufferedReader(self.unbuffered(), CHUNK)
+
+    def unbuffered(self) -> io.RawIOBase:
+        """Takes no byte beyond what it gives: what follows is there for the next reader."""
+        return _Incoming(self._dialogue, self.end)
 
     def close(self) -> None:
         self._dialogue.close()
