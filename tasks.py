@@ -246,22 +246,12 @@ def doctor(_: Any, json: bool = False) -> int:
     return 0 if all(finding.result == "ok" for finding in findings) else 1
 
 
-@command(help={"only": "arguments for pytest, such as 'tests/unit -k model'"})
-def test(context: Any, only: str = "") -> int:
-    """All tests: pure, API, and end to end on real sshd and real containers. Example: ./inv test --only tests/unit"""
-    from pathlib import Path
-    from shutil import which
+@command(help={"only": "arguments for pytest, such as 'tests/unit -k model'", "all": "also the slow ones: every fault, Molecule"})
+def test(context: Any, only: str = "", all: bool = False) -> int:
+    """The tests, end to end on real sshd and real containers; in full with --all. Example: ./inv test --only tests/unit"""
+    from duckconf.cli.checks import run_tests
 
-    from duckconf.cli.local_engine import install, require_engine
-
-    if not only or "e2e" in only:
-        require_engine()
-        if which("docker") is None:
-            install(("docker.io",), "the docker command is missing, over which the wrapper is tested")
-        if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
-            install(("libfaketime",), "libfaketime is missing, with which a node's clock is set wrong")
-    done = context.run(f"python -m pytest {' '.join(map(shlex.quote, shlex.split(only)))}", warn=True, pty=sys.stdout.isatty())
-    return int(done.exited)
+    return run_tests(context, only, everything=all)
 
 
 @command()

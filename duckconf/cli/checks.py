@@ -1,11 +1,16 @@
-"""What `./inv lint` runs: every tool once, all of them even when one complains."""
+"""What `./inv lint` and `./inv test` run: every tool and every test once, all of them even when one complains."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
-from duckconf.cli.local_engine import install
+from duckconf.cli.edge import ROOT
+from duckconf.cli.images import ensure_images
+from duckconf.cli.local_engine import LocalEngine, install, require_engine
 from duckconf.cli.say import say
 
 SHELL = "inv .ci/run roles/node/files/docker-wrapper node-image/web/serve"
@@ -19,6 +24,8 @@ CHECKS = (
     f"shfmt -d -i 2 -ci {SHELL}",
     "ansible-lint --offline --profile production",
 )
+# Test files at once. They wait for timeouts more than they work, so that two cores carry two of them.
+WORKERS = "2"
 
 
 def run_checks(context: Any) -> int:
@@ -34,3 +41,21 @@ def run_checks(context: Any) -> int:
     for check in failed:
         say(f"failed: {check}")
     return 1 if failed else 0
+
+
+def run_tests(context: Any, only: str, *, everything: bool) -> int:
+    """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
+    wanted = shlex.split(only) or ["-n", WORKERS, "--dist", "loadfile", *([] if everything else ["-m", "not slow"])]
+    if not only or "e2e" in only:
+        _prepare_hosts()
+    return int(context.run(shlex.join(("python", "-m", "pytest", *wanted)), warn=True, pty=sys.stdout.isatty()).exited)
+
+
+def _prepare_hosts() -> None:
+    """What real hosts and engines need, once and before several workers ask for it at the same time."""
+    require_engine()
+    if shutil.which("docker") is None:
+        install(("docker.io",), "the docker command is missing, over which the wrapper is tested")
+    if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
+        install(("libfaketime",), "libfaketime is missing, with which a node's clock is set wrong")
+    ensure_images(LocalEngine(ROOT), ROOT)
