@@ -24,6 +24,15 @@ read -r node <"${DUCKCONF_NODE_FILE:-/etc/duckconf/node}"
 printf '%s\\n' "$node"
 exec docker system dial-stdio"""
 
+# Not `timeout … docker wait`: where `docker` is run by sudo, the login may not end it.
+SEE_IT_STAY = """\
+sleep "$1"
+seen=$(docker inspect --type=container '--format={{.State.Running}} {{.State.ExitCode}}' "$2") || exit
+case $seen in
+  "true "*) exit 124 ;;
+  *) echo "${seen#* }" ;;
+esac"""
+
 
 def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> Command:
     """Start `app` detached under the name `container`; the user's own labels and variables come last."""
@@ -89,8 +98,8 @@ def inspect_labels(container: str) -> Command:
 
 
 def still_running(container: str, seconds: int) -> Command:
-    """Ends at once with 0 when the container exits, with 124 when it was still running after `seconds`."""
-    return Command(("timeout", str(seconds), DOCKER, "wait", container), deadline=seconds + 5.0)
+    """Ends after `seconds`: with 124 when the container still runs, else with 0 and its exit code on stdout."""
+    return Command(("sh", "-c", SEE_IT_STAY, "sh", str(seconds), container), deadline=seconds + 30.0)
 
 
 def last_words(container: str, lines: int = 20) -> Command:

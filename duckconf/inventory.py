@@ -6,7 +6,7 @@ Pure: `reach/hosts.py` asks Ansible and keeps the answer; here it is only checke
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from duckconf.command import Secret
@@ -18,6 +18,9 @@ from duckconf.naming import DEFAULT_CLUSTER
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
 LONGEST_CLUSTER = 20
+ROOT = "root"
+# The login on a node that may use the engine and nothing else; the role `node` makes it.
+OWN_LOGIN = "duckconf"
 # The variables that Duckconf reads; the resolver hands over these and no others.
 VARIABLES = (
     "ansible_host",
@@ -26,12 +29,16 @@ VARIABLES = (
     "ansible_password",
     "ansible_ssh_pass",
     "ansible_ssh_private_key_file",
+    "ansible_become_password",
+    "ansible_become_pass",
+    "ansible_sudo_pass",
     "ansible_ssh_host",
     "ansible_ssh_port",
     "ansible_ssh_user",
     "duckconf_provider",
     "duckconf_cluster",
     "duckconf_engine",
+    "duckconf_become",
     "duckconf_api_url",
     "duckconf_tls",
     "duckconf_tls_certificate",
@@ -42,16 +49,30 @@ VARIABLES = (
 
 @dataclass(frozen=True)
 class Host:
-    """One machine reached over SSH. `key_file` and `password` are None when the inventory names none."""
+    """One machine reached over SSH. `key_file` and the passwords are None when the inventory names none.
+
+    `user` is who Ansible logs in as, and root after sudo where that is not root. With `own_login`, Duckconf's own
+    commands log in as `duckconf` instead, with the cluster's key.
+    """
 
     name: str
     address: str
     port: int = 22
-    user: str = "root"
+    user: str = ROOT
     password: Secret | None = None
     key_file: str | None = None
+    become_password: Secret | None = None
+    own_login: bool = False
     demo: bool = False
     engine: str = PODMAN
+
+    def daily(self) -> Host:
+        """The host as Duckconf's own commands reach it."""
+        return replace(self, user=OWN_LOGIN, password=None, key_file=None, become_password=None) if self.own_login else self
+
+    def administered(self) -> Host:
+        """The host as its administrator reaches it."""
+        return replace(self, own_login=False)
 
     @property
     def where(self) -> str:
@@ -99,8 +120,9 @@ class Inventory:
 def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     """From `{"hosts": {name: variables}, "groups": {name: [host, …]}}`; raises BadInput, one Fault per variable."""
     faults: list[Fault] = []
-    hosts = {name: _host(name, variables, faults) for name, variables in document["hosts"].items()}
     groups = document["groups"]
+    nodes = set(groups.get(NODES, ()))
+    hosts = {name: _host(name, variables, faults, node=name in nodes) for name, variables in document["hosts"].items()}
     clusters = {str(variables["duckconf_cluster"]) for variables in document["hosts"].values() if "duckconf_cluster" in variables}
     if len(clusters) > 1:
         faults.append(Fault("duckconf_cluster", f"should be one name for all hosts, got {', '.join(sorted(clusters))}"))
@@ -125,10 +147,15 @@ def _tls(variables: Mapping[str, Any], faults: list[Fault]) -> Tls | None:
     certificate, key, ca = (str(variables.get(f"duckconf_tls_{name}") or "") for name in ("certificate", "key", "ca"))
     if bool(certificate) != bool(key):
         faults.append(Fault("duckconf_tls_certificate", "and duckconf_tls_key should be given together"))
-    wanted = variables.get("duckconf_tls", bool(certificate))
-    if str(wanted).lower() not in ("true", "false"):
-        faults.append(Fault("duckconf_tls", f"should be true or false, got {wanted!r}"))
-    return Tls(certificate, key, ca) if str(wanted).lower() == "true" else None
+    wanted = _truth(variables, "duckconf_tls", bool(certificate), "duckconf_tls", faults)
+    return Tls(certificate, key, ca) if wanted else None
+
+
+def _truth(variables: Mapping[str, Any], name: str, default: bool, path: str, faults: list[Fault]) -> bool:
+    wanted = str(variables.get(name, default)).lower()
+    if wanted not in ("true", "false"):
+        faults.append(Fault(path, f"should be true or false, got {variables[name]!r}"))
+    return wanted == "true"
 
 
 def check_cluster(name: str) -> str:
@@ -138,7 +165,7 @@ def check_cluster(name: str) -> str:
     raise BadInput(Fault("cluster", f"should be 1 to {LONGEST_CLUSTER} of a-z, 0-9 and -, got {name!r}"))
 
 
-def _host(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> Host:
+def _host(name: str, variables: Mapping[str, Any], faults: list[Fault], *, node: bool) -> Host:
     def first(*names: str, default: Any = None) -> Any:
         return next((variables[key] for key in names if variables.get(key) is not None), default)
 
@@ -154,14 +181,20 @@ def _host(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> Host:
     engine = first("duckconf_engine", default=PODMAN)
     if engine not in (PODMAN, DOCKER):
         faults.append(Fault(f"{name}/duckconf_engine", f"should be podman or docker, got {engine!r}"))
+    user = str(first("ansible_user", "ansible_ssh_user", default=ROOT))
+    # Only a node has the login that the role makes.
+    own_login = _truth(variables, "duckconf_become", user != ROOT, f"{name}/duckconf_become", faults) and node
     password = first("ansible_password", "ansible_ssh_pass")
+    become_password = first("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
     return Host(
         name=name,
         address=str(first("ansible_host", "ansible_ssh_host", default=name)),
         port=int(port),
-        user=str(first("ansible_user", "ansible_ssh_user", default="root")),
+        user=user,
         password=None if password is None else Secret(password),
         key_file=first("ansible_ssh_private_key_file"),
+        become_password=None if become_password is None else Secret(become_password),
+        own_login=own_login,
         demo=provider == "container",
         engine=engine,
     )

@@ -98,7 +98,7 @@ def service_logs(project: Project, what: str, lines: int, *, follow: bool) -> in
         return None
     argv = ("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}")
     with open_cluster(project) as cluster:
-        runner = cluster.fleet.runner(host)
+        runner = cluster.fleet.admin(host)
         if not follow:
             done = runner.run(Command(argv))
             sys.stdout.write(done.stdout)
@@ -114,7 +114,7 @@ def switch_api(project: Project, *, on: bool) -> None:
     host = _control_host(project.inventory())
     verb = "start" if on else "stop"
     with open_cluster(project) as cluster:
-        done = cluster.fleet.runner(host).run(Command(("systemctl", verb, CONTROL_UNITS["api"])))
+        done = cluster.fleet.admin(host).run(Command(("systemctl", verb, CONTROL_UNITS["api"])))
     if not done.ok:
         raise DuckconfError(f"{host}: systemctl {verb} failed: {done.stderr.strip()}", f"see `./inv logs api` and {host}")
     print(f"the api-server on {host} is {'started' if on else 'stopped: apps run on, and nodes heal by themselves'}")

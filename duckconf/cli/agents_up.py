@@ -73,7 +73,7 @@ def _spec(entry: dict[str, Any]) -> App:
 
 def _stop_units(cluster: Cluster, hosts: Any, units: tuple[str, ...]) -> None:
     def stop(host: str) -> None:
-        runner = cluster.fleet.runner(host)
+        runner = cluster.fleet.admin(host)
         done = runner.run(Command(("systemctl", "disable", "--now", *units), deadline=60.0))
         if not done.ok and "does not exist" not in done.stderr:
             raise DuckconfError(f"{host}: systemctl disable failed: {' '.join(done.stderr.split())}")

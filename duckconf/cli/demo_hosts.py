@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from duckconf.cli.host_files import new_key, tar
 from duckconf.cli.images import ALL, ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
+from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service
 from duckconf.errors import LoginRefused, NodeFailure, SetupError
@@ -87,7 +88,7 @@ class DemoHosts:
         self._serve_engine()
         if not self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "create", f"--label={LABEL_CLUSTER}={self.project.cluster}", self._network)
-        keys = self._login_key()
+        keys = ensure_login_key(self.project)
         present = {row["Labels"][LABEL_HOST]: row for row in self.containers()}
         image = self.engine.must("image", "inspect", "--format", "{{.Id}}", NODE_IMAGE)
         wanted = {host.name: host for host in [*nodes, *control_plane]}
@@ -186,14 +187,6 @@ class DemoHosts:
         argv = ("podman", "system", "service", "--time=0", f"unix://{path}")
         process = self.engine_service.start(argv, self.engine.environ(), self.project.root)
         self.engine_service.await_ready(process, lambda: _answers(path), 15)
-
-    def _login_key(self) -> str:
-        path = self.project.login_key
-        if not path.exists():
-            private, public = new_key()
-            path.with_suffix(".pub").write_text(f"{public} duckconf-{self.project.cluster}\n")
-            write_durably(path, private)
-        return path.with_suffix(".pub").read_text()
 
     def _role_of(self, host: Host, nodes: Sequence[Host], control_plane: Sequence[Host]) -> _Role:
         """What this host's container has that another kind's lacks."""

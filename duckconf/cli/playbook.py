@@ -107,9 +107,9 @@ class Playbook:
             }
         }
 
-    def _login(self, host: Host) -> dict[str, str]:
+    def _login(self, host: Host) -> dict[str, Any]:
         """A demo host is found by its address alone: what the operator's ssh_config says of 127.0.0.1 is not for it."""
-        own = {"ansible_user": host.user}
+        own = {"ansible_user": host.user, "duckconf_become": host.own_login}
         if not host.demo:
             return own
         own["ansible_ssh_common_args"] = "-F /dev/null -o IdentitiesOnly=yes"

@@ -248,8 +248,7 @@ def _look(fleet: Fleet, inventory: Inventory, name: str) -> str:
             ("find", *paths, "-type", "f", "-exec", "sha256sum", "{}", "+", "-exec", "stat", "-c", "%n %a %u %g", "{}", "+")
         ),
     )
-    become = () if inventory.hosts[name].user == "root" else ("sudo", "-n")
-    done = fleet.runner(name).run(Command((*become, "sh", "-c", "\n".join(lines))))
+    done = fleet.admin(name).run(Command(("sh", "-c", "\n".join(lines))))
     if not done.ok:
         return ""
     return hashlib.sha256("\n".join(sorted(done.stdout.splitlines())).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""The nodes of one inventory over SSH: one `Runner` per node, made by Fabric from the inventory's own variables."""
+"""The nodes of one inventory over SSH: one `Runner` per node, made by Fabric from the inventory's own variables.
+
+Where the inventory wants it, Duckconf's own commands log in as `duckconf`, and only what needs root as the administrator.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import paramiko
 from duckconf.errors import HostKeyRefused, LoginRefused, NodeFailure, Unreachable
 from duckconf.inventory import Host
 from duckconf.reach.host_keys import KnownHosts, RefuseUnknown, UnknownHostKey, entry_name
+from duckconf.reach.root import RootRunner
 from duckconf.reach.ssh import SshRunner
 from duckconf.reach.ssh_transport import PromptTransport, Watchdog
 
@@ -31,7 +35,8 @@ class Fleet:
     def __init__(
         self, hosts: Iterable[Host], known_hosts: KnownHosts, default_key: Path, deadline: float, *, keeps_trying: bool = False
     ) -> None:
-        """`default_key` logs into demo hosts that name neither key nor password; `deadline` is in seconds."""
+        """`default_key` logs in as `duckconf`, and into demo hosts that name neither key nor password; `deadline` is in
+        seconds."""
         # Paramiko tells of every lost connection with a traceback; a NodeFailure says it in one line.
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self._known_hosts = known_hosts
@@ -42,11 +47,13 @@ class Fleet:
         self._key_cache: dict[str, paramiko.PKey] = {}
         # Shared and used by one thread at a time: making a Connection writes into its Config.
         self._making = threading.Lock()
+        self._admitting = threading.Lock()
         # A demo host is found by its address alone; what the operator's ssh_config says of 127.0.0.1 is not for it.
         self._demo_config = fabric.Config(ssh_config=paramiko.SSHConfig())
         self._real_config: fabric.Config | None = None
         self._hosts: dict[str, Host] = {}
         self._runners: dict[str, SshRunner] = {}
+        self._admins: dict[str, SshRunner] = {}
         self.update(hosts)
 
     def update(self, hosts: Iterable[Host]) -> None:
@@ -54,17 +61,31 @@ class Fleet:
         wanted = {host.name: host for host in hosts}
         for name in [name for name, host in self._hosts.items() if wanted.get(name) != host]:
             self._runners.pop(name).close()
+            if admin := self._admins.pop(name, None):
+                admin.close()
             del self._hosts[name]
         for name, host in wanted.items():
             if name not in self._hosts:
                 self._hosts[name] = host
-                self._runners[name] = SshRunner(name, self._connector(host), self._deadline, keeps_trying=self._keeps_trying)
+                connector = self._connector(host.daily())
+                self._runners[name] = SshRunner(name, connector, self._deadline, keeps_trying=self._keeps_trying)
 
     def runner(self, node: str) -> SshRunner:
+        """As Duckconf's own commands reach the node: they use its engine and read what everybody may read."""
         return self._runners[node]
 
+    def admin(self, node: str) -> RootRunner:
+        """Runs commands as root, with sudo where the administrator's login is not root."""
+        host = self._hosts[node]
+        if not host.own_login:
+            return RootRunner(host, self._runners[node])
+        with self._admitting:
+            if node not in self._admins:
+                self._admins[node] = SshRunner(node, self._connector(host.administered()), self._deadline)
+            return RootRunner(host, self._admins[node])
+
     def close(self) -> None:
-        for runner in self._runners.values():
+        for runner in (*self._runners.values(), *self._admins.values()):
             runner.close()
 
     def _connector(self, host: Host) -> Callable[[], fabric.Connection]:
@@ -104,7 +125,7 @@ class Fleet:
         bounds: dict[str, Any] = dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), self._deadline)
         if host.password is not None:
             return {**bounds, "password": str(host.password), "allow_agent": False, "look_for_keys": False}
-        key_file = host.key_file or (str(self._default_key) if host.demo else None)
+        key_file = host.key_file or (str(self._default_key) if host.demo or host.own_login else None)
         if key_file is None:
             return bounds
         return {**bounds, "allow_agent": False, "look_for_keys": False, **self._key(host, str(Path(key_file).expanduser()))}
@@ -115,7 +136,9 @@ class Fleet:
             try:
                 self._key_cache[path] = paramiko.PKey.from_path(path)
             except FileNotFoundError:
-                remedy = "`./inv up push` makes it" if host.demo else "see ansible_ssh_private_key_file in the inventory"
+                remedy = "see ansible_ssh_private_key_file in the inventory"
+                if host.demo or host.own_login:
+                    remedy = "`./inv up push` makes it" if host.demo else "`./inv provision` makes it"
                 raise LoginRefused(host.name, f"the login key {path} does not exist", remedy) from None
             except (paramiko.PasswordRequiredException, TypeError, ValueError, paramiko.SSHException):
                 return {"key_filename": path, "allow_agent": True}
@@ -162,7 +185,10 @@ def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline:
         reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}"
         return HostKeyRefused(name, reason, f"if you replaced the machine: ./inv accept-key {name} {shown}")
     if isinstance(error, paramiko.AuthenticationException) and not frozen:
-        return LoginRefused(name, f"refuses the {what} of {host.user}", "see ansible_user, key and password in the inventory")
+        remedy = "see ansible_user, key and password in the inventory"
+        if host.own_login:
+            remedy = f"`./inv provision` makes this login; without it: duckconf_become: false for {name} in the inventory"
+        return LoginRefused(name, f"refuses the {what} of {host.user}", remedy)
     if isinstance(error, ConnectionRefusedError) or "Unable to connect" in str(error):
         remedy = "a demo host is started by `./inv up push`" if host.demo else "is sshd running there?"
         return Unreachable(name, f"nothing listens on {host.where}", remedy)

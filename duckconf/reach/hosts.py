@@ -28,7 +28,7 @@ from duckconf.reach.local import LocalRunner
 RESOLVER_DEADLINE = 60.0
 LOOK_AGAIN = 1.0
 VAULT_MARK = b"$ANSIBLE_VAULT"
-SECRETS = ("ansible_password", "ansible_ssh_pass")
+SECRETS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 BESIDE = ("group_vars", "host_vars")
 # How Ansible reports a file that no parser took: one block per parser, some with the place of the fault.
 LOCATED = re.compile(r"(?:plugin: |caused by >>> )(?P<what>[^<>]*?) Origin: (?P<where>[^\s<>]+:\d+)")

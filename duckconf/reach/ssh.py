@@ -81,6 +81,8 @@ class SshRunner:
         """
         _, channel = self._start(command.shell_line())
         with channel:
+            # A password at most, for which there is always room.
+            channel.sendall(command.stdin)
             channel.shutdown_write()
             while data := channel.recv(CHUNK):
                 on_data(data)
