@@ -89,7 +89,7 @@ def kill_app(_: Any, name: str) -> None:
     change.kill_app(project(), name)
 
 
-@command(help={"node": "only this node", "json": "for programs"})
+@command(help={"node": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
 def ps(_: Any, node: str = "", json: bool = False) -> int:
     """The apps, asked of all nodes at once. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
     from duckconf.cli import look
@@ -97,12 +97,12 @@ def ps(_: Any, node: str = "", json: bool = False) -> int:
     return look.ps(project(), node, as_json=json)
 
 
-@command(help={"json": "for programs"})
-def nodes(_: Any, json: bool = False) -> int:
-    """The nodes and whether they answer. Exit code 4 when one does not. Example: ./inv nodes --json"""
+@command(help={"limit": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
+def nodes(_: Any, limit: str = "", json: bool = False) -> int:
+    """The nodes and whether they answer. Exit code 4 when one does not. Example: ./inv nodes --limit 'nodes:!node-3'"""
     from duckconf.cli import look
 
-    return look.nodes(project(), as_json=json)
+    return look.nodes(project(), limit, as_json=json)
 
 
 @command(help={"json": "for programs"})
@@ -136,7 +136,7 @@ def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
     return look.logs(project(), what, lines, follow=follow)
 
 
-@command(help={"node": "gets no new app; what runs there stays"})
+@command(help={"node": "gets no new app; what runs there stays. One or more: names, groups, globs, !exceptions"})
 def cordon(_: Any, node: str) -> None:
     """Keep new apps off a node. Example: ./inv cordon node-2"""
     from duckconf.cli import change
@@ -144,7 +144,7 @@ def cordon(_: Any, node: str) -> None:
     change.cordon(project(), node, cordoned=True)
 
 
-@command(help={"node": "may get new apps again"})
+@command(help={"node": "may get new apps again. One or more: names, groups, globs, !exceptions"})
 def uncordon(_: Any, node: str) -> None:
     """Let new apps on a node again. Example: ./inv uncordon node-2"""
     from duckconf.cli import change

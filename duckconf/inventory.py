@@ -99,6 +99,8 @@ class Inventory:
     tls: Tls | None = None
     api_url: str = ""
     """Where the nodes find the API; "" when the inventory leaves it to us."""
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Every group that Ansible knows, with its hosts."""
     source: str = field(default="", compare=False)
 
     def node(self, name: str) -> Host:
@@ -139,7 +141,8 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     if faults:
         raise BadInput(*(Fault(f"{source}: {fault.path}" if source else fault.path, fault.message) for fault in faults))
     api_url = str(served.get("duckconf_api_url") or "")
-    return Inventory(hosts, tuple(groups[NODES]), control_plane, check_cluster(cluster), tls, api_url, source)
+    members = {name: tuple(names) for name, names in groups.items()}
+    return Inventory(hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_url, members, source)
 
 
 def _tls(variables: Mapping[str, Any], faults: list[Fault]) -> Tls | None:

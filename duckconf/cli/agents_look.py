@@ -13,6 +13,7 @@ from typing import Any
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
+from duckconf.cli.limits import chosen_nodes
 from duckconf.cli.tables import age, print_json, print_table
 from duckconf.cli.times import stamp
 from duckconf.command import Command
@@ -48,11 +49,10 @@ def status(project: Project, *, as_json: bool) -> int:
     return _silent(nodes)
 
 
-def ps(project: Project, node: str, *, as_json: bool) -> int:
-    if node:
-        project.inventory().node(node)
+def ps(project: Project, nodes: str, *, as_json: bool) -> int:
+    meant = _names(project, nodes)
     listing = api_client(project).call("GET", "/apps")
-    apps = [app for app in listing["apps"] if node in ("", app["node"])]
+    apps = [app for app in listing["apps"] if not nodes or app["node"] in meant]
     if as_json:
         print_json([_app_row(app) for app in apps])
         return 0
@@ -65,8 +65,10 @@ def ps(project: Project, node: str, *, as_json: bool) -> int:
     return 0
 
 
-def nodes(project: Project, *, as_json: bool) -> int:
-    rows = [_node_row(row, project.inventory()) for row in api_client(project).call("GET", "/nodes")["nodes"]]
+def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
+    meant = _names(project, limit)
+    known = api_client(project).call("GET", "/nodes")["nodes"]
+    rows = [_node_row(row, project.inventory()) for row in known if not limit or row["name"] in meant]
     print_json(rows) if as_json else print_table(rows, ("name", "status", "heard", "address", "apps", "cordoned"), "no nodes")
     return _silent(rows)
 
@@ -118,6 +120,10 @@ def switch_api(project: Project, *, on: bool) -> None:
     if not done.ok:
         raise DuckconfError(f"{host}: systemctl {verb} failed: {done.stderr.strip()}", f"see `./inv logs api` and {host}")
     print(f"the api-server on {host} is {'started' if on else 'stopped: apps run on, and nodes heal by themselves'}")
+
+
+def _names(project: Project, pattern: str) -> set[str]:
+    return {host.name for host in chosen_nodes(project, project.inventory(), pattern)}
 
 
 def _control_host(inventory: Inventory) -> str:

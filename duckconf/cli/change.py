@@ -10,6 +10,7 @@ from duckconf.actions import Kill, Remove
 from duckconf.cli.api import api_client
 from duckconf.cli.bring_up import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster import open_cluster
+from duckconf.cli.limits import chosen_nodes
 from duckconf.cli.tables import print_json
 from duckconf.errors import DuckconfError
 from duckconf.reach import cordons
@@ -89,14 +90,18 @@ def kill_app(project: Project, name: str) -> None:
     print(f"{name} killed on {container.node}")
 
 
-def cordon(project: Project, node: str, *, cordoned: bool) -> None:
-    """Keep new apps off a node, or let them on again. What runs there stays."""
-    project.inventory().node(node)
-    state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
+def cordon(project: Project, nodes: str, *, cordoned: bool) -> None:
+    """Keep new apps off the nodes that the pattern means, or let them on again. What runs there stays."""
+    for host in chosen_nodes(project, project.inventory(), nodes):
+        done = set_cordon(project, host.name, cordoned=cordoned)
+        state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
+        print(f"{host.name} is {state}" if done else f"{host.name} was already {'cordoned' if cordoned else 'not cordoned'}")
+
+
+def set_cordon(project: Project, node: str, *, cordoned: bool) -> bool:
+    """Says whether that was a change."""
     if mode_of(project) == AGENTS:
         api_client(project).call("PUT", f"/node/{node}", {"cordoned": cordoned})
-        print(f"{node} is {state}")
-        return
+        return True
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    done = Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)
-    print(f"{node} is {state}" if done else f"{node} was already {'cordoned' if cordoned else 'not cordoned'}")
+    return Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)

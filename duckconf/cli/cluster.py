@@ -9,6 +9,7 @@ from typing import Any
 
 from duckconf import engine
 from duckconf.actions import Action
+from duckconf.cli.limits import chosen_nodes
 from duckconf.cli.times import stamp
 from duckconf.command import Runner
 from duckconf.engine_output import Container
@@ -32,13 +33,13 @@ class Cluster:
     inventory: Inventory
     fleet: Fleet
 
-    def pairs(self, node: str = "") -> dict[str, tuple[Host, Runner]]:
-        """The nodes to ask: all, or the one named; raises NotFound."""
-        hosts = [self.inventory.node(node)] if node else self.inventory.node_hosts()
+    def pairs(self, nodes: str = "") -> dict[str, tuple[Host, Runner]]:
+        """The nodes to ask, by a pattern: all when it is empty; raises NotFound."""
+        hosts = chosen_nodes(self.project, self.inventory, nodes)
         return {host.name: (host, self.fleet.runner(host.name)) for host in hosts}
 
-    def observe(self, node: str = "") -> dict[str, Result[tuple[Container, ...]]]:
-        return observe_all(self.project.cluster, self.pairs(node))
+    def observe(self, nodes: str = "") -> dict[str, Result[tuple[Container, ...]]]:
+        return observe_all(self.project.cluster, self.pairs(nodes))
 
     def find(self, app: str) -> Container:
         """The container of an app, by the app's or the container's name; raises NotFound."""

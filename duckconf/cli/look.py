@@ -60,17 +60,16 @@ def status(project: Project, *, as_json: bool) -> int:
     return _unreachable(seen)
 
 
-def ps(project: Project, node: str, *, as_json: bool) -> int:
-    """The apps; in reconcile mode what is desired beside what is seen."""
+def ps(project: Project, nodes: str, *, as_json: bool) -> int:
+    """The apps, of the nodes that the pattern means; in reconcile mode what is desired beside what is seen."""
     if mode_of(project) == AGENTS:
-        return agents_look.ps(project, node, as_json=as_json)
+        return agents_look.ps(project, nodes, as_json=as_json)
     with open_cluster(project) as cluster:
         if mode_of(project) != RECONCILE:
-            return _ps_push(cluster.observe(node), as_json=as_json)
-        if node:
-            cluster.inventory.node(node)
+            return _ps_push(cluster.observe(nodes), as_json=as_json)
+        meant = cluster.pairs(nodes)
         picture = take_picture(cluster)
-    views = [view for view in picture.apps if node in ("", view.node)]
+    views = [view for view in picture.apps if not nodes or view.node in meant]
     if as_json:
         print_json([_view_row(view) for view in views])
     else:
@@ -80,7 +79,7 @@ def ps(project: Project, node: str, *, as_json: bool) -> int:
             if view.note and view.state != "running":
                 print(f"{view.app}: {view.note}", file=sys.stderr)
         _say_faults(picture.faults)
-    return _unreachable({name: found for name, found in picture.seen.items() if node in ("", name)})
+    return _unreachable({name: found for name, found in picture.seen.items() if name in meant})
 
 
 def _ps_push(seen: Seen, *, as_json: bool) -> int:
@@ -93,11 +92,11 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
     return _unreachable(seen)
 
 
-def nodes(project: Project, *, as_json: bool) -> int:
+def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
     if mode_of(project) == AGENTS:
-        return agents_look.nodes(project, as_json=as_json)
+        return agents_look.nodes(project, limit, as_json=as_json)
     with open_cluster(project) as cluster:
-        seen = cluster.observe()
+        seen = cluster.observe(limit)
         rows = _node_rows(cluster, seen)
     print_json(rows) if as_json else print_table(rows, ("name", "status", "address", "apps", "cordoned"), "no nodes")
     return _unreachable(seen)
@@ -217,7 +216,11 @@ def _service_row(project: Project, service: Any) -> dict[str, Any]:
 
 def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
     cordoned = Cordons(cluster.project.state / cordons.FILE_NAME).names()
-    return [node_row(host, seen[host.name], cordoned=host.name in cordoned) for host in cluster.inventory.node_hosts()]
+    return [
+        node_row(host, seen[host.name], cordoned=host.name in cordoned)
+        for host in cluster.inventory.node_hosts()
+        if host.name in seen
+    ]
 
 
 def _view_row(view: AppView) -> dict[str, Any]:

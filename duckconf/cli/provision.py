@@ -10,9 +10,8 @@ import hashlib
 import json
 import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +19,14 @@ from urllib.parse import urlsplit
 from duckconf.cli.build_agent import build_agent, build_control_plane
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.demo_hosts import API_PORT_INSIDE
+from duckconf.cli.limits import chosen_hosts
 from duckconf.cli.playbook import Outcome, Playbook
 from duckconf.cli.say import say, step
 from duckconf.cli.tokens import TokenFiles, ensure_tokens
 from duckconf.command import Command
-from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError
+from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.patterns import some_of
 from duckconf.reach.files import write_durably
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import OWN_PINS, KnownHosts
@@ -42,7 +43,6 @@ LEFT_FILE = "provisioned.json"
 # Everything that the roles leave on a host, and whether it runs. Fails where something is missing or does not run.
 FOLDERS = ("/etc/duckconf", "/usr/local/lib/duckconf")
 WRAPPER = "/usr/local/bin/docker"
-MOST_NAMES = 8
 # For a host to answer. Longer than elsewhere: nobody waits for a listing, and a host that was passed over must be done again.
 PATIENCE = 10.0
 
@@ -71,13 +71,13 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     """
     inventory = project.inventory(secrets=True)
     _check(project, inventory)
-    hosts = chosen_hosts(inventory, limit, only)
+    hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
     sources = _sources(project, inventory)
     shared, defaults = _variables(project, inventory, sources)
     wanted = _wanted(project, inventory, sources, {"shared": shared, "defaults": defaults, "only": list(only)}, hosts)
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
-        with step(f"looking at {_names(host.name for host in hosts)}"):
+        with step(f"looking at {some_of(host.name for host in hosts)}"):
             seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name))
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
         left = _read_left(project)
@@ -87,7 +87,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
             return outcomes[host.name].failure is None and (full or not now[1] or left.get(_key(host.name, only)) != now)
 
         if due := [host for host in hosts if is_due(host)]:
-            say(f"  provisioning {_names(host.name for host in due)} …")
+            say(f"  provisioning {some_of(host.name for host in due)} …")
             for done in _run(project, inventory, due, only, shared, defaults).values():
                 if isinstance(done, DuckconfError):
                     raise done
@@ -135,30 +135,12 @@ def _scheme(inventory: Inventory) -> str:
     return "https" if inventory.tls else "http"
 
 
-def chosen_hosts(inventory: Inventory, limit: str, only: Sequence[str]) -> list[Host]:
-    """In inventory order, the control plane first; raises NotFound when nothing is left."""
+def candidates(inventory: Inventory, only: Sequence[str]) -> list[str]:
+    """The hosts that the roles are for, in inventory order, the control plane first."""
     groups = {CONTROL_PLANE: inventory.control_plane, NODES: inventory.nodes}
     parts = {CONTROL_PLANE: CONTROL_PART, NODES: NODE_PART}
     names = [name for group, members in groups.items() if not only or set(only) & set(parts[group]) for name in members]
-    names = list(dict.fromkeys(names))
-
-    def matches(name: str, pattern: str) -> bool:
-        return pattern == "all" or name in groups.get(pattern, ()) or fnmatchcase(name, pattern)
-
-    patterns = [pattern for pattern in limit.replace(":", ",").split(",") if pattern]
-    meant = [pattern for pattern in patterns if not pattern.startswith("!")] or ["all"]
-    but = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    for pattern in [*meant, *but]:
-        if not any(matches(name, pattern) for name in names):
-            raise NotFound(f"no host matches {pattern!r}", f"the hosts are {_names(names)}, the groups {', '.join(groups)}")
-    chosen = [
-        name
-        for name in names
-        if any(matches(name, pattern) for pattern in meant) and not any(matches(name, pattern) for pattern in but)
-    ]
-    if not chosen:
-        raise NotFound(f"no host is left of {limit!r}", f"the hosts are {_names(names)}")
-    return [inventory.hosts[name] for name in chosen]
+    return list(dict.fromkeys(names))
 
 
 def _sources(project: Project, inventory: Inventory) -> Sources:
@@ -166,12 +148,12 @@ def _sources(project: Project, inventory: Inventory) -> Sources:
     tokens = ensure_tokens(project.state, inventory.nodes)
     certificate = None
     if inventory.tls:
-        names = _api_names(project, inventory)
+        names = _apisome_of(project, inventory)
         certificate = ensure_certificate(project.root, project.state, inventory.tls, project.cluster, names, time.time())
     return Sources(build_agent(project.root), build_control_plane(project.root), tokens, certificate)
 
 
-def _api_names(project: Project, inventory: Inventory) -> list[str]:
+def _apisome_of(project: Project, inventory: Inventory) -> list[str]:
     """Everything that the API may be called by, besides loopback."""
     host = inventory.hosts[inventory.control_plane[0]]
     urls = (project.settings.api_url, inventory.api_url)
@@ -189,7 +171,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources) -> tupl
         "duckconf_cluster": project.cluster,
         "duckconf_nodes": list(inventory.nodes),
         "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{address}:{port}",
-        "duckconf_api_names": _api_names(project, inventory),
+        "duckconf_api_names": _apisome_of(project, inventory),
         "duckconf_node_timeout": project.settings.node_timeout,
         "duckconf_agent_source": str(sources.agent),
         "duckconf_agent_token_source": f"{sources.tokens.folder}/{{{{ inventory_hostname }}}}",
@@ -301,11 +283,4 @@ def _tell(outcomes: dict[str, Outcome]) -> None:
     if failed:
         reasons = "; ".join(str(failure) for failure in failed.values())
         done = [name for name in outcomes if name not in failed]
-        raise ProvisionFailed(f"{reasons}; {_names(done)} done" if done else reasons, "mend it and run `./inv provision`")
-
-
-def _names(names: Iterable[str]) -> str:
-    """As many as a line holds."""
-    names = list(names)
-    shown = ", ".join(names[:MOST_NAMES])
-    return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES} more"
+        raise ProvisionFailed(f"{reasons}; {some_of(done)} done" if done else reasons, "mend it and run `./inv provision`")

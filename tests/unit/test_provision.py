@@ -14,8 +14,9 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.limits import chosen_hosts, remember_failed
 from duckconf.cli.playbook import Playbook
-from duckconf.cli.provision import chosen_hosts, provision
+from duckconf.cli.provision import candidates, provision
 from duckconf.cli.tokens import ensure_tokens
 from duckconf.errors import BadInput, DuckconfError, NotFound, SetupError, Unreachable
 from duckconf.inventory import Host, Inventory, Tls, read_inventory
@@ -153,28 +154,43 @@ class TestTlsInTheInventory:
 
 
 class TestChoosingHosts:
+    """What the pattern language means stands in test_patterns.py."""
+
     @pytest.mark.parametrize(
         ("limit", "only", "wanted"),
         [
             ("", (), ["control-1", *NODES]),
-            ("all", (), ["control-1", *NODES]),
-            ("node-2", (), ["node-2"]),
-            ("nodes", (), [*NODES]),
             ("control_plane,node-3", (), ["control-1", "node-3"]),
-            ("node-*:!node-2", (), ["node-1", "node-3"]),
             ("!control_plane", (), [*NODES]),
             ("", ("control_plane",), ["control-1"]),
             ("", ("node", "agent"), [*NODES]),
             ("node-?", ("agent",), [*NODES]),
         ],
     )
-    def test_by_name_group_glob_and_exception(self, limit: str, only: tuple[str, ...], wanted: list[str]) -> None:
-        assert [host.name for host in chosen_hosts(FLEET, limit, only)] == wanted
+    def test_of_the_groups_that_the_roles_are_for(
+        self, tmp_path: Path, limit: str, only: tuple[str, ...], wanted: list[str]
+    ) -> None:
+        project = Project(tmp_path, Settings(), "demo")
+        assert [host.name for host in chosen_hosts(project, FLEET, limit, candidates(FLEET, only))] == wanted
 
-    @pytest.mark.parametrize("limit", ["node-9", "!node-9", "node-1,!node-1"])
-    def test_a_pattern_without_a_host_is_told(self, limit: str) -> None:
-        with pytest.raises(NotFound):
-            chosen_hosts(FLEET, limit, ())
+    def test_those_that_failed_are_kept_until_they_are_done(self, tmp_path: Path) -> None:
+        project = Project(tmp_path, Settings(), "demo")
+        with pytest.raises(NotFound, match="no host has failed"):
+            chosen_hosts(project, FLEET, "@failed", NODES)
+        remember_failed(project, NODES, ["node-1", "node-3"])
+        assert [host.name for host in chosen_hosts(project, FLEET, "@failed", NODES)] == ["node-1", "node-3"]
+        remember_failed(project, ["node-1", "node-2"], ["node-2"])
+        assert [host.name for host in chosen_hosts(project, FLEET, "@failed", NODES)] == ["node-2", "node-3"]
+        remember_failed(project, NODES, [])
+        with pytest.raises(NotFound, match="no host has failed"):
+            chosen_hosts(project, FLEET, "@failed", NODES)
+
+    def test_a_file_lists_hosts_too(self, tmp_path: Path) -> None:
+        (tmp_path / "mine").write_text("node-2\nnode-3\n")
+        project = Project(tmp_path, Settings(), "demo")
+        assert [host.name for host in chosen_hosts(project, FLEET, f"@{tmp_path / 'mine'}", NODES)] == ["node-2", "node-3"]
+        with pytest.raises(NotFound, match="cannot be read"):
+            chosen_hosts(project, FLEET, "@nothing-here", NODES)
 
 
 class TestRefusing:
