@@ -47,6 +47,7 @@ def status(_: Any, json: bool = False) -> int:
         "label": "NAME=VALUE, may be repeated",
         "cpus": "limit in cores, such as 0.5",
         "memory": "limit, such as 512m",
+        "push": "first bring the image from this machine's engine to the nodes that lack it",
         "wait": "return when it has stayed up for a second, fail with its last words when it has not",
         "json": "for programs",
     },
@@ -62,6 +63,7 @@ def start_app(
     label: list[str] | None = None,
     cpus: str = "",
     memory: str = "",
+    push: bool = False,
     wait: bool = False,
     json: bool = False,
 ) -> None:
@@ -70,7 +72,23 @@ def start_app(
     from duckconf.cli.request import app_request
 
     body = app_request(image, name, command, port or [], env or [], volume or [], label or [], cpus, memory)
-    change.start_app(project(), body, wait=wait, as_json=json)
+    change.start_app(project(), body, push=push, wait=wait, as_json=json)
+
+
+@command(
+    positional=["image"],
+    help={
+        "image": "as this machine's podman or docker has it",
+        "to": "only to these nodes: names, groups, globs, !exceptions, with commas",
+        "json": "for programs",
+    },
+)
+def push_image(_: Any, image: str, to: str = "", json: bool = False) -> int:
+    """Bring an image from this machine to the nodes that lack it; again after an interruption, it goes on where it was.
+    Exit code 4 when a node does not get it. Example: ./inv push-image localhost/duckconf/web --to node-1,node-2"""
+    from duckconf.cli.push_image import push_image as push
+
+    return push(project(), image, to, as_json=json)
 
 
 @command(help={"name": "the app, as `ps` shows it"})
@@ -178,15 +196,16 @@ def start_api(_: Any) -> None:
 
 @command(
     help={
-        "limit": "only these hosts: names, groups, globs, !exceptions, with commas",
+        "limit": "only these hosts: names, groups, globs, !exceptions, with commas; @failed for those that failed last",
         "full": "run the roles also where nothing seems to have changed",
+        "json": "for programs",
     }
 )
-def provision(_: Any, limit: str = "", full: bool = False) -> None:
-    """Put control plane and agents on their hosts, as agents mode needs them. Example: ./inv provision --limit node-2"""
-    from duckconf.cli.provision import provision
+def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -> None:
+    """Put on the hosts what the mode needs there. Exit code 4 when some failed. Example: ./inv provision --limit @failed"""
+    from duckconf.cli.provision_task import run
 
-    provision(project(), limit, full=full)
+    run(project(), limit, full=full, as_json=json)
 
 
 @command(help={"node": "a demo host"})

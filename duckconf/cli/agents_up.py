@@ -13,7 +13,7 @@ from duckconf.cli.agents_look import AGENT_UNIT, CONTROL_UNITS
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, open_cluster
 from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.provision import provision
+from duckconf.cli.provision import provision, tell
 from duckconf.cli.say import say, step
 from duckconf.codec import to_json
 from duckconf.command import Command
@@ -36,10 +36,10 @@ def enter_agents(project: Project, *, handing_over: bool) -> None:
     demo = [host for host in inventory.control_hosts() if host.demo]
     if demo:
         DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
-    provision(project, only=("control_plane",))
+    tell(provision(project, only=("control_plane",)))
     if handing_over:
         _hand_over(project)
-    provision(project, only=("node", "agent"))
+    tell(provision(project, only=("node", "agent")))
 
 
 def leave_agents(project: Project) -> None:

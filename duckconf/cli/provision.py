@@ -1,7 +1,7 @@
-"""Puts the control plane and the agents on their hosts: tokens, certificates, built files, then the roles.
+"""Puts on the hosts what they need: tokens, certificates, built files, then the roles.
 
 A host that still has what the last run left there, from the same sources, is not touched again: one look over SSH says
-so. Called by `./inv provision` and by `up agents`.
+so. Called by `./inv provision`, `up agents`, `add-node` and `remove-node`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from duckconf.cli.build_agent import build_agent, build_control_plane
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.demo_hosts import API_PORT_INSIDE
-from duckconf.cli.limits import chosen_hosts
+from duckconf.cli.limits import FAILED, chosen_hosts, remember_failed
 from duckconf.cli.playbook import Outcome, Playbook
 from duckconf.cli.say import say, step
 from duckconf.cli.tokens import TokenFiles, ensure_tokens
@@ -37,6 +37,8 @@ from duckconf.reach.project import Project
 # The roles of each group, by their tags in the playbook, and what they have run.
 CONTROL_PART = ("control_plane",)
 NODE_PART = ("node", "agent")
+# What a node needs where no agent runs on it.
+BARE_NODE = ("node",)
 CONTROL_UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
 NODE_UNITS = ("duckconf-agent",)
 LEFT_FILE = "provisioned.json"
@@ -48,9 +50,13 @@ PATIENCE = 10.0
 
 
 class ProvisionFailed(DuckconfError):
-    """Some hosts could not be provisioned; the others are done."""
+    """Some hosts could not be provisioned; the others are done. `outcomes` has all of them."""
 
     exit_code = 4
+
+    def __init__(self, message: str, remedy: str, outcomes: dict[str, Outcome]) -> None:
+        super().__init__(message, remedy)
+        self.outcomes = outcomes
 
 
 @dataclass(frozen=True)
@@ -62,23 +68,32 @@ class Sources:
     tokens: TokenFiles
     certificate: CertificateFiles | None
 
+    def files(self) -> list[Path]:
+        """All of them but the nodes' own tokens."""
+        chain = (self.certificate.certificate, self.certificate.key, self.certificate.ca) if self.certificate else ()
+        files = [self.agent, self.control_plane, self.tokens.hashes, self.tokens.operator]
+        return files + [path for path in chain if path is not None]
+
 
 def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False) -> dict[str, Outcome]:
     """Everything is there and runs when this returns: the outcome of each host.
 
-    `limit` is a pattern of hosts, `only` names roles. With `full`, the roles run also where nothing seems to have
-    changed. Raises ProvisionFailed with the names of the hosts that failed, when all others are done.
+    `limit` is a pattern of hosts, `only` names roles; BARE_NODE needs no control plane. With `full`, the roles run also
+    where nothing seems to have changed. Raises ProvisionFailed with the hosts that failed, when all others are done;
+    the next limit `@failed` means these.
     """
     inventory = project.inventory(secrets=True)
-    _check(project, inventory)
+    bare = tuple(only) == BARE_NODE
+    if not bare:
+        _check(project, inventory)
     hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
-    sources = _sources(project, inventory)
+    sources = None if bare else _sources(project, inventory)
     shared, defaults = _variables(project, inventory, sources)
     wanted = _wanted(project, inventory, sources, {"shared": shared, "defaults": defaults, "only": list(only)}, hosts)
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
         with step(f"looking at {some_of(host.name for host in hosts)}"):
-            seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name))
+            seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name, only))
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
         left = _read_left(project)
 
@@ -95,7 +110,13 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
             _record(project, fleet, inventory, {host.name: wanted[host.name] for host in due}, outcomes, only)
     finally:
         fleet.close()
-    _tell(outcomes)
+    failed = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
+    remember_failed(project, outcomes, failed)
+    if failed:
+        reasons = "; ".join(str(failure) for failure in failed.values())
+        others = [name for name in outcomes if name not in failed]
+        remedy = f"mend it and run `./inv provision --limit @{FAILED}`"
+        raise ProvisionFailed(f"{reasons}; {some_of(others)} done" if others else reasons, remedy, outcomes)
     return outcomes
 
 
@@ -148,12 +169,12 @@ def _sources(project: Project, inventory: Inventory) -> Sources:
     tokens = ensure_tokens(project.state, inventory.nodes)
     certificate = None
     if inventory.tls:
-        names = _apisome_of(project, inventory)
+        names = _api_names(project, inventory)
         certificate = ensure_certificate(project.root, project.state, inventory.tls, project.cluster, names, time.time())
     return Sources(build_agent(project.root), build_control_plane(project.root), tokens, certificate)
 
 
-def _apisome_of(project: Project, inventory: Inventory) -> list[str]:
+def _api_names(project: Project, inventory: Inventory) -> list[str]:
     """Everything that the API may be called by, besides loopback."""
     host = inventory.hosts[inventory.control_plane[0]]
     urls = (project.settings.api_url, inventory.api_url)
@@ -161,17 +182,20 @@ def _apisome_of(project: Project, inventory: Inventory) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
 
 
-def _variables(project: Project, inventory: Inventory, sources: Sources) -> tuple[dict[str, Any], dict[str, Any]]:
+def _variables(project: Project, inventory: Inventory, sources: Sources | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What holds whatever the inventory says, and what the inventory may set. Places of secrets, never secrets."""
+    common: dict[str, Any] = {"duckconf_cluster": project.cluster}
+    if sources is None:
+        return common, {}
     host = inventory.hosts[inventory.control_plane[0]]
     # A demo host is known to the others by its name; 127.0.0.1 is only where this machine finds it.
     port = API_PORT_INSIDE if host.demo else urlsplit(project.settings.api_url).port or API_PORT_INSIDE
     address = host.name if host.demo else host.address
     shared: dict[str, Any] = {
-        "duckconf_cluster": project.cluster,
+        **common,
         "duckconf_nodes": list(inventory.nodes),
         "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{address}:{port}",
-        "duckconf_api_names": _apisome_of(project, inventory),
+        "duckconf_api_names": _api_names(project, inventory),
         "duckconf_node_timeout": project.settings.node_timeout,
         "duckconf_agent_source": str(sources.agent),
         "duckconf_agent_token_source": f"{sources.tokens.folder}/{{{{ inventory_hostname }}}}",
@@ -191,14 +215,11 @@ def _variables(project: Project, inventory: Inventory, sources: Sources) -> tupl
 
 
 def _wanted(
-    project: Project, inventory: Inventory, sources: Sources, variables: dict[str, Any], hosts: Sequence[Host]
+    project: Project, inventory: Inventory, sources: Sources | None, variables: dict[str, Any], hosts: Sequence[Host]
 ) -> dict[str, str]:
     """A digest of everything that goes to each host; a new one each time when the inventory may answer differently."""
     roles = project.root / "roles"
-    files = [sources.agent, sources.control_plane, sources.tokens.hashes, sources.tokens.operator]
-    if sources.certificate is not None:
-        chain = (sources.certificate.certificate, sources.certificate.key, sources.certificate.ca)
-        files += [path for path in chain if path is not None]
+    files = [] if sources is None else sources.files()
     common = hashlib.sha256(json.dumps(variables, sort_keys=True).encode())
     common.update((contents_digest(project.inventory_path, project.root) or str(time.time_ns())).encode())
     for path in [*sorted(path for path in roles.rglob("*") if path.is_file()), *files]:
@@ -206,26 +227,27 @@ def _wanted(
     digests = {}
     for host in hosts:
         own = common.copy()
-        if host.name in inventory.nodes:
+        if sources is not None and host.name in inventory.nodes:
             own.update(sources.tokens.of(host.name).read_bytes())
         digests[host.name] = own.hexdigest()
     return digests
 
 
-def _units(inventory: Inventory, name: str) -> tuple[str, ...]:
+def _units(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
+    if tuple(only) == BARE_NODE:
+        return ()
     control = CONTROL_UNITS if name in inventory.control_plane else ()
     return control + (NODE_UNITS if name in inventory.nodes else ())
 
 
-def _look(fleet: Fleet, inventory: Inventory, name: str) -> str:
+def _look(fleet: Fleet, inventory: Inventory, name: str, only: Sequence[str]) -> str:
     """A digest of what the roles have left on this host, "" when something is missing or does not run."""
-    units = _units(inventory, name)
-    paths = [*FOLDERS, *(f"/etc/systemd/system/{unit}.service" for unit in units)]
+    units = _units(inventory, name, only)
+    paths = [*(FOLDERS if units else FOLDERS[:1]), *(f"/etc/systemd/system/{unit}.service" for unit in units)]
     paths += [WRAPPER] if name in inventory.nodes else []
     lines = (
         "set -e",
-        shlex.join(("systemctl", "is-active", *units)),
-        shlex.join(("systemctl", "is-enabled", *units)),
+        *(shlex.join(("systemctl", verb, *units)) for verb in ("is-active", "is-enabled") if units),
         shlex.join(
             ("find", *paths, "-type", "f", "-exec", "sha256sum", "{}", "+", "-exec", "stat", "-c", "%n %a %u %g", "{}", "+")
         ),
@@ -247,12 +269,11 @@ def _record(
     """Remember what is on the hosts now. One where a service has ended meanwhile has failed after all."""
     done = [name for name in wanted if outcomes[name].failure is None]
     left = _read_left(project)
-    for name, found in ask_all(done, lambda name: _look(fleet, inventory, name)).items():
+    for name, found in ask_all(done, lambda name: _look(fleet, inventory, name, only)).items():
         if isinstance(found, DuckconfError):
             outcomes[name].failure = found
         elif not found:
-            units = " or ".join(_units(inventory, name))
-            outcomes[name].failure = NodeFailure(name, f"{units} does not stay up", f"see journalctl -u {units.split()[0]} there")
+            outcomes[name].failure = _ended(name, _units(inventory, name, only))
         else:
             left[_key(name, only)] = [wanted[name], found]
     write_durably(project.state / LEFT_FILE, json.dumps(left, indent=2).encode())
@@ -274,13 +295,14 @@ def _failure(found: object) -> DuckconfError | None:
     return found if isinstance(found, DuckconfError) else None
 
 
-def _tell(outcomes: dict[str, Outcome]) -> None:
-    """One line per host; raises ProvisionFailed when some failed."""
-    failed = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
+def _ended(name: str, units: Sequence[str]) -> NodeFailure:
+    if not units:
+        return NodeFailure(name, "lacks what the role node has put there", f"see `./inv doctor {name}`")
+    return NodeFailure(name, f"{' or '.join(units)} does not stay up", f"see journalctl -u {units[0]} there")
+
+
+def tell(outcomes: Mapping[str, Outcome]) -> None:
+    """One line per host that is done."""
     for name, outcome in outcomes.items():
-        if name not in failed:
+        if outcome.failure is None:
             say(f"  {name}: {f'{outcome.changed} changes' if outcome.changed else 'nothing to change'}")
-    if failed:
-        reasons = "; ".join(str(failure) for failure in failed.values())
-        done = [name for name in outcomes if name not in failed]
-        raise ProvisionFailed(f"{reasons}; {some_of(done)} done" if done else reasons, "mend it and run `./inv provision`")
