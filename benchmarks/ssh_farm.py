@@ -93,13 +93,13 @@ def ssh_farm(local: LocalEngine, folder: Path, daemons: int = 1) -> Iterator[Far
         )  # fmt: skip
     try:
         for where in hosts:
-            _await_sshd(where)
+            await_sshd(where)
         yield Farm(folder, hosts)
     finally:
         local.must("rm", "-f", "-t", "0", name)
 
 
-def _await_sshd(where: tuple[str, int]) -> None:
+def await_sshd(where: tuple[str, int]) -> None:
     end = time.monotonic() + READY_SECONDS
     while True:
         try:

@@ -240,6 +240,6 @@ def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
         taken = f"{step.action.container} is the name of another copy; next under a new one"
         return Event("name-taken", taken, step.app, step.action.node)
     if failure is not None:
-        return Event("failed", f"{step.action} failed: {failure.message}", step.app, step.action.node)
+        return Event("failed", f"{step.action} failed: {failure}", step.app, step.action.node)
     kind, verb = DONE[type(step.action)]
     return Event(kind, f"{verb} on {step.action.node} in {seconds:.2f} s: {step.reason}", step.app, step.action.node)

@@ -92,7 +92,7 @@ class Reconciler:
         if failure is None:
             self.tries[step.app] = backoff.after_start(tries, now)
         elif not isinstance(failure, (NodeFailure, NotFound)):
-            refused = backoff.after_refusal(tries, now, failure.message)
+            refused = backoff.after_refusal(tries, now, str(failure))
             if name_is_taken(step, failure):
                 self._rename(step.app)
                 # Under another name it may do: the first time there is nothing to wait for.

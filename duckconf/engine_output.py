@@ -28,6 +28,13 @@ NO_ENGINE = re.compile(
     r"docker-wrapper:",
     re.IGNORECASE,
 )
+# Words of both engines that say "the image is not here and cannot be had": no name, no registry, no such thing in it.
+NO_IMAGE = re.compile(
+    r"short-name .* did not resolve|image not known|no such image|pinging container registry|initializing source docker:|"
+    r"reading manifest|manifest (for .* )?(not found|unknown)|pull access denied|failed to resolve reference|"
+    r"Get \"?https?://[^ ]*/v2/",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -113,13 +120,14 @@ def engine_failure(node: str, completed: Completed) -> EngineUnavailable:
     return EngineUnavailable(node, f"the container engine does not answer: {last_line(completed)}")
 
 
-def run_failure(node: str, completed: Completed) -> DuckconfError:
-    """Why a `docker run` failed: the node's fault (another node may do it) or the request's."""
+def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfError:
+    """Why a `docker run` (of `image`) failed: the node's fault (another node may do it) or the request's."""
     words = completed.stderr or completed.stdout
     wrapper_missing = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and "rror:" not in words
     if wrapper_missing or NO_ENGINE.search(words):
         return engine_failure(node, completed)
-    return EngineRefused(f"{node}: {engine_words(words)}", conflict=bool(CONFLICTS.search(words)))
+    remedy = f"if this machine has it: ./inv push-image {image} --to {node}" if image and NO_IMAGE.search(words) else ""
+    return EngineRefused(f"{node}: {engine_words(words)}", remedy, conflict=bool(CONFLICTS.search(words)))
 
 
 def engine_words(text: str) -> str:

@@ -98,8 +98,8 @@ class EngineRefused(DuckconfError):
     can succeed later.
     """
 
-    def __init__(self, message: str, *, conflict: bool) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, remedy: str = "", *, conflict: bool) -> None:
+        super().__init__(message, remedy)
         self.conflict = conflict
 
 

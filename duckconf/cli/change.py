@@ -11,6 +11,7 @@ from duckconf.cli.api import api_client
 from duckconf.cli.bring_up import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.limits import chosen_nodes
+from duckconf.cli.push_image import push_for_start
 from duckconf.cli.tables import print_json
 from duckconf.errors import DuckconfError
 from duckconf.reach import cordons
@@ -24,9 +25,16 @@ HELD = 25.0
 ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
 
 
-def start_app(project: Project, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
-    """Start it (push) or declare it (reconcile); with `wait`, return when it has stayed up for a second."""
+def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool, as_json: bool) -> None:
+    """Start it (push) or declare it (reconcile); with `wait`, return when it has stayed up for a second.
+
+    With `push`, the nodes that lack its image get it first.
+    """
     api = api_client(project)
+    if push:
+        # Before minutes of work for nothing.
+        api.call("GET", "/healthz")
+        push_for_start(project, body["image"])
     if mode_of(project) != PUSH:
         _declare(project, api, body, wait=wait, as_json=as_json)
         return

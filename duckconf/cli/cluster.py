@@ -66,13 +66,16 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(project: Project, *, keeps_trying: bool = False) -> Iterator[Cluster]:
-    """With `keeps_trying`, a node that failed costs its deadline once, for callers that look again and again."""
+def open_cluster(project: Project, *, keeps_trying: bool = False, patience: float = 0.0) -> Iterator[Cluster]:
+    """With `keeps_trying`, a node that failed costs its deadline once, for callers that look again and again.
+
+    `patience` is a longer deadline, in seconds, where nobody waits for a listing.
+    """
     inventory = project.inventory(secrets=True)
     hosts = inventory.node_hosts()
     if any(host.demo for host in hosts) and not project.login_key.exists():
         raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up MODE`")
-    pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
+    pins, deadline = KnownHosts(project.pins, OWN_PINS), max(project.settings.node_deadline, patience)
     fleet = Fleet([*hosts, *inventory.control_hosts()], pins, project.login_key, deadline, keeps_trying=keeps_trying)
     try:
         yield Cluster(project, inventory, fleet)

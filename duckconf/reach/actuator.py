@@ -40,7 +40,7 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
     done = runner.run(engine.run(action.container, app, labels, app_env(app.name, action.node)))
     if done.ok:
         return
-    failure = run_failure(action.node, done)
+    failure = run_failure(action.node, done, app.image)
     # The engine keeps a container whose start failed (a port taken, a command not found in the image).
     try:
         _remove_half_made(action, cluster, runner)

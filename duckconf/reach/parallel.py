@@ -15,8 +15,13 @@ Result = Union[Value, DuckconfError]
 MOST_THREADS = 512
 
 
-def ask_all(names: Iterable[str], ask: Callable[[str], Value]) -> dict[str, Result[Value]]:
-    """`ask(name)` for each name at once; DuckconfErrors become that name's result, anything else is raised."""
+def ask_all(
+    names: Iterable[str], ask: Callable[[str], Value], give_up: Callable[[], None] = lambda: None
+) -> dict[str, Result[Value]]:
+    """`ask(name)` for each name at once; DuckconfErrors become that name's result, anything else is raised.
+
+    `give_up` is called first then, as when a person interrupts: it should end the wait of all that are still asking.
+    """
     names = list(names)
     if not names:
         return {}
@@ -28,4 +33,8 @@ def ask_all(names: Iterable[str], ask: Callable[[str], Value]) -> dict[str, Resu
             return error
 
     with ThreadPoolExecutor(min(len(names), MOST_THREADS)) as pool:
-        return dict(zip(names, pool.map(one, names)))
+        try:
+            return dict(zip(names, pool.map(one, names)))
+        except BaseException:
+            give_up()
+            raise

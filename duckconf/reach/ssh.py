@@ -7,9 +7,11 @@ of `Connection.run`. Every wait has a deadline that ends it, because a frozen pe
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import fabric
@@ -18,7 +20,7 @@ import paramiko
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, NodeFailure, Unreachable
 from duckconf.reach.engine_line import EngineLine
-from duckconf.reach.ssh_transport import Watchdog
+from duckconf.reach.ssh_transport import OutflowGuard, Watchdog, bytes_under_way
 
 # Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
 # followed, one for the engine's line, and one is spare, because one that was cut off counts until its program ends.
@@ -28,6 +30,8 @@ LONGEST_LINE = 120_000
 DEFAULT_DEADLINE = 30.0
 # A command that is silent for this long makes us ask whether the node still lives.
 PULSE = 1.0
+# What is poured in may take as long as it needs, as long as the node goes on taking it: a lossy link recovers sooner.
+STALLED = 15.0
 RETRY_EVERY = 1.0
 CHUNK = 65536
 
@@ -65,14 +69,25 @@ class SshRunner:
         if len(line.encode()) > LONGEST_LINE:
             raise BadInput(Fault("", f"the command is longer than a shell takes ({LONGEST_LINE} bytes with its quotes)"))
         deadline = command.deadline or DEFAULT_DEADLINE
-        if not self._slots.acquire(timeout=deadline):
-            raise Unreachable(self._node, f"{SESSIONS} commands were still running after {deadline:g} s")
-        try:
+        with self._slot(deadline):
             transport, channel = self._start(line)
             with channel:
-                return self._finish(transport, channel, command.stdin, time.monotonic() + deadline)
-        finally:
-            self._slots.release()
+                check = functools.partial(self._check_pulse, transport, time.monotonic() + deadline)
+                return self._finish(transport, channel, _pieces(command.stdin), check)
+
+    def pour(self, command: Command, pieces: Iterable[bytes]) -> Completed:
+        """Run with `pieces` as its input, however long the link takes. Raises NodeFailure as `run` does, and when the
+        node has taken nothing for a while."""
+        with self._slot(DEFAULT_DEADLINE):
+            transport, channel = self._start(command.shell_line())
+            check = functools.partial(self._check_flow, transport)
+            with channel, OutflowGuard(transport, STALLED) as guard:
+                try:
+                    return self._finish(transport, channel, guard.counting(pieces), check)
+                except NodeFailure:
+                    if guard.barked:
+                        raise self._lost(f"has taken nothing more for {STALLED:g} s", may_have_run=True) from None
+                    raise
 
     def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None:
         """Hand over what the command prints, piece by piece as it comes, until it ends or the connection breaks.
@@ -100,7 +115,20 @@ class SshRunner:
         if self._closed.is_set():
             raise Unreachable(self._node, "is no longer asked: its connection was closed")
         transport, channel = self._start(command.shell_line())
-        return SshDialogue(transport, channel, functools.partial(self._patiently, transport))
+
+        def patiently(end: float, step: Callable[[], Value]) -> Value:
+            return _patiently(functools.partial(self._check_pulse, transport, end), step)
+
+        return SshDialogue(transport, channel, patiently)
+
+    @contextmanager
+    def _slot(self, deadline: float) -> Iterator[None]:
+        if not self._slots.acquire(timeout=deadline):
+            raise Unreachable(self._node, f"{SESSIONS} commands were still running after {deadline:g} s")
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _start(self, line: str) -> tuple[paramiko.Transport, paramiko.Channel]:
         """The running command. A connection that turns out to be dead is replaced once: nothing was handed over."""
@@ -125,18 +153,21 @@ class SshRunner:
                 raise self._lost(f"the connection broke: {failure or 'closed by the node'}", may_have_run=handed_over)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _finish(self, transport: paramiko.Transport, channel: paramiko.Channel, stdin: bytes, end: float) -> Completed:
+    def _finish(
+        self, transport: paramiko.Transport, channel: paramiko.Channel, pieces: Iterable[bytes], check: Callable[[], None]
+    ) -> Completed:
+        """`check` is called whenever nothing has happened for a while; it raises when waiting is of no use."""
         channel.settimeout(PULSE)
         output: tuple[list[bytes], list[bytes]] = ([], [])
         try:
-            self._send(transport, channel, stdin, end)
+            self._send(channel, pieces, check)
             for read, into in ((channel.recv, output[0]), (channel.recv_stderr, output[1])):
-                while data := self._patiently(transport, end, functools.partial(read, CHUNK)):
+                while data := _patiently(check, functools.partial(read, CHUNK)):
                     into.append(data)
                     while read == channel.recv and channel.recv_stderr_ready():
                         output[1].append(channel.recv_stderr(CHUNK))
             while not channel.status_event.wait(PULSE):
-                self._check_pulse(transport, end)
+                check()
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise self._lost(f"the connection broke: {error}", may_have_run=True) from error
         code = channel.recv_exit_status()
@@ -145,24 +176,22 @@ class SshRunner:
         stdout, stderr = (b"".join(part).decode("utf-8", errors="replace") for part in output)
         return Completed(code if code >= 0 else 128, stdout, stderr)
 
-    def _send(self, transport: paramiko.Transport, channel: paramiko.Channel, stdin: bytes, end: float) -> None:
-        rest = stdin
+    def _send(self, channel: paramiko.Channel, pieces: Iterable[bytes], check: Callable[[], None]) -> None:
         try:
-            while rest:
-                sent = self._patiently(transport, end, functools.partial(channel.send, rest[:CHUNK]))
-                rest = rest[sent:]
+            for piece in pieces:
+                rest = piece
+                while rest:
+                    rest = rest[_patiently(check, functools.partial(channel.send, rest)) :]
         except OSError:
             # A program may end without reading its input; its exit code says how it went.
             if not channel.closed and not channel.exit_status_ready():
                 raise
         channel.shutdown_write()
 
-    def _patiently(self, transport: paramiko.Transport, end: float, step: Callable[[], Value]) -> Value:
-        while True:
-            try:
-                return step()
-            except TimeoutError:
-                self._check_pulse(transport, end)
+    def _check_flow(self, transport: paramiko.Transport) -> None:
+        """As `_check_pulse`, without an end: a slow link that is still busy with what we sent cannot bring an answer."""
+        if not bytes_under_way(transport):
+            self._check_pulse(transport, math.inf)
 
     def _check_pulse(self, transport: paramiko.Transport, end: float) -> None:
         """Returns when the node is alive and there is time left. A slow command is waited for; a frozen node is not."""
@@ -221,6 +250,19 @@ class SshRunner:
     def _again(failure: NodeFailure) -> NodeFailure:
         """A fresh exception for each caller: one instance raised in many threads would pile up tracebacks."""
         return type(failure)(failure.node, failure.reason, failure.remedy)
+
+
+def _patiently(check: Callable[[], None], step: Callable[[], Value]) -> Value:
+    """The step, again after each time that it took too long; `check` raises when that has no use any more."""
+    while True:
+        try:
+            return step()
+        except TimeoutError:
+            check()
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    return (data[begin : begin + CHUNK] for begin in range(0, len(data), CHUNK))
 
 
 class SshDialogue:

@@ -6,10 +6,14 @@ before the key exchange, which is why this is a transport factory and not a sett
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import socket
+import termios
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -71,3 +75,58 @@ class Watchdog:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._timer.cancel()
+
+
+def bytes_under_way(transport: paramiko.Transport) -> int:
+    """What was sent and the peer's kernel has not confirmed yet; 0 where the system does not tell."""
+    waiting = array.array("i", [0])
+    try:
+        fcntl.ioctl(transport.sock.fileno(), termios.TIOCOUTQ, waiting)
+    except (OSError, ValueError):
+        return 0
+    return waiting[0]
+
+
+class OutflowGuard:
+    """Closes a connection whose peer confirms none of the bytes on their way to it for `seconds`; `barked` says so.
+
+    A write into such a connection is bounded by nothing else, and on a slow link no deadline for the whole would be right.
+    """
+
+    LOOK_EVERY = 1.0
+
+    def __init__(self, transport: paramiko.Transport, seconds: float) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._handed_over = 0
+        self._thread = threading.Thread(target=self._watch, name="outflow", daemon=True)
+        self.barked = False
+
+    def counting(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same pieces; the guard takes each one that is asked for as a sign of life."""
+        for piece in pieces:
+            yield piece
+            self._handed_over += 1
+
+    def _watch(self) -> None:
+        before, since = self._state(), time.monotonic()
+        while not self._over.wait(self.LOOK_EVERY):
+            now = self._state()
+            if now != before or not now[0]:
+                before, since = now, time.monotonic()
+            elif time.monotonic() - since >= self._seconds:
+                self.barked = True
+                self._transport.close()
+                return
+
+    def _state(self) -> tuple[int, int]:
+        """What is under way, and how much went before it: both stand still when nothing is taken."""
+        return bytes_under_way(self._transport), self._handed_over
+
+    def __enter__(self) -> OutflowGuard:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
