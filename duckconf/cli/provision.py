@@ -20,6 +20,7 @@ from duckconf.cli.build_agent import build_agent, build_control_plane
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.demo_hosts import API_PORT_INSIDE
 from duckconf.cli.limits import FAILED, chosen_hosts, remember_failed
+from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.playbook import Outcome, Playbook
 from duckconf.cli.say import say, step
 from duckconf.cli.tokens import TokenFiles, ensure_tokens
@@ -184,7 +185,11 @@ def _api_names(project: Project, inventory: Inventory) -> list[str]:
 
 def _variables(project: Project, inventory: Inventory, sources: Sources | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """What holds whatever the inventory says, and what the inventory may set. Places of secrets, never secrets."""
-    common: dict[str, Any] = {"duckconf_cluster": project.cluster}
+    ensure_login_key(project)
+    common: dict[str, Any] = {
+        "duckconf_cluster": project.cluster,
+        "duckconf_login_key_source": str(project.login_key.with_suffix(".pub")),
+    }
     if sources is None:
         return common, {}
     host = inventory.hosts[inventory.control_plane[0]]

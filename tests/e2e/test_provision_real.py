@@ -183,7 +183,7 @@ def test_no_log_holds_a_token(done: Rig, capfd: pytest.CaptureFixture[str]) -> N
 def test_only_who_needs_a_token_can_read_it(done: Rig) -> None:
     assert done.on("node-1", "stat", "-c", "%a %U", "/etc/duckconf/agent.token") == "600 root"
     for file in ("operator.token", "tokens.json", "control-plane.json"):
-        assert done.on("control-1", "stat", "-c", "%a %U %G", f"/etc/duckconf/{file}") == "640 root duckconf"
+        assert done.on("control-1", "stat", "-c", "%a %U %G", f"/etc/duckconf/{file}") == "640 root duckconf-control"
         read = done.engine.run("exec", done.host("control-1"), "runuser", "-u", "nobody", "cat", f"/etc/duckconf/{file}")
         assert "Permission denied" in read.stderr
     for path in [done.project.state / "operator.token", *(done.project.state / "tokens").iterdir()]:
@@ -201,7 +201,7 @@ def test_what_the_control_plane_may_do_is_narrow(done: Rig, service: str) -> Non
     assert "NoNewPrivs:\t1" in status
     assert "CapEff:\t0000000000000000" in status
     assert "Seccomp:\t2" in status
-    assert done.on("control-1", "stat", "-c", "%U", f"/proc/{process}") == "duckconf"
+    assert done.on("control-1", "stat", "-c", "%U", f"/proc/{process}") == "duckconf-control"
 
 
 def test_what_somebody_changed_by_hand_is_put_right_there_and_nowhere_else(done: Rig) -> None:
@@ -340,7 +340,7 @@ def test_with_tls_everybody_checks_the_certificate(done: Rig) -> None:
     until("all nodes are ready, over TLS", ready, 60)
     with pytest.raises(DuckconfError, match="is not trusted"):
         ApiClient(url, token=token).call("GET", "/nodes", deadline=5)
-    assert done.on("control-1", "stat", "-c", "%a %U %G", "/etc/duckconf/api.key") == "640 root duckconf"
+    assert done.on("control-1", "stat", "-c", "%a %U %G", "/etc/duckconf/api.key") == "640 root duckconf-control"
     assert "ca.key" not in done.on("control-1", "ls", "/etc/duckconf")
     assert changes(provision(project)) == dict.fromkeys(HOSTS, 0)
 

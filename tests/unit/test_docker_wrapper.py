@@ -497,3 +497,29 @@ def test_what_is_no_engine_is_refused_with_the_place_to_correct(stub: Stub, kind
     named_in = place if place == "DUCKCONF_ENGINE" else stub.folder / place
     assert result.returncode == 125
     assert result.stderr.decode() == (f"docker-wrapper: {path} is no container engine: correct its path in {named_in}\n")
+
+
+SUDO = """#!/bin/sh
+[ "$1 $2" = "-n --" ] || exit 9
+shift 2
+chmod 600 "$DUCKCONF_BECOME_FILE"
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file; tests/e2e/test_real_hosts.py sees it with a login")
+def test_who_may_not_read_the_mark_becomes_root_first(stub: Stub) -> None:
+    """As the login `duckconf`, for whom the file is unreadable; here it is so until sudo was called."""
+    stub.tell(become="x\n", sudo=SUDO)
+    (stub.folder / "become").chmod(0)
+    (stub.folder / "sudo").chmod(0o755)
+    path = f"{stub.folder}:{os.environ['PATH']}"
+    assert stub.wrap("images", "a b", PATH=path, DUCKCONF_BECOME_FILE=str(stub.folder / "become")).returncode == 0
+    assert stub.calls == [("images", "a b")]
+
+
+def test_root_goes_straight_to_the_engine(stub: Stub) -> None:
+    stub.tell(become="x\n", sudo="#!/bin/sh\nexit 9\n")
+    (stub.folder / "sudo").chmod(0o755)
+    path = f"{stub.folder}:{os.environ['PATH']}"
+    assert stub.wrap("images", PATH=path, DUCKCONF_BECOME_FILE=str(stub.folder / "become")).returncode == 0
