@@ -10,12 +10,19 @@ from typing import Any
 from duckconf.cli.edge import command, project
 
 
-@command(help={"mode": "push, or reconcile: a loop keeps true what is declared", "json_logs": "services log for programs"})
-def up(_: Any, mode: str, json_logs: bool = False) -> None:
+@command(
+    help={
+        "mode": "push; reconcile: a loop keeps true what is declared; agents: each node keeps its own share true",
+        "topology": "own: each demo node has an engine of its own; shared: they borrow this machine's",
+        "json_logs": "services log for programs",
+    }
+)
+def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
     """Start what a mode needs, or move a running cluster to it: nothing restarts. Example: ./inv up reconcile"""
-    from duckconf.cli import bring_up
+    from duckconf.cli.bring_up import up as bring_up
+    from duckconf.cli.modes import check_mode
 
-    bring_up.up(project(), bring_up.check_mode(mode), json_logs=json_logs)
+    bring_up(project(), check_mode(mode), topology, json_logs=json_logs)
 
 
 @command(help={"purge": "also remove the cluster's images and state"})
@@ -208,6 +215,40 @@ def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -
     run(project(), limit, full=full, as_json=json)
 
 
+@command(
+    positional=["name"],
+    help={
+        "name": "what the node will be called",
+        "host": "its address, or a name that resolves",
+        "port": "of its sshd",
+        "user": "who logs in; one that is not root uses sudo",
+        "key_file": "the private key that logs in; without it, ssh's own keys and agent",
+        "group": "the inventory's group that it belongs to",
+        "accept_key": "pin its host key without asking if this is its fingerprint: SHA256:…",
+        "become": "Duckconf's own login `duckconf` there for daily work; by default where the user is not root",
+        "no_become": "no login of its own: daily work as the user too",
+    },
+)
+def add_node(
+    _: Any,
+    name: str,
+    host: str,
+    port: int = 0,
+    user: str = "",
+    key_file: str = "",
+    group: str = "nodes",
+    accept_key: str = "",
+    become: bool = False,
+    no_become: bool = False,
+) -> None:
+    """A machine with sshd and python3 becomes a node. Example: ./inv add-node web-4 --host 192.0.2.7 --user admin"""
+    from duckconf.cli.fleet_add import NewNode
+    from duckconf.cli.fleet_add import add_node as add
+
+    own_login = (True if become else None) if not no_become else False
+    add(project(), NewNode(name, host, int(port), user, key_file, group, own_login), accept_key)
+
+
 @command(help={"node": "a demo host"})
 def stop_node(_: Any, node: str) -> None:
     """Freeze a demo node and the apps on it, as if it had hung. Example: ./inv stop-node node-2"""
@@ -246,7 +287,7 @@ def accept_key(_: Any, node: str, fingerprint: str) -> None:
 @command(help={"mode": "push, reconcile or agents"})
 def demo(_: Any, mode: str) -> None:
     """The narrated tour of a mode, from nothing, by itself. Example: ./inv demo push"""
-    from duckconf.cli.bring_up import AGENTS, PUSH, RECONCILE, check_mode
+    from duckconf.cli.modes import AGENTS, PUSH, RECONCILE, check_mode
     from duckconf.cli.tour import tour_agents, tour_push, tour_reconcile
 
     tours = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents}
@@ -294,7 +335,7 @@ def lint(context: Any) -> int:
 @command(help={"mode": "push, reconcile or agents", "rounds": "measurements per row", "only": "parts, such as start"})
 def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
-    from duckconf.cli.bring_up import check_mode
+    from duckconf.cli.modes import check_mode
 
     parts = f" --only {shlex.quote(only)}" if only else ""
     return int(context.run(f"python -m benchmarks.{check_mode(mode)} --rounds {int(rounds)}{parts}", warn=True).exited)

@@ -12,7 +12,7 @@ import sys
 from benchmarks.agents_scale import measure as measure_scale
 from benchmarks.measure import FOLDER, Row, report
 from benchmarks.nodes import lost_node, own_cluster, start_and_heal
-from duckconf.cli import bring_up
+from duckconf.cli import modes
 from duckconf.cli.edge import ROOT
 from duckconf.cli.images import ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
@@ -37,7 +37,7 @@ def measure(parts: set[str], rounds: int) -> list[Row]:
         require_engine()
         engine = LocalEngine(ROOT)
         ensure_images(engine, ROOT)
-        with own_cluster(ROOT, bring_up.AGENTS) as project:
+        with own_cluster(ROOT, modes.AGENTS) as project:
             rows += start_and_heal(project, engine, rounds) if "start" in parts else []
             rows += lost_node(project, engine, LOSSES) if "lost" in parts else []
     return rows + (measure_scale() if "scale" in parts else [])

@@ -25,7 +25,7 @@ from benchmarks.competitors import Client
 from benchmarks.measure import FOLDER, Row
 from benchmarks.ports import free_ports
 from controllers.placements import FILE_NAME as PLACEMENTS
-from duckconf.cli import bring_up
+from duckconf.cli import bring_up, modes
 from duckconf.cli.api import api_client
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.local_engine import LocalEngine
@@ -93,7 +93,7 @@ def own_cluster(root: Path, mode: str) -> Iterator[Project]:
     """Three demo nodes and what `mode` needs, on ports that are free; all gone afterwards."""
     control, *ports, api = free_ports("127.0.0.1", NODES + 2)
     inventory = FOLDER / "hosts.ini"
-    control_plane = ["[control_plane]", f"control-1 ansible_port={control}"] if mode == bring_up.AGENTS else []
+    control_plane = ["[control_plane]", f"control-1 ansible_port={control}"] if mode == modes.AGENTS else []
     hosts = [f"node-{number} ansible_port={port}" for number, port in enumerate(ports, 1)]
     variables = [f"duckconf_cluster={CLUSTER}", "duckconf_provider=container", "ansible_host=127.0.0.1", "ansible_user=root"]
     inventory.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from benchmarks.many_hosts import hundred_hosts, idle_connections
 from benchmarks.measure import FOLDER, Row, report
 from benchmarks.nodes import idle_pass, own_cluster, start_and_heal
 from benchmarks.writes import acknowledged_writes
-from duckconf.cli import bring_up
+from duckconf.cli import modes
 from duckconf.cli.edge import ROOT
 from duckconf.cli.images import ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
@@ -51,7 +51,7 @@ def measure(parts: set[str], rounds: int, rows: list[Row]) -> DuckconfError | No
 
 
 def on_own_cluster(engine: LocalEngine, parts: set[str], rounds: int) -> list[Row]:
-    with own_cluster(ROOT, bring_up.RECONCILE) as project:
+    with own_cluster(ROOT, modes.RECONCILE) as project:
         rows = start_and_heal(project, engine, rounds) if "start" in parts else []
         return rows + (idle_pass(project, engine) if "pass" in parts else [])
 

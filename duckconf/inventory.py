@@ -18,6 +18,10 @@ from duckconf.naming import DEFAULT_CLUSTER
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
 LONGEST_CLUSTER = 20
+SHARED = "shared"
+OWN = "own"
+TOPOLOGIES = (SHARED, OWN)
+DEMO_IMAGES = ("node", "bare")
 ROOT = "root"
 # The login on a node that may use the engine and nothing else; the role `node` makes it.
 OWN_LOGIN = "duckconf"
@@ -38,6 +42,8 @@ VARIABLES = (
     "duckconf_provider",
     "duckconf_cluster",
     "duckconf_engine",
+    "duckconf_topology",
+    "duckconf_demo_image",
     "duckconf_become",
     "duckconf_api_url",
     "duckconf_tls",
@@ -65,6 +71,10 @@ class Host:
     own_login: bool = False
     demo: bool = False
     engine: str = PODMAN
+    topology: str = SHARED
+    """Of a demo host: whether it borrows this machine's engine, or has its own as every real machine does."""
+    bare: bool = False
+    """A demo host that is no node yet: sshd and python3 alone."""
 
     def daily(self) -> Host:
         """The host as Duckconf's own commands reach it."""
@@ -184,6 +194,12 @@ def _host(name: str, variables: Mapping[str, Any], faults: list[Fault], *, node:
     engine = first("duckconf_engine", default=PODMAN)
     if engine not in (PODMAN, DOCKER):
         faults.append(Fault(f"{name}/duckconf_engine", f"should be podman or docker, got {engine!r}"))
+    topology = first("duckconf_topology", default=SHARED)
+    if topology not in TOPOLOGIES:
+        faults.append(Fault(f"{name}/duckconf_topology", f"should be {' or '.join(TOPOLOGIES)}, got {topology!r}"))
+    image = first("duckconf_demo_image", default=DEMO_IMAGES[0])
+    if image not in DEMO_IMAGES:
+        faults.append(Fault(f"{name}/duckconf_demo_image", f"should be {' or '.join(DEMO_IMAGES)}, got {image!r}"))
     user = str(first("ansible_user", "ansible_ssh_user", default=ROOT))
     # Only a node has the login that the role makes.
     own_login = _truth(variables, "duckconf_become", user != ROOT, f"{name}/duckconf_become", faults) and node
@@ -200,4 +216,6 @@ def _host(name: str, variables: Mapping[str, Any], faults: list[Fault], *, node:
         own_login=own_login,
         demo=provider == "container",
         engine=engine,
+        topology=topology,
+        bare=image == "bare",
     )

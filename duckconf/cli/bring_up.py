@@ -14,19 +14,19 @@ from pathlib import Path
 from duckconf.cli.adoption import adopt
 from duckconf.cli.agents_up import enter_agents, leave_agents
 from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.modes import AGENTS, PUSH, RECONCILE, mode_of
+from duckconf.cli.push_image import failures, push_images
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service
-from duckconf.errors import BadInput, DuckconfError, Fault, SetupError
+from duckconf.errors import DuckconfError, SetupError
+from duckconf.inventory import OWN, Host
+from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach import reports
 from duckconf.reach.client import ApiClient
 from duckconf.reach.desired_file import FILE_NAME, stamp_of
 from duckconf.reach.files import write_durably
 from duckconf.reach.project import Project
 
-PUSH = "push"
-RECONCILE = "reconcile"
-AGENTS = "agents"
-MODES = (PUSH, RECONCILE, AGENTS)
 READY_SECONDS = 30.0
 # What only the loop remembers; in another mode it would grow stale.
 LOOPS_MEMORY = ("placements.json", reports.FILE_NAME)
@@ -45,28 +45,20 @@ def services(project: Project, mode: str) -> list[Service]:
     return {PUSH: [api_service(project)], RECONCILE: [api_service(project), loop_service(project)], AGENTS: []}[mode]
 
 
-def check_mode(mode: str) -> str:
-    if mode not in MODES:
-        raise BadInput(Fault("MODE", f"should be {' or '.join(MODES)}, got {mode!r}"))
-    return mode
+def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = False) -> None:
+    """Hosts and services run when this returns; raises DuckconfError that says what stands in the way.
 
-
-def mode_of(project: Project) -> str:
-    """The mode that the cluster was last brought up in; push for one that never was."""
-    try:
-        return (project.state / "mode").read_text("utf-8").strip()
-    except FileNotFoundError:
-        return PUSH
-
-
-def up(project: Project, mode: str, *, json_logs: bool = False) -> None:
-    """Hosts and services run when this returns; raises DuckconfError that says what stands in the way."""
+    `topology` is for all demo nodes, and remembered; "" leaves it as it was, or to the inventory.
+    """
     inventory = project.inventory(secrets=True)
     say(f"cluster {project.cluster}: {len(inventory.nodes)} nodes from {inventory.source}")
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     demo = [host for host in inventory.node_hosts() if host.demo]
     if demo:
-        DemoHosts(project).up(demo)
+        hosts = DemoHosts(project)
+        hosts.choose_topology(topology)
+        hosts.up(demo)
+        _bring_images(project, [host for host in demo if hosts.topology_of(host) == OWN and not host.bare])
     before = mode_of(project)
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)
@@ -100,6 +92,15 @@ def down(project: Project, *, purge: bool) -> None:
     if purge:
         shutil.rmtree(project.state, ignore_errors=True)
     say(f"cluster {project.cluster} is down" + (", its images and state are gone" if purge else ""))
+
+
+def _bring_images(project: Project, nodes: list[Host]) -> None:
+    """The sample apps' images, to nodes that cannot take them from this machine's engine."""
+    if not nodes:
+        return
+    for outcomes in push_images(project, (WEB_IMAGE, NGINX_IMAGE), nodes).values():
+        for failure in failures(outcomes).values():
+            raise failure
 
 
 def _stop_services(project: Project) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from duckconf.actions import Kill, Remove
 from duckconf.cli.api import api_client
-from duckconf.cli.bring_up import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.limits import chosen_nodes
+from duckconf.cli.modes import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.push_image import push_for_start
 from duckconf.cli.tables import print_json
 from duckconf.errors import DuckconfError

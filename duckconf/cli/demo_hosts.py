@@ -1,9 +1,10 @@
 """Makes, repairs and removes the demo hosts of an inventory. The one maker, for `up` and for the e2e tests.
 
 A demo host is a container with systemd and sshd on the cluster's own network, its sshd published on the inventory's
-loopback port. A node borrows this machine's engine through a socket, so that apps are its siblings, told apart by
-labels. A control-plane host has no engine; its API is published where the tasks look for it, and what the API keeps
-lies in the cluster's state folder, so that a host made anew goes on with it.
+loopback port. In topology shared a node borrows this machine's engine through a socket, so that apps are its siblings,
+told apart by labels; in topology own it has one of its own, nested in it, as real machines have. A control-plane host has
+no engine; its API is published where the tasks look for it, and what the API keeps lies in the cluster's state folder, so
+that a host made anew goes on with it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,9 +26,10 @@ from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service
-from duckconf.errors import LoginRefused, NodeFailure, SetupError
-from duckconf.inventory import Host
+from duckconf.errors import BadInput, Fault, LoginRefused, NodeFailure, SetupError
+from duckconf.inventory import OWN, TOPOLOGIES, Host
 from duckconf.naming import (
+    BARE_IMAGE,
     LABEL_CLUSTER,
     LABEL_FOLDER,
     LABEL_HOST,
@@ -48,6 +50,18 @@ SOCKET_FOLDER_INSIDE = "/run/duckconf-engine"
 SOCKET_NAME = "podman.sock"
 LONGEST_SOCKET_PATH = 107
 READY_SECONDS = 60.0
+# A nested engine's store: a volume, because overlays do not lie on overlays, that goes with its host.
+STORE_INSIDE = "/var/lib/containers"
+TOPOLOGY_FILE = "topology"
+# A node that has no engine of its own: podman speaks to the one whose socket is mounted.
+BORROWED_ENGINE = f"""\
+[engine]
+remote = true
+active_service = "host"
+
+[engine.service_destinations.host]
+uri = "unix://{SOCKET_FOLDER_INSIDE}/{SOCKET_NAME}"
+"""
 # Where the API keeps its state on a control-plane host, and the port that it listens on there.
 API_STATE_INSIDE = "/var/lib/duckconf"
 API_PORT_INSIDE = 8080
@@ -61,6 +75,8 @@ class _Role:
     options: tuple[str, ...]
     spec: tuple[str, ...] = ()
     api_port: int | None = None
+    image: str = NODE_IMAGE
+    files: tuple[tuple[str, int, bytes], ...] = ()
 
     def require_free_port(self) -> None:
         if self.api_port is not None and (reason := _taken(LOOPBACK, self.api_port)):
@@ -90,10 +106,10 @@ class DemoHosts:
             self.engine.must("network", "create", f"--label={LABEL_CLUSTER}={self.project.cluster}", self._network)
         keys = ensure_login_key(self.project)
         present = {row["Labels"][LABEL_HOST]: row for row in self.containers()}
-        image = self.engine.must("image", "inspect", "--format", "{{.Id}}", NODE_IMAGE)
+        images = self._image_ids(NODE_IMAGE, BARE_IMAGE)
         wanted = {host.name: host for host in [*nodes, *control_plane]}
         roles = {name: self._role_of(host, nodes, control_plane) for name, host in wanted.items()}
-        made = [host for name, host in wanted.items() if self._repair(host, roles[name], present.get(name), image, keys)]
+        made = [host for name, host in wanted.items() if self._repair(host, roles[name], present.get(name), images, keys)]
         if made:
             with step(f"waiting for sshd on {', '.join(host.name for host in made)}"):
                 self._await_ssh(made)
@@ -106,7 +122,7 @@ class DemoHosts:
         if ours:
             with step(f"removing {len(ours)} containers"):
                 self.engine.run("unpause", *(row["Id"] for row in ours if row["State"] == "paused"))
-                self.engine.must("rm", "-f", "-t", "1", *(row["Id"] for row in ours), deadline=300)
+                self.engine.must("rm", "-f", "-v", "-t", "1", *(row["Id"] for row in ours), deadline=300)
         self.engine_service.stop()
         if self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "rm", self._network)
@@ -145,7 +161,10 @@ class DemoHosts:
         return self._each(node, "unpause", "paused")
 
     def reboot(self, node: str) -> list[str]:
-        """Restart the host, and with it what it ran: its apps are killed first, as the end of their machine would."""
+        """Restart the host, and with it what it ran: its apps are killed first, as the end of their machine would.
+
+        Returns those that this machine's engine ran for it.
+        """
         names = [name for name in self._each(node, "kill", "running") if name != host_container(self.project.cluster, node)]
         self.engine.must("start", host_container(self.project.cluster, node))
         return names
@@ -190,19 +209,50 @@ class DemoHosts:
 
     def _role_of(self, host: Host, nodes: Sequence[Host], control_plane: Sequence[Host]) -> _Role:
         """What this host's container has that another kind's lacks."""
-        engine = (f"--volume={self.project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}",) if host in nodes else ()
         if host not in control_plane:
-            return _Role(engine)
+            return self._node_role(host)
+        engine = self._borrowed().options if host in nodes else ()
         port = urlsplit(self.project.settings.api_url).port or API_PORT_INSIDE
         state = self.project.state / "control-plane" / host.name
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         options = (*engine, f"--publish={LOOPBACK}:{port}:{API_PORT_INSIDE}", f"--volume={state}:{API_STATE_INSIDE}")
-        return _Role(options, spec=options, api_port=port)
+        return _Role(options, spec=options, api_port=port, files=_named(host))
 
-    def _repair(self, host: Host, role: _Role, row: dict[str, Any] | None, image: str, authorized: str) -> bool:
+    def _node_role(self, host: Host) -> _Role:
+        nested = ("--privileged", f"--volume={STORE_INSIDE}")
+        if host.bare:
+            return _Role(nested, spec=nested, image=BARE_IMAGE)
+        if self.topology_of(host) == OWN:
+            return _Role(nested, spec=nested, files=_named(host))
+        return replace(
+            self._borrowed(), files=(*_named(host), ("etc/containers/containers.conf", 0o644, BORROWED_ENGINE.encode()))
+        )
+
+    def _borrowed(self) -> _Role:
+        return _Role((f"--volume={self.project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}",))
+
+    def choose_topology(self, wanted: str) -> None:
+        """For all demo nodes from now on; "" leaves it as it was. Raises BadInput."""
+        if wanted and wanted not in TOPOLOGIES:
+            raise BadInput(Fault("--topology", f"should be {' or '.join(TOPOLOGIES)}, got {wanted!r}"))
+        if wanted:
+            write_durably(self.project.state / TOPOLOGY_FILE, f"{wanted}\n".encode())
+
+    def topology_of(self, host: Host) -> str:
+        """What was chosen for all, else what the inventory says."""
+        try:
+            return (self.project.state / TOPOLOGY_FILE).read_text("utf-8").strip()
+        except FileNotFoundError:
+            return host.topology
+
+    def _image_ids(self, *names: str) -> dict[str, str]:
+        ids = self.engine.must("image", "inspect", "--format", "{{.Id}}", *names).split()
+        return dict(zip(names, ids, strict=True))
+
+    def _repair(self, host: Host, role: _Role, row: dict[str, Any] | None, images: dict[str, str], authorized: str) -> bool:
         """Make or start the host when that is needed; says whether it was."""
         name = host_container(self.project.cluster, host.name)
-        facts = [host.address, host.port, image, self._network, *role.spec]
+        facts = [host.address, host.port, images[role.image], self._network, *role.spec]
         spec = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         if row is not None and row["Labels"][LABEL_HOST_SPEC] == spec:
             if row["State"] in ("running", "paused"):
@@ -213,7 +263,7 @@ class DemoHosts:
             return True
         with step(f"making {name} on {host.where}"):
             if row is not None:
-                self.engine.must("rm", "-f", "-t", "1", name)
+                self.engine.must("rm", "-f", "-v", "-t", "1", name)
             self._create(host, role, name, spec, authorized)
         return True
 
@@ -231,11 +281,11 @@ class DemoHosts:
         self.engine.must(
             "create", "--name", name, "--hostname", host.name, "--systemd=always", "--network", self._network,
             "--network-alias", host.name, f"--publish={host.address}:{host.port}:22", *role.options,
-            *(f"--label={key}={value}" for key, value in labels.items()), NODE_IMAGE,
+            *(f"--label={key}={value}" for key, value in labels.items()), role.image,
         )  # fmt: skip
         private, public = self._host_key(host)
         files = [
-            ("etc/duckconf/node", 0o644, f"{host.name}\n".encode()),
+            *role.files,
             ("etc/ssh/ssh_host_ed25519_key", 0o600, private),
             ("etc/ssh/ssh_host_ed25519_key.pub", 0o644, public.encode() + b"\n"),
             ("root/.ssh/authorized_keys", 0o600, authorized.encode()),
@@ -245,7 +295,7 @@ class DemoHosts:
             pin(self.project.pins, host.address, host.port, public)
             self.engine.must("start", name)
         except SetupError:
-            self.engine.run("rm", "-f", name)
+            self.engine.run("rm", "-f", "-v", name)
             raise
 
     def _host_key(self, host: Host) -> tuple[bytes, str]:
@@ -297,6 +347,10 @@ class DemoHosts:
         for name in ALL:
             if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
                 say(f"  kept {name}: a container that is not ours uses it")
+
+
+def _named(host: Host) -> tuple[tuple[str, int, bytes], ...]:
+    return (("etc/duckconf/node", 0o644, f"{host.name}\n".encode()),)
 
 
 def require_free(host: Host) -> None:

@@ -1,13 +1,14 @@
-"""The images of the demo: base (pulled, or bootstrapped where no registry answers), node, web, nginx.
+"""The images of the demo: base (pulled, or bootstrapped where no registry answers), bare host, node, web, nginx.
 
-Each is labelled with a hash of its sources and made again only when they change.
+Each is labelled with a hash of its sources, and of those of the image below it, and made again only when they change.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from duckconf.cli.local_engine import LocalEngine
@@ -15,29 +16,62 @@ from duckconf.cli.say import step
 from duckconf.command import Command
 from duckconf.engine_output import last_line
 from duckconf.errors import SetupError
-from duckconf.naming import BASE_IMAGE, LABEL_FOLDER, LABEL_SOURCE, NGINX_IMAGE, NODE_IMAGE, WEB_IMAGE
+from duckconf.naming import BARE_IMAGE, BASE_IMAGE, LABEL_FOLDER, LABEL_SOURCE, NGINX_IMAGE, NODE_IMAGE, WEB_IMAGE
 from duckconf.reach.local import LocalRunner
 
 PUBLIC_BASE = "docker.io/library/debian:bookworm-slim"
 SUITE = "bookworm"
 BUILD_DEADLINE = 900.0
-ALL = (NODE_IMAGE, WEB_IMAGE, NGINX_IMAGE, BASE_IMAGE)
+# Those that stand on others come first, so that they are removed first.
+ALL = (NODE_IMAGE, BARE_IMAGE, WEB_IMAGE, NGINX_IMAGE, BASE_IMAGE)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """An image that is built of `files` on the image `base`."""
+
+    name: str
+    what: str
+    files: Sequence[Path]
+    base: str = BASE_IMAGE
 
 
 def ensure_images(engine: LocalEngine, root: Path) -> None:
     """Everything that `up` needs is there and current."""
-    source = root / "node-image"
-    wrapper = root / "roles" / "node" / "files" / "docker-wrapper"
     if not engine.has_image(BASE_IMAGE):
         _make_base(engine)
     # Hosts of this folder that run are proof enough, and the check costs half a second.
     if not engine.listing("ps", f"--filter=label={LABEL_FOLDER}={root}"):
         engine.check(BASE_IMAGE)
-    node_files = [*sorted(file for file in source.iterdir() if file.is_file()), wrapper]
-    _build(engine, NODE_IMAGE, node_files, "the demo host's image")
-    _build(engine, WEB_IMAGE, sorted((source / "web").iterdir()), "the sample app's image")
-    # So that `start-app nginx` works on a machine that cannot pull one.
-    _build(engine, NGINX_IMAGE, sorted((source / "nginx").iterdir()), "an nginx image")
+    built = _built(engine)
+    digests: dict[str, str] = {}
+    for recipe in _recipes(root):
+        source = digests[recipe.name] = _digest(recipe.files, digests.get(recipe.base, ""))
+        if built.get(recipe.name) != source:
+            _build(engine, recipe, source)
+
+
+def _recipes(root: Path) -> list[_Recipe]:
+    """Each after the one that it stands on."""
+    source = root / "node-image"
+    wrapper = root / "roles" / "node" / "files" / "docker-wrapper"
+    return [
+        _Recipe(BARE_IMAGE, "the bare demo host's image", _files(source / "bare")),
+        _Recipe(NODE_IMAGE, "the demo node's image", [*_files(source), wrapper], BARE_IMAGE),
+        _Recipe(WEB_IMAGE, "the sample app's image", _files(source / "web")),
+        # So that `start-app nginx` works on a machine that cannot pull one.
+        _Recipe(NGINX_IMAGE, "an nginx image", _files(source / "nginx")),
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file())
+
+
+def _built(engine: LocalEngine) -> dict[str, str]:
+    """The images that this made, and the sources that each was made of."""
+    rows = engine.listing("images", f"--filter=label={LABEL_SOURCE}")
+    return {name.removesuffix(":latest"): row["Labels"][LABEL_SOURCE] for row in rows for name in row.get("Names") or ()}
 
 
 def _make_base(engine: LocalEngine) -> None:
@@ -64,26 +98,16 @@ def _apt_sources() -> list[str]:
     return [str(path) for path in found if path.is_file() and SUITE in path.read_text()]
 
 
-def _build(engine: LocalEngine, name: str, files: Iterable[Path], what: str) -> None:
-    files = list(files)
-    digest = hashlib.sha256()
+def _digest(files: Sequence[Path], below: str) -> str:
+    digest = hashlib.sha256(below.encode())
     for file in files:
         digest.update(f"{file.name}\0".encode() + file.read_bytes())
-    source = digest.hexdigest()[:16]
-    current = engine.run("image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL_SOURCE}"}}}}', name)
-    if current.ok and current.stdout.strip() == source:
-        return
-    with step(f"building {what} ({name})"), tempfile.TemporaryDirectory() as context:
-        for file in files:
+    return digest.hexdigest()[:16]
+
+
+def _build(engine: LocalEngine, recipe: _Recipe, source: str) -> None:
+    with step(f"building {recipe.what} ({recipe.name})"), tempfile.TemporaryDirectory() as context:
+        for file in recipe.files:
             (Path(context) / file.name).write_bytes(file.read_bytes())
-        argv = (
-            "build",
-            "-q",
-            "--network=host",
-            f"--build-arg=BASE={BASE_IMAGE}",
-            f"--label={LABEL_SOURCE}={source}",
-            "-t",
-            name,
-            context,
-        )
-        engine.must(*argv, deadline=BUILD_DEADLINE)
+        options = ("--network=host", f"--build-arg=BASE={recipe.base}", f"--label={LABEL_SOURCE}={source}")
+        engine.must("build", "-q", *options, "-t", recipe.name, context, deadline=BUILD_DEADLINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from duckconf.cli.bring_up import AGENTS, mode_of
+from duckconf.cli.modes import AGENTS, mode_of
 from duckconf.cli.playbook import Outcome
 from duckconf.cli.provision import BARE_NODE, ProvisionFailed, provision
 from duckconf.cli.tables import print_json, print_table

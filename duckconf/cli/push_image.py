@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from duckconf.cli.bring_up import PUSH, mode_of
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.edge import SOME_UNREACHABLE
 from duckconf.cli.limits import chosen_nodes
 from duckconf.cli.local_engine import LocalEngine
+from duckconf.cli.modes import PUSH, mode_of
 from duckconf.cli.say import say, step
 from duckconf.cli.tables import print_json
 from duckconf.cli.upload_progress import Progress, progress
@@ -124,17 +124,19 @@ class _Push:
             self._end(node, Pushed(PRESENT))
 
     def _deliver(self, image: SourceImage, lacking: dict[str, str]) -> None:
-        with step(f"packing {self._name}"):
-            archive = self._source.pack(image, best_packing(self._engines))
-        # Packing tells under which other id an engine has it after loading.
-        self._skip(image, lacking)
-        if lacking:
-            say(f"  {megabytes(archive.size)} to {some_of(lacking)}")
-            with progress(archive.size) as shown:
-                done = ask_all(lacking, lambda node: self._one(image, archive, node, shown), self._fleet.close)
-            self._outcomes |= done
+        with self._source.packing(image, best_packing(self._engines)) as archive:
+            if any(lacking.values()):
+                # Packing tells under which other id an engine has it after loading, which may be what they have.
+                with step(f"packing {self._name}"):
+                    archive.whole()
+                self._skip(image, lacking)
+            if lacking:
+                say(f"  to {some_of(lacking)}")
+                with progress(archive.size_if_known) as shown:
+                    done = ask_all(lacking, lambda node: self._one(image, archive, node, shown), self._fleet.close)
+                self._outcomes |= done
         if not failures(self._outcomes):
-            self._source.forget(archive)
+            self._source.forget(image)
 
     def _one(self, image: SourceImage, archive: Archive, node: str, shown: Progress) -> Pushed:
         try:

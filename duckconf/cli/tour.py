@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from duckconf.actions import Kill
 from duckconf.cli import agents_look, bring_up, look
+from duckconf.cli import modes
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, app_row, open_cluster
 from duckconf.cli.demo_hosts import DemoHosts
@@ -29,7 +30,7 @@ EVENTS_AT_ONCE = 0.5
 def tour_push(project: Project) -> None:
     """From nothing to an app on each node, and one that stays down."""
     say("\n1. Hosts and API: ./inv up push")
-    bring_up.up(project, bring_up.PUSH)
+    bring_up.up(project, modes.PUSH)
     client = ApiClient(project.settings.api_url)
     nodes = project.inventory().nodes
     say(f"\n2. Three requests, one node after the other (round-robin): ./inv start-app {WEB_IMAGE}")
@@ -50,7 +51,7 @@ def tour_push(project: Project) -> None:
 def tour_reconcile(project: Project) -> None:
     """From nothing to apps that come back: after a crash, after a lost node, and once when the node returns."""
     say("\n1. Hosts, API and the control loop: ./inv up reconcile")
-    bring_up.up(project, bring_up.RECONCILE)
+    bring_up.up(project, modes.RECONCILE)
     client = ApiClient(project.settings.api_url)
     with open_cluster(project, keeps_trying=True) as cluster:
         tour = _Watched(project, cluster)
@@ -76,7 +77,7 @@ def tour_reconcile(project: Project) -> None:
 def tour_agents(project: Project) -> None:
     """From nothing to a cluster whose nodes help themselves: without the api-server, and after a node is lost."""
     say("\n1. Hosts, then the control plane and an agent on each node, by Ansible roles: ./inv up agents")
-    bring_up.up(project, bring_up.AGENTS)
+    bring_up.up(project, modes.AGENTS)
     client = api_client(project)
     apps = {app["name"] for app in client.call("GET", "/apps")["apps"]}
     names = [name for name in ("duck-1", "duck-2", "duck-3") if name not in apps]

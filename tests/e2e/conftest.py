@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli import bring_up
+from duckconf.cli import bring_up, modes
 from duckconf.cli.images import ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE, host_container
@@ -170,7 +170,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             patch.setenv(name, value)
         project = load_project(ROOT, os.environ)
         try:
-            bring_up.up(project, bring_up.PUSH)
+            bring_up.up(project, modes.PUSH)
             yield Live(project, LocalEngine(ROOT), dict(os.environ))
         finally:
             bring_up.down(project, purge=False)
@@ -189,9 +189,9 @@ def cluster(live: Live) -> Iterator[Live]:
 def reconciling(live: Live) -> Iterator[Live]:
     """The live cluster with the control loop and its API; back in push mode afterwards."""
     live.remove_apps()
-    bring_up.up(live.project, bring_up.RECONCILE)
+    bring_up.up(live.project, modes.RECONCILE)
     yield live
-    bring_up.up(live.project, bring_up.PUSH)
+    bring_up.up(live.project, modes.PUSH)
     live.remove_apps()
 
 

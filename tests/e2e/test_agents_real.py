@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli import bring_up
+from duckconf.cli import bring_up, modes
 from duckconf.cli.api import api_client
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.local_engine import LocalEngine
@@ -53,7 +53,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             patch.setenv(name, value)
         project = load_project(ROOT, os.environ)
         try:
-            bring_up.up(project, bring_up.AGENTS)
+            bring_up.up(project, modes.AGENTS)
             yield Live(project, LocalEngine(ROOT), dict(os.environ))
         finally:
             bring_up.down(project, purge=False)
@@ -302,9 +302,9 @@ def test_tokens_are_secret_and_without_one_the_api_is_closed(running: Live) -> N
 
 def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Live, api: ApiClient) -> None:
     before = lives(running)
-    bring_up.up(running.project, bring_up.RECONCILE)
+    bring_up.up(running.project, modes.RECONCILE)
     until("the loop has taken over", lambda: running.inv("diff").returncode == 0)
     assert lives(running) == before
-    bring_up.up(running.project, bring_up.AGENTS)
+    bring_up.up(running.project, modes.AGENTS)
     until("the agents have taken over", lambda: [app["status"] for app in apps(api)] == ["running"] * 3, 40)
     assert lives(running) == before

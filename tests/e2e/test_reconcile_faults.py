@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from duckconf.cli import bring_up
+from duckconf.cli import bring_up, modes
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.services import Service
@@ -68,7 +68,7 @@ def test_the_loop_killed_twenty_times_in_the_middle_of_its_work(running: Live, d
             process.wait(dice.uniform(0, 0.6))
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-        bring_up.up(running.project, bring_up.RECONCILE)
+        bring_up.up(running.project, modes.RECONCILE)
     until("all run as declared", lambda: running.once_each(APPS), 90)
     assert set(document(running).apps()) == set(APPS)
 
@@ -131,7 +131,7 @@ def test_the_engines_socket_goes_and_comes_back(running: Live, declared: Declare
     until("the loop hears nobody", lambda: statuses(running) == {"silent"})
     declared.put("late")
     assert lives(running) == before
-    bring_up.up(running.project, bring_up.RECONCILE)
+    bring_up.up(running.project, modes.RECONCILE)
     until("the new app runs", lambda: running.running()["late"] == 1, 40)
     assert {app: life for app, life in lives(running).items() if app != "late"} == before
     declared.withdraw("late")
@@ -145,7 +145,7 @@ def statuses(cluster: Live) -> set[str]:
 def test_a_node_destroyed_is_made_anew_by_up_and_takes_its_apps_back(running: Live) -> None:
     before = lives(running)
     running.engine.must("rm", "-f", "-t", "0", running.host("node-2"))
-    bring_up.up(running.project, bring_up.RECONCILE)
+    bring_up.up(running.project, modes.RECONCILE)
     until("it answers", lambda: running.inv("nodes").returncode == 0)
     # Its apps are siblings of the host on the shared engine and went on: they are recognised, not started again.
     until("nothing is to do", lambda: running.inv("diff").returncode == 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from duckconf.cli import bring_up
+from duckconf.cli import bring_up, modes
 from duckconf.naming import WEB_IMAGE, push_number
 from tests.e2e.conftest import NODES, Declared, Live
 from tests.waiting import until
@@ -17,7 +17,7 @@ def test_a_push_cluster_changes_its_mode_and_back_and_no_app_restarts(cluster: L
     before = cluster.ids()
     started = {row["Id"]: row["StartedAt"] for row in cluster.apps()}
     try:
-        bring_up.up(cluster.project, bring_up.RECONCILE)
+        bring_up.up(cluster.project, modes.RECONCILE)
         api = Declared(cluster).api
         until("all are taken over", lambda: {entry["status"] for entry in api.call("GET", "/apps")["apps"]} == {"running"})
         assert set(Declared(cluster).names()) == set(before)
@@ -26,7 +26,7 @@ def test_a_push_cluster_changes_its_mode_and_back_and_no_app_restarts(cluster: L
         until("a crash heals now", lambda: cluster.once_each(before))
         assert cluster.ids() == before
     finally:
-        bring_up.up(cluster.project, bring_up.PUSH)
+        bring_up.up(cluster.project, modes.PUSH)
     assert cluster.ids() == before
     kept = {row["Id"]: row["StartedAt"] for row in cluster.apps() if row["Id"] != before[first["app"]]}
     assert kept.items() <= started.items()
@@ -42,7 +42,7 @@ def test_a_node_that_is_away_blocks_the_take_over_because_its_apps_would_be_stra
         assert (refused.returncode, "cannot be taken over" in refused.stderr) == (4, True)
     finally:
         assert cluster.inv("start-node", "node-3").returncode == 0
-        bring_up.up(cluster.project, bring_up.PUSH)
+        bring_up.up(cluster.project, modes.PUSH)
 
 
 def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> None:
@@ -112,7 +112,7 @@ def test_the_diff_says_what_would_be_done_and_why(declared: Declared) -> None:
         assert [step["app"] for step in steps] == ["new", "web"]
         assert declared.cluster.inv("status").stdout.count("stopped") == 1
     finally:
-        bring_up.up(declared.cluster.project, bring_up.RECONCILE)
+        bring_up.up(declared.cluster.project, modes.RECONCILE)
     until("the loop does it", lambda: declared.cluster.inv("diff").returncode == 0)
 
 
