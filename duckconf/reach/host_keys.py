@@ -76,15 +76,25 @@ def pin(path: Path, address: str, port: int, key: str) -> None:
     write_durably(path, "".join(f"{line}\n" for line in [*kept, f"{name} {key}"]).encode())
 
 
+def forget(path: Path, address: str, port: int) -> None:
+    """Expect no key from this host any more."""
+    name = entry_name(address, port)
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if line.split(" ", 1)[0] != name]
+    if kept != lines:
+        write_durably(path, "".join(f"{line}\n" for line in kept).encode())
+
+
 def accept(path: Path, node: str, address: str, port: int, fingerprint: str, deadline: float) -> None:
     """Pin the key that the host shows now if its fingerprint is this one; raises NodeFailure or BadInput."""
-    key = _shown_key(node, address, port, deadline)
+    key = shown_key(node, address, port, deadline)
     if key.fingerprint != fingerprint:
         raise BadInput(Fault("fingerprint", f"{node} shows {key.fingerprint}, not {fingerprint}; nothing was pinned"))
     pin(path, address, port, f"{key.get_name()} {key.get_base64()}")
 
 
-def _shown_key(node: str, address: str, port: int, deadline: float) -> paramiko.PKey:
+def shown_key(node: str, address: str, port: int, deadline: float) -> paramiko.PKey:
+    """The host key that is shown now, pinned or not; raises Unreachable."""
     try:
         with socket.create_connection((address, port), timeout=deadline) as raw, paramiko.Transport(raw) as transport:
             transport.start_client(timeout=deadline)

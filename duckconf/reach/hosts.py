@@ -6,6 +6,7 @@ the inventory is vaulted: a password that was encrypted is never written in clea
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -54,17 +55,28 @@ def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inven
     return read_inventory(document, _shown(path, project))
 
 
+def load_with(path: Path, extra: Path, project: Path) -> Inventory:
+    """The inventory as it would be with the hosts of `extra`; nothing is remembered. Raises as `load_inventory` does."""
+    return read_inventory(_resolve(path, project, extra), _shown(path, project))
+
+
 def contents_digest(path: Path, project: Path) -> str:
     """A digest of all that the inventory is made of; "" when it may answer differently each time."""
     contents = _Contents(path, project)
     return "" if contents.computed else contents.digest
 
 
+@functools.cache
+def _ansible_version() -> str:
+    """Asked once: a service must outlive an upgrade that makes its packages anew."""
+    return version("ansible-core")
+
+
 class _Contents:
     """What the answer depends on: the files, Ansible's version and configuration."""
 
     def __init__(self, path: Path, project: Path) -> None:
-        digest = hashlib.sha256(version("ansible-core").encode())
+        digest = hashlib.sha256(_ansible_version().encode())
         digest.update(repr(VARIABLES).encode())
         self.vaulted = False
         self.computed = False
@@ -114,11 +126,11 @@ def _remember(cache: Path, contents: _Contents, document: dict[str, Any]) -> Non
     write_durably(cache, json.dumps({"digest": contents.digest, "document": document}).encode())
 
 
-def _resolve(path: Path, project: Path) -> dict[str, Any]:
+def _resolve(path: Path, project: Path, *more: Path) -> dict[str, Any]:
     source_root = str(Path(__file__).resolve().parents[2])
     environ = {**os.environ, "PYTHONPATH": source_root}
     runner = LocalRunner(environ=environ, folder=project)
-    argv = (sys.executable, "-m", "duckconf.reach.inventory_resolver", str(path), *VARIABLES)
+    argv = (sys.executable, "-m", "duckconf.reach.inventory_resolver", "\n".join(map(str, (path, *more))), *VARIABLES)
     done = runner.run(Command(argv, deadline=RESOLVER_DEADLINE))
     if not done.ok:
         raise SetupError(f"inventory {_shown(path, project)}: {_reason(done.stderr, path)}")

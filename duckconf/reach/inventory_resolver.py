@@ -1,7 +1,7 @@
 """Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
 
-`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups"}`. Ansible writes
-to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on stderr, code 1.
+`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups"}`; PATH may be several, one a
+line. Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on stderr, code 1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
             loader, vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST), vault_password_files=files, auto_prompt=False
         )
     )
-    inventory = InventoryManager(loader=loader, sources=[path])
+    inventory = InventoryManager(loader=loader, sources=path.split("\n"))
     manager = VariableManager(loader=loader, inventory=inventory)
     hosts: dict[str, dict[str, Any]] = {}
     for host in inventory.get_hosts():
