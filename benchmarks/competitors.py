@@ -107,14 +107,16 @@ def pyinfra_exec(python: Path, folder: Path, hosts: Sequence[tuple[str, int]], c
     return [str(python.with_name("pyinfra")), "-y", str(folder / "pyinfra_hosts.py"), "exec", "--", *command.split(" ")]
 
 
-def run_anew(argv: Sequence[str], environ: Mapping[str, str], folder: Path, containers: int) -> tuple[float, float]:
-    """Wall time and CPU of the process and its children; raises SetupError when it names fewer containers."""
+def run_anew(
+    argv: Sequence[str], environ: Mapping[str, str], folder: Path, rows: int, mark: str = '"ExitCode"'
+) -> tuple[float, float]:
+    """Wall time and CPU of the process and its children; raises SetupError when it prints the mark of a row less often."""
 
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         argv, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
     )
     wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if (done.stdout + done.stderr).count('"ExitCode"') < containers:
+    if (done.stdout + done.stderr).count(mark) < rows:
         raise SetupError(f"{argv[0]}: {(done.stderr or done.stdout).strip()[-300:]}")
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

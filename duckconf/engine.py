@@ -113,4 +113,4 @@ def following_words(container: str, lines: int) -> Command:
 
 def inspect_image(name: str) -> Command:
     """The id of an image."""
-    return Command((DOCKER, "image", "inspect", "--format={{.Id}}", name))
+    return Command((DOCKER, "image", "inspect", "--format", "{{.Id}}", name))

@@ -55,20 +55,19 @@ def id_in_archive(manifest: bytes) -> str:
     return config.rpartition("/")[2].removesuffix(".json")
 
 
-def resume_at(part: Part, size: int, digest_of_first: Callable[[int], str]) -> int:
+def resume_at(part: Part, digest_of_first: Callable[[int], str]) -> int:
     """How many bytes of the archive need not be sent again: all that the node has, if they are its first ones."""
-    if 0 < part.size <= size and digest_of_first(part.size) == part.digest:
-        return part.size
-    return 0
+    return part.size if part.size and digest_of_first(part.size) == part.digest else 0
 
 
-def flow(done: int, total: int, sent: int, seconds: float) -> str:
-    """How far it is; the rate is that of what was `sent` now, without what was there before."""
-    share = f"{100 * done // max(total, 1)} % of {megabytes(total)}"
+def flow(done: int, total: int | None, sent: int, seconds: float) -> str:
+    """How far it is; the rate is that of what was `sent` now, without what was there before. The total may be unknown."""
+    share = megabytes(done) if total is None else f"{100 * done // max(total, 1)} % of {megabytes(total)}"
     if not sent or seconds <= 0:
         return share
     rate = sent / seconds
-    return f"{share}, {rate / MEGA:.1f} MB/s, {(total - done) / rate:.0f} s left"
+    left = "" if total is None else f", {(total - done) / rate:.0f} s left"
+    return f"{share}, {rate / MEGA:.1f} MB/s{left}"
 
 
 def megabytes(size: int) -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Union
 
 from duckconf.cli.say import say
 from duckconf.image import flow
@@ -16,10 +16,14 @@ from duckconf.image import flow
 LINE_EVERY = 10.0
 
 
+# Asked again and again: None until it is known.
+Total = Callable[[], Union[int, None]]
+
+
 class Lines:
     """A line per node, when it has taken long and when it ends."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: Total) -> None:
         self._total = total
         self._nodes: dict[str, tuple[float, float, int]] = {}
 
@@ -37,7 +41,7 @@ class Lines:
             since, last, first = now, now, begin
         elif now - last >= LINE_EVERY:
             last = now
-            say(f"  {node}: {flow(done, self._total, done - first, now - since)}")
+            say(f"  {node}: {flow(done, self._total(), done - first, now - since)}")
         self._nodes[node] = (since, last, first)
 
     def ended(self, node: str, text: str) -> None:
@@ -47,7 +51,7 @@ class Lines:
 class Bars:
     """Bars with rate and time left."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: Total) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
@@ -73,14 +77,14 @@ class Bars:
     def told(self, node: str, begin: int, length: int) -> None:
         with self._lock:
             if node not in self._tasks:
-                self._tasks[node] = self._bars.add_task(node, total=self._total, note="")
+                self._tasks[node] = self._bars.add_task(node, total=self._total(), note="")
         task = self._tasks[node]
         if not length:
             # Only what is sent from here on says how fast the link is.
             self._bars.reset(task, completed=begin, note="")
             return
-        done = begin + length
-        self._bars.update(task, completed=done, note="loading" if done == self._total else "")
+        done, total = begin + length, self._total()
+        self._bars.update(task, completed=done, total=total, note="loading" if done == total else "")
 
     def ended(self, node: str, text: str) -> None:
         if node in self._tasks:
@@ -89,9 +93,8 @@ class Bars:
             self._bars.console.print(f"  {node}: {text}", markup=False, highlight=False)
 
 
-Progress = Lines | Bars
+Progress = Union[Lines, Bars]
 
 
-def progress(total: int) -> Progress:
-    kind: Callable[[int], Progress] = Bars if sys.stderr.isatty() else Lines
-    return kind(total)
+def progress(total: Total) -> Progress:
+    return Bars(total) if sys.stderr.isatty() else Lines(total)

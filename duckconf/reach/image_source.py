@@ -17,13 +17,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import IO, cast
 
 from duckconf.command import Command
 from duckconf.engine import DOCKER, PODMAN
-from duckconf.errors import NotFound, SetupError
+from duckconf.errors import DuckconfError, NotFound, SetupError
 from duckconf.image import bare_id, id_in_archive
 from duckconf.reach.files import write_durably
 from duckconf.reach.local import LocalRunner
@@ -32,6 +31,7 @@ MANIFEST = "manifest.json"
 IDS_FILE = "ids.json"
 MOST_IDS = 200
 PIECE = 65536
+LOOK_AGAIN = 0.02
 BLOCK = 1 << 20
 # Nobody goes on with a push after so long.
 KEPT_SECONDS = 7 * 86400
@@ -47,20 +47,31 @@ class SourceImage:
     program: str
 
 
-@dataclass(frozen=True)
 class Archive:
-    """The packed image; `key` names it here and on the nodes."""
+    """The packed image, which may still be growing; `key` names it here and on the nodes."""
 
-    path: Path
-    size: int
+    def __init__(self, path: Path) -> None:
+        """`path` is the file that is written now or was before; it may get another name."""
+        self.key = path.name
+        self.packed = threading.Event()
+        self.failure: DuckconfError | None = None
+        self._file = os.open(path, os.O_RDONLY)
 
     @property
-    def key(self) -> str:
-        return self.path.name
+    def size(self) -> int:
+        """How much there is until now."""
+        return os.fstat(self._file).st_size
 
-    @cached_property
-    def digest(self) -> str:
-        return self.digest_of_first(self.size)
+    def size_if_known(self) -> int | None:
+        """The size when it is complete, None before."""
+        return self.size if self.packed.is_set() and self.failure is None else None
+
+    def whole(self) -> int:
+        """The size when it is complete; raises what went wrong."""
+        self.packed.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self.size
 
     def digest_of_first(self, size: int) -> str:
         digest = hashlib.sha256()
@@ -72,10 +83,20 @@ class Archive:
         return digest.hexdigest()
 
     def pieces(self, begin: int, length: int = PIECE) -> Iterator[bytes]:
-        with self.path.open("rb") as stream:
-            stream.seek(begin)
-            while piece := stream.read(length):
+        """From `begin` to the end, waiting for what is not yet there."""
+        while True:
+            last = self.packed.is_set()
+            if piece := os.pread(self._file, length, begin):
                 yield piece
+                begin += len(piece)
+            elif last:
+                self.whole()
+                return
+            else:
+                self.packed.wait(LOOK_AGAIN)
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 class ImageSource:
@@ -114,27 +135,49 @@ class ImageSource:
             self._make_folder()
             write_durably(self._folder / IDS_FILE, json.dumps(newest, indent=1).encode())
 
-    def pack(self, image: SourceImage, packing: str) -> Archive:
-        """The archive, made now or kept from a push that was cut off; raises SetupError."""
+    @contextlib.contextmanager
+    def packing(self, image: SourceImage, packing: str) -> Iterator[Archive]:
+        """The archive, being made or kept from a push that was cut off. It is complete, or given up, at the end."""
         self._make_folder()
         self._sweep()
         path = self._folder / f"{image.id}.tar.{packing}"
-        if not path.exists():
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                self._save(image, packing, temporary)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        return Archive(path, path.stat().st_size)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        kept = path.exists()
+        if not kept:
+            temporary.touch(0o600)
+        archive = Archive(path if kept else temporary)
+        archive.key = path.name
+        writer = threading.Thread(target=self._pack, args=(image, packing, temporary, path, archive), name="pack", daemon=True)
+        try:
+            archive.packed.set() if kept else writer.start()
+            yield archive
+            archive.whole()
+        finally:
+            archive.close()
 
-    def forget(self, archive: Archive) -> None:
-        archive.path.unlink(missing_ok=True)
+    def forget(self, image: SourceImage) -> None:
+        """Every node has it: it need not be sent again."""
+        for path in self._folder.glob(f"{image.id}.tar.*"):
+            path.unlink(missing_ok=True)
+
+    def _pack(self, image: SourceImage, packing: str, temporary: Path, path: Path, archive: Archive) -> None:
+        try:
+            self._save(image, packing, temporary)
+            os.replace(temporary, path)
+        except DuckconfError as error:
+            archive.failure = error
+        except OSError as error:
+            archive.failure = SetupError(f"{image.name} cannot be packed: {error.strerror or error}", f"is {path.parent} full?")
+        finally:
+            temporary.unlink(missing_ok=True)
+            archive.packed.set()
 
     def _save(self, image: SourceImage, packing: str, path: Path) -> None:
         argv = [image.program, "save", *(("-q", "--format=docker-archive") if image.program == PODMAN else ()), image.name]
         with _packed(path, packing) as sink:
-            saving = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(self._environ))
+            saving = subprocess.Popen(
+                argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(self._environ), pipesize=BLOCK
+            )
             with saving:
                 try:
                     manifest = _copy(cast(IO[bytes], saving.stdout), sink)
@@ -175,12 +218,11 @@ def best_packing(engines: set[str]) -> str:
 def _packed(path: Path, packing: str) -> Iterator[IO[bytes]]:
     """What is written is compressed into `path`, the same bytes for the same input."""
     with path.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
         if packing == GZIP:
             with gzip.GzipFile("", "wb", 1, file, mtime=0) as sink:
                 yield cast(IO[bytes], sink)
             return
-        packer = subprocess.Popen(("zstd", "-q", "-1", "-c"), stdin=subprocess.PIPE, stdout=file)
+        packer = subprocess.Popen(("zstd", "-q", "-1", "-c"), stdin=subprocess.PIPE, stdout=file, pipesize=BLOCK)
         try:
             with cast(IO[bytes], packer.stdin) as sink:
                 yield sink

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import fabric
@@ -71,7 +71,7 @@ class SshRunner:
         deadline = command.deadline or DEFAULT_DEADLINE
         with self._slot(deadline):
             transport, channel = self._start(line)
-            with channel:
+            with _closing(channel):
                 check = functools.partial(self._check_pulse, transport, time.monotonic() + deadline)
                 return self._finish(transport, channel, _pieces(command.stdin), check)
 
@@ -81,7 +81,7 @@ class SshRunner:
         with self._slot(DEFAULT_DEADLINE):
             transport, channel = self._start(command.shell_line())
             check = functools.partial(self._check_flow, transport)
-            with channel, OutflowGuard(transport, STALLED) as guard:
+            with _closing(channel), OutflowGuard(transport, STALLED) as guard:
                 try:
                     return self._finish(transport, channel, guard.counting(pieces), check)
                 except NodeFailure:
@@ -95,7 +95,7 @@ class SshRunner:
         A node that freezes is not noticed here, but by the next command, which then ends this too. Raises NodeFailure.
         """
         _, channel = self._start(command.shell_line())
-        with channel:
+        with _closing(channel):
             # A password at most, for which there is always room.
             channel.sendall(command.stdin)
             channel.shutdown_write()
@@ -250,6 +250,16 @@ class SshRunner:
     def _again(failure: NodeFailure) -> NodeFailure:
         """A fresh exception for each caller: one instance raised in many threads would pile up tracebacks."""
         return type(failure)(failure.node, failure.reason, failure.remedy)
+
+
+@contextmanager
+def _closing(channel: paramiko.Channel) -> Iterator[None]:
+    """A connection that broke cannot even take the news that the channel is closed; what broke it is told elsewhere."""
+    try:
+        yield
+    finally:
+        with suppress(EOFError, OSError, paramiko.SSHException):
+            channel.close()
 
 
 def _patiently(check: Callable[[], None], step: Callable[[], Value]) -> Value:

@@ -1,0 +1,70 @@
+"""The guard of an upload: a peer that takes nothing more is told from one that is slow."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from duckconf.reach.ssh_transport import OutflowGuard, bytes_under_way
+from tests.waiting import until
+
+
+class Peer:
+    """Both ends of a TCP connection; ours as a transport has it."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.near = socket.create_connection(server.getsockname())
+            self.far, _ = server.accept()
+        self.near.setblocking(False)
+        self.transport = SimpleNamespace(sock=self.near, close=self.near.close)
+
+    def fill(self) -> None:
+        try:
+            while True:
+                self.near.send(bytes(1 << 20))
+        except BlockingIOError:
+            pass
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    monkeypatch.setattr(OutflowGuard, "LOOK_EVERY", 0.02)
+    both = Peer()
+    yield both
+    both.near.close()
+    both.far.close()
+
+
+def test_a_peer_that_takes_nothing_more_is_cut_off(peer: Peer) -> None:
+    peer.fill()
+    assert bytes_under_way(peer.transport) > 0  # type: ignore[arg-type]
+
+    with OutflowGuard(peer.transport, 0.3) as guard:  # type: ignore[arg-type]
+        until("it is cut off", lambda: guard.barked, 5)
+    assert peer.near.fileno() == -1
+
+
+def test_a_peer_that_takes_a_little_now_and_then_is_waited_for(peer: Peer) -> None:
+    peer.fill()
+    begun = time.monotonic()
+    with OutflowGuard(peer.transport, 0.3) as guard:  # type: ignore[arg-type]
+        for _ in guard.counting(iter([b"piece"] * 10)):
+            until("a third of its patience has passed", deadline(0.1))
+    assert time.monotonic() - begun > 0.9
+    assert not guard.barked
+
+
+def test_a_connection_with_nothing_under_way_is_left_alone(peer: Peer) -> None:
+    with OutflowGuard(peer.transport, 0.1) as guard:  # type: ignore[arg-type]
+        until("five times its patience has passed", deadline(0.5))
+    assert not guard.barked
+
+
+def deadline(seconds: float) -> Callable[[], bool]:
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() > end
