@@ -1,0 +1,255 @@
+"""Two bare machines become nodes: one with root's login, one with a sudo login whose password lies in a vault.
+
+To the tasks they are real machines: nothing in the inventory says that they are containers on this one. They are
+prepared once, used, and given back at the end, so that the tests run in the order in which they stand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from duckconf.cli import bring_up
+from duckconf.cli.login_key import ensure_login_key
+from duckconf.cli.playbook import Outcome, Playbook
+from duckconf.cli.provision import provision
+from duckconf.command import Command
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.fleet import Fleet
+from duckconf.reach.host_keys import KnownHosts, pin
+from duckconf.reach.project import Project, load_project
+from tests.e2e.conftest import ROOT, free_ports
+
+HOSTS = ("web-1", "web-2")
+BARE_IMAGE = "localhost/duckconf/bare"
+PASSWORD = "correct horse"
+INVENTORY = """[nodes]
+web-1 ansible_port={} ansible_user=root
+web-2 ansible_port={} ansible_user=admin
+[all:vars]
+duckconf_cluster={}
+ansible_host=127.0.0.1
+ansible_ssh_private_key_file={}
+"""
+# Programs keep caches, backups and marks there that mean nothing to the host.
+PASSWORD_BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
+MARKS = {"/etc/ld.so.cache", "/home/admin/.sudo_as_admin_successful", *(f"/etc/{name}" for name in PASSWORD_BACKUPS)}
+LOOK = """\
+dpkg-query -W -f '${Package}\\n'
+cut -d: -f1,7 /etc/passwd
+find /etc /usr/local /home /root /var/lib/containers ! -type d
+systemctl list-unit-files --state=enabled --no-legend
+"""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The two machines, as their owner sees them, and a project that only knows how to log in."""
+
+    project: Project
+    environ: dict[str, str]
+    podman: dict[str, str]
+
+    def on(self, host: str, *argv: str, stdin: bytes = b"") -> str:
+        argv = ("podman", "exec", "-i", self.container(host), *argv)
+        return subprocess.run(argv, env=self.podman, input=stdin, capture_output=True, check=True, timeout=120).stdout.decode()
+
+    def engine(self, *argv: str) -> None:
+        subprocess.run(["podman", *argv], env=self.podman, check=True, capture_output=True, timeout=60)
+
+    def container(self, host: str) -> str:
+        return f"{self.project.cluster}-{host}"
+
+    def inv(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ROOT / "inv"), *words], env={**self.environ, **environ}, capture_output=True, text=True, timeout=280, check=False
+        )
+
+    def look(self) -> dict[str, set[str]]:
+        """Packages, users, files and enabled units."""
+        return {host: set(self.on(host, "sh", "-c", LOOK).splitlines()) - MARKS for host in HOSTS}
+
+    def vault(self, folder: Path, password: str) -> None:
+        """The password for sudo, readable with a key that only the environment names."""
+        path = folder / "host_vars" / "web-2.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"ansible_become_password: {password}\n")
+        subprocess.run(["ansible-vault", "encrypt", str(path)], env=self.environ, check=True, capture_output=True, timeout=60)
+
+    def give_back(self, **variables: object) -> dict[str, Outcome]:
+        shared = {"duckconf_cluster": self.project.cluster, **variables}
+        hosts = self.project.inventory(secrets=True).node_hosts()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", self.environ["ANSIBLE_VAULT_PASSWORD_FILE"])
+            return Playbook(self.project, hosts, shared, {}, ("remove",)).run()
+
+
+def boot(machines: Machines, host: str, port: int, authorized: str) -> None:
+    name = machines.container(host)
+    network = f"--network={machines.project.cluster}"
+    options = ("--privileged", "--systemd=always", "--volume=/var/lib/containers", f"--publish=127.0.0.1:{port}:22", network)
+    machines.engine("run", "-d", "--name", name, "--hostname", host, *options, BARE_IMAGE)
+    script = """\
+set -e
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+useradd -m -s /bin/bash -G sudo admin
+echo "admin:$1" | chpasswd
+for home in /root /home/admin; do
+  mkdir -p -m 700 "$home/.ssh"
+  echo "$2" >"$home/.ssh/authorized_keys"
+done
+chown -R admin:admin /home/admin/.ssh
+until systemctl is-system-running --wait | grep -q 'running\\|degraded'; do :; done
+systemctl reset-failed ssh
+systemctl restart ssh
+"""
+    machines.on(host, "sh", "-c", script, "sh", PASSWORD, authorized)
+    kind, key, *_ = machines.on(host, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+    pin(machines.project.pins, "127.0.0.1", port, f"{kind} {key}")
+
+
+@pytest.fixture(scope="module")
+def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    cluster, folder = f"r{os.getpid()}", tmp_path_factory.mktemp("real") / "inventory"
+    *ports, api_port = free_ports(3)
+    folder.mkdir()
+    (folder.parent / "vault-key").write_text("open sesame\n")
+    key = ROOT / ".duckconf" / cluster / "id_ed25519"
+    (folder / "hosts.ini").write_text(INVENTORY.format(*ports, cluster, key))
+    environ = {
+        **os.environ,
+        "DUCKCONF_INVENTORY": str(folder / "hosts.ini"),
+        "DUCKCONF_CLUSTER": cluster,
+        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+        "ANSIBLE_VAULT_PASSWORD_FILE": str(folder.parent / "vault-key"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", environ["ANSIBLE_VAULT_PASSWORD_FILE"])
+        made = Machines(load_project(ROOT, environ), environ, engine_env)
+        made.vault(folder, PASSWORD)
+        authorized = ensure_login_key(made.project).strip()
+        try:
+            # Not the engine's own network, whose addresses the engine in the machine takes for its own.
+            made.engine("network", "create", cluster)
+            for host, port in zip(HOSTS, ports):
+                boot(made, host, port, authorized)
+            yield made
+        finally:
+            bring_up.down(made.project, purge=False)
+            made.engine("rm", "-f", "-v", "-i", "-t", "1", *(made.container(host) for host in HOSTS))
+            made.engine("network", "rm", "-f", cluster)
+            shutil.rmtree(made.project.state)
+
+
+@pytest.fixture(scope="module")
+def before(machines: Machines) -> dict[str, set[str]]:
+    return machines.look()
+
+
+@pytest.fixture(scope="module")
+def nodes(machines: Machines, before: dict[str, set[str]]) -> Machines:
+    """Both machines are nodes, made so by one task, and have the image of the sample app."""
+    done = machines.inv("provision")
+    assert done.returncode == 0, done.stderr
+    image = subprocess.run(["podman", "save", WEB_IMAGE], env=machines.podman, capture_output=True, check=True, timeout=60).stdout
+    for host in HOSTS:
+        machines.on(host, "docker", "load", stdin=image)
+    return machines
+
+
+@pytest.fixture
+def fleet(nodes: Machines) -> Iterator[Fleet]:
+    project = nodes.project
+    hosts = project.inventory(secrets=True).node_hosts()
+    fleet = Fleet(hosts, KnownHosts(project.pins), project.login_key, project.settings.node_deadline)
+    yield fleet
+    fleet.close()
+
+
+def test_a_bare_machine_serves_an_app(nodes: Machines) -> None:
+    done = nodes.inv("up", "push")
+    assert done.returncode == 0, done.stderr
+    for _ in HOSTS:
+        started = nodes.inv("start-app", WEB_IMAGE, "--port", "8081:80", "--wait")
+        assert started.returncode == 0, started.stderr
+    listed = nodes.inv("ps", "--json")
+    assert {row["node"]: row["state"] for row in json.loads(listed.stdout)} == dict.fromkeys(HOSTS, "running")
+    script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8081', timeout=10).read().decode())"
+    for host in HOSTS:
+        assert host in nodes.on(host, "python3", "-c", script)
+
+
+def test_daily_work_is_done_by_a_login_that_may_use_the_engine_and_nothing_else(fleet: Fleet) -> None:
+    login = fleet.runner("web-2")
+    assert login.run(Command(("id", "-un"))).stdout.strip() == "duckconf"
+    assert login.run(Command(("docker", "ps", "--format", "{{.Image}}"))).stdout.split() == [f"{WEB_IMAGE}:latest"]
+    for wish in (("cat", "/etc/shadow"), ("sh", "-c", "id"), ("/usr/bin/podman", "ps")):
+        refused = login.run(Command(("sudo", "-n", *wish)))
+        assert (refused.code, refused.stdout) == (1, "")
+    assert not login.run(Command(("cat", "/etc/shadow"))).ok
+    # What would have the wrapper call another program as root.
+    tricked = login.run(Command(("env", "DUCKCONF_ENGINE=/usr/bin/id", "docker", "version")))
+    assert "uid=" not in tricked.stdout
+    refused = login.run(Command(("sudo", "-n", "DUCKCONF_ENGINE=/usr/bin/id", "/usr/local/bin/docker", "version")))
+    assert (refused.code, refused.stdout) == (1, "")
+
+
+def test_root_is_who_logs_in_where_the_inventory_says_so(fleet: Fleet, nodes: Machines) -> None:
+    assert fleet.runner("web-1").run(Command(("id", "-un"))).stdout.strip() == "root"
+    assert "duckconf:" not in nodes.on("web-1", "cat", "/etc/passwd")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_engine_is_asked_over_one_open_line_by_either_login(fleet: Fleet, host: str) -> None:
+    line = fleet.runner(host).engine_line
+    answers = [line.ask("/v4.0.0/libpod/_ping", bytes.decode) for _ in range(2)]
+    assert answers == [None, "OK"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_administration_is_done_by_root(fleet: Fleet, host: str) -> None:
+    assert fleet.admin(host).run(Command(("id", "-un"))).stdout.strip() == "root"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_logs_of_apps_are_limited(nodes: Machines, host: str) -> None:
+    assert nodes.on(host, "sh", "-c", "docker inspect -f '{{.HostConfig.LogConfig.Type}}' $(docker ps -q)") == "k8s-file\n"
+    assert "--log-size-max 10485760" in nodes.on(host, "ps", "-C", "conmon", "-o", "args=")
+
+
+def test_a_second_run_of_the_role_changes_nothing(nodes: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", nodes.environ["ANSIBLE_VAULT_PASSWORD_FILE"])
+    outcomes = provision(nodes.project, only=("node",), full=True)
+    assert {name: outcome.changed for name, outcome in outcomes.items()} == dict.fromkeys(HOSTS, 0)
+
+
+def test_a_wrong_password_for_sudo_is_told_and_the_other_host_is_done(nodes: Machines, tmp_path: Path) -> None:
+    folder = tmp_path / "inventory"
+    shutil.copytree(nodes.project.inventory_path.parent, folder)
+    nodes.vault(folder, "battery staple")
+    done = nodes.inv("provision", "--full", "--json", DUCKCONF_INVENTORY=str(folder / "hosts.ini"))
+    assert done.returncode == 4, done.stderr
+    rows = {row["host"]: row for row in json.loads(done.stdout)}
+    assert (rows["web-1"]["result"], rows["web-2"]["result"]) == ("unchanged", "failed")
+    assert "sudo refuses the password of admin" in rows["web-2"]["reason"]
+    assert "battery staple" not in done.stdout + done.stderr
+
+
+def test_a_node_is_not_taken_from_under_its_apps(nodes: Machines) -> None:
+    for outcome in nodes.give_back().values():
+        assert "drain the node first, or set duckconf_remove_apps" in str(outcome.failure)
+    assert all(nodes.on(host, "docker", "ps", "-q").strip() for host in HOSTS)
+
+
+def test_machines_are_given_back_as_they_were(nodes: Machines, before: dict[str, set[str]]) -> None:
+    outcomes = nodes.give_back(duckconf_remove_apps=True)
+    assert {name: outcome.failure for name, outcome in outcomes.items()} == dict.fromkeys(HOSTS)
+    now = nodes.look()
+    assert {host: now[host] ^ before[host] for host in HOSTS} == dict.fromkeys(HOSTS, set())
