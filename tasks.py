@@ -332,10 +332,17 @@ def lint(context: Any) -> int:
     return run_checks(context)
 
 
-@command(help={"mode": "push, reconcile or agents", "rounds": "measurements per row", "only": "parts, such as start"})
+@command(
+    help={
+        "mode": "push, reconcile, agents, or hosts: push-image, provision and listings of many",
+        "rounds": "measurements per row",
+        "only": "parts, such as start",
+    }
+)
 def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.modes import check_mode
 
     parts = f" --only {shlex.quote(only)}" if only else ""
-    return int(context.run(f"python -m benchmarks.{check_mode(mode)} --rounds {int(rounds)}{parts}", warn=True).exited)
+    module = mode if mode == "hosts" else check_mode(mode)
+    return int(context.run(f"python -m benchmarks.{module} --rounds {int(rounds)}{parts}", warn=True).exited)
