@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,15 @@ from tests.waiting import until
 NODE_TIMEOUT = 8.0
 APPS = ("a", "b", "c")
 KILLS = 6
+# Seconds for which the API is away; by hand for minutes.
+AWAY = float(os.environ.get("DUCKCONF_TEST_AWAY", 2.5 * NODE_TIMEOUT))
+# On another host, with the name and the token of node-1: what a copied machine would do.
+TWIN = """\
+mkdir -p -m 700 /run/twin/state
+cat >/run/twin/token
+printf %s "$1" >/run/twin/agent.json
+systemd-run --quiet --unit=twin /usr/bin/python3 -I /usr/local/lib/duckconf/agent.pyz --config /run/twin/agent.json
+"""
 UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
 
 
@@ -172,6 +182,66 @@ def test_a_node_cut_off_keeps_its_apps_and_one_copy_remains_when_the_cut_heals(r
 
 def inside(pid: str, rules: str) -> None:
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "nft", rules], check=True)
+
+
+def test_all_nodes_are_cut_off_together_and_nothing_is_unscheduled(running: Live, api: ApiClient) -> None:
+    before, placed = lives(running), running.nodes_of()
+    last = max(event["time"] for event in events(api))
+    pid = running.engine.must("inspect", "--format", "{{.State.Pid}}", running.host("control-1"))
+    find = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    addresses = running.engine.must("inspect", "--format", find, *(running.host(node) for node in NODES)).split()
+    chain = "add table ip cut; add chain ip cut in { type filter hook input priority 0; }"
+    inside(pid, f"{chain}; add rule ip cut in ip saddr {{ {', '.join(addresses)} }} drop")
+    try:
+        until("all are silent", lambda: {node["status"] for node in nodes(api)} == {"silent"}, NODE_TIMEOUT + 20)
+        silent = min(node["age"] for node in nodes(api))
+        until("for another timeout", lambda: min(node["age"] for node in nodes(api)) > silent + NODE_TIMEOUT, 20)
+        assert any(event["kind"] == "brake" for event in events(api) if event["time"] > last)
+        assert {app["name"]: app["node"] for app in apps(api)} == placed
+    finally:
+        inside(pid, "delete table ip cut")
+    until("all are back", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
+    assert (lives(running), {app["name"]: app["node"] for app in apps(api)}) == (before, placed)
+
+
+def test_the_api_is_away_for_long_and_no_app_restarts_or_moves(running: Live, api: ApiClient) -> None:
+    before, placed = lives(running), running.nodes_of()
+    assert running.inv("stop-api").returncode == 0
+    gone = time.monotonic()
+    try:
+        until("it was away for long", lambda: time.monotonic() > gone + AWAY, AWAY + 1)
+        assert lives(running) == before
+    finally:
+        assert running.inv("start-api").returncode == 0
+    until("the API answers", lambda: answers(api))
+    until("all are ready", lambda: {row["status"] for row in nodes(api)} == {"ready"}, 40)
+    until("all are seen", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
+    assert (lives(running), {app["name"]: app["node"] for app in apps(api)}) == (before, placed)
+
+
+def test_a_second_agent_of_a_nodes_name_is_refused_and_touches_nothing(running: Live, api: ApiClient) -> None:
+    before, placed = lives(running), running.nodes_of()
+    host = running.host("node-2")
+    config = json.loads(running.engine.must("exec", running.host("node-1"), "cat", "/etc/duckconf/agent.json"))
+    twin = json.dumps({**config, "token_file": "/run/twin/token", "state_dir": "/run/twin/state"})
+    token = (running.project.state / "tokens" / "node-1").read_text().strip()
+    running.engine.must("exec", "-i", host, "sh", "-c", TWIN, "sh", twin, stdin=token.encode())
+    try:
+        until("it is refused", lambda: "another agent calls itself node-1" in journal(running, "node-2", "twin"), 30)
+        heard = next(node["heartbeat"] for node in nodes(api) if node["name"] == "node-1")
+        running.engine.must("kill", next(running.ids()[app] for app, node in placed.items() if node == "node-1"))
+        until("the first one heals its node", lambda: running.once_each(APPS), 30)
+        until("and is heard", lambda: next(n["heartbeat"] for n in nodes(api) if n["name"] == "node-1") > heard, 30)
+        assert running.nodes_of() == placed
+        elsewhere = [app for app, node in placed.items() if node != "node-1"]
+        assert {app: lives(running)[app] for app in elsewhere} == {app: before[app] for app in elsewhere}
+    finally:
+        systemctl(running, "node-2", "stop", "twin")
+        running.engine.must("exec", host, "rm", "-rf", "/run/twin")
+
+
+def journal(cluster: Live, host: str, unit: str) -> str:
+    return cluster.engine.must("exec", cluster.host(host), "journalctl", "-u", unit, "--no-pager", "-o", "cat")
 
 
 def test_the_api_is_away_a_crash_heals_and_a_node_that_reboots_starts_its_apps(running: Live, api: ApiClient) -> None:

@@ -1,0 +1,227 @@
+"""Nodes with an engine of their own each, as real machines have them: what is on one is not on the other, and an engine
+lives on when its node is cut off. In reconcile mode unless a test says otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from duckconf.cli import bring_up, modes
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.local_engine import LocalEngine
+from duckconf.command import Completed
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
+from duckconf.reach.client import ApiClient
+from duckconf.reach.project import load_project
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, write_inventory
+from tests.waiting import until
+
+OTHER_IMAGE = "localhost/nginx"
+APPS = ("a", "b", "c")
+STRANGER = "stranger"
+# Nothing from outside reaches sshd; what runs on the node goes on, and nobody is told that it is cut off.
+CUT = "add table ip cut; add chain ip cut in { type filter hook input priority 0; }; add rule ip cut in tcp dport 22 drop"
+
+
+@dataclass(frozen=True)
+class Own:
+    """The cluster, and past every layer of ours the engine of each node."""
+
+    live: Live
+
+    @property
+    def api(self) -> ApiClient:
+        return ApiClient(self.live.project.settings.api_url)
+
+    def on(self, node: str, *argv: str) -> Completed:
+        return self.live.engine.run("exec", self.live.host(node), *argv, deadline=30)
+
+    def must(self, node: str, *argv: str) -> str:
+        done = self.on(node, *argv)
+        assert done.ok, done.stderr
+        return done.stdout.strip()
+
+    def containers(self, node: str) -> list[dict[str, Any]]:
+        cluster = f"--filter=label={LABEL_CLUSTER}={self.live.project.cluster}"
+        return list(json.loads(self.must(node, "podman", "ps", "-a", cluster, "--format", "json") or "[]"))
+
+    def running(self, nodes: Iterable[str] = NODES) -> Counter[tuple[str, str]]:
+        """How many containers of each app run on each node."""
+        with ThreadPoolExecutor(len(NODES)) as pool:
+            found = dict(zip(nodes, pool.map(self.containers, nodes)))
+        return Counter(
+            (row["Labels"][LABEL_APP], node) for node, rows in found.items() for row in rows if row["State"] == "running"
+        )
+
+    def homes(self) -> dict[str, str]:
+        return dict(self.running().elements())
+
+    def once_each(self, names: Iterable[str]) -> bool:
+        return Counter(app for app, _ in self.running().elements()) == Counter(names)
+
+    def put(self, name: str, **fields: object) -> None:
+        self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
+
+    def notes(self, *kinds: str) -> list[str]:
+        page = self.api.call("GET", "/events?limit=100")
+        return [event["message"] for event in page["events"] if event["kind"] in kinds]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    cluster = f"o{os.getpid()}"
+    *ports, api_port = free_ports(4)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
+    ours = {
+        "DUCKCONF_INVENTORY": str(inventory),
+        "DUCKCONF_CLUSTER": cluster,
+        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+        "DUCKCONF_NODE_TIMEOUT": str(NODE_TIMEOUT),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ours.items():
+            patch.setenv(name, value)
+        project = load_project(ROOT, os.environ)
+        try:
+            bring_up.up(project, modes.PUSH, "own")
+            made = Own(Live(project, LocalEngine(ROOT), dict(os.environ)))
+            for node in NODES:
+                made.must(node, "podman", "run", "-d", "--name", STRANGER, "--label=node=" + node, WEB_IMAGE)
+            yield made
+            strangers = {node: made.must(node, "podman", "inspect", "--format={{.State.Status}}", STRANGER) for node in NODES}
+            assert strangers == dict.fromkeys(NODES, "running")
+        finally:
+            bring_up.down(project, purge=False)
+            shutil.rmtree(project.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def reconciling(own: Own) -> Own:
+    """The same cluster under the control loop, which it keeps."""
+    bring_up.up(own.live.project, modes.RECONCILE)
+    return own
+
+
+@pytest.fixture
+def three(reconciling: Own) -> Iterator[Own]:
+    """Three apps that run, one on each node; afterwards they run, once each, and go."""
+    for name in APPS:
+        reconciling.put(name)
+    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
+    yield reconciling
+    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
+    for name in APPS:
+        reconciling.api.call("DELETE", f"/app/{name}")
+    until("nothing is left", lambda: not any(reconciling.containers(node) for node in NODES), 40)
+
+
+def test_push_starts_lists_and_stops_on_engines_that_do_not_know_each_other(own: Own) -> None:
+    answers = [own.live.post({"image": WEB_IMAGE}) for _ in NODES]
+    assert [status for status, _ in answers] == [201] * 3
+    started = {answer["app"]: answer["node"] for _, answer in answers}
+    assert set(started.values()) == set(NODES)
+    assert own.homes() == started
+    listed = own.live.inv("ps", "--json")
+    assert {row["app"]: row["node"] for row in json.loads(listed.stdout)} == started
+    first = next(iter(started))
+    assert own.live.inv("kill-app", first).returncode == 0
+    until("it stays down", lambda: own.running().total() == 2)
+    for app in started:
+        assert own.live.inv("stop-app", app).returncode == 0
+    assert not any(own.containers(node) for node in NODES)
+
+
+def test_an_image_that_one_node_lacks_is_named_with_the_command_that_brings_it(own: Own) -> None:
+    own.must("node-2", "podman", "rmi", OTHER_IMAGE)
+    answers = [own.live.post({"image": OTHER_IMAGE}) for _ in NODES]
+    refused = [answer for status, answer in answers if status != 201]
+    assert len(refused) == 1
+    assert "push-image" in refused[0]["detail"]
+    for _, answer in answers:
+        if "app" in answer:
+            own.live.inv("stop-app", answer["app"])
+    pushed = own.live.inv("push-image", OTHER_IMAGE, "--json")
+    assert pushed.returncode == 0, pushed.stderr
+    assert own.on("node-2", "podman", "image", "exists", OTHER_IMAGE).ok
+
+
+def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:
+    homes = three.homes()
+    assert set(homes.values()) == set(NODES)
+    names = {row["Labels"][LABEL_APP]: row["Names"][0] for node in NODES for row in three.containers(node)}
+    three.must(homes["a"], "podman", "kill", names["a"])
+    three.must(homes["b"], "podman", "rm", "-f", "-t", "0", names["b"])
+    three.put("c", env={"NEW": "1"})
+
+    def changed() -> bool:
+        rows = [row for row in three.containers(homes["c"]) if row["Labels"][LABEL_APP] == "c"]
+        return [row["State"] for row in rows] == ["running"] and rows[0]["Labels"]["duckconf.spec"] != old
+
+    old = next(row["Labels"]["duckconf.spec"] for row in three.containers(homes["c"]) if row["Labels"][LABEL_APP] == "c")
+    until("all are as they should be", lambda: three.once_each(APPS) and changed(), 40)
+    assert three.homes() == homes
+
+
+def test_the_same_name_of_a_container_may_be_taken_by_a_stranger_elsewhere(three: Own) -> None:
+    name = three.containers("node-1")[0]["Names"][0]
+    three.must("node-2", "podman", "run", "-d", "--name", name, WEB_IMAGE)
+    listed = three.live.inv("ps", "--json")
+    assert sorted(row["app"] for row in json.loads(listed.stdout)) == sorted(APPS)
+    assert three.must("node-2", "podman", "inspect", "--format={{.State.Status}}", name) == "running"
+    three.must("node-2", "podman", "rm", "-f", "-t", "0", name)
+
+
+def test_a_node_freezes_with_its_containers_and_one_copy_remains_when_it_thaws(three: Own) -> None:
+    lost = next(app for app, node in three.homes().items() if node == "node-2")
+    hosts = DemoHosts(three.live.project)
+    others = [node for node in NODES if node != "node-2"]
+    hosts.freeze("node-2")
+    try:
+        until("it runs elsewhere", lambda: lost in {app for app, _ in three.running(others)}, NODE_TIMEOUT + 20)
+    finally:
+        hosts.thaw("node-2")
+    until("one copy remains", lambda: three.once_each(APPS), 40)
+    assert three.homes()[lost] != "node-2"
+
+
+def test_a_node_cut_off_with_its_engine_alive_gives_its_copy_up_only_for_a_running_one(three: Own) -> None:
+    app = next(app for app, node in three.homes().items() if node == "node-3")
+    three.must("node-3", "nft", CUT)
+    try:
+        until("two copies run", lambda: Counter(name for name, _ in three.running())[app] == 2, NODE_TIMEOUT + 20)
+    finally:
+        three.must("node-3", "nft", "delete table ip cut")
+    until("one copy remains", lambda: three.once_each(APPS), 40)
+    assert three.homes()[app] != "node-3"
+
+
+def test_an_engine_is_restarted_under_its_apps_and_none_of_them_restarts(three: Own) -> None:
+    before = {node: [(row["Id"], row["StartedAt"]) for row in three.containers(node)] for node in NODES}
+    three.must("node-1", "systemctl", "restart", "podman.socket")
+    three.must("node-1", "systemctl", "stop", "podman.service")
+    names = {row["Labels"][LABEL_APP]: row["Names"][0] for row in three.containers("node-1")}
+    for app, name in names.items():
+        three.must("node-1", "podman", "kill", name)
+        until(f"{app} is started again", lambda: three.once_each(APPS), 20)
+    after = {node: [(row["Id"], row["StartedAt"]) for row in three.containers(node)] for node in NODES}
+    assert {node: after[node] for node in NODES if node != "node-1"} == {node: before[node] for node in NODES if node != "node-1"}
+
+
+def test_a_node_that_reboots_starts_its_apps_again_and_nothing_else_moves(three: Own) -> None:
+    homes = three.homes()
+    DemoHosts(three.live.project).reboot("node-1")
+    until("they run, once each", lambda: three.once_each(APPS), NODE_TIMEOUT + 30)
+    assert {app: node for app, node in three.homes().items() if homes[app] != "node-1"} == {
+        app: node for app, node in homes.items() if node != "node-1"
+    }
+    # Nobody but us starts it again, as it is nobody's app.
+    assert three.must("node-1", "podman", "inspect", "--format={{.State.Status}}", STRANGER) == "exited"
+    three.must("node-1", "podman", "start", STRANGER)
