@@ -325,6 +325,14 @@ def build_agent(_: Any) -> None:
 
 
 @command()
+def role_docs(_: Any) -> None:
+    """Write docs/roles.md from what the roles say of their variables."""
+    from duckconf.cli.role_docs import write_page
+
+    print(write_page(project().root))
+
+
+@command()
 def lint(context: Any) -> int:
     """Style, types, layers, dependencies, shell and Ansible files."""
     from duckconf.cli.checks import run_checks

@@ -252,4 +252,4 @@ def test_machines_are_given_back_as_they_were(nodes: Machines, before: dict[str,
     outcomes = nodes.give_back(duckconf_remove_apps=True)
     assert {name: outcome.failure for name, outcome in outcomes.items()} == dict.fromkeys(HOSTS)
     now = nodes.look()
-    assert {host: now[host] ^ before[host] for host in HOSTS} == dict.fromkeys(HOSTS, set())
+    assert {host: now[host] ^ before[host] for host in HOSTS} == {host: set() for host in HOSTS}

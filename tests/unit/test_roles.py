@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from duckconf.cli.role_docs import PAGE, page
+
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = ("agent", "control_plane", "node")
 # What a task may have beside its module.
 KEYWORDS = {
-    "name", "changed_when", "delay", "diff", "environment", "failed_when", "listen", "loop", "loop_control", "no_log", "notify", "register",
-    "retries", "tags", "until", "vars", "when",
+    "environment", "name", "changed_when", "delay", "diff", "failed_when", "listen", "loop", "loop_control",
+    "no_log", "notify", "register", "retries", "tags", "until", "vars", "when",
 }  # fmt: skip
 UNITS = [*sorted(ROLES.glob("*/templates/*.service.j2"))]
 
@@ -93,3 +95,8 @@ def test_an_agents_end_is_not_the_end_of_what_it_started() -> None:
     assert {"KillMode=process", "OOMPolicy=continue"} <= set(lines)
     inherited = ("Private", "Protect", "NoNewPrivileges", "SystemCallFilter", "CapabilityBoundingSet")
     assert [line for line in lines if line.startswith(inherited)] == []
+
+
+def test_the_page_about_the_roles_is_what_they_say_now() -> None:
+    root = ROLES.parent
+    assert (root / PAGE).read_text() == page(root), "write it with ./inv role-docs"
