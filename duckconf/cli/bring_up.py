@@ -17,7 +17,7 @@ from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.modes import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.push_image import failures, push_images
 from duckconf.cli.say import say, step
-from duckconf.cli.services import Service
+from duckconf.cli.services import Service, api_service, loop_service
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.inventory import OWN, Host
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
@@ -30,19 +30,6 @@ from duckconf.reach.project import Project
 READY_SECONDS = 30.0
 # What only the loop remembers; in another mode it would grow stale.
 LOOPS_MEMORY = ("placements.json", reports.FILE_NAME)
-
-
-def api_service(project: Project) -> Service:
-    return Service("api", project.state)
-
-
-def loop_service(project: Project) -> Service:
-    return Service("reconciler", project.state)
-
-
-def services(project: Project, mode: str) -> list[Service]:
-    """What runs on this machine in this mode, beside the hosts."""
-    return {PUSH: [api_service(project)], RECONCILE: [api_service(project), loop_service(project)], AGENTS: []}[mode]
 
 
 def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = False) -> None:

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Callable
 from typing import NamedTuple
 
-from duckconf.cli.bring_up import api_service
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.local_engine import LocalEngine
+from duckconf.cli.services import api_service
 from duckconf.errors import DuckconfError
 from duckconf.naming import NODE_IMAGE
 from duckconf.reach.client import ApiClient

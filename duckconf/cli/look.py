@@ -12,11 +12,11 @@ from typing import Any
 from duckconf import engine
 from duckconf.cli import agents_look
 from duckconf.cli.api import api_client
-from duckconf.cli.bring_up import services
 from duckconf.cli.cluster import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.picture import step_row, take_picture
+from duckconf.cli.services import services
 from duckconf.cli.tables import age, print_json, print_table
 from duckconf.cli.times import clock, stamp
 from duckconf.engine_output import Container

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import psutil
 
+from duckconf.cli.modes import AGENTS, PUSH, RECONCILE
 from duckconf.errors import SetupError
 from duckconf.reach.files import write_durably
+from duckconf.reach.project import Project
 
 GRACE = 15.0
 
@@ -104,3 +106,16 @@ def _ended(process: psutil.Process, seconds: float) -> bool:
             pass
         return True
     return False
+
+
+def api_service(project: Project) -> Service:
+    return Service("api", project.state)
+
+
+def loop_service(project: Project) -> Service:
+    return Service("reconciler", project.state)
+
+
+def services(project: Project, mode: str) -> list[Service]:
+    """What runs on this machine in this mode, beside the hosts."""
+    return {PUSH: [api_service(project)], RECONCILE: [api_service(project), loop_service(project)], AGENTS: []}[mode]

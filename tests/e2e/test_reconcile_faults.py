@@ -18,7 +18,7 @@ import pytest
 from duckconf.cli import bring_up, modes
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.services import Service
+from duckconf.cli.services import Service, loop_service
 from duckconf.command import Command
 from duckconf.desired import Document, read_document
 from duckconf.reach import reports
@@ -55,7 +55,7 @@ def document(cluster: Live) -> Document:
 
 def test_the_loop_killed_twenty_times_in_the_middle_of_its_work(running: Live, declared: Declared) -> None:
     dice = random.Random(20)
-    loop = bring_up.loop_service(running.project)
+    loop = loop_service(running.project)
     for number in range(KILLS):
         chosen = dice.sample(APPS, 3)
         declared.put(chosen[0], env={"ROUND": str(number)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from duckconf.cli import bring_up, modes
+from duckconf.cli.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
 from tests.e2e.conftest import NODES, Declared, Live
 from tests.waiting import until
@@ -99,7 +100,7 @@ def test_a_port_that_is_taken_and_a_cordon_lead_elsewhere_or_say_why(declared: D
 
 def test_the_diff_says_what_would_be_done_and_why(declared: Declared) -> None:
     declared.put_all(["web"])
-    loop = bring_up.loop_service(declared.cluster.project)
+    loop = loop_service(declared.cluster.project)
     assert loop.stop()
     try:
         declared.put("new")
