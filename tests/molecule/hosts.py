@@ -1,0 +1,65 @@
+"""The hosts of a Molecule scenario, from the same maker as the demo's: `python -m tests.molecule.hosts up|reboot|down`.
+
+The environment says which cluster and inventory, as for every task, and where the scenario's variables go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from duckconf.cli.build_agent import build_agent, build_control_plane
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.demo_roles import API_PORT_INSIDE
+from duckconf.cli.tokens import ensure_tokens
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.project import Project, load_project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(verb: str) -> None:
+    project = load_project(ROOT, os.environ)
+    {"up": up, "reboot": reboot, "down": down}[verb](project)
+
+
+def up(project: Project) -> None:
+    inventory = project.inventory()
+    hosts = DemoHosts(project)
+    hosts.up(inventory.node_hosts(), inventory.control_hosts())
+    image = project.state / "web.tar"
+    image.unlink(missing_ok=True)
+    hosts.engine.must("save", "-o", str(image), WEB_IMAGE)
+    tokens = ensure_tokens(project.state, inventory.nodes)
+    variables = {
+        "duckconf_cluster": project.cluster,
+        "duckconf_nodes": list(inventory.nodes),
+        "duckconf_api_url": f"http://control-1:{API_PORT_INSIDE}",
+        "duckconf_agent_source": str(build_agent(project.root)),
+        "duckconf_agent_token_source": str(tokens.of(inventory.nodes[0])),
+        "duckconf_control_plane_source": str(build_control_plane(project.root)),
+        "duckconf_tokens_source": str(tokens.hashes),
+        "duckconf_operator_token_source": str(tokens.operator),
+        "duckconf_login_key_source": str(project.login_key.with_suffix(".pub")),
+        "scenario_image": WEB_IMAGE,
+        "scenario_image_file": str(image),
+    }
+    Path(os.environ["DUCKCONF_MOLECULE_VARS"]).write_text(json.dumps(variables))
+
+
+def reboot(project: Project) -> None:
+    inventory = project.inventory()
+    for host in (*inventory.nodes, *inventory.control_plane):
+        DemoHosts(project).reboot(host)
+
+
+def down(project: Project) -> None:
+    DemoHosts(project).down()
+    shutil.rmtree(project.state, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
