@@ -11,18 +11,21 @@ from typing import Union
 
 from controllers.placements import Book
 from duckconf import backoff
-from duckconf.actions import Remove
+from duckconf.actions import Remove, Start
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
 from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NotFound
+from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeFull, NotFound
 from duckconf.health import Health, judge, next_verdict
 from duckconf.naming import declared_app
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
+
+# Seconds for which a node that had no space for an app gets no other one, if another node fits.
+FULL_FOR = 60.0
 
 Heard = tuple[float, tuple[Container, ...]]
 
@@ -45,6 +48,7 @@ class Reconciler:
     health: Health = field(default_factory=Health)
     tries: dict[str, Tries] = field(default_factory=dict)
     removals: dict[tuple[str, str], Tries] = field(default_factory=dict)
+    full_until: dict[str, float] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     specs: dict[str, str] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
@@ -66,7 +70,8 @@ class Reconciler:
         """
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned)
+        full = {node for node, end in self.full_until.items() if end > now}
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, full=full)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)
@@ -91,12 +96,16 @@ class Reconciler:
             tries = Tries(spec)
         if failure is None:
             self.tries[step.app] = backoff.after_start(tries, now)
+            if isinstance(step.action, Start):
+                self.full_until.pop(step.action.node, None)
+        elif isinstance(failure, NodeFull):
+            self.full_until[step.action.node] = now + FULL_FOR
+            self.tries[step.app] = _at_once(tries, backoff.after_refusal(tries, now, failure.message), now)
         elif not isinstance(failure, (NodeFailure, NotFound)):
             refused = backoff.after_refusal(tries, now, str(failure))
             if name_is_taken(step, failure):
                 self._rename(step.app)
-                # Under another name it may do: the first time there is nothing to wait for.
-                refused = refused if tries.strikes else replace(refused, not_before=now)
+                refused = _at_once(tries, refused, now)
             self.tries[step.app] = refused
 
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
@@ -144,6 +153,11 @@ class Reconciler:
             self.book.certain = True
         else:
             self.book.placements = placements
+
+
+def _at_once(before: Tries, refused: Tries, now: float) -> Tries:
+    """Under another name or on another node it may do: the first time there is nothing to wait for."""
+    return refused if before.strikes else replace(refused, not_before=now)
 
 
 def name_is_taken(step: Step, failure: DuckconfError | None) -> bool:

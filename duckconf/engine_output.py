@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from duckconf.command import Completed
-from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable
+from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeFull
 from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
 
 NOT_FOUND = 127
@@ -35,6 +35,8 @@ NO_IMAGE = re.compile(
     r"Get \"?https?://[^ ]*/v2/",
     re.IGNORECASE,
 )
+# Words about the node's disk, which another node does not have.
+NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfErr
     wrapper_missing = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and "rror:" not in words
     if wrapper_missing or NO_ENGINE.search(words):
         return engine_failure(node, completed)
+    if NO_SPACE.search(words):
+        return NodeFull(node, engine_words(words), "make room on its disk")
     remedy = f"if this machine has it: ./inv push-image {image} --to {node}" if image and NO_IMAGE.search(words) else ""
     return EngineRefused(f"{node}: {engine_words(words)}", remedy, conflict=bool(CONFLICTS.search(words)))
 

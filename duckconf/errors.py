@@ -82,6 +82,10 @@ class EngineUnavailable(NodeFailure):
     """SSH works, but the container engine on the node does not answer or is not installed."""
 
 
+class NodeFull(NodeFailure):
+    """The engine has no space left for this app; what runs there is not concerned."""
+
+
 class NoNodeReachable(DuckconfError):
     """Every node was tried and none could serve; `skipped` says why for each."""
 

@@ -34,6 +34,8 @@ class Fleet:
     views: Views
     lost: Collection[str] = ()
     cordoned: Collection[str] = ()
+    full: Collection[str] = ()
+    """Those that had no space for an app a short while ago."""
 
     @functools.cached_property
     def copies(self) -> Mapping[str, Sequence[Container]]:
@@ -77,6 +79,8 @@ def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str
         clash = sorted(ports & set(taken.get(node, ())))
         if node in fleet.cordoned:
             misfits["cordoned"] += 1
+        elif node in fleet.full:
+            misfits["with no space left on its disk"] += 1
         elif fleet.views.get(node) is None:
             misfits["unreachable"] += 1
         elif clash:
@@ -172,7 +176,7 @@ def assign(
             continue
         chosen = _adopted(app, current, fleet, generation)
         stays = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
-        if chosen is None and stays and not _crowded_out(app, kept, apps, fleet):
+        if chosen is None and stays and not (_crowded_out(app, kept, apps, fleet) or _turned_away(kept[name], app, fleet)):
             chosen = _in_place(app, kept[name], fleet)
             if chosen is None:
                 continue
@@ -242,6 +246,11 @@ def _crowded_out(app: App, kept: Mapping[str, Placement], apps: Mapping[str, App
             for other, place in kept.items()
         )
     )
+
+
+def _turned_away(place: Placement, app: App, fleet: Fleet) -> bool:
+    """Whether the app's node has no space for it. One that has a copy there has found its space."""
+    return place.node in fleet.full and not any(copy.node == place.node for copy in fleet.copies.get(app.name, ()))
 
 
 def _runs(name: str, place: Placement, fleet: Fleet) -> bool:

@@ -82,6 +82,22 @@ def test_no_node_that_fits_says_why_in_numbers() -> None:
     assert (node, reason) == ("", "no node fits: 1 cordoned, 1 unreachable, 1 with port 8080/tcp taken")
 
 
+def test_an_app_that_a_full_node_turned_away_goes_elsewhere_and_what_runs_there_stays() -> None:
+    new = App("nginx", "new")
+    kept = {"web": HERE, "new": Placement("n1", "c-new", 2)}
+    seen = replace(fleet(container()), full={"n1"})
+    placed = assign({"web": WEB, "new": new}, seen, kept, {"web": "c-web", "new": "c-new"}, 3, certain=True).placements
+    assert placed["web"] == HERE
+    assert placed["new"].node in ("n2", "n3")
+
+
+def test_an_app_waits_where_it_is_placed_when_all_nodes_are_full_and_a_new_one_says_why() -> None:
+    seen = replace(fleet(), full=set(NODES))
+    result = assign({"web": WEB, "new": App("nginx", "new")}, seen, {"web": HERE}, {"web": "w", "new": "n"}, 2, certain=True)
+    assert result.placements == {"web": HERE}
+    assert result.reasons == {"new": "no node fits: 3 with no space left on its disk"}
+
+
 def test_host_ports_tell_protocols_apart_and_forget_addresses() -> None:
     assert host_ports(App("x", ports=("8080:80", "127.0.0.1:53:53/udp", "[::1]:1:2"))) == {"8080/tcp", "53/udp", "1/tcp"}
 
