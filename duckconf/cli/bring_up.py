@@ -43,9 +43,9 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     demo = [host for host in inventory.node_hosts() if host.demo]
     if demo:
         hosts = DemoHosts(project)
-        hosts.choose_topology(topology)
+        hosts.roles.choose_topology(topology)
         hosts.up(demo)
-        _bring_images(project, [host for host in demo if hosts.topology_of(host) == OWN and not host.bare])
+        _bring_images(project, [host for host in demo if hosts.roles.topology_of(host) == OWN and not host.bare])
     before = mode_of(project)
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)

@@ -15,19 +15,18 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from duckconf.cli.demo_roles import SOCKET_NAME, Role, Roles, require_free
 from duckconf.cli.host_files import new_key, tar
 from duckconf.cli.images import ALL, ensure_images
 from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service
-from duckconf.errors import BadInput, Fault, LoginRefused, NodeFailure, SetupError
-from duckconf.inventory import OWN, TOPOLOGIES, Host
+from duckconf.errors import LoginRefused, NodeFailure, SetupError
+from duckconf.inventory import Host
 from duckconf.naming import (
     BARE_IMAGE,
     LABEL_CLUSTER,
@@ -45,43 +44,8 @@ from duckconf.reach.host_keys import KnownHosts, pin
 from duckconf.reach.parallel import ask_all
 from duckconf.reach.project import Project
 
-# A folder that no tmpfiles rule of the host's own podman package empties at boot.
-SOCKET_FOLDER_INSIDE = "/run/duckconf-engine"
-SOCKET_NAME = "podman.sock"
 LONGEST_SOCKET_PATH = 107
 READY_SECONDS = 60.0
-# A nested engine's store: a volume, because overlays do not lie on overlays, that goes with its host.
-STORE_INSIDE = "/var/lib/containers"
-TOPOLOGY_FILE = "topology"
-# A node that has no engine of its own: podman speaks to the one whose socket is mounted.
-BORROWED_ENGINE = f"""\
-[engine]
-remote = true
-active_service = "host"
-
-[engine.service_destinations.host]
-uri = "unix://{SOCKET_FOLDER_INSIDE}/{SOCKET_NAME}"
-"""
-# Where the API keeps its state on a control-plane host, and the port that it listens on there.
-API_STATE_INSIDE = "/var/lib/duckconf"
-API_PORT_INSIDE = 8080
-LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class _Role:
-    """The options of a host's container that its groups call for; `spec` is the part whose change makes it anew."""
-
-    options: tuple[str, ...]
-    spec: tuple[str, ...] = ()
-    api_port: int | None = None
-    image: str = NODE_IMAGE
-    files: tuple[tuple[str, int, bytes], ...] = ()
-
-    def require_free_port(self) -> None:
-        if self.api_port is not None and (reason := _taken(LOOPBACK, self.api_port)):
-            where = f"{LOOPBACK}:{self.api_port}"
-            raise SetupError(f"the API cannot listen on {where}: {reason}", "free it, or choose another with DUCKCONF_API")
 
 
 class DemoHosts:
@@ -91,6 +55,7 @@ class DemoHosts:
         self.project = project
         self.engine = LocalEngine(project.root)
         self.engine_service = Service("engine", project.state)
+        self.roles = Roles(project)
 
     def up(self, nodes: Sequence[Host], control_plane: Sequence[Host] = ()) -> None:
         """All these hosts run and answer over SSH, nodes have the engine, the control plane its API's port.
@@ -108,7 +73,7 @@ class DemoHosts:
         present = {row["Labels"][LABEL_HOST]: row for row in self.containers()}
         images = self._image_ids(NODE_IMAGE, BARE_IMAGE)
         wanted = {host.name: host for host in [*nodes, *control_plane]}
-        roles = {name: self._role_of(host, nodes, control_plane) for name, host in wanted.items()}
+        roles = {name: self.roles.of(host, nodes, control_plane) for name, host in wanted.items()}
         made = [host for name, host in wanted.items() if self._repair(host, roles[name], present.get(name), images, keys)]
         if made:
             with step(f"waiting for sshd on {', '.join(host.name for host in made)}"):
@@ -169,6 +134,10 @@ class DemoHosts:
         self.engine.must("start", host_container(self.project.cluster, node))
         return names
 
+    def _apps_beside(self, node: str) -> list[str]:
+        filters = (f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", f"--filter=label={LABEL_NODE}={node}")
+        return [str(row["Names"][0]) for row in self.engine.listing("ps", "-a", *filters)]
+
     def _each(self, node: str, verb: str, state: str) -> list[str]:
         cluster = f"--filter=label={LABEL_CLUSTER}={self.project.cluster}"
         rows = self.engine.listing("ps", "-a", cluster, f"--filter=label={LABEL_HOST}={node}")
@@ -207,49 +176,11 @@ class DemoHosts:
         process = self.engine_service.start(argv, self.engine.environ(), self.project.root)
         self.engine_service.await_ready(process, lambda: _answers(path), 15)
 
-    def _role_of(self, host: Host, nodes: Sequence[Host], control_plane: Sequence[Host]) -> _Role:
-        """What this host's container has that another kind's lacks."""
-        if host not in control_plane:
-            return self._node_role(host)
-        engine = self._borrowed().options if host in nodes else ()
-        port = urlsplit(self.project.settings.api_url).port or API_PORT_INSIDE
-        state = self.project.state / "control-plane" / host.name
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        options = (*engine, f"--publish={LOOPBACK}:{port}:{API_PORT_INSIDE}", f"--volume={state}:{API_STATE_INSIDE}")
-        return _Role(options, spec=options, api_port=port, files=_named(host))
-
-    def _node_role(self, host: Host) -> _Role:
-        nested = ("--privileged", f"--volume={STORE_INSIDE}")
-        if host.bare:
-            return _Role(nested, spec=nested, image=BARE_IMAGE)
-        if self.topology_of(host) == OWN:
-            return _Role(nested, spec=nested, files=_named(host))
-        return replace(
-            self._borrowed(), files=(*_named(host), ("etc/containers/containers.conf", 0o644, BORROWED_ENGINE.encode()))
-        )
-
-    def _borrowed(self) -> _Role:
-        return _Role((f"--volume={self.project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}",))
-
-    def choose_topology(self, wanted: str) -> None:
-        """For all demo nodes from now on; "" leaves it as it was. Raises BadInput."""
-        if wanted and wanted not in TOPOLOGIES:
-            raise BadInput(Fault("--topology", f"should be {' or '.join(TOPOLOGIES)}, got {wanted!r}"))
-        if wanted:
-            write_durably(self.project.state / TOPOLOGY_FILE, f"{wanted}\n".encode())
-
-    def topology_of(self, host: Host) -> str:
-        """What was chosen for all, else what the inventory says."""
-        try:
-            return (self.project.state / TOPOLOGY_FILE).read_text("utf-8").strip()
-        except FileNotFoundError:
-            return host.topology
-
     def _image_ids(self, *names: str) -> dict[str, str]:
         ids = self.engine.must("image", "inspect", "--format", "{{.Id}}", *names).split()
         return dict(zip(names, ids, strict=True))
 
-    def _repair(self, host: Host, role: _Role, row: dict[str, Any] | None, images: dict[str, str], authorized: str) -> bool:
+    def _repair(self, host: Host, role: Role, row: dict[str, Any] | None, images: dict[str, str], authorized: str) -> bool:
         """Make or start the host when that is needed; says whether it was."""
         name = host_container(self.project.cluster, host.name)
         facts = [host.address, host.port, images[role.image], self._network, *role.spec]
@@ -261,13 +192,21 @@ class DemoHosts:
                 role.require_free_port()
                 self.engine.must("start", name)
             return True
-        with step(f"making {name} on {host.where}"):
+        with step(f"making {name}{'' if row is None else ' anew'} on {host.where}"):
             if row is not None:
                 self.engine.must("rm", "-f", "-v", "-t", "1", name)
+            if role.nested:
+                self._remove_apps_beside(host)
             self._create(host, role, name, spec, authorized)
         return True
 
-    def _create(self, host: Host, role: _Role, name: str, spec: str, authorized: str) -> None:
+    def _remove_apps_beside(self, host: Host) -> None:
+        """Apps of the time when the node borrowed this machine's engine: nobody would see them any more."""
+        if names := self._apps_beside(host.name):
+            say(f"  its engine is its own now: {', '.join(names)} on this machine's engine ends")
+            self.engine.must("rm", "-f", "-v", "-t", "1", *names)
+
+    def _create(self, host: Host, role: Role, name: str, spec: str, authorized: str) -> None:
         require_free(host)
         role.require_free_port()
         if self.engine.run("container", "exists", name).ok:
@@ -347,28 +286,6 @@ class DemoHosts:
         for name in ALL:
             if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
                 say(f"  kept {name}: a container that is not ours uses it")
-
-
-def _named(host: Host) -> tuple[tuple[str, int, bytes], ...]:
-    return (("etc/duckconf/node", 0o644, f"{host.name}\n".encode()),)
-
-
-def require_free(host: Host) -> None:
-    """Raises SetupError when something else listens on the port that the inventory gives this host."""
-    if reason := _taken(host.address, host.port):
-        remedy = f"free it, or give {host.name} another ansible_port in the inventory"
-        raise SetupError(f"{host.name}: {host.where} cannot be used: {reason}", remedy)
-
-
-def _taken(address: str, port: int) -> str:
-    """Why nobody else can listen there, "" when somebody can."""
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address, port))
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)
 
 
 def _answers(path: Path) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from duckconf.cli.build_agent import build_agent, build_control_plane
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
-from duckconf.cli.demo_hosts import API_PORT_INSIDE
+from duckconf.cli.demo_roles import API_PORT_INSIDE
 from duckconf.cli.limits import FAILED, chosen_hosts, remember_failed
 from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.playbook import Outcome, Playbook

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli.demo_hosts import require_free
+from duckconf.cli.demo_roles import require_free
 from duckconf.errors import SetupError
 from duckconf.inventory import Host
 from tests.e2e.conftest import ROOT, Live, write_inventory
