@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from duckconf import engine
+from duckconf import engine, facts
 from duckconf.cli import agents_look
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, app_row, node_row, open_cluster
@@ -97,9 +97,13 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
     if mode_of(project) == AGENTS:
         return agents_look.nodes(project, limit, as_json=as_json)
     with open_cluster(project) as cluster:
-        seen = cluster.observe(limit)
-        rows = _node_rows(cluster, seen)
-    print_json(rows) if as_json else print_table(rows, ("name", "status", "address", "apps", "cordoned"), "no nodes")
+        seen, known = cluster.observe_with_facts(limit)
+        rows = [row | known[row["name"]].to_json() for row in _node_rows(cluster, seen)]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("name", "status", "address", "apps", "cordoned", "engine", "disk", "mem", "load")
+        print_table([row | facts.short(row) for row in rows], columns, "no nodes")
     return _unreachable(seen)
 
 

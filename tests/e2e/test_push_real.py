@@ -6,6 +6,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from duckconf.facts import Facts
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE
 from tests.e2e.conftest import NODES, Live
 from tests.waiting import until
@@ -89,7 +90,11 @@ def test_a_frozen_node_is_passed_over_delays_nobody_and_comes_back_by_itself(clu
         assert all(seconds < 2 for _, answer, seconds in answers if "skipped" not in answer)
         listing = cluster.inv("nodes", "--json")
         assert listing.returncode == 4
-        assert [row["status"] for row in json.loads(listing.stdout)] == ["ready", "unreachable", "ready"]
+        rows = json.loads(listing.stdout)
+        assert [row["status"] for row in rows] == ["ready", "unreachable", "ready"]
+        # What a node is and has left is told with it, and is unknown of a node that does not answer.
+        facts = [[row[key] for key in Facts().to_json()] for row in rows]
+        assert [[value is None for value in values] for values in facts] == [[False] * 8, [True] * 8, [False] * 8]
         begun = time.monotonic()
         apps = cluster.inv("ps", "--json")
         assert time.monotonic() - begun < 5

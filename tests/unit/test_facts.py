@@ -1,0 +1,107 @@
+"""What nodes say of themselves, and what becomes of it when they say it strangely."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from duckconf.command import Command, Completed
+from duckconf.errors import Unreachable
+from duckconf.facts import Facts, ask, read_facts, short, size
+from duckconf.inventory import Host
+from duckconf.reach.facts import facts_of
+from tests.fakes import FakeNode
+
+SAID = """\
+engine 4.3.1 /var/lib/containers/storage
+cores 2
+load 0.52 0.58 0.59 1/467 12345
+MemTotal 8000000 kB
+MemAvailable 5000000 kB
+disk /dev/vda1 40000000 10000000 30000000 25% /
+"""
+KNOWN = Facts("podman", "4.3.1", 30_720_000_000, 40_960_000_000, 5_120_000_000, 8_192_000_000, 0.52, 2)
+
+
+def test_all_that_a_node_says_is_read() -> None:
+    assert read_facts("podman", SAID) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        (("engine 4.3.1 /var/lib/containers/storage", "engine "), ("engine", "engine_version")),
+        (("cores 2", "cores undefined"), ("cores",)),
+        (("load 0.52 0.58 0.59 1/467 12345", "load nan"), ("load",)),
+        (("MemAvailable 5000000 kB\n", ""), ("memory_free",)),
+        (("MemTotal 8000000 kB", "MemTotal -1 kB"), ("memory_total",)),
+        (("disk /dev/vda1 40000000 10000000 30000000 25% /", "disk "), ("disk_free", "disk_total")),
+        (("disk /dev/vda1 40000000 10000000 30000000 25% /", "disk df: /: 5% of it"), ("disk_free", "disk_total")),
+        (("30000000 25%", "much 25%"), ("disk_free",)),
+    ],
+)
+def test_what_is_missing_or_strange_is_unknown_and_the_rest_is_read(said: tuple[str, str], lost: tuple[str, ...]) -> None:
+    assert read_facts("podman", SAID.replace(*said)) == Facts(**{**KNOWN.to_json(), **dict.fromkeys(lost)})
+
+
+@pytest.mark.parametrize("said", ["", "\n\n", "sh: 1: Syntax error", "engine\ncores\nload\ndisk\nMemTotal"])
+def test_a_node_that_says_nothing_of_use_has_no_facts(said: str) -> None:
+    assert read_facts("podman", said) == Facts()
+
+
+def test_a_device_with_blanks_in_its_name_has_its_sizes_read() -> None:
+    assert read_facts("podman", "disk //nas/my share 100 40 60 40% /var").disk_free == 60 * 1024
+
+
+def test_a_banner_of_the_login_before_it_does_no_harm() -> None:
+    assert read_facts("podman", f"Welcome to node-1\n{SAID}") == KNOWN
+
+
+def test_the_script_runs_without_an_engine_and_tells_the_rest() -> None:
+    command = ask("podman")
+    environ = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "CONTAINERS_CONF": "/nonexistent"}
+    script = ("docker() { return 127; }\n" + command.argv[2], *command.argv[3:])
+    done = subprocess.run(["sh", "-c", *script], env=environ, capture_output=True, text=True, check=False)
+    found = read_facts("podman", done.stdout)
+    assert (done.returncode, done.stderr, found.engine) == (0, "", None)
+    assert None not in (found.cores, found.load, found.memory_free, found.memory_total, found.disk_free, found.disk_total)
+
+
+def test_a_root_that_cannot_be_seen_gives_the_disk_of_the_machine() -> None:
+    command = ask("docker")
+    script = "docker() { echo 20.10.24 /nonexistent/root; }\n" + command.argv[2]
+    done = subprocess.run(["sh", "-c", script, *command.argv[3:]], capture_output=True, text=True, check=True)
+    found = read_facts("docker", done.stdout)
+    assert (found.engine, found.engine_version) == ("docker", "20.10.24")
+    assert found.disk_total
+
+
+def test_a_table_shows_them_short_and_nothing_for_what_is_unknown() -> None:
+    assert short(KNOWN.to_json()) == {
+        "engine": "podman 4.3.1",
+        "disk": "29G free (75%)",
+        "mem": "4.8G free (62%)",
+        "load": "0.5/2",
+    }
+    assert set(short(Facts().to_json()).values()) == {""}
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0B"), (1023, "1023B"), (1536, "1.5K"), (12 * 2**30, "12G"), (2**70, "1024E")])
+def test_sizes_are_short(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+class Talking(FakeNode):
+    """A node that says this."""
+
+    def run(self, command: Command) -> Completed:
+        if self.failure is not None:
+            raise self.failure
+        return Completed(0, SAID, "")
+
+
+def test_a_node_that_does_not_answer_has_no_facts_and_the_others_have_theirs() -> None:
+    hosts = {"node-1": Talking("node-1"), "node-2": Talking("node-2", failure=Unreachable("node-2", "frozen"))}
+    found = facts_of({name: (Host(name, "localhost"), runner) for name, runner in hosts.items()})
+    assert found == {"node-1": KNOWN, "node-2": Facts()}
