@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import threading
 from dataclasses import dataclass
@@ -39,13 +38,9 @@ class Tokens:
         self._current()
 
     def caller(self, token: str) -> Caller | None:
-        """None for a token that nobody has. Only hashes are compared, and in constant time."""
-        given = hashlib.sha256(token.encode()).hexdigest()
-        found = None
-        for known, caller in self._current().items():
-            if hmac.compare_digest(known, given):
-                found = caller
-        return found
+        """None for a token that nobody has. It is looked up by its hash, so that a request costs the same with a thousand
+        nodes as with one; how long that takes says nothing about a token, as nobody can choose a hash's beginning."""
+        return self._current().get(hashlib.sha256(token.encode()).hexdigest())
 
     def _current(self) -> dict[str, Caller]:
         with self._lock:

@@ -1,14 +1,16 @@
 """Many agents in one process: real HTTP client, real watches and heartbeats, an engine that is a dictionary.
 
 `python -m benchmarks.simulated_agents URL TOKENS.json` reads commands from stdin, one a line, and answers each with one line
-of JSON: `stats` (heartbeats and their p50/p99 in ms since the last time, apps that run), `kill NAME …` (these fall silent).
+of JSON: `stats` (how many ms each heartbeat since the last time took, calls that failed, apps that run), `kill NAME …`
+(those of them that are here fall silent).
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import queue
-import statistics
+import random
 import sys
 import threading
 import time
@@ -20,7 +22,9 @@ from duckconf.errors import DuckconfError
 from duckconf.reach.client import ApiClient
 
 HELD = 50.0
-HANDS = 24
+# Threads that send heartbeats: more than are ever on their way at once.
+HANDS = 16
+INTERVAL = 10.0
 STACK = 256 * 1024
 
 
@@ -31,7 +35,6 @@ class Agent:
         self.name = name
         self.alive = True
         self.apps: list[dict[str, Any]] = []
-        self.due = 0.0
         self._api = ApiClient(url, token=Secret(token))
         self._beats = beats
 
@@ -47,14 +50,13 @@ class Agent:
                 since, self.apps = share["revision"], share["apps"]
                 self._beats.put(self)
 
-    def beat(self, api: ApiClient) -> float:
-        """Send what runs; returns when the next one is due, in seconds from now."""
+    def beat(self, api: ApiClient) -> None:
+        """Send what runs."""
         containers = [
             {"app": app["name"], "container": f"duckconf-{app['name']}", "state": "running", "generation": app["generation"]}
             for app in self.apps
         ]
-        answer = api.call("PUT", f"/node/{self.name}/heartbeat", {"instance": self.name, "containers": containers}, deadline=30)
-        return float(answer["interval"])
+        api.call("PUT", f"/node/{self.name}/heartbeat", {"instance": self.name, "containers": containers}, deadline=30)
 
 
 class Crowd:
@@ -66,28 +68,32 @@ class Crowd:
         self._beats: queue.Queue[Agent] = queue.Queue()
         self.agents = {name: Agent(name, token, url, self._beats) for name, token in tokens.items()}
         self._took: list[float] = []
+        self._failed = 0
         self._lock = threading.Lock()
+        self._due: list[tuple[float, str]] = []
 
     def begin(self) -> None:
         threading.stack_size(STACK)
         for _ in range(HANDS):
             threading.Thread(target=self._send, daemon=True).start()
-        for number, agent in enumerate(self.agents.values()):
-            agent.due = time.monotonic() + 10 * number / len(self.agents)
-            self._beats.put(agent)
+        now = time.monotonic()
+        for agent in self.agents.values():
+            # Machines start when they start: their heartbeats are strewn over the interval.
+            self._due.append((now + random.uniform(0, INTERVAL), agent.name))  # noqa: S311
             threading.Thread(target=agent.watch, daemon=True).start()
+        heapq.heapify(self._due)
         threading.Thread(target=self._keep_time, daemon=True).start()
 
     def answer(self, words: list[str]) -> dict[str, Any]:
         if words[:1] == ["kill"]:
-            for name in words[1:]:
-                self.agents[name].alive = False
-            return {"killed": len(words) - 1}
+            here = [self.agents[name] for name in words[1:] if name in self.agents]
+            for agent in here:
+                agent.alive = False
+            return {"killed": len(here)}
         with self._lock:
-            took, self._took = sorted(self._took), []
+            took, self._took, failed, self._failed = self._took, [], self._failed, 0
         running = sum(len(agent.apps) for agent in self.agents.values() if agent.alive)
-        quantiles = statistics.quantiles(took, n=100) if len(took) > 1 else [0.0] * 99
-        return {"heartbeats": len(took), "p50": quantiles[49], "p99": quantiles[98], "running": running}
+        return {"took": took, "failed": failed, "running": running}
 
     def _send(self) -> None:
         clients: dict[str, ApiClient] = {}
@@ -97,22 +103,22 @@ class Crowd:
                 continue
             api = clients.setdefault(agent.name, ApiClient(self._url, token=Secret(self._tokens[agent.name])))
             begun = time.perf_counter()
+            failed = False
             try:
-                interval = agent.beat(api)
+                agent.beat(api)
             except DuckconfError:
-                interval = 1.0
+                failed = True
             with self._lock:
                 self._took.append((time.perf_counter() - begun) * 1000)
-            agent.due = time.monotonic() + interval
+                self._failed += failed
 
     def _keep_time(self) -> None:
+        """Each agent's heartbeat when it is due, to the millisecond: not in batches, which no fleet sends."""
         while True:
-            now = time.monotonic()
-            for agent in self.agents.values():
-                if agent.alive and agent.due <= now:
-                    agent.due = now + 60
-                    self._beats.put(agent)
-            time.sleep(0.1)
+            due, name = self._due[0]
+            time.sleep(max(0.0, due - time.monotonic()))
+            heapq.heapreplace(self._due, (due + INTERVAL, name))
+            self._beats.put(self.agents[name])
 
 
 def main(url: str, tokens: Path) -> None:
