@@ -85,6 +85,9 @@ class Itself:
     def cordoned(self) -> Collection[str]:
         return ()
 
+    def draining(self) -> Collection[str]:
+        return ()
+
     def setpoint(self) -> Setpoint:
         if self._heart.rival:
             return Setpoint(UNKNOWN, [RIVAL.format(self._config.node)])

@@ -46,6 +46,7 @@ class World(Protocol):
 
     def inventory(self) -> Inventory: ...
     def cordoned(self) -> Collection[str]: ...
+    def draining(self) -> Collection[str]: ...
     def setpoint(self) -> Setpoint: ...
 
     def look(self, host: Host) -> Look:
@@ -87,10 +88,11 @@ class Cycle:
         inventory = world.inventory()
         heard, silent = self._sense(inventory.node_hosts())
         setpoint = world.setpoint()
-        cordoned = world.cordoned()
+        cordoned, draining = world.cordoned(), world.draining()
         with self._lock:
             oldest = min((asked for asked, _ in self._asked.values()), default=float("inf"))
-            verdict = self._reconciler.decide(setpoint.desired, inventory.nodes, heard, cordoned, world.now(), oldest)
+            now, nodes = world.now(), inventory.nodes
+            verdict = self._reconciler.decide(setpoint.desired, nodes, heard, cordoned, now, oldest, draining)
             self._open_steps.update(step.app for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
         self._heard = tuple(heard)

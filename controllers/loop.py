@@ -59,6 +59,7 @@ class Outside:
         self._fleet = Fleet(self._inventory.node_hosts(), pins, project.login_key, settings.node_deadline, keeps_trying=True)
         self._desired = DesiredReader(project.state / FILE_NAME)
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
+        self._drains = cordons.Cordons(project.state / cordons.DRAINS_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
         self._report = reports.ReportFile(project.state / reports.FILE_NAME)
         self._woken = threading.Event()
@@ -80,7 +81,10 @@ class Outside:
         return inventory
 
     def cordoned(self) -> Collection[str]:
-        return self._cordons.names()
+        return self._cordons.names() | self._drains.names()
+
+    def draining(self) -> Collection[str]:
+        return self._drains.names()
 
     def setpoint(self) -> Setpoint:
         try:
@@ -180,7 +184,7 @@ class Outside:
 
     def _watch_files(self) -> None:
         """Wake when a file that people or the API write has changed, and again when it has come to rest."""
-        paths = (self._project.state / FILE_NAME, self._cordons.path)
+        paths = (self._project.state / FILE_NAME, self._cordons.path, self._drains.path)
         last = [_version(path) for path in paths]
         while not self._ended.wait(LOOK_AT_FILES_EVERY):
             now = [_version(path) for path in paths]

@@ -61,9 +61,10 @@ class Reconciler:
         cordoned: Collection[str],
         now: float,
         oldest_open: float = float("inf"),
+        draining: Collection[str] = (),
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
-        oldest look that is not answered yet was asked for.
+        oldest look that is not answered yet was asked for; `draining` nodes are emptied.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
@@ -71,7 +72,7 @@ class Reconciler:
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         full = {node for node, end in self.full_until.items() if end > now}
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, full=full)
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, full=full)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)

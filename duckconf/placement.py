@@ -34,6 +34,8 @@ class Fleet:
     views: Views
     lost: Collection[str] = ()
     cordoned: Collection[str] = ()
+    draining: Collection[str] = ()
+    """Nodes that are emptied: their apps move away one after the other."""
     full: Collection[str] = ()
     """Those that had no space for an app a short while ago."""
 
@@ -159,6 +161,7 @@ def assign(
     busy: Collection[str] = (),
 ) -> Assignment:
     """A placement for every app: the one it has while that node is not lost, a copy that already runs, or a new one.
+    From a node that is draining one app at a time moves: the next one when the new copy runs.
 
     `base_name` is the container name of each app's first placement. Without `certain` (our memory was lost), an app
     that is not seen may run on a node that is not heard yet, and waits.
@@ -170,12 +173,15 @@ def assign(
         taken.setdefault(placement.node, set()).update(host_ports(apps[name]))
     reasons: dict[str, str] = {}
     generation = next_generation
+    moving = any(_on_its_way(name, place, fleet) for name, place in kept.items())
     for name in sorted(apps):
         app, current = apps[name], kept.get(name)
         if name in busy:
             continue
         chosen = _adopted(app, current, fleet, generation)
-        stays = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
+        at_home = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
+        leaves = at_home and not moving and _may_leave(kept[name], fleet)
+        stays = at_home and not leaves
         if chosen is None and stays and not (_crowded_out(app, kept, apps, fleet) or _turned_away(kept[name], app, fleet)):
             chosen = _in_place(app, kept[name], fleet)
             if chosen is None:
@@ -188,8 +194,9 @@ def assign(
             node, reason = spread(app, fleet, counts, taken, generation)
             if not node:
                 if not stays:
-                    reasons[name] = reason
+                    reasons[name] = f"cannot leave {kept[name].node}: {reason}" if leaves else reason
                 continue
+            moving = moving or leaves
             container = base_name[name] if current is None else f"{base_name[name]}.{generation}"
             # A stale copy on that node, which may hold the app's port, is replaced.
             there = [copy.name for copy in fleet.copies.get(name, ()) if copy.node == node]
@@ -214,7 +221,8 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
     ):
         return None
     spec = spec_hash(app)
-    copies = fleet.copies.get(app.name, ())
+    # What runs on a draining node is remembered there before it is moved: a placement that is not known is none.
+    copies = [copy for copy in fleet.copies.get(app.name, ()) if current is None or copy.node not in fleet.draining]
     if current is not None and any(
         copy.node == current.node and copy.name == current.container and copy.running for copy in copies
     ):
@@ -224,6 +232,20 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
         return None
     best = ranked[-1]
     return Placement(best.node, best.name, max(generation, best.generation))
+
+
+def _may_leave(place: Placement, fleet: Fleet) -> bool:
+    """A silent node's apps count as running there, also while it drains."""
+    return place.node in fleet.draining and fleet.views.get(place.node) is not None
+
+
+def _on_its_way(name: str, place: Placement, fleet: Fleet) -> bool:
+    """Whether the app has left a draining node and does not run at its new place yet."""
+    return (
+        place.node not in fleet.draining
+        and any(copy.node in fleet.draining for copy in fleet.copies.get(name, ()))
+        and not _runs(name, place, fleet)
+    )
 
 
 def _in_place(app: App, current: Placement, fleet: Fleet) -> Placement | None:

@@ -80,7 +80,7 @@ def plan(
         elif name in assignment.placements:
             done, note = _placed(desired.apps[name], assignment.placements[name], found, fleet, held.get(name, ""))
             steps += [Step(name, action, reason) for action, reason in done]
-            if note:
+            if note := note or ("" if done else assignment.reasons.get(name, "")):
                 notes[name] = note
         else:
             notes[name] = assignment.reasons.get(name, "not placed")

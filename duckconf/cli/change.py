@@ -112,4 +112,6 @@ def set_cordon(project: Project, node: str, *, cordoned: bool) -> bool:
         api_client(project).call("PUT", f"/node/{node}", {"cordoned": cordoned})
         return True
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not cordoned:
+        Cordons(project.state / cordons.DRAINS_NAME).change(node, cordoned=False)
     return Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)

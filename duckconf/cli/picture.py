@@ -39,7 +39,8 @@ def take_picture(cluster: Cluster) -> Picture:
     seen = cluster.observe()
     views = {node: found if isinstance(found, tuple) else None for node, found in seen.items()}
     lost = {node for node, view in report.nodes.items() if view.status == LOST and views.get(node) is None}
-    fleet = Fleet(tuple(views), views, lost, Cordons(project.state / cordons.FILE_NAME).names())
+    drains = Cordons(project.state / cordons.DRAINS_NAME).names()
+    fleet = Fleet(tuple(views), views, lost, Cordons(project.state / cordons.FILE_NAME).names() | drains, drains)
     try:
         document, behind = read_at_rest(project.state / FILE_NAME)
         desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])

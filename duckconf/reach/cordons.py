@@ -1,4 +1,5 @@
-"""The nodes that get nothing new: one name per line in the cluster's state, changed by tasks, followed by services."""
+"""The nodes that get nothing new, and those that are emptied: one name per line in the cluster's state, changed by
+tasks, followed by services."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from pathlib import Path
 from duckconf.reach.files import write_durably
 
 FILE_NAME = "cordoned"
+DRAINS_NAME = "draining"
 
 
 class Cordons:
-    """The file of one cluster. Without it, no node is cordoned."""
+    """One such file of a cluster. Without it, no node is meant."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,7 +24,7 @@ class Cordons:
             return frozenset()
 
     def change(self, node: str, *, cordoned: bool) -> bool:
-        """Cordon or uncordon; says whether that was a change. Returns when it is on disk."""
+        """Put a node in or take it out; says whether that was a change. Returns when it is on disk."""
         before = self.names()
         after = before | {node} if cordoned else before - {node}
         if after != before:

@@ -19,10 +19,11 @@ NAMES = tuple("abcdefgh")
 class Faults:
     """Draws from the world's dice and does it to the world."""
 
-    def __init__(self, world: SimWorld) -> None:
+    def __init__(self, world: SimWorld, *, drains: bool) -> None:
         self._world = world
         self._dice = world.dice
-        self._mood = {name: self._dice.choice((0, 0, 1, 1, 1, 3, 8)) for name in KINDS}
+        self._kinds = {**KINDS, **DRAINS} if drains else KINDS
+        self._mood = {name: self._dice.choice((0, 0, 1, 1, 1, 3, 8)) for name in self._kinds}
 
     def begin(self) -> None:
         """The first desired state, and now and then apps that already run as another mode left them."""
@@ -53,6 +54,7 @@ class Faults:
                     box.turn("running", world.now())
         world.removed.clear()
         world.cordons.clear()
+        world.drains.clear()
         world.person.slips.clear()
         world.person.missing = False
         world.note("fault", "everything is well again")
@@ -60,7 +62,7 @@ class Faults:
 
     def _do(self, kind: str) -> None:
         if not self._world.calm:
-            done = KINDS[kind](self)
+            done = self._kinds[kind](self)
             if done:
                 self._world.note("fault", f"{kind}: {done}")
 
@@ -220,6 +222,12 @@ class Faults:
         self._world.tell_loop()
         return f"{node.name} is {'cordoned' if node.name in self._world.cordons else 'open'}"
 
+    def _drain(self) -> str:
+        node = self._node()
+        self._world.drains.symmetric_difference_update((node.name,))
+        self._world.tell_loop()
+        return f"{node.name} is {'emptied' if node.name in self._world.drains else 'open'}"
+
     def _edit_inventory(self) -> str:
         node, removed = self._node(), self._world.removed
         if node.name in removed or len(removed) + 1 < len(self._world.nodes):
@@ -290,3 +298,6 @@ KINDS: Mapping[str, Callable[[Faults], str]] = {
     "forget": Faults._forget,
     "disk": Faults._lose_disk,
 }
+
+# Apart from the others, so that their seeds keep their meaning.
+DRAINS: Mapping[str, Callable[[Faults], str]] = {"drain": Faults._drain}

@@ -28,10 +28,11 @@ class Run:
 
     seed: int
     folder: Path
+    drains: bool = False
 
     def __post_init__(self) -> None:
         self.world = SimWorld(self.seed, self.folder)
-        self.faults = Faults(self.world)
+        self.faults = Faults(self.world, drains=self.drains)
         self._start_loop()
 
     def go(self, steps: int) -> None:

@@ -206,6 +206,7 @@ class Watch:
             for found in self.heard.values()
             for copy in found
             if copy.app == app and copy.running and copy.spec == spec and copy not in placed
+            if copy.node not in self.world.drains_read
         ]
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec

@@ -64,6 +64,8 @@ class SimWorld:
         self.nodes = {name: Node(name, self.shared or Engine()) for name in names}
         self.person = Person()
         self.cordons: set[str] = set()
+        self.drains: set[str] = set()
+        self.drains_read: frozenset[str] = frozenset()
         self.removed: set[str] = set()
         self.calm = False
         self.woken = False
@@ -94,7 +96,11 @@ class SimWorld:
 
     def cordoned(self) -> Collection[str]:
         self._may_die()
-        return frozenset(self.cordons)
+        return frozenset(self.cordons | self.drains)
+
+    def draining(self) -> Collection[str]:
+        self.drains_read = frozenset(self.drains)
+        return self.drains_read
 
     def setpoint(self) -> Setpoint:
         self._may_die()
