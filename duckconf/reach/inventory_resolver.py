@@ -1,7 +1,8 @@
 """Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
 
-`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups"}`; PATH may be several, one a
-line. Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on stderr, code 1.
+`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups"}`; PATH may be several, one a line.
+Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on
+stderr, code 1.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ from duckconf.reach.project import load_project
 from tests.e2e.conftest import NODES, ROOT, Live, free_ports
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 NODE_TIMEOUT = 8.0
 APPS = ("a", "b", "c")
 KILLS = 6

@@ -20,6 +20,8 @@ from duckconf.reach.client import ApiClient, ApiRefused
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 KILLS = 50
 WRITERS = 8
 

@@ -29,6 +29,8 @@ from duckconf.reach.project import Project, load_project
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 NODES = ("node-1", "node-2", "node-3")
 HOSTS = ("control-1", *NODES)
 SERVICES = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")

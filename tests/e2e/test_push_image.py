@@ -30,6 +30,8 @@ from duckconf.reach.project import Project
 from tests.e2e.conftest import ROOT
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 MEGA = 1_000_000
 IMAGE = f"localhost/pushed-{os.getpid()}"
 PARTS = "/root/.cache/duckconf/images"

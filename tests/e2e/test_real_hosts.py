@@ -27,6 +27,8 @@ from duckconf.reach.host_keys import KnownHosts, pin
 from duckconf.reach.project import Project, load_project
 from tests.e2e.conftest import ROOT, free_ports
 
+pytestmark = pytest.mark.slow
+
 HOSTS = ("web-1", "web-2")
 BARE_IMAGE = "localhost/duckconf/bare"
 PASSWORD = "correct horse"

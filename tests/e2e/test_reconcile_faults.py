@@ -27,6 +27,8 @@ from duckconf.reach.reports import ReportFile
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 KILLS = 20
 APPS = ("a", "b", "c", "d", "e", "f")
 # The timeout, a look, a start, and a busy machine.

@@ -24,6 +24,8 @@ from duckconf.reach.project import load_project
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, write_inventory
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 OTHER_IMAGE = "localhost/nginx"
 APPS = ("a", "b", "c")
 STRANGER = "stranger"
