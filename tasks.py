@@ -177,9 +177,9 @@ def uncordon(_: Any, node: str) -> None:
     change.cordon(project(), node, cordoned=False)
 
 
-@command(help={"node": "to be emptied"})
+@command(help={"node": "to be emptied; several are emptied one after the other"})
 def drain(_: Any, node: str) -> None:
-    """Cordon a node and move its apps, one at a time, each up elsewhere first (agents mode). Example: ./inv drain node-2"""
+    """Cordon a node and move its apps, one at a time, each up elsewhere first. Example: ./inv drain node-2"""
     from duckconf.cli.drain import drain as empty
 
     empty(project(), node)
@@ -247,6 +247,16 @@ def add_node(
 
     own_login = (True if become else None) if not no_become else False
     add(project(), NewNode(name, host, int(port), user, key_file, group, own_login), accept_key)
+
+
+@command(
+    positional=["name"], help={"name": "the node", "force": "it is dead: nothing is asked of it, its apps go elsewhere at once"}
+)
+def remove_node(_: Any, name: str, force: bool = False) -> None:
+    """Empty a node, take back what was put there, and take it out of the inventory. Example: ./inv remove-node web-4"""
+    from duckconf.cli.fleet_remove import remove_node as remove
+
+    remove(project(), name, force=force)
 
 
 @command(help={"node": "a demo host"})

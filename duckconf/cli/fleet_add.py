@@ -16,6 +16,7 @@ from typing import Any
 
 import paramiko
 
+from duckconf.cli.change import set_cordon
 from duckconf.cli.inventory_edit import adding
 from duckconf.cli.modes import AGENTS, mode_of
 from duckconf.cli.provision import BARE_NODE, NODE_PART, provision, tell
@@ -70,6 +71,9 @@ def add_node(project: Project, new: NewNode, accept_key: str = "", confirm: Call
     with _pinned(project, host, accept_key, confirm or ask_on_terminal):
         with step(f"logging in to {new.name} as {host.user}"):
             _check_login(project, host)
+        if mode_of(project) != AGENTS:
+            # A node of this name that was removed was cordoned.
+            set_cordon(project, new.name, cordoned=False)
         edit.write()
     say(f"  {new.name} is written into {edit.path.name}")
     try:

@@ -292,6 +292,14 @@ def _read_left(project: Project) -> dict[str, list[str]]:
         return {}
 
 
+def forget_left(project: Project, name: str) -> None:
+    """Nothing is known any more of what lies on this host."""
+    left = _read_left(project)
+    kept = {key: value for key, value in left.items() if key.split()[0] != name}
+    if kept != left:
+        write_durably(project.state / LEFT_FILE, json.dumps(kept, indent=2).encode())
+
+
 def _key(name: str, only: Sequence[str]) -> str:
     return " ".join((name, *only))
 

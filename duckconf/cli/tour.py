@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from duckconf.actions import Kill
-from duckconf.cli import agents_look, bring_up, look
-from duckconf.cli import modes
+from duckconf.cli import agents_look, bring_up, look, modes
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, app_row, open_cluster
 from duckconf.cli.demo_hosts import DemoHosts
