@@ -55,7 +55,9 @@ def _empty(project: Project, mode: str, host: Host) -> None:
     set_cordon(project, host.name, cordoned=True)
     if apps := _apps(project, host.name):
         names = ", ".join(app.name for app in apps)
-        raise Conflict(f"{host.name} runs {names}, and push mode moves no app", "stop them first, or end them with --force")
+        raise Conflict(
+            f"{host.name} is cordoned now and runs {names}; push mode moves no app", "stop them first, or end them with --force"
+        )
 
 
 def _give_up(project: Project, mode: str, host: Host) -> None:
