@@ -304,12 +304,23 @@ def demo(_: Any, mode: str) -> None:
     tours[check_mode(mode)](project())
 
 
-@command(help={"json": "for programs"})
-def doctor(_: Any, json: bool = False) -> int:
-    """Look at everything Duckconf needs and say what is wrong and what to do."""
+@command(
+    positional=["node"],
+    optional=["node"],
+    help={
+        "node": "only this host, or these, from its name to its disk: names, groups, globs, !exceptions",
+        "json": "for programs",
+    },
+)
+def doctor(_: Any, node: str = "", json: bool = False) -> int:
+    """Look at everything Duckconf needs and say what is wrong and what to do. Example: ./inv doctor node-2"""
     from duckconf.cli.doctor import examine
     from duckconf.cli.tables import print_json, print_table
 
+    if node:
+        from duckconf.cli.doctor_host import examine_hosts
+
+        return examine_hosts(project(), node, as_json=json)
     findings = examine(project)
     rows = [finding._asdict() for finding in findings]
     print_json(rows) if json else print_table(rows, ("check", "result", "detail"), "")

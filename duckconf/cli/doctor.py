@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from typing import NamedTuple
 
+from duckconf.checkup import Finding
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.local_engine import LocalEngine
 from duckconf.cli.services import api_service
@@ -13,14 +13,6 @@ from duckconf.errors import DuckconfError
 from duckconf.naming import NODE_IMAGE
 from duckconf.reach.client import ApiClient
 from duckconf.reach.project import Project
-
-
-class Finding(NamedTuple):
-    """`result` is `ok` or `wrong`; `detail` says what was seen and, when wrong, what to do."""
-
-    check: str
-    result: str
-    detail: str
 
 
 def examine(load: Callable[[], Project]) -> list[Finding]:

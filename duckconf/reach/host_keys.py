@@ -100,4 +100,6 @@ def shown_key(node: str, address: str, port: int, deadline: float) -> paramiko.P
             transport.start_client(timeout=deadline)
             return transport.get_remote_server_key()
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise Unreachable(node, f"shows no host key at {address}:{port}: {error}") from error
+        silent = isinstance(error, TimeoutError) or "No existing session" in str(error)
+        reason = f"no answer within {deadline:g} s" if silent else str(error)
+        raise Unreachable(node, f"shows no host key at {address}:{port}: {reason}") from error
