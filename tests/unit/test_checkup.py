@@ -43,7 +43,7 @@ def test_a_host_that_is_well_is_ok_in_every_line() -> None:
     ],
 )
 def test_what_is_wrong_comes_with_what_to_do(check: str, said: dict[str, str], words: str) -> None:
-    found = findings(**said)
+    found = findings(FACTS, EXPECTED, **said)
     assert found[check].result == "wrong"
     assert words in found[check].detail
     assert {name for name, finding in found.items() if finding.result == "wrong"} == {check}
