@@ -23,6 +23,7 @@ from duckconf.reach.host_keys import forget
 from duckconf.reach.project import Project
 
 REMOVE = ("remove",)
+IF_DEAD = "a host that is dead is removed with --force: ./inv remove-node {} --force"
 
 
 def remove_node(project: Project, name: str, *, force: bool) -> None:
@@ -50,7 +51,11 @@ def remove_node(project: Project, name: str, *, force: bool) -> None:
 
 def _empty(project: Project, mode: str, host: Host) -> None:
     if mode != PUSH:
-        say(f"  {host.name}: {drain_node(project, host.name)} apps have moved")
+        try:
+            moved = drain_node(project, host.name)
+        except NodeFailure as failure:
+            raise NodeFailure(host.name, failure.reason, IF_DEAD.format(host.name)) from failure
+        say(f"  {host.name}: {moved} apps have moved")
         return
     set_cordon(project, host.name, cordoned=True)
     if apps := _apps(project, host.name):
@@ -91,7 +96,7 @@ def _apps(project: Project, name: str) -> tuple[Container, ...]:
         (found,) = cluster.observe(name).values()
     if isinstance(found, DuckconfError):
         reason = getattr(found, "reason", found.message)
-        raise NodeFailure(name, reason, f"a host that is dead is removed with --force: ./inv remove-node {name} --force")
+        raise NodeFailure(name, reason, IF_DEAD.format(name))
     return found
 
 

@@ -1,0 +1,227 @@
+"""The fleet from the inventory, on two real machines with engines of their own: hosts come, fail, are looked at and leave.
+
+To the tasks they are real machines. The tests run in the order in which they stand: one machine is a node all the time,
+the other one comes and goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from duckconf.cli import bring_up
+from duckconf.cli.host_files import new_key
+from duckconf.naming import NODE_IMAGE, WEB_IMAGE
+from duckconf.reach.host_keys import pin
+from duckconf.reach.project import Project, load_project
+from tests.e2e.conftest import ROOT, free_ports
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+HOSTS = ("web-1", "web-2")
+INVENTORY = """# Our machines.
+all:
+  vars:
+    duckconf_cluster: {cluster}   # apart from others
+    ansible_ssh_private_key_file: {key}
+  children:
+    nodes:
+      hosts:
+        # The first one.
+        web-1:
+          ansible_host: '127.0.0.1'
+          ansible_port: {port}
+"""
+BOOT = """\
+set -e
+rm -rf /etc/duckconf /usr/local/bin/docker
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+mkdir -p -m 700 /root/.ssh
+echo "$1" >/root/.ssh/authorized_keys
+until systemctl is-system-running --wait | grep -q 'running\\|degraded'; do :; done
+systemctl reset-failed ssh
+systemctl restart ssh
+"""
+
+
+@dataclass(frozen=True)
+class Machines:
+    project: Project
+    environ: dict[str, str]
+    podman: dict[str, str]
+    inventory: Path
+    ports: list[int]
+    written: str
+
+    def container(self, host: str) -> str:
+        return f"{self.project.cluster}-{host}"
+
+    def engine(self, *argv: str) -> str:
+        done = subprocess.run(["podman", *argv], env=self.podman, check=True, capture_output=True, text=True, timeout=60)
+        return done.stdout.strip()
+
+    def inv(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(ROOT / "inv"), *words],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def fingerprint(self, host: str) -> str:
+        return self.engine("exec", self.container(host), "ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+
+    def add(self, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.inv("add-node", "web-2", "--host", "127.0.0.1", "--port", str(self.ports[1]), *more, code=code)
+
+    def apps(self) -> dict[str, str]:
+        """The node of each app that runs."""
+        rows = json.loads(self.inv("ps", "--json").stdout)
+        return {row["app"]: row["node"] for row in rows if row["state"] == "running"}
+
+    def nothing_was_written(self) -> bool:
+        return self.inventory.read_text() == self.written and f":{self.ports[1]}" not in self.project.pins.read_text()
+
+
+@pytest.fixture(scope="module")
+def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    cluster, folder = f"f{os.getpid()}", tmp_path_factory.mktemp("fleet")
+    *ports, api_port = free_ports(3)
+    private, public = new_key()
+    (folder / "key").write_bytes(private)
+    (folder / "key").chmod(0o600)
+    inventory = folder / "hosts.yml"
+    inventory.write_text(INVENTORY.format(cluster=cluster, key=folder / "key", port=ports[0]))
+    ours = {
+        "DUCKCONF_INVENTORY": str(inventory),
+        "DUCKCONF_CLUSTER": cluster,
+        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+    }
+    project = load_project(ROOT, {**os.environ, **ours})
+    project.state.mkdir(parents=True, mode=0o700)
+    made = Machines(project, {**os.environ, **ours}, engine_env, inventory, ports, inventory.read_text())
+    try:
+        # Not the engine's own network, whose addresses the engine in the machine takes for its own.
+        made.engine("network", "create", cluster)
+        for host, port in zip(HOSTS, ports):
+            options = ("--privileged", "--systemd=always", "--volume=/var/lib/containers", f"--network={cluster}")
+            name = made.container(host)
+            made.engine("run", "-d", "--name", name, "--hostname", host, *options, f"--publish=127.0.0.1:{port}:22", NODE_IMAGE)
+        for host in HOSTS:
+            made.engine("exec", made.container(host), "sh", "-c", BOOT, "sh", public)
+        shown = made.engine("exec", made.container("web-1"), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+        pin(project.pins, "127.0.0.1", ports[0], " ".join(shown[:2]))
+        yield made
+    finally:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in ours.items():
+                patch.setenv(name, value)
+            bring_up.down(project, purge=False)
+        made.engine("rm", "-f", "-v", "-i", "-t", "1", *(made.container(host) for host in HOSTS))
+        made.engine("network", "rm", "-f", cluster)
+        shutil.rmtree(project.state)
+
+
+@pytest.fixture(scope="module")
+def pushing(machines: Machines) -> Machines:
+    """The first machine is a node, and the API is up in push mode."""
+    machines.inv("provision")
+    machines.inv("up", "push")
+    machines.inv("push-image", WEB_IMAGE)
+    return machines
+
+
+def test_a_host_key_that_nobody_confirms_is_refused_and_nothing_is_written(machines: Machines) -> None:
+    key = machines.fingerprint("web-2")
+    assert f"--accept-key {key}" in machines.add(code=4).stderr
+    assert f"shows the host key {key}, not SHA256:other" in machines.add("--accept-key", "SHA256:other", code=4).stderr
+    assert machines.nothing_was_written()
+
+
+def test_a_login_that_is_refused_leaves_nothing_behind(machines: Machines, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(new_key()[0])
+    key = machines.fingerprint("web-2")
+    refused = machines.add("--accept-key", key, "--key-file", str(tmp_path / "other"), code=4)
+    assert "refuses the key of root" in refused.stderr
+    assert machines.nothing_was_written()
+
+
+def test_a_machine_serves_an_app_within_two_commands(pushing: Machines) -> None:
+    pushing.inv("cordon", "web-1")
+    pushing.add("--accept-key", pushing.fingerprint("web-2"))
+    assert pushing.inventory.read_text().startswith(pushing.written)
+    pushing.inv("start-app", WEB_IMAGE, "--push", "--wait")
+    assert list(pushing.apps().values()) == ["web-2"]
+    pushing.inv("uncordon", "all")
+
+
+def test_a_host_that_is_well_is_ok_in_every_line(pushing: Machines) -> None:
+    rows = json.loads(pushing.inv("doctor", "web-2", "--json").stdout)
+    assert {row["check"]: row["result"] for row in rows if row["check"] != "disk"} == dict.fromkeys(
+        ("name", "port", "host key", "login", "python", "engine", "wrapper", "node name", "clock"), "ok"
+    )
+
+
+def test_a_frozen_host_is_told_from_outside_in(pushing: Machines) -> None:
+    pushing.engine("pause", pushing.container("web-2"))
+    try:
+        rows = json.loads(pushing.inv("doctor", "web-2", "--json", code=1).stdout)
+    finally:
+        pushing.engine("unpause", pushing.container("web-2"))
+    results = {row["check"]: row["result"] for row in rows}
+    assert (results["port"], results["host key"], results["login"], results["engine"]) == ("ok", "wrong", "unknown", "unknown")
+
+
+def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing: Machines) -> None:
+    pins, other = pushing.project.pins.read_text(), new_key()[1]
+    pin(pushing.project.pins, "127.0.0.1", pushing.ports[1], other)
+    failed = pushing.inv("provision", "--full", "--json", code=4)
+    rows = {row["host"]: row for row in json.loads(failed.stdout)}
+    assert (rows["web-1"]["result"], rows["web-2"]["result"]) == ("unchanged", "failed")
+    assert "its host key has changed" in rows["web-2"]["reason"]
+    pushing.project.pins.write_text(pins)
+    again = json.loads(pushing.inv("provision", "--limit", "@failed", "--json").stdout)
+    assert [(row["host"], row["result"]) for row in again] == [("web-2", "unchanged")]
+    assert "no host has failed" in pushing.inv("provision", "--limit", "@failed", code=1).stderr
+
+
+def test_push_mode_takes_no_node_from_under_its_apps(pushing: Machines) -> None:
+    (app,) = pushing.apps()
+    assert f"runs {app}" in pushing.inv("remove-node", "web-2", code=1).stderr
+    pushing.inv("stop-app", app)
+    pushing.inv("remove-node", "web-2")
+    assert pushing.nothing_was_written()
+    left = ("exec", pushing.container("web-2"), "ls", "/etc", "/usr/local/bin")
+    assert not {"duckconf", "docker"} & set(pushing.engine(*left).split())
+
+
+def test_the_loop_empties_a_node_and_gives_up_a_dead_one(pushing: Machines) -> None:
+    pushing.inv("up", "reconcile")
+    pushing.add("--accept-key", pushing.fingerprint("web-2"))
+    pushing.inv("push-image", WEB_IMAGE, "--to", "web-2")
+    for _ in range(3):
+        pushing.inv("start-app", WEB_IMAGE, "--wait")
+    assert set(pushing.apps().values()) == set(HOSTS)
+    pushing.inv("drain", "web-2")
+    assert sorted(pushing.apps().items()) == [("app-1", "web-1"), ("app-2", "web-1"), ("app-3", "web-1")]
+    pushing.inv("uncordon", "web-2")
+    pushing.inv("start-app", WEB_IMAGE, "--wait")
+    assert pushing.apps()["app-4"] == "web-2"
+    pushing.engine("pause", pushing.container("web-2"))
+    assert "--force" in pushing.inv("remove-node", "web-2", code=4).stderr
+    pushing.inv("remove-node", "web-2", "--force")
+    until("it runs on the other node", lambda: pushing.apps().get("app-4") == "web-1", 20)
+    assert pushing.nothing_was_written()
