@@ -24,7 +24,7 @@ from duckconf.reach.project import Project, load_project
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 
 HOSTS = ("web-1", "web-2")
 INVENTORY = """# Our machines.

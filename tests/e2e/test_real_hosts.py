@@ -27,7 +27,7 @@ from duckconf.reach.host_keys import KnownHosts, pin
 from duckconf.reach.project import Project, load_project
 from tests.e2e.conftest import ROOT, free_ports
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 
 HOSTS = ("web-1", "web-2")
 BARE_IMAGE = "localhost/duckconf/bare"

@@ -24,7 +24,7 @@ from duckconf.reach.project import load_project
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, write_inventory
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 
 OTHER_IMAGE = "localhost/nginx"
 APPS = ("a", "b", "c")
