@@ -372,6 +372,6 @@ def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.modes import check_mode
 
-    parts = f" --only {shlex.quote(only)}" if only else ""
     module = mode if mode == "hosts" else check_mode(mode)
-    return int(context.run(f"python -m benchmarks.{module} --rounds {int(rounds)}{parts}", warn=True).exited)
+    argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(int(rounds)), *(("--only", only) if only else ()))
+    return int(context.run(shlex.join(argv), warn=True).exited)

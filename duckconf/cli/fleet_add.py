@@ -16,6 +16,7 @@ from typing import Any
 
 import paramiko
 
+from duckconf.checkup import OLDEST_PYTHON
 from duckconf.cli.change import set_cordon
 from duckconf.cli.inventory_edit import adding
 from duckconf.cli.modes import AGENTS, mode_of
@@ -32,7 +33,6 @@ from duckconf.reach.hosts import load_with
 from duckconf.reach.project import Project
 
 PATIENCE = 10.0
-OLDEST_PYTHON = (3, 9)
 PYTHON_CHECK = f"import sys; print(sys.version.split()[0]); sys.exit(sys.version_info < {OLDEST_PYTHON})"
 
 

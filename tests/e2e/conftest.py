@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,11 +155,9 @@ def engine_env() -> dict[str, str]:
     return engine.environ()
 
 
-@pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    cluster = f"t{os.getpid()}"
-    *ports, api_port = free_ports(4)
-    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
+@contextmanager
+def brought_up(inventory: Path, cluster: str, api_port: int, mode: str, topology: str = "") -> Iterator[Live]:
+    """A cluster in this mode, as `./inv up` makes it; nothing of it is left afterwards."""
     ours = {
         "DUCKCONF_INVENTORY": str(inventory),
         "DUCKCONF_CLUSTER": cluster,
@@ -170,11 +169,20 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             patch.setenv(name, value)
         project = load_project(ROOT, os.environ)
         try:
-            bring_up.up(project, modes.PUSH)
+            bring_up.up(project, mode, topology)
             yield Live(project, LocalEngine(ROOT), dict(os.environ))
         finally:
             bring_up.down(project, purge=False)
-            shutil.rmtree(project.state)
+            shutil.rmtree(project.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    cluster = f"t{os.getpid()}"
+    *ports, api_port = free_ports(4)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
+    with brought_up(inventory, cluster, api_port, modes.PUSH) as running:
+        yield running
 
 
 @pytest.fixture

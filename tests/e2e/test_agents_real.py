@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,17 +18,14 @@ import pytest
 from duckconf.cli import bring_up, modes
 from duckconf.cli.api import api_client
 from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.local_engine import LocalEngine
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.client import ApiClient
-from duckconf.reach.project import load_project
-from tests.e2e.conftest import NODES, ROOT, Live, free_ports
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-NODE_TIMEOUT = 8.0
 APPS = ("a", "b", "c")
 KILLS = 6
 # Seconds for which the API is away; by hand for minutes.
@@ -47,22 +43,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     lines += [f"node-{number} ansible_port={port}" for number, port in enumerate(ports, 1)]
     lines += ["[all:vars]", f"duckconf_cluster={cluster}", "duckconf_provider=container", "ansible_host=127.0.0.1"]
     inventory.write_text("\n".join([*lines, "ansible_user=root", ""]))
-    ours = {
-        "DUCKCONF_INVENTORY": str(inventory),
-        "DUCKCONF_CLUSTER": cluster,
-        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
-        "DUCKCONF_NODE_TIMEOUT": str(NODE_TIMEOUT),
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ours.items():
-            patch.setenv(name, value)
-        project = load_project(ROOT, os.environ)
-        try:
-            bring_up.up(project, modes.AGENTS)
-            yield Live(project, LocalEngine(ROOT), dict(os.environ))
-        finally:
-            bring_up.down(project, purge=False)
-            shutil.rmtree(project.state, ignore_errors=True)
+    with brought_up(inventory, cluster, api_port, modes.AGENTS) as running:
+        yield running
 
 
 @pytest.fixture

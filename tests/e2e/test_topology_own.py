@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,10 @@ import pytest
 
 from duckconf.cli import bring_up, modes
 from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.local_engine import LocalEngine
 from duckconf.command import Completed
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
 from duckconf.reach.client import ApiClient
-from duckconf.reach.project import load_project
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, write_inventory
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -82,27 +79,13 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     cluster = f"o{os.getpid()}"
     *ports, api_port = free_ports(4)
     inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
-    ours = {
-        "DUCKCONF_INVENTORY": str(inventory),
-        "DUCKCONF_CLUSTER": cluster,
-        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
-        "DUCKCONF_NODE_TIMEOUT": str(NODE_TIMEOUT),
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ours.items():
-            patch.setenv(name, value)
-        project = load_project(ROOT, os.environ)
-        try:
-            bring_up.up(project, modes.PUSH, "own")
-            made = Own(Live(project, LocalEngine(ROOT), dict(os.environ)))
-            for node in NODES:
-                made.must(node, "podman", "run", "-d", "--name", STRANGER, "--label=node=" + node, WEB_IMAGE)
-            yield made
-            strangers = {node: made.must(node, "podman", "inspect", "--format={{.State.Status}}", STRANGER) for node in NODES}
-            assert strangers == dict.fromkeys(NODES, "running")
-        finally:
-            bring_up.down(project, purge=False)
-            shutil.rmtree(project.state, ignore_errors=True)
+    with brought_up(inventory, cluster, api_port, modes.PUSH, "own") as running:
+        made = Own(running)
+        for node in NODES:
+            made.must(node, "podman", "run", "-d", "--name", STRANGER, "--label=node=" + node, WEB_IMAGE)
+        yield made
+        strangers = {node: made.must(node, "podman", "inspect", "--format={{.State.Status}}", STRANGER) for node in NODES}
+        assert strangers == dict.fromkeys(NODES, "running")
 
 
 @pytest.fixture(scope="module")
