@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,12 +78,18 @@ def test_the_loop_killed_twenty_times_in_the_middle_of_its_work(running: Live, d
 
 def test_fifty_puts_at_once_all_survive_and_run_once(declared: Declared) -> None:
     names = [f"p{number}" for number in range(50)]
+    log = loop_service(declared.cluster.project).log
+    said_before = log.stat().st_size
     with ThreadPoolExecutor(50) as pool:
         list(pool.map(declared.put, names))
     assert set(document(declared.cluster).apps()) == set(names)
     until("fifty run", lambda: declared.cluster.once_each(names), 120)
-    counts = list(declared.cluster.nodes_of().values())
-    assert max(map(counts.count, NODES)) - min(map(counts.count, NODES)) <= 1
+    counts = Counter(declared.cluster.nodes_of().values())
+    # On a machine that is busy enough a node is too slow for a pass, which the loop says; it then gets fewer.
+    said = log.read_bytes()[said_before:].decode()
+    in_time = [counts[node] for node in NODES if f"{node} is silent" not in said]
+    assert max(in_time, default=0) - min(in_time, default=0) <= 1
+    assert min(in_time, default=50) >= max(counts.values()) - 1
 
 
 def test_one_node_freezes_and_then_another(running: Live, declared: Declared) -> None:
