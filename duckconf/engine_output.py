@@ -35,6 +35,8 @@ NO_IMAGE = re.compile(
     r"Get \"?https?://[^ ]*/v2/",
     re.IGNORECASE,
 )
+# How the message of an engine begins, which a shell's about a missing command does not.
+ENGINES_OWN = re.compile(r"error(?: response from daemon)?:", re.IGNORECASE)
 # Words about the node's disk, which another node does not have.
 NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
@@ -125,8 +127,9 @@ def engine_failure(node: str, completed: Completed) -> EngineUnavailable:
 def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfError:
     """Why a `docker run` (of `image`) failed: the node's fault (another node may do it) or the request's."""
     words = completed.stderr or completed.stdout
-    wrapper_missing = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and "rror:" not in words
-    if wrapper_missing or NO_ENGINE.search(words):
+    # An engine gives the same codes for a program that the image lacks.
+    no_docker = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and not ENGINES_OWN.search(words)
+    if no_docker or NO_ENGINE.search(words):
         return engine_failure(node, completed)
     if NO_SPACE.search(words):
         return NodeFull(node, engine_words(words), "make room on its disk")

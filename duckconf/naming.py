@@ -23,6 +23,7 @@ LABEL_SOURCE = "duckconf.source"
 LONGEST_MANIFEST = 16_384
 
 NODE_IMAGE = "localhost/duckconf/node"
+DOCKER_NODE_IMAGE = "localhost/duckconf/node-docker"
 BARE_IMAGE = "localhost/duckconf/bare"
 BASE_IMAGE = "localhost/duckconf/base"
 WEB_IMAGE = "localhost/duckconf/web"

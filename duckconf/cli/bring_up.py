@@ -19,7 +19,7 @@ from duckconf.cli.push_image import failures, push_images
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service, api_service, loop_service
 from duckconf.errors import DuckconfError, SetupError
-from duckconf.inventory import OWN, Host
+from duckconf.inventory import Host
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach import reports
 from duckconf.reach.client import ApiClient
@@ -45,7 +45,7 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         hosts = DemoHosts(project)
         hosts.roles.choose_topology(topology)
         hosts.up(demo)
-        _bring_images(project, [host for host in demo if hosts.roles.topology_of(host) == OWN and not host.bare])
+        _bring_images(project, hosts.without_images(demo))
     before = mode_of(project)
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)

@@ -54,8 +54,8 @@ def run_tests(context: Any, only: str, *, everything: bool) -> int:
 def _prepare_hosts() -> None:
     """What real hosts and engines need, once and before several workers ask for it at the same time."""
     require_engine()
-    if shutil.which("docker") is None:
-        install(("docker.io",), "the docker command is missing, over which the wrapper is tested")
+    if shutil.which("dockerd") is None:
+        install(("docker.io",), "docker is missing, with which nodes are tested beside podman")
     if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
         install(("libfaketime",), "libfaketime is missing, with which a node's clock is set wrong")
     ensure_images(LocalEngine(ROOT), ROOT)

@@ -1,10 +1,10 @@
 """Makes, repairs and removes the demo hosts of an inventory. The one maker, for `up` and for the e2e tests.
 
 A demo host is a container with systemd and sshd on the cluster's own network, its sshd published on the inventory's
-loopback port. In topology shared a node borrows this machine's engine through a socket, so that apps are its siblings,
-told apart by labels; in topology own it has one of its own, nested in it, as real machines have. A control-plane host has
-no engine; its API is published where the tasks look for it, and what the API keeps lies in the cluster's state folder, so
-that a host made anew goes on with it.
+loopback port. In topology shared a node borrows an engine of this machine through its socket, so that all apps are there
+beside each other, told apart by labels; in topology own it has one of its own, nested in it, as real machines have. A
+control-plane host has no engine; its API is published where the tasks look for it, and what the API keeps lies in the
+cluster's state folder, so that a host made anew goes on with it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from duckconf.cli.demo_roles import SOCKET_NAME, Role, Roles, require_free
 from duckconf.cli.host_files import new_key, tar
 from duckconf.cli.images import ALL, ensure_images
-from duckconf.cli.local_engine import LocalEngine, require_engine
+from duckconf.cli.local_engine import LocalEngine, require_docker, require_engine
 from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service
+from duckconf.engine import DOCKER
 from duckconf.errors import LoginRefused, NodeFailure, SetupError
 from duckconf.inventory import Host
 from duckconf.naming import (
-    BARE_IMAGE,
     LABEL_CLUSTER,
     LABEL_FOLDER,
     LABEL_HOST,
     LABEL_HOST_SPEC,
-    LABEL_NODE,
-    NODE_IMAGE,
     host_container,
     network,
 )
@@ -54,6 +52,7 @@ class DemoHosts:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.engine = LocalEngine(project.root)
+        self._docker = LocalEngine(project.root, DOCKER)
         self.engine_service = Service("engine", project.state)
         self.roles = Roles(project)
 
@@ -65,19 +64,27 @@ class DemoHosts:
         require_engine()
         self.project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._refuse_a_foreign_folder()
-        ensure_images(self.engine, self.project.root)
+        ensure_images(self.engine, self.project.root, {host.engine for host in nodes if not host.bare})
+        if any(self._lender(host) is self._docker for host in nodes):
+            require_docker(self._docker)
         self._serve_engine()
         if not self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "create", f"--label={LABEL_CLUSTER}={self.project.cluster}", self._network)
         keys = ensure_login_key(self.project)
         present = {row["Labels"][LABEL_HOST]: row for row in self.containers()}
-        images = self._image_ids(NODE_IMAGE, BARE_IMAGE)
         wanted = {host.name: host for host in [*nodes, *control_plane]}
         roles = {name: self.roles.of(host, nodes, control_plane) for name, host in wanted.items()}
+        images = self._image_ids({role.image for role in roles.values()})
         made = [host for name, host in wanted.items() if self._repair(host, roles[name], present.get(name), images, keys)]
         if made:
             with step(f"waiting for sshd on {', '.join(host.name for host in made)}"):
                 self._await_ssh(made)
+
+    def without_images(self, nodes: Sequence[Host]) -> list[Host]:
+        """One node of each engine that is not the one that the images are built on."""
+        own = [host for host in nodes if self.roles.has_own_engine(host) and not host.bare]
+        borrows_docker = [host for host in nodes if self._lender(host) is self._docker]
+        return [*own, *borrows_docker[:1]]
 
     def down(self, *, purge: bool = False) -> None:
         """Nothing of the cluster is left on the engine: apps, hosts, network, socket. With `purge` its images too."""
@@ -91,6 +98,7 @@ class DemoHosts:
         self.engine_service.stop()
         if self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "rm", self._network)
+        self._remove_apps_in_docker()
         if purge:
             self._remove_control_plane_state()
             self._remove_images()
@@ -120,32 +128,46 @@ class DemoHosts:
 
     def freeze(self, node: str) -> list[str]:
         """Pause the host and every app of ours on it; returns the names. Raises SetupError when it does not run."""
-        return self._each(node, "pause", "running")
+        return [*self._host_does(node, "pause", "running"), *self._apps_do(node, "pause", "running")]
 
     def thaw(self, node: str) -> list[str]:
-        return self._each(node, "unpause", "paused")
+        return [*self._apps_do(node, "unpause", "paused"), *self._host_does(node, "unpause", "paused")]
 
     def reboot(self, node: str) -> list[str]:
         """Restart the host, and with it what it ran: its apps are killed first, as the end of their machine would.
 
-        Returns those that this machine's engine ran for it.
+        Returns those that an engine of this machine ran for it.
         """
-        names = [name for name in self._each(node, "kill", "running") if name != host_container(self.project.cluster, node)]
+        names = self._apps_do(node, "kill", "running")
+        self._host_does(node, "kill", "running")
         self.engine.must("start", host_container(self.project.cluster, node))
         return names
 
-    def _apps_beside(self, node: str) -> list[str]:
-        filters = (f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", f"--filter=label={LABEL_NODE}={node}")
-        return [str(row["Names"][0]) for row in self.engine.listing("ps", "-a", *filters)]
+    def _host_does(self, node: str, verb: str, state: str) -> list[str]:
+        name = host_container(self.project.cluster, node)
+        if not any(row["State"] == state for row in self.containers() if row["Labels"][LABEL_HOST] == node):
+            return []
+        self.engine.must(verb, name)
+        return [name]
 
-    def _each(self, node: str, verb: str, state: str) -> list[str]:
-        cluster = f"--filter=label={LABEL_CLUSTER}={self.project.cluster}"
-        rows = self.engine.listing("ps", "-a", cluster, f"--filter=label={LABEL_HOST}={node}")
-        rows += self.engine.listing("ps", "-a", cluster, f"--filter=label={LABEL_NODE}={node}")
-        names = [str(row["Names"][0]) for row in rows if row["State"] == state]
+    def _apps_do(self, node: str, verb: str, state: str) -> list[str]:
+        """What this machine's engine runs for the node; nothing where the node has an engine of its own."""
+        lender = self._lender(self.project.inventory().hosts[node])
+        names = [app.name for app in lender.apps(self.project.cluster, node) if app.state == state]
         if names:
-            self.engine.must(verb, *names)
+            lender.must(verb, *names)
         return names
+
+    def _lender(self, host: Host) -> LocalEngine:
+        """The engine of this machine that a node borrows, if it borrows one."""
+        return self._docker if host.engine == DOCKER and not self.roles.has_own_engine(host) else self.engine
+
+    def _remove_apps_in_docker(self) -> None:
+        nodes = self.project.inventory().node_hosts()
+        if not any(host.demo and self._lender(host) is self._docker for host in nodes) or not self._docker.run("version").ok:
+            return
+        if ours := self._docker.apps(self.project.cluster):
+            self._docker.must("rm", "-f", "-v", *(app.id for app in ours), deadline=300)
 
     @property
     def _network(self) -> str:
@@ -176,7 +198,8 @@ class DemoHosts:
         process = self.engine_service.start(argv, self.engine.environ(), self.project.root)
         self.engine_service.await_ready(process, lambda: _answers(path), 15)
 
-    def _image_ids(self, *names: str) -> dict[str, str]:
+    def _image_ids(self, images: Collection[str]) -> dict[str, str]:
+        names = sorted(images)
         ids = self.engine.must("image", "inspect", "--format", "{{.Id}}", *names).split()
         return dict(zip(names, ids, strict=True))
 
@@ -202,7 +225,7 @@ class DemoHosts:
 
     def _remove_apps_beside(self, host: Host) -> None:
         """Apps of the time when the node borrowed this machine's engine: nobody would see them any more."""
-        if names := self._apps_beside(host.name):
+        if names := [app.name for app in self.engine.apps(self.project.cluster, host.name)]:
             say(f"  its engine is its own now: {', '.join(names)} on this machine's engine ends")
             self.engine.must("rm", "-f", "-v", "-t", "1", *names)
 

@@ -1,6 +1,6 @@
 """What kinds of demo host there are, and what makes each: its image, its container's options, the files it is born with.
 
-A node with a borrowed engine mounts this machine's socket; one with its own, and a bare host that will get one, are
+A node with a borrowed engine mounts the socket of one of this machine's; one with its own, and a bare host that will get one, are
 privileged and keep its store on a volume that goes with them; a control-plane host has its API's port published.
 """
 
@@ -11,17 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from duckconf.cli.local_engine import docker_socket
+from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, SetupError
 from duckconf.inventory import OWN, TOPOLOGIES, Host
-from duckconf.naming import BARE_IMAGE, NODE_IMAGE
+from duckconf.naming import BARE_IMAGE, DOCKER_NODE_IMAGE, NODE_IMAGE
 from duckconf.reach.files import write_durably
 from duckconf.reach.project import Project
 
 # A folder that no tmpfiles rule of the host's own podman package empties at boot.
 SOCKET_FOLDER_INSIDE = "/run/duckconf-engine"
 SOCKET_NAME = "podman.sock"
+# Where its own client looks for it.
+DOCKER_SOCKET_INSIDE = "/run/docker.sock"
 # A nested engine's store: a volume, because overlays do not lie on overlays, that goes with its host.
-STORE_INSIDE = "/var/lib/containers"
+STORES_INSIDE = {PODMAN: "/var/lib/containers", DOCKER: "/var/lib/docker"}
 TOPOLOGY_FILE = "topology"
 # A node that has no engine of its own: podman speaks to the one whose socket is mounted.
 BORROWED_ENGINE = f"""\
@@ -38,6 +42,8 @@ OWN_ENGINE = """\
 cgroup_manager = "cgroupfs"
 """
 CONTAINERS_CONF = "etc/containers/containers.conf"
+# Keeps dockerd from starting in a node that has another's socket.
+BORROWED_DOCKER = "etc/duckconf/borrowed"
 # Where the API keeps its state on a control-plane host, and the port that it listens on there.
 API_STATE_INSIDE = "/var/lib/duckconf"
 API_PORT_INSIDE = 8080
@@ -79,11 +85,17 @@ class Roles:
         return replace(role, options=options, spec=options, api_port=port)
 
     def _node(self, host: Host) -> Role:
-        nested = ("--privileged", f"--volume={STORE_INSIDE}")
+        nested = ("--privileged", f"--volume={STORES_INSIDE[host.engine]}")
         if host.bare:
             return Role(nested, spec=nested, image=BARE_IMAGE, nested=True)
-        if self.topology_of(host) == OWN:
+        if self.has_own_engine(host):
+            if host.engine == DOCKER:
+                return Role(nested, spec=nested, image=DOCKER_NODE_IMAGE, files=_named(host), nested=True)
             return Role(nested, spec=(*nested, OWN_ENGINE), files=_named(host, OWN_ENGINE), nested=True)
+        if host.engine == DOCKER:
+            socket_of_docker = (f"--volume={docker_socket()}:{DOCKER_SOCKET_INSIDE}",)
+            files = (*_named(host), (BORROWED_DOCKER, 0o644, b""))
+            return Role(socket_of_docker, spec=socket_of_docker, image=DOCKER_NODE_IMAGE, files=files)
         borrowed = f"--volume={self._project.state / 'engine'}:{SOCKET_FOLDER_INSIDE}"
         return Role((borrowed,), files=_named(host, BORROWED_ENGINE))
 
@@ -94,7 +106,11 @@ class Roles:
         if wanted:
             write_durably(self._project.state / TOPOLOGY_FILE, f"{wanted}\n".encode())
 
-    def topology_of(self, host: Host) -> str:
+    def has_own_engine(self, host: Host) -> bool:
+        """Whether the node has an engine of its own; else it borrows one of this machine's."""
+        return self._topology_of(host) == OWN
+
+    def _topology_of(self, host: Host) -> str:
         """What was chosen for all, else what the inventory says."""
         try:
             return (self._project.state / TOPOLOGY_FILE).read_text("utf-8").strip()

@@ -7,23 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from duckconf.cli.local_engine import LocalEngine
 from duckconf.cli.say import step
 from duckconf.command import Command
+from duckconf.engine import DOCKER
 from duckconf.engine_output import last_line
 from duckconf.errors import SetupError
-from duckconf.naming import BARE_IMAGE, BASE_IMAGE, LABEL_FOLDER, LABEL_SOURCE, NGINX_IMAGE, NODE_IMAGE, WEB_IMAGE
+from duckconf.naming import (
+    BARE_IMAGE,
+    BASE_IMAGE,
+    DOCKER_NODE_IMAGE,
+    LABEL_FOLDER,
+    LABEL_SOURCE,
+    NGINX_IMAGE,
+    NODE_IMAGE,
+    WEB_IMAGE,
+)
 from duckconf.reach.local import LocalRunner
 
 PUBLIC_BASE = "docker.io/library/debian:bookworm-slim"
 SUITE = "bookworm"
 BUILD_DEADLINE = 900.0
 # Those that stand on others come first, so that they are removed first.
-ALL = (NODE_IMAGE, BARE_IMAGE, WEB_IMAGE, NGINX_IMAGE, BASE_IMAGE)
+ALL = (DOCKER_NODE_IMAGE, NODE_IMAGE, BARE_IMAGE, WEB_IMAGE, NGINX_IMAGE, BASE_IMAGE)
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,8 @@ class _Recipe:
     base: str = BASE_IMAGE
 
 
-def ensure_images(engine: LocalEngine, root: Path) -> None:
-    """Everything that `up` needs is there and current."""
+def ensure_images(engine: LocalEngine, root: Path, engines: Collection[str] = ()) -> None:
+    """Everything that `up` needs is there and current, for nodes with these engines too."""
     if not engine.has_image(BASE_IMAGE):
         _make_base(engine)
     # Hosts of this folder that run are proof enough, and the check costs half a second.
@@ -45,23 +55,28 @@ def ensure_images(engine: LocalEngine, root: Path) -> None:
         engine.check(BASE_IMAGE)
     built = _built(engine)
     digests: dict[str, str] = {}
-    for recipe in _recipes(root):
+    for recipe in _recipes(root, docker=DOCKER in engines):
         source = digests[recipe.name] = _digest(recipe.files, digests.get(recipe.base, ""))
         if built.get(recipe.name) != source:
             _build(engine, recipe, source)
 
 
-def _recipes(root: Path) -> list[_Recipe]:
+def _recipes(root: Path, *, docker: bool) -> list[_Recipe]:
     """Each after the one that it stands on."""
     source = root / "node-image"
     wrapper = root / "roles" / "node" / "files" / "docker-wrapper"
-    return [
+    recipes = [
         _Recipe(BARE_IMAGE, "the bare demo host's image", _files(source / "bare")),
         _Recipe(NODE_IMAGE, "the demo node's image", [*_files(source), wrapper], BARE_IMAGE),
         _Recipe(WEB_IMAGE, "the sample app's image", _files(source / "web")),
         # So that `start-app nginx` works on a machine that cannot pull one.
         _Recipe(NGINX_IMAGE, "an nginx image", _files(source / "nginx")),
     ]
+    if docker:
+        recipes.append(
+            _Recipe(DOCKER_NODE_IMAGE, "the image of a demo node with docker", [*_files(source / "docker"), wrapper], BARE_IMAGE)
+        )
+    return recipes
 
 
 def _files(folder: Path) -> list[Path]:

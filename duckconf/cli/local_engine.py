@@ -1,4 +1,5 @@
 """The container engine of this machine, on which the demo hosts live: present, able to start containers, reachable.
+Beside it the docker engine of this machine, which demo nodes borrow where the inventory says so.
 
 Known limits of a machine (cgroups in hybrid mode, rlimits that cannot be raised) are met with a `containers.conf`
 of our own under `.duckconf/`; nothing outside the project is changed.
@@ -12,23 +13,28 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from duckconf import engine
 from duckconf.cli.say import say, step
 from duckconf.command import Command, Completed
-from duckconf.engine_output import last_line
+from duckconf.engine import PODMAN
+from duckconf.engine_output import Container, last_line, read_containers
 from duckconf.errors import SetupError
+from duckconf.naming import LABEL_NODE
 from duckconf.reach.local import LocalRunner
 
 PACKAGES = ("podman", "runc", "crun", "netavark", "aardvark-dns", "nftables", "iptables", "mmdebstrap")
 PROGRAMS = ("podman", "runc", "mmdebstrap")
+DOCKER_ADDRESS = "unix:///var/run/docker.sock"
 # In the order in which they are tried; each holds what the one before it holds.
 RUNTIME = '[engine]\nruntime = "runc"\n'
 LIMITS = '[containers]\ndefault_ulimits = ["nofile=20000:20000","nproc=30000:30000"]\n'
 
 
 class LocalEngine:
-    """Podman on this machine, with the settings that it needs here."""
+    """Podman on this machine, with the settings that it needs here; or docker, which is only borrowed from its owner."""
 
-    def __init__(self, project_root: Path) -> None:
+    def __init__(self, project_root: Path, program: str = PODMAN) -> None:
+        self.program = program
         self.settings = project_root / ".duckconf" / "containers.conf"
         self._root = project_root
 
@@ -41,18 +47,24 @@ class LocalEngine:
 
     def run(self, *argv: str, deadline: float = 60.0, stdin: bytes = b"") -> Completed:
         runner = LocalRunner("this machine's engine", self.environ(), self._root)
-        return runner.run(Command(("podman", *argv), stdin=stdin, deadline=deadline))
+        return runner.run(Command((self.program, *argv), stdin=stdin, deadline=deadline))
 
     def must(self, *argv: str, deadline: float = 60.0, stdin: bytes = b"") -> str:
         """The output; raises SetupError with the engine's own words."""
         done = self.run(*argv, deadline=deadline, stdin=stdin)
         if not done.ok:
-            raise SetupError(f"podman {argv[0]} failed: {last_line(done)}", "see `./inv doctor`")
+            raise SetupError(f"{self.program} {argv[0]} failed: {last_line(done)}", "see `./inv doctor`")
         return done.stdout.strip()
 
     def listing(self, *argv: str) -> list[dict[str, Any]]:
         """The answer to a listing command with `--format json`."""
         return json.loads(self.must(*argv, "--format", "json") or "[]") or []
+
+    def apps(self, cluster: str, node: str = "") -> tuple[Container, ...]:
+        """Our containers there that are no demo hosts: those of `node`, or of all of them."""
+        _, *argv = engine.list_ours(cluster, self.program).argv
+        of_node = (f"--filter=label={LABEL_NODE}={node}",) if node else (f"--filter=label={LABEL_NODE}",)
+        return read_containers(node, self.run(*argv, *of_node))
 
     def has_image(self, name: str) -> bool:
         return self.run("image", "exists", name).ok
@@ -100,3 +112,19 @@ def install(packages: tuple[str, ...], why: str, *, announce: bool = True) -> No
             done = runner.run(Command(argv, deadline=600))
             if not done.ok:
                 raise SetupError(f"{' '.join(argv[:2])} failed: {last_line(done)}", f"by hand: {command}")
+
+
+def docker_socket() -> Path:
+    """The socket of this machine's docker; raises SetupError when it is reached in another way."""
+    address = os.environ.get("DOCKER_HOST", DOCKER_ADDRESS)
+    if not address.startswith("unix://"):
+        raise SetupError(f"demo nodes can borrow docker only over a socket, not over {address}", "unset DOCKER_HOST")
+    return Path(address.removeprefix("unix://"))
+
+
+def require_docker(docker: LocalEngine) -> None:
+    """Docker answers on this machine; raises SetupError."""
+    done = docker.run("version")
+    if not done.ok:
+        remedy = "start docker, or set DOCKER_HOST to its socket, or `./inv up MODE --topology own`"
+        raise SetupError(f"the inventory has nodes with docker, but none answers at {docker_socket()}: {last_line(done)}", remedy)

@@ -27,6 +27,7 @@ from duckconf.cli.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE, host_container
 from duckconf.reach.client import ApiClient
 from duckconf.reach.project import Project, load_project
+from tests.e2e.docker_daemon import docker_daemon
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,12 +44,13 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def write_inventory(folder: Path, cluster: str, ports: list[int], extra: str = "") -> Path:
-    """A demo inventory with one node per port, in a folder of its own."""
+def write_inventory(folder: Path, cluster: str, ports: list[int], extra: str = "", control: int | None = None) -> Path:
+    """A demo inventory with one node per port, and a control plane on the port `control`, in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     hosts = [f"node-{index} ansible_port={port}" for index, port in enumerate(ports, 1)]
     variables = [f"duckconf_cluster={cluster}", "duckconf_provider=container", "ansible_host=127.0.0.1", extra]
-    (folder / "hosts.ini").write_text("\n".join(["[nodes]", *hosts, "[all:vars]", *variables, ""]))
+    plane = [] if control is None else ["[control_plane]", f"control-1 ansible_port={control}"]
+    (folder / "hosts.ini").write_text("\n".join([*plane, "[nodes]", *hosts, "[all:vars]", *variables, ""]))
     return folder / "hosts.ini"
 
 
@@ -183,6 +185,18 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
     with brought_up(inventory, cluster, api_port, modes.PUSH) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def docker_live(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A cluster whose nodes borrow a docker engine, in push mode; its hosts are podman's containers as everywhere."""
+    cluster = f"d{os.getpid()}"
+    *ports, control, api_port = free_ports(5)
+    inventory = write_inventory(tmp_path_factory.mktemp("docker"), cluster, ports, "duckconf_engine=docker", control)
+    with docker_daemon() as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", address)
+        with brought_up(inventory, cluster, api_port, modes.PUSH) as running:
+            yield running
 
 
 @pytest.fixture

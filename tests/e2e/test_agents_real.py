@@ -21,7 +21,7 @@ from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.client import ApiClient
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -38,11 +38,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A cluster of its own with three nodes and a control plane, in agents mode."""
     cluster = f"g{os.getpid()}"
     control, *ports, api_port = free_ports(5)
-    inventory = tmp_path_factory.mktemp("inventory") / "hosts.ini"
-    lines = ["[control_plane]", f"control-1 ansible_port={control}", "[nodes]"]
-    lines += [f"node-{number} ansible_port={port}" for number, port in enumerate(ports, 1)]
-    lines += ["[all:vars]", f"duckconf_cluster={cluster}", "duckconf_provider=container", "ansible_host=127.0.0.1"]
-    inventory.write_text("\n".join([*lines, "ansible_user=root", ""]))
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, control=control)
     with brought_up(inventory, cluster, api_port, modes.AGENTS) as running:
         yield running
 

@@ -1,33 +1,106 @@
-"""The engine commands that push sends, held against a real node and against the tests' fake node alike."""
+"""The engine commands that Duckconf sends, held against real nodes with podman and with docker, and what all three control
+styles need of them against the tests' fake node too."""
 
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
 from duckconf import engine
 from duckconf.cli.cluster import open_cluster
 from duckconf.command import Command, Runner
+from duckconf.engine import DOCKER, PODMAN
+from duckconf.engine_output import Container, engine_words, read_containers, run_failure
+from duckconf.errors import EngineRefused
+from duckconf.inventory import Host
 from duckconf.model import App
-from duckconf.naming import WEB_IMAGE, app_labels
+from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
+from duckconf.reach.sensor import observe
+from duckconf.reach.ssh import SshRunner
 from tests.e2e.conftest import Live
 from tests.fakes import FakeNode
+from tests.waiting import until
+
+NODE = "node-1"
+# Its engine takes as long to come up as a cluster.
+BY_DOCKER = pytest.param(DOCKER, marks=pytest.mark.slow)
+WEB = App(WEB_IMAGE)
 
 
-@pytest.fixture(params=["real", "fake"])
-def node(request: pytest.FixtureRequest, cluster: Live) -> Iterator[Runner]:
+@dataclass(frozen=True)
+class Real:
+    """A node of a cluster, whose containers go again."""
+
+    cluster: str
+    host: Host
+    runner: SshRunner
+
+    @property
+    def name(self) -> str:
+        return f"{self.cluster}-contract"
+
+    def start(self, app: App = WEB, name: str = "") -> str:
+        """Returns the id."""
+        name = name or self.name
+        done = self.runner.run(engine.run(name, app, app_labels(self.cluster, name, "spec"), {}))
+        assert done.ok, done.stderr
+        return done.stdout.strip()
+
+    def refusal(self, app: App, name: str = "") -> EngineRefused:
+        name = name or self.name
+        done = self.runner.run(engine.run(name, app, app_labels(self.cluster, name, "spec"), {}))
+        assert not done.ok
+        failure = run_failure(NODE, done, app.image)
+        assert isinstance(failure, EngineRefused)
+        return failure
+
+    def listed(self) -> dict[str, Container]:
+        found = read_containers(NODE, self.runner.run(engine.list_ours(self.cluster, self.host.engine)))
+        return {container.name: container for container in found}
+
+
+@contextmanager
+def opened(live: Live) -> Iterator[Real]:
+    with open_cluster(live.project) as cluster:
+        runner = cluster.fleet.runner(NODE)
+        assert isinstance(runner, SshRunner)
+        real = Real(live.project.cluster, cluster.inventory.hosts[NODE], runner)
+        try:
+            yield real
+        finally:
+            for name in real.listed():
+                runner.run(engine.remove(name))
+
+
+@pytest.fixture(params=[PODMAN, BY_DOCKER])
+def real(request: pytest.FixtureRequest) -> Iterator[Real]:
+    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
+        assert found.host.engine == request.param
+        yield found
+
+
+@pytest.fixture(params=[PODMAN, BY_DOCKER, "fake"])
+def node(request: pytest.FixtureRequest) -> Iterator[Runner]:
     if request.param == "fake":
-        yield FakeNode("node-1")
+        yield FakeNode(NODE)
         return
-    with open_cluster(cluster.project) as opened:
-        yield opened.fleet.runner("node-1")
+    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
+        yield found.runner
 
 
-def test_a_container_is_there_from_its_start_to_its_removal(node: Runner, cluster: Live) -> None:
-    name = f"{cluster.project.cluster}-contract"
-    labels = app_labels(cluster.project.cluster, name, "spec")
+def unique_name() -> str:
+    return f"contract-{os.getpid()}"
+
+
+def test_a_container_is_there_from_its_start_to_its_removal(node: Runner) -> None:
+    name = unique_name()
+    labels = app_labels("contract", name, "spec")
     assert not node.run(engine.inspect_labels(name)).ok
     assert node.run(engine.run(name, App(WEB_IMAGE), labels, {"A": "b"})).ok
     assert json.loads(node.run(engine.inspect_labels(name)).stdout).items() >= labels.items()
@@ -35,13 +108,13 @@ def test_a_container_is_there_from_its_start_to_its_removal(node: Runner, cluste
     assert not node.run(engine.inspect_labels(name)).ok
 
 
-def test_a_start_that_fails_may_leave_a_container_that_is_ours(node: Runner, cluster: Live) -> None:
+def test_a_start_that_fails_may_leave_a_container_that_is_ours(node: Runner) -> None:
     """Why the actuator looks and cleans up after a refusal."""
-    name = f"{cluster.project.cluster}-contract"
+    name = unique_name()
     if isinstance(node, FakeNode):
         node.refusal = "Error: executable file `/no/such/program` not found"
     app = App(WEB_IMAGE, ports=("127.0.0.1:1:80", "127.0.0.1:1:81"))
-    assert not node.run(engine.run(name, app, app_labels(cluster.project.cluster, name, "s"), {})).ok
+    assert not node.run(engine.run(name, app, app_labels("contract", name, "s"), {})).ok
     left = node.run(engine.inspect_labels(name))
     if left.ok:
         assert json.loads(left.stdout)["duckconf.app"] == name
@@ -50,3 +123,98 @@ def test_a_start_that_fails_may_leave_a_container_that_is_ours(node: Runner, clu
 
 def test_a_program_that_does_not_exist_is_127(node: Runner) -> None:
     assert node.run(Command(("no-such-program",))).code == 127
+
+
+def test_both_ways_to_list_tell_the_same_of_a_container_in_each_state(real: Real) -> None:
+    app = App(NGINX_IMAGE, command=("sh", "-c", "exit 3"))
+    full_id = real.start(name=f"{real.name}-runs")
+    real.start(app, f"{real.name}-exits")
+    real.start(name=f"{real.name}-rests")
+    real.runner.run(Command(("docker", "pause", f"{real.name}-rests")))
+    until("one has exited", lambda: real.listed()[f"{real.name}-exits"].state == "exited")
+    by_command = real.listed()
+    states = {name.rpartition("-")[2]: seen.state for name, seen in by_command.items()}
+    assert states == {"runs": "running", "exits": "exited", "rests": "paused"}
+    seen = by_command[f"{real.name}-runs"]
+    assert (seen.id, seen.app, seen.spec) == (full_id, seen.name, "spec")
+    assert seen.image.removesuffix(":latest") == WEB_IMAGE
+    assert seen.started > 1_600_000_000
+    # The second look is over the line to the engine's API.
+    for _ in range(3):
+        assert {item.name: item for item in observe(real.cluster, real.host, real.runner)} == by_command
+    real.runner.run(Command(("docker", "unpause", f"{real.name}-rests")))
+
+
+def test_a_container_of_the_same_name_is_replaced(real: Real) -> None:
+    first = real.start()
+    second = real.start(App(WEB_IMAGE, env={"NEW": "1"}))
+    assert first != second
+    assert {name: (seen.id, seen.running) for name, seen in real.listed().items()} == {real.name: (second, True)}
+
+
+def test_an_image_that_is_not_there_is_told_with_the_command_that_brings_it(real: Real) -> None:
+    failure = real.refusal(App("localhost/there/is/none"))
+    assert "push-image localhost/there/is/none" in failure.remedy
+    assert not failure.conflict
+
+
+def test_a_port_that_is_taken_is_a_conflict(real: Real) -> None:
+    real.start(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-first")
+    failure = real.refusal(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-second")
+    assert failure.conflict
+
+
+def test_a_command_that_the_image_lacks_is_a_refusal_in_the_engines_words(real: Real) -> None:
+    failure = real.refusal(App(NGINX_IMAGE, command=("/no/such/program",)))
+    assert "/no/such/program" in failure.message
+    assert (failure.conflict, failure.remedy) == (False, "")
+
+
+def test_the_stream_of_endings_has_a_line_for_a_container_that_ends_and_for_one_that_goes(real: Real) -> None:
+    real.start(name=f"{real.name}-ends")
+    real.start(name=f"{real.name}-goes")
+    lines: list[bytes] = []
+
+    def follow() -> None:
+        real.runner.follow(engine.endings(real.cluster, real.host.engine), lines.append)
+
+    watcher = threading.Thread(target=follow, daemon=True)
+    watcher.start()
+    ended = f"{real.name}-ends"
+
+    def heard_of_its_end() -> bool:
+        # The stream begins some time after it was asked for: what ended before that is not in it.
+        real.runner.run(engine.kill(ended))
+        real.runner.run(engine.start_again(ended))
+        return ended.encode() in b"".join(lines)
+
+    until("the end is told", heard_of_its_end)
+    assert real.runner.run(engine.remove(f"{real.name}-goes")).ok
+    until("the removal is told", lambda: f"{real.name}-goes".encode() in b"".join(lines))
+
+
+def test_a_container_that_exits_is_told_from_one_that_stays(real: Real) -> None:
+    real.start(App(NGINX_IMAGE, command=("sh", "-c", "exit 3")), f"{real.name}-exits")
+    real.start(name=f"{real.name}-stays")
+    seen = real.runner.run(engine.still_running(f"{real.name}-exits", 1))
+    assert (seen.code, seen.stdout.strip()) == (0, "3")
+    assert real.runner.run(engine.still_running(f"{real.name}-stays", 1)).code == 124
+
+
+def test_its_words_are_kept_and_it_ends_as_it_is_asked_to(real: Real) -> None:
+    real.start(
+        App(NGINX_IMAGE, command=("sh", "-c", "echo quack; echo loud >&2; trap 'exit 7' TERM; while :; do sleep 0.1; done"))
+    )
+    until("it has spoken", lambda: "quack" in real.runner.run(engine.last_words(real.name)).stdout)
+    assert "loud" in real.runner.run(engine.last_words(real.name)).stderr
+    assert real.runner.run(engine.stop(real.name)).ok
+    assert real.listed()[real.name].state == "exited"
+    assert real.runner.run(engine.start_again(real.name)).ok
+    assert real.listed()[real.name].running
+
+
+def test_what_is_not_there_is_an_error_with_words(real: Real) -> None:
+    for command in (engine.kill("no-such-thing"), engine.start_again("no-such-thing"), engine.inspect_image("localhost/none")):
+        done = real.runner.run(command)
+        assert not done.ok
+        assert "no such" in engine_words(done.stderr).lower() or "not known" in done.stderr

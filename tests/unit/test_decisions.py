@@ -92,14 +92,26 @@ def test_a_listing_that_cannot_be_read_is_a_failure_and_not_an_empty_node(done: 
         ("Conflict. The container name is already in use by", EngineRefused, True),
         ("Cannot connect to Podman. Please verify your connection", EngineUnavailable, None),
         ("docker-wrapper: no node name", EngineUnavailable, None),
+        (
+            "docker: Error response from daemon: OCI runtime create failed: no such file or directory: unknown.",
+            EngineRefused,
+            False,
+        ),
+        ("Error: crun: executable file `docker` not found in $PATH", EngineRefused, False),
     ],
 )
+@pytest.mark.parametrize("code", [125, 127])
 def test_the_reason_of_a_failed_run_is_the_requests_or_the_nodes(
-    words: str, kind: type[Exception], conflict: bool | None
+    words: str, kind: type[Exception], conflict: bool | None, code: int
 ) -> None:
-    failure = run_failure("n", Completed(125, "", words))
+    failure = run_failure("n", Completed(code, "", words))
     assert isinstance(failure, kind)
     assert getattr(failure, "conflict", None) == conflict
+
+
+def test_a_node_without_a_docker_command_is_not_the_requests_fault() -> None:
+    for words in ("sh: 1: docker: not found", "bash: docker: command not found"):
+        assert isinstance(run_failure("n", Completed(127, "", words)), EngineUnavailable)
 
 
 def document(**variables: object) -> dict[str, object]:

@@ -1,0 +1,200 @@
+"""Nodes whose engine is docker, in all three modes: the core of what a user does, on a real dockerd."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from duckconf.cli import bring_up, modes
+from duckconf.cli.api import api_client
+from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.local_engine import LocalEngine
+from duckconf.engine import DOCKER
+from duckconf.engine_output import Container
+from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+APPS = ("a", "b", "c")
+STRANGER = "stranger"
+
+
+@dataclass(frozen=True)
+class Docked:
+    """The cluster, and past every layer of ours the docker engine."""
+
+    live: Live
+    docker: LocalEngine
+
+    def apps(self) -> dict[str, Container]:
+        return {app.name: app for app in self.docker.apps(self.live.project.cluster)}
+
+    def running(self) -> Counter[str]:
+        return Counter(app.app for app in self.apps().values() if app.running)
+
+    def once_each(self, names: Iterable[str]) -> bool:
+        found = self.apps().values()
+        return all(app.running for app in found) and Counter(app.app for app in found) == Counter(names)
+
+    def of(self, app: str) -> Container:
+        (found,) = (item for item in self.apps().values() if item.app == app)
+        return found
+
+    def inspect(self, container: str, what: str) -> str:
+        return self.docker.must("inspect", "--type=container", f"--format={{{{{what}}}}}", container)
+
+    def home(self, app: str) -> str:
+        return self.inspect(self.of(app).name, 'index .Config.Labels "node"')
+
+    def homes(self) -> dict[str, str]:
+        return {app: self.home(app) for app in self.running()}
+
+    def put(self, name: str, **fields: object) -> None:
+        api_client(self.live.project).call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        for name in names:
+            api_client(self.live.project).call("DELETE", f"/app/{name}")
+        until("nothing is left", lambda: not self.apps(), 40)
+
+
+@pytest.fixture(scope="module")
+def docked(docker_live: Live) -> Iterator[Docked]:
+    made = Docked(docker_live, LocalEngine(ROOT, DOCKER))
+    made.docker.must("run", "-d", "--name", STRANGER, "--label=node=node-1", "--label=duckconf.app=a", WEB_IMAGE)
+    begun = made.inspect(STRANGER, ".State.StartedAt")
+    yield made
+    assert made.inspect(STRANGER, ".State.Running") == "true"
+    assert made.inspect(STRANGER, ".State.StartedAt") == begun
+    made.docker.must("rm", "-f", STRANGER)
+
+
+@pytest.fixture(scope="module")
+def reconciling(docked: Docked) -> Docked:
+    bring_up.up(docked.live.project, modes.RECONCILE)
+    return docked
+
+
+@pytest.fixture
+def three(reconciling: Docked) -> Iterator[Docked]:
+    """Three apps under the control loop; afterwards they run, once each, and go."""
+    for name in APPS:
+        reconciling.put(name)
+    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
+    yield reconciling
+    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
+    until("nothing is to do", lambda: reconciling.live.inv("diff").returncode == 0)
+    reconciling.withdraw(APPS)
+
+
+def test_push_starts_lists_kills_and_stops(docked: Docked) -> None:
+    answers = [docked.live.post({"image": WEB_IMAGE, "env": {"ODD": "a b'c\"d $(id) ü"}}) for _ in NODES]
+    assert [status for status, _ in answers] == [201] * 3, answers
+    started = {answer["app"]: answer["node"] for _, answer in answers}
+    assert docked.homes() == started
+    assert set(started.values()) == set(NODES)
+    assert "ODD=a b'c\"d $(id) ü" in json.loads(docked.inspect(next(iter(started)), "json .Config.Env"))
+    listed = json.loads(docked.live.inv("ps", "--json").stdout)
+    assert {row["app"]: (row["node"], row["state"], row["image"]) for row in listed} == {
+        app: (node, "running", WEB_IMAGE) for app, node in started.items()
+    }
+    first, *others = started
+    assert docked.live.inv("kill-app", first).returncode == 0
+    assert docked.running() == Counter(others)
+    for app in started:
+        assert docked.live.inv("stop-app", app).returncode == 0
+    assert docked.apps() == {}
+
+
+def test_what_docker_refuses_is_refused_with_the_right_status_and_leaves_nothing(docked: Docked) -> None:
+    status, problem = docked.live.post({"image": "localhost/there/is/none"})
+    assert (status, docked.apps()) == (422, {})
+    assert "push-image" in problem["detail"]
+    taken = f"127.0.0.1:{free_ports(1)[0]}:80"
+    first = docked.live.post({"image": WEB_IMAGE, "ports": [taken]})
+    assert first[0] == 201, first
+    status, problem = docked.live.post({"image": WEB_IMAGE, "ports": [taken]})
+    assert (status, list(docked.apps())) == (409, [first[1]["app"]]), problem
+    assert "already allocated" in problem["detail"]
+    assert docked.live.inv("stop-app", first[1]["app"]).returncode == 0
+
+
+def test_an_image_is_pushed_into_docker_and_found_there_the_second_time(docked: Docked) -> None:
+    docked.docker.run("rmi", NGINX_IMAGE)
+    for expected in ("pushed", "already there"):
+        done = docked.live.inv("push-image", NGINX_IMAGE, "--to", "node-1", "--json")
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+        assert docked.docker.run("image", "inspect", NGINX_IMAGE).ok
+
+
+def test_nodes_say_which_engine_they_have(docked: Docked) -> None:
+    rows = json.loads(docked.live.inv("nodes", "--json").stdout)
+    version = docked.docker.must("version", "--format", "{{.Server.Version}}")
+    assert [(row["engine"], row["engine_version"]) for row in rows] == [(DOCKER, version)] * 3
+    assert docked.live.inv("doctor", "node-1").returncode == 0
+
+
+def test_killed_removed_and_changed_apps_come_back(three: Docked) -> None:
+    assert set(three.homes().values()) == set(NODES)
+    homes, before = three.homes(), {name: three.of(name).id for name in APPS}
+    three.docker.must("kill", before["a"])
+    three.docker.must("rm", "-f", before["b"])
+    three.put("c", env={"NEW": "1"})
+    until("all are as they should be", lambda: three.once_each(APPS) and three.of("c").id != before["c"], 40)
+    assert three.homes() == homes
+    assert "NEW=1" in json.loads(three.inspect(three.of("c").name, "json .Config.Env"))
+    rows = {row["app"]: row for row in json.loads(three.live.inv("ps", "--json").stdout)}
+    assert {(row["desired"], row["state"]) for row in rows.values()} == {("yes", "running")}
+    kinds = {(event["kind"], event["app"]) for event in map(json.loads, three.live.inv("events", "--json").stdout.splitlines())}
+    assert {("started", app) for app in APPS} <= kinds
+
+
+def test_what_an_app_says_is_shown(three: Docked) -> None:
+    three.put("a", image=NGINX_IMAGE, command=["sh", "-c", "echo quack; exec sleep 1000"])
+    until("it is replaced", lambda: three.once_each(APPS) and three.of("a").image == NGINX_IMAGE, 40)
+    until("it has spoken", lambda: "quack" in three.live.inv("logs", "a").stdout)
+
+
+def test_a_person_pauses_a_container_and_the_loop_leaves_it(three: Docked) -> None:
+    name = three.of("a").name
+    three.docker.must("pause", name)
+    three.docker.must("rm", "-f", three.of("b").name)
+    until("b is back", lambda: three.running()["b"] == 1)
+    assert three.inspect(name, ".State.Status") == "paused"
+    three.docker.must("unpause", name)
+
+
+def test_a_node_freezes_with_its_apps_and_one_copy_remains_when_it_thaws(three: Docked) -> None:
+    lost = next(app for app in APPS if three.home(app) == "node-2")
+    hosts = DemoHosts(three.live.project)
+    frozen = hosts.freeze("node-2")
+    try:
+        assert len(frozen) == 2
+        until("it runs elsewhere", lambda: three.running()[lost] == 1, NODE_TIMEOUT + 20)
+    finally:
+        hosts.thaw("node-2")
+    until("one copy remains", lambda: three.once_each(APPS), 40)
+    assert three.home(lost) != "node-2"
+
+
+def test_agents_take_over_what_runs_and_heal_it(reconciling: Docked) -> None:
+    for name in APPS:
+        reconciling.put(name)
+    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
+    before = {name: reconciling.of(name).id for name in APPS}
+    bring_up.up(reconciling.live.project, modes.AGENTS)
+    api = api_client(reconciling.live.project)
+    until("all nodes are ready", lambda: {node["status"] for node in api.call("GET", "/nodes")["nodes"]} == {"ready"}, 60)
+    assert {name: reconciling.of(name).id for name in APPS} == before
+    reconciling.docker.must("kill", before["a"])
+    reconciling.docker.must("rm", "-f", before["b"])
+    reconciling.put("d")
+    until("all run, once each", lambda: reconciling.once_each((*APPS, "d")), 40)
+    reconciling.withdraw((*APPS, "d"))
