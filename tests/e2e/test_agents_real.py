@@ -202,7 +202,9 @@ def test_a_second_agent_of_a_nodes_name_is_refused_and_touches_nothing(running: 
     config |= {"token_file": f"{twin}/token", "state_dir": f"{twin}/state", "interval": 1.0}
     running.engine.must("exec", host, "sh", "-c", 'printf %s "$1" > "$2"', "sh", json.dumps(config), f"{twin}/agent.json")
     agent = ("/usr/bin/python3", "-I", "/usr/local/lib/duckconf/agent.pyz", "--config", f"{twin}/agent.json")
-    running.engine.must("exec", host, "systemd-run", "--unit=twin", *agent)
+    # As the role has it: what the agent started is not ended with it.
+    unit = ("systemd-run", "--unit=twin", "--property=KillMode=process", "--property=TimeoutStopSec=10")
+    running.engine.must("exec", host, *unit, *agent)
     try:
         until("it says why", lambda: "another agent calls itself node-1" in journal(running, "node-3", "twin"), 30)
         heard = heartbeat(api, "node-1")

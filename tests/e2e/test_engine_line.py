@@ -220,8 +220,9 @@ def test_an_engine_that_cannot_be_dialled_is_asked_by_command_and_dialled_once(c
 def test_where_sshd_serves_few_sessions_commands_have_them(cluster: Live, fleet: Fleet) -> None:
     node = Watched(cluster, "node-3", fleet.runner("node-3"))
     few = "/etc/ssh/sshd_config.d/few.conf"
-    reload = "systemctl reload ssh"
-    assert node.ssh.run(Command(("sh", "-c", f"echo MaxSessions 2 >{few}; {reload}"))).ok
+    # It returns when sshd listens again, which a reload does not wait for.
+    restart = "systemctl restart ssh"
+    assert node.ssh.run(Command(("sh", "-c", f"echo MaxSessions 2 >{few}; {restart}"))).ok
     try:
         fresh = Watched(cluster, "node-3", again(fleet, cluster, "node-3"))
         with followed(fresh.ssh):
@@ -231,7 +232,7 @@ def test_where_sshd_serves_few_sessions_commands_have_them(cluster: Live, fleet:
             assert not fresh.looks_over_the_line()
             assert fresh.run(Command(("true",))).ok
     finally:
-        assert cluster.engine.run("exec", cluster.host("node-3"), "sh", "-c", f"rm {few}; {reload}").ok
+        assert cluster.engine.run("exec", cluster.host("node-3"), "sh", "-c", f"rm {few}; {restart}").ok
 
 
 def again(fleet: Fleet, cluster: Live, node: str) -> SshRunner:
