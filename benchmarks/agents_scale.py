@@ -36,6 +36,7 @@ KILLED = 100
 # A quarter of it is the agents' interval: one heartbeat each 10 s.
 NODE_TIMEOUT = 40.0
 REST_SECONDS = 30.0
+SETTLED_SECONDS = 3.0
 # One crowded process would measure how long its own threads wait for each other.
 CROWDS = 4
 SUBMITTERS = 16
@@ -138,7 +139,7 @@ def measure(nodes: int = NODES, apps: int = APPS, killed: int = KILLED) -> list[
 
 def at_rest(scale: Scale) -> list[Row]:
     server = psutil.Process(scale.processes["api.agents"].pid)
-    scale.ask("stats")
+    _come_to_rest(scale)
     before, begun = sum(server.cpu_times()[:2]), time.monotonic()
     with step(f"at rest for {REST_SECONDS:g} s"):
         time.sleep(REST_SECONDS)
@@ -153,6 +154,19 @@ def at_rest(scale: Scale) -> list[Row]:
         Row("api-server at rest", [share], goal=30, unit="% core"),
         Row("api-server memory", [server.memory_info().rss / 2**20], goal=300, unit="MiB"),
     ]
+
+
+def _come_to_rest(scale: Scale) -> None:
+    """Return when there are no more heartbeats than one per node and interval: each node's first are answered with news."""
+    due = len(scale.names) * SETTLED_SECONDS / (NODE_TIMEOUT / 4)
+
+    def settled() -> bool:
+        scale.ask("stats")
+        time.sleep(SETTLED_SECONDS)
+        return sum(len(answer["took"]) for answer in scale.ask("stats")) <= 1.05 * due
+
+    with step("the fleet comes to rest"):
+        await_that("no heartbeat is out of turn", settled, 60)
 
 
 def placing(scale: Scale, apps: int) -> list[Row]:

@@ -32,41 +32,44 @@ class Agent:
     """One node: what it was told to run, it runs at once."""
 
     def __init__(self, name: str, token: str, url: str, beats: queue.Queue[Agent]) -> None:
+        """`beats` is for whoever sends its heartbeats, one after the other."""
         self.name = name
         self.alive = True
         self.apps: list[dict[str, Any]] = []
-        self._api = ApiClient(url, token=Secret(token))
-        self._beats = beats
+        self.beats = beats
+        # As a real agent it has one connection for its watch and one for its heartbeats, which both stay.
+        self._watching = ApiClient(url, token=Secret(token))
+        self._beating = ApiClient(url, token=Secret(token))
 
     def watch(self) -> None:
         since = 0
         while self.alive:
             try:
-                share = self._api.call("GET", f"/apps?nodeName={self.name}&since={since}&wait={HELD:g}", deadline=HELD + 20)
+                share = self._watching.call("GET", f"/apps?nodeName={self.name}&since={since}&wait={HELD:g}", deadline=HELD + 20)
             except DuckconfError:
                 time.sleep(0.5)
                 continue
             if share["revision"] != since:
                 since, self.apps = share["revision"], share["apps"]
-                self._beats.put(self)
+                self.beats.put(self)
 
-    def beat(self, api: ApiClient) -> None:
+    def beat(self) -> None:
         """Send what runs."""
         containers = [
             {"app": app["name"], "container": f"duckconf-{app['name']}", "state": "running", "generation": app["generation"]}
             for app in self.apps
         ]
-        api.call("PUT", f"/node/{self.name}/heartbeat", {"instance": self.name, "containers": containers}, deadline=30)
+        self._beating.call("PUT", f"/node/{self.name}/heartbeat", {"instance": self.name, "containers": containers}, deadline=30)
 
 
 class Crowd:
     """All agents, with a few hands that send their heartbeats."""
 
     def __init__(self, url: str, tokens: dict[str, str]) -> None:
-        self._url = url
-        self._tokens = tokens
-        self._beats: queue.Queue[Agent] = queue.Queue()
-        self.agents = {name: Agent(name, token, url, self._beats) for name, token in tokens.items()}
+        self._hands: list[queue.Queue[Agent]] = [queue.Queue() for _ in range(HANDS)]
+        self.agents = {
+            name: Agent(name, token, url, self._hands[number % HANDS]) for number, (name, token) in enumerate(tokens.items())
+        }
         self._took: list[float] = []
         self._failed = 0
         self._lock = threading.Lock()
@@ -74,8 +77,8 @@ class Crowd:
 
     def begin(self) -> None:
         threading.stack_size(STACK)
-        for _ in range(HANDS):
-            threading.Thread(target=self._send, daemon=True).start()
+        for beats in self._hands:
+            threading.Thread(target=self._send, args=(beats,), daemon=True).start()
         now = time.monotonic()
         for agent in self.agents.values():
             # Machines start when they start: their heartbeats are strewn over the interval.
@@ -95,17 +98,15 @@ class Crowd:
         running = sum(len(agent.apps) for agent in self.agents.values() if agent.alive)
         return {"took": took, "failed": failed, "running": running}
 
-    def _send(self) -> None:
-        clients: dict[str, ApiClient] = {}
+    def _send(self, beats: queue.Queue[Agent]) -> None:
         while True:
-            agent = self._beats.get()
+            agent = beats.get()
             if not agent.alive:
                 continue
-            api = clients.setdefault(agent.name, ApiClient(self._url, token=Secret(self._tokens[agent.name])))
             begun = time.perf_counter()
             failed = False
             try:
-                agent.beat(api)
+                agent.beat()
             except DuckconfError:
                 failed = True
             with self._lock:
@@ -118,7 +119,8 @@ class Crowd:
             due, name = self._due[0]
             time.sleep(max(0.0, due - time.monotonic()))
             heapq.heapreplace(self._due, (due + INTERVAL, name))
-            self._beats.put(self.agents[name])
+            agent = self.agents[name]
+            agent.beats.put(agent)
 
 
 def main(url: str, tokens: Path) -> None:
