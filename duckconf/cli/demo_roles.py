@@ -107,8 +107,8 @@ class Roles:
             write_durably(self._project.state / TOPOLOGY_FILE, f"{wanted}\n".encode())
 
     def has_own_engine(self, host: Host) -> bool:
-        """Whether the node has an engine of its own; else it borrows one of this machine's."""
-        return self._topology_of(host) == OWN
+        """Whether the node has an engine of its own, or will get one; else it borrows one of this machine's."""
+        return host.bare or self._topology_of(host) == OWN
 
     def _topology_of(self, host: Host) -> str:
         """What was chosen for all, else what the inventory says."""

@@ -1,4 +1,5 @@
-"""Two bare machines become nodes: one with root's login, one with a sudo login whose password lies in a vault.
+"""Three bare machines become nodes: one by root's login, one by a sudo login whose password lies in a vault, and one whose
+engine is to be docker.
 
 To the tasks they are real machines: nothing in the inventory says that they are containers on this one. They are
 prepared once, used, and given back at the end, so that the tests run in the order in which they stand.
@@ -29,12 +30,13 @@ from tests.e2e.conftest import ROOT, free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 
-HOSTS = ("web-1", "web-2")
+HOSTS = ("web-1", "web-2", "web-3")
 BARE_IMAGE = "localhost/duckconf/bare"
 PASSWORD = "correct horse"
 INVENTORY = """[nodes]
 web-1 ansible_port={} ansible_user=root
 web-2 ansible_port={} ansible_user=admin
+web-3 ansible_port={} ansible_user=root duckconf_engine=docker
 [all:vars]
 duckconf_cluster={}
 ansible_host=127.0.0.1
@@ -43,17 +45,26 @@ ansible_ssh_private_key_file={}
 # Programs keep caches, backups and marks there that mean nothing to the host.
 PASSWORD_BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
 MARKS = {"/etc/ld.so.cache", "/home/admin/.sudo_as_admin_successful", *(f"/etc/{name}" for name in PASSWORD_BACKUPS)}
+# What the owner of web-3 has seen to: its cgroups are those of a container, in which runc starts nothing.
+CRUN_FOR_DOCKER = """\
+set -e
+apt-get update -q
+apt-get install -y -q --no-install-recommends crun
+mkdir /etc/docker
+echo '{"default-runtime": "crun", "runtimes": {"crun": {"path": "/usr/bin/crun"}}}' >/etc/docker/daemon.json
+"""
 LOOK = """\
 dpkg-query -W -f '${Package}\\n'
 cut -d: -f1,7 /etc/passwd
-find /etc /usr/local /home /root /var/lib/containers ! -type d
+cut -d: -f1 /etc/group
+find /etc /usr/local /home /root /var/lib/containers /var/lib/docker ! -type d
 systemctl list-unit-files --state=enabled --no-legend
 """
 
 
 @dataclass(frozen=True)
 class Machines:
-    """The two machines, as their owner sees them, and a project that only knows how to log in."""
+    """The machines, as their owner sees them, and a project that only knows how to log in."""
 
     project: Project
     environ: dict[str, str]
@@ -96,7 +107,14 @@ class Machines:
 def boot(machines: Machines, host: str, port: int, authorized: str) -> None:
     name = machines.container(host)
     network = f"--network={machines.project.cluster}"
-    options = ("--privileged", "--systemd=always", "--volume=/var/lib/containers", f"--publish=127.0.0.1:{port}:22", network)
+    options = (
+        "--privileged",
+        "--systemd=always",
+        "--volume=/var/lib/containers",
+        "--volume=/var/lib/docker",
+        f"--publish=127.0.0.1:{port}:22",
+        network,
+    )
     machines.engine("run", "-d", "--name", name, "--hostname", host, *options, BARE_IMAGE)
     script = """\
 set -e
@@ -113,6 +131,8 @@ systemctl reset-failed ssh
 systemctl restart ssh
 """
     machines.on(host, "sh", "-c", script, "sh", PASSWORD, authorized)
+    if host == "web-3":
+        machines.on(host, "sh", "-c", CRUN_FOR_DOCKER)
     kind, key, *_ = machines.on(host, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
     pin(machines.project.pins, "127.0.0.1", port, f"{kind} {key}")
 
@@ -120,7 +140,7 @@ systemctl restart ssh
 @pytest.fixture(scope="module")
 def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     cluster, folder = f"r{os.getpid()}", tmp_path_factory.mktemp("real") / "inventory"
-    *ports, api_port = free_ports(3)
+    *ports, api_port = free_ports(4)
     folder.mkdir()
     (folder.parent / "vault-key").write_text("open sesame\n")
     key = ROOT / ".duckconf" / cluster / "id_ed25519"
@@ -210,8 +230,8 @@ def test_root_is_who_logs_in_where_the_inventory_says_so(fleet: Fleet, nodes: Ma
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_engine_is_asked_over_one_open_line_by_either_login(fleet: Fleet, host: str) -> None:
-    line = fleet.runner(host).engine_line
-    answers = [line.ask("/v4.0.0/libpod/_ping", bytes.decode) for _ in range(2)]
+    line, path = fleet.runner(host).engine_line, "/_ping" if host == "web-3" else "/v4.0.0/libpod/_ping"
+    answers = [line.ask(path, bytes.decode) for _ in range(2)]
     assert answers == [None, "OK"]
 
 
@@ -220,10 +240,17 @@ def test_administration_is_done_by_root(fleet: Fleet, host: str) -> None:
     assert fleet.admin(host).run(Command(("id", "-un"))).stdout.strip() == "root"
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["web-1", "web-2"])
 def test_the_logs_of_apps_are_limited(nodes: Machines, host: str) -> None:
     assert nodes.on(host, "sh", "-c", "docker inspect -f '{{.HostConfig.LogConfig.Type}}' $(docker ps -q)") == "k8s-file\n"
     assert "--log-size-max 10485760" in nodes.on(host, "ps", "-C", "conmon", "-o", "args=")
+
+
+def test_docker_keeps_its_owners_settings_and_limits_the_logs_too(nodes: Machines) -> None:
+    settings = json.loads(nodes.on("web-3", "cat", "/etc/docker/daemon.json"))
+    assert (settings["default-runtime"], settings["log-driver"]) == ("crun", "json-file")
+    limits = nodes.on("web-3", "sh", "-c", "docker inspect -f '{{json .HostConfig.LogConfig}}' $(docker ps -q)")
+    assert json.loads(limits) == {"Type": "json-file", "Config": {"max-file": "2", "max-size": "10m"}}
 
 
 def test_a_second_run_of_the_role_changes_nothing(nodes: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,3 +282,4 @@ def test_machines_are_given_back_as_they_were(nodes: Machines, before: dict[str,
     assert {name: outcome.failure for name, outcome in outcomes.items()} == dict.fromkeys(HOSTS)
     now = nodes.look()
     assert {host: now[host] ^ before[host] for host in HOSTS} == {host: set() for host in HOSTS}
+    assert json.loads(nodes.on("web-3", "cat", "/etc/docker/daemon.json")).keys() == {"default-runtime", "runtimes"}
