@@ -10,10 +10,11 @@ from flask import Blueprint, Response, jsonify, request
 from api.auth import caller, require_node, require_operator
 from api.body import LARGE_BODY, body, query, seconds, whole
 from api.held import HeldRequests
-from api.stores.nodes import NodeBook, Seen
+from api.stores.nodes import NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
+from duckconf.facts import facts_from_json
 
 LONGEST_INSTANCE = 200
 MOST_EVENTS = 200
@@ -30,22 +31,20 @@ def blueprint(
         require_node(name)
         nodes.require(name)
         request.max_content_length = LARGE_BODY
-        report = body()
-        if not isinstance(report, Mapping) or not isinstance(report.get("instance"), str):
-            raise BadInput(Fault("instance", "should be a text that this agent keeps for life"))
-        containers = _containers(report.get("containers", []))
-        heard, before = nodes.heartbeat(name, report["instance"][:LONGEST_INSTANCE], containers)
-        index.report(name, before, containers)
+        report = _report(body())
+        heard, before = nodes.heartbeat(name, report)
+        index.report(name, before, report.containers)
         return jsonify(node=name, heartbeat=heard, interval=interval)
 
     @routes.get("/nodes")
     def listing() -> Response:
         require_operator()
-        query("since", "wait")
-        patience, since = seconds("wait"), whole("since", -1)
+        query("since", "wait", "facts")
+        patience, since, facts = seconds("wait"), whole("since", -1), request.args.get("facts") == "true"
         with held.up_to(patience if since >= 0 else 0) as allowed:
             revision = nodes.wait(since, allowed)
-        return jsonify(revision=revision, node_timeout=nodes.timeout, nodes=[_row(name, nodes, index) for name in nodes.nodes])
+        rows = [_row(name, nodes, index, facts=facts) for name in nodes.nodes]
+        return jsonify(revision=revision, node_timeout=nodes.timeout, nodes=rows)
 
     @routes.put("/node/<name>")
     def change(name: str) -> Response:
@@ -76,10 +75,26 @@ def blueprint(
     return routes
 
 
-def _row(name: str, nodes: NodeBook, index: PlacedIndex) -> dict[str, Any]:
+def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False) -> dict[str, Any]:
     node = nodes.nodes[name]
     row = {"name": name, "status": nodes.status(name), "heartbeat": node.heartbeat, "age": round(nodes.age(name), 3)}
-    return row | {"apps": index.count(name), "cordoned": node.cordoned, "ports": index.ports(name)}
+    row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": node.full, "ports": index.ports(name)}
+    return row | node.facts.to_json() if facts else row
+
+
+def _report(told: object) -> Report:
+    if not isinstance(told, Mapping) or not isinstance(told.get("instance"), str):
+        raise BadInput(Fault("instance", "should be a text that this agent keeps for life"))
+    full, facts = told.get("full", False), told.get("facts", {})
+    if not isinstance(full, bool):
+        raise BadInput(Fault("full", f"should be true or false, got {full!r}"))
+    if not isinstance(facts, Mapping):
+        raise BadInput(Fault("facts", f"should be an object, got {facts!r}"))
+    try:
+        known = facts_from_json(facts)
+    except ValueError as error:
+        raise BadInput(Fault("facts", str(error))) from None
+    return Report(told["instance"][:LONGEST_INSTANCE], _containers(told.get("containers", [])), full, known)
 
 
 def _containers(entries: object) -> tuple[Seen, ...]:

@@ -282,6 +282,14 @@ AGENTS: dict[str, Any] = {
 }
 
 TEXT = {"type": "string"}
+COUNT = {"type": ["integer", "null"]}
+FACTS: dict[str, Any] = {
+    "engine": {"type": ["string", "null"], "enum": ["podman", "docker", None]},
+    "engine_version": {"type": ["string", "null"]},
+    **{size: {**COUNT, "description": "Bytes."} for size in ("disk_free", "disk_total", "memory_free", "memory_total")},
+    "load": {"type": ["number", "null"], "description": "The mean of the last minute."},
+    "cores": COUNT,
+}
 DESCRIPTIONS = {
     "push": "Push mode: an app starts when the request comes, and nobody looks back.",
     "reconcile": "Reconcile mode: requests change what is desired; a loop of its own makes it true.",
@@ -347,7 +355,9 @@ SCHEMAS: dict[str, Any] = {
             "age": {"type": "number", "description": "Seconds since it was heard, by the server's clock."},
             "apps": {"type": "integer"},
             "cordoned": {"type": "boolean"},
+            "full": {"type": "boolean", "description": "It had no space for an app a short while ago, and gets no new one."},
             "ports": {"type": "array", "items": TEXT, "description": "Host ports that are given away."},
+            **FACTS,
         },
     },
     "Nodes": {
@@ -361,6 +371,8 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "instance": {**TEXT, "description": "Kept by an agent for life, so that two of one name are noticed."},
             "containers": {"type": "array", "items": {"type": "object", "required": ["app", "container", "state"]}},
+            "full": {"type": "boolean", "description": "An app found no space on its disk a short while ago."},
+            "facts": {"type": "object", "properties": FACTS, "description": "What the node is and has left."},
         },
     },
     "Events": {

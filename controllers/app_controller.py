@@ -36,6 +36,7 @@ from duckconf.plan import Step
 from duckconf.reach import logs
 from duckconf.reach.actuator import execute
 from duckconf.reach.agent_config import AgentConfig, read_agent_config
+from duckconf.reach.facts import facts_of
 from duckconf.reach.files import FolderLock, write_durably
 from duckconf.reach.local import LocalRunner
 from duckconf.reach.orphans import starts_under_way, still_starts
@@ -49,6 +50,7 @@ log = logging.getLogger("agent")
 HANDS = 5
 FOLLOW_AGAIN = 1.0
 LOOK_AT_ORPHANS_EVERY = 0.1
+FACTS_EVERY = 60.0
 LOCK = "agent.lock"
 INSTANCE = "instance"
 REPORT = "report.json"
@@ -131,13 +133,15 @@ class Itself:
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))
         cycle = Cycle(self, reconciler)
-        for name, target in (("heart", self._heart.run), ("orders", self._orders.run), ("events", self._follow_engine)):
+        threads = {"heart": self._heart.run, "orders": self._orders.run, "events": self._follow_engine, "facts": self._keep_facts}
+        for name, target in threads.items():
             threading.Thread(target=_or_end, args=(target,), name=name, daemon=True).start()
         while True:
             self._woken.clear()
             cycle.once()
             if self._looked:
-                self._heart.see(self._containers, self._views, self._looked)
+                full = self._config.node in reconciler.without_space(self.now())
+                self._heart.see(self._containers, self._views, self._looked, full=full)
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))
 
@@ -171,6 +175,12 @@ class Itself:
                 time.sleep(LOOK_AT_ORPHANS_EVERY)
             self._orphans = {process: starting for process, starting in self._orphans.items() if process not in mine}
             raise Unreachable(self._config.node, "an earlier agent had begun to start it", may_have_run=True)
+
+    def _keep_facts(self) -> None:
+        pairs = {self._config.node: (self._host, self._runner)}
+        while True:
+            self._heart.know(facts_of(pairs)[self._config.node])
+            time.sleep(FACTS_EVERY)
 
     def _follow_engine(self) -> None:
         """Wake whenever a container ends here."""

@@ -18,6 +18,7 @@ from controllers.contact import Contact
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NotNow
 from duckconf.events import Event
+from duckconf.facts import Facts
 from duckconf.overview import BACKOFF, STARTING, AppView
 from duckconf.reach.agent_config import AgentConfig
 from duckconf.reach.client import ApiRefused
@@ -46,20 +47,25 @@ class Heart:
         self._contact = Contact(config)
         self._beating = threading.Lock()
         self._woken = threading.Event()
-        self._seen: Sequence[Entry] = ()
+        self._seen: Entry = {}
+        self._facts = Facts()
         self._seen_at = 0.0
         self.has_seen = threading.Event()
-        self._told: Sequence[Entry] | None = None
+        self._told: Entry | None = None
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._interval = config.interval
         self._trouble = ""
 
-    def see(self, containers: Sequence[Container], views: Sequence[AppView], when: float) -> None:
-        """What runs here as of `when` on the monotonic clock."""
-        self._seen, self._seen_at = entries(containers, views), when
+    def see(self, containers: Sequence[Container], views: Sequence[AppView], when: float, *, full: bool) -> None:
+        """What runs here as of `when` on the monotonic clock, and whether there was no space for more."""
+        self._seen, self._seen_at = {"containers": entries(containers, views), "full": full}, when
         self.has_seen.set()
         if self._seen != self._told or self._events:
             self._woken.set()
+
+    def know(self, facts: Facts) -> None:
+        """What the node is and has left: told with the next heartbeat, and no reason for one."""
+        self._facts = facts
 
     def tell(self, event: Event) -> None:
         """Send it with the heartbeat after the next look; when the server is long away, the oldest are forgotten."""
@@ -71,7 +77,7 @@ class Heart:
             seen, seen_at = self._seen, self._seen_at
             if not self.has_seen.is_set() or time.monotonic() - seen_at > OLD * self._config.interval:
                 raise NotNow("the engine does not answer, so the node is silent")
-            body = {"instance": self._instance, "containers": seen}
+            body = {"instance": self._instance, "facts": self._facts.to_json(), **seen}
             try:
                 answer = self._contact.call("PUT", f"/node/{self._config.node}/heartbeat", body)
             except ApiRefused as refusal:

@@ -1,4 +1,5 @@
-"""The node-controller: decides which silent nodes are lost, and unschedules their apps. `python -m controllers.node_controller`.
+"""The node-controller: decides which silent nodes are lost, and unschedules their apps, and those that find no space where
+they were placed. `python -m controllers.node_controller`.
 
 Only the api-server's clock counts. When all nodes, or in clusters of five and more over half of them, fall silent
 together, nothing is unscheduled: the fault is more likely ours.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +29,11 @@ SHORTEST = 0.05
 
 @dataclass(frozen=True)
 class Watch:
-    """What the controller knows after a look: the verdict, and who was suspect."""
+    """What the controller knows after a look: the verdict, who was suspect, and who had no space."""
 
     health: Health = field(default_factory=Health)
     suspect: frozenset[str] = frozenset()
+    full: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,30 @@ def look(watch: Watch, nodes: Sequence[Mapping[str, Any]], timeout: float, inter
     ages = {str(node["name"]): float(node["age"]) for node in nodes}
     answered = {name: now - age for name, age in ages.items() if age < timeout / 2}
     health = judge(watch.health, tuple(ages), answered, now, timeout)
-    suspect = frozenset(name for name in ages if name not in answered)
-    events = _events(watch, health, suspect, ages)
+    now_known = Watch(
+        health,
+        frozenset(name for name in ages if name not in answered),
+        frozenset(str(node["name"]) for node in nodes if node["full"] and node["name"] in answered),
+    )
+    events = _events(watch, now_known, ages)
     verdict = next_verdict(health, answered, now, timeout)
     waits = [timeout / 2 - ages[name] for name in answered] + ([] if verdict is None else [verdict])
     due = min([interval, *(wait + LATE for wait in waits)])
-    return Judgement(Watch(health, suspect), tuple(sorted(health.lost)), events, max(due, SHORTEST))
+    return Judgement(now_known, tuple(sorted(health.lost)), events, max(due, SHORTEST))
 
 
-def _events(watch: Watch, health: Health, suspect: frozenset[str], ages: Mapping[str, float]) -> tuple[Event, ...]:
+def _events(watch: Watch, now: Watch, ages: Mapping[str, float]) -> tuple[Event, ...]:
     events = []
-    for name in sorted(suspect - watch.suspect):
+    for name in sorted(now.suspect - watch.suspect):
         events.append(Event("node-suspect", f"{name} was heard {ages[name]:.0f} s ago; it gets nothing new", node=name))
-    for name in sorted(health.lost - watch.health.lost):
+    for name in sorted(now.health.lost - watch.health.lost):
         events.append(Event("node-lost", f"{name} was heard {ages[name]:.0f} s ago; its apps go elsewhere", node=name))
-    for name in sorted((watch.suspect - suspect) & ages.keys()):
+    for name in sorted((watch.suspect - now.suspect) & ages.keys()):
         events.append(Event("node-back", f"{name} is heard again", node=name))
-    if health.braked and not watch.health.braked:
-        events.append(Event("brake", f"{len(suspect)} of {len(ages)} nodes are silent together: nothing is unscheduled"))
+    for name in sorted(now.full - watch.full):
+        events.append(Event("node-full", f"{name} has no space left; what cannot start there goes elsewhere", node=name))
+    if now.health.braked and not watch.health.braked:
+        events.append(Event("brake", f"{len(now.suspect)} of {len(ages)} nodes are silent together: nothing is unscheduled"))
     return tuple(events)
 
 
@@ -84,6 +92,7 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         counts = {str(node["name"]): int(node["apps"]) for node in answer["nodes"]}
         component.tell(api, judgement.events)
         unschedule(component, api, [node for node in judgement.lost if counts[node]])
+        turn_away(component, api, {node for node in judgement.watch.full if counts[node]})
         watch = judgement.watch
         return judgement.due
 
@@ -97,6 +106,17 @@ def unschedule(component: Component, api: ApiClient, nodes: Sequence[str]) -> No
         part = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps[first : first + BATCH]]
         answer = api.call("PUT", "/apps", {"apps": part})
         component.log.info("%s lost: %d apps unscheduled", ", ".join(nodes[:10]), answer["bound"])
+
+
+def turn_away(component: Component, api: ApiClient, full: Collection[str]) -> None:
+    """Take from nodes without space the apps of which nothing was ever started there; one that has a copy has found its space."""
+    if not full:
+        return
+    apps = [app for app in api.call("GET", "/apps")["apps"] if app["node"] in full and not app.get("started")]
+    if apps:
+        unbound = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps]
+        answer = api.call("PUT", "/apps", {"apps": unbound})
+        component.log.info("%s full: %d apps unscheduled", ", ".join(sorted(full)[:10]), answer["bound"])
 
 
 if __name__ == "__main__":

@@ -71,8 +71,7 @@ class Reconciler:
         """
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
-        full = {node for node, end in self.full_until.items() if end > now}
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, full=full)
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, full=self.without_space(now))
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)
@@ -108,6 +107,10 @@ class Reconciler:
                 self._rename(step.app)
                 refused = _at_once(tries, refused, now)
             self.tries[step.app] = refused
+
+    def without_space(self, now: float) -> set[str]:
+        """Nodes that had no space for an app a short while ago."""
+        return {node for node, end in self.full_until.items() if end > now}
 
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
         """Seconds until something is due without an event: an app held back, a silent node."""

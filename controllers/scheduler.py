@@ -14,7 +14,7 @@ from controllers.component import Component, main
 from duckconf.codec import revision
 from duckconf.events import Event
 from duckconf.model import App, parse_app
-from duckconf.placement import Room, spread_many
+from duckconf.placement import FULL, Room, spread_many
 from duckconf.reach.client import ApiClient
 from duckconf.reach.control_config import ControlConfig
 
@@ -34,7 +34,7 @@ class Schedule(NamedTuple):
 
 
 def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int) -> Schedule:
-    """Pure. `nodes` are rows of `GET /nodes`; only those that are ready and not cordoned get something new."""
+    """Pure. `nodes` are rows of `GET /nodes`; only those that are ready, have space and are not cordoned get something new."""
     rooms: list[Room] = []
     misfits: Counter[str] = Counter()
     for node in nodes:
@@ -42,6 +42,8 @@ def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int)
             misfits["cordoned"] += 1
         elif node["status"] != READY:
             misfits[str(node["status"])] += 1
+        elif node["full"]:
+            misfits[FULL] += 1
         else:
             rooms.append(Room(str(node["name"]), int(node["apps"]), node.get("ports", ())))
     ordered = sorted(apps, key=lambda app: app.name)

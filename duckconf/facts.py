@@ -51,6 +51,22 @@ class Facts:
         return asdict(self)
 
 
+def facts_from_json(data: Mapping[str, Any]) -> Facts:
+    """What `to_json` made; raises ValueError for a value that no fact has."""
+    told = {name: data[name] for name in _KINDS if data.get(name) is not None}
+    for name, value in told.items():
+        if isinstance(value, bool) or not isinstance(value, _KINDS[name]):
+            raise ValueError(f"{name} should be {_KINDS[name][-1].__name__}, got {value!r}")
+    return Facts(**told)
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("engine", "engine_version"), (str,)),
+    **dict.fromkeys(("disk_free", "disk_total", "memory_free", "memory_total", "cores"), (int,)),
+    "load": (int, float),
+}
+
+
 def ask(engine: str) -> Command:
     """A constant script, for any login that may use `docker`."""
     return Command(("sh", "-c", ASK, "sh", FORMATS.get(engine, FORMAT)), deadline=SECONDS)

@@ -13,6 +13,9 @@ from duckconf.codec import spec_hash
 from duckconf.engine_output import Container
 from duckconf.model import App
 
+# Of a node that had no space for an app a short while ago, in the sentence of `no_fit`.
+FULL = "with no space left on its disk"
+
 Views = Mapping[str, Union[tuple[Container, ...], None]]
 """Node name to its containers; None when it was not heard, which is not the same as having none."""
 
@@ -82,7 +85,7 @@ def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str
         if node in fleet.cordoned:
             misfits["cordoned"] += 1
         elif node in fleet.full:
-            misfits["with no space left on its disk"] += 1
+            misfits[FULL] += 1
         elif fleet.views.get(node) is None:
             misfits["unreachable"] += 1
         elif clash:

@@ -103,6 +103,8 @@ def run(engine: FakeEngine, node: str, argv: list[str]) -> int:
     image = next(word for word in argv[argv.index("--name") + 2 :] if not word.startswith("--"))
     if engine.slow.exists():
         time.sleep(float(engine.slow.read_text()))
+    if image.startswith("large"):
+        return fail("Error: writing blob: no space left on device")
     if image.startswith("refused"):
         return fail(f"Error: {image}: image not known")
     there = engine.look().get(name)

@@ -11,11 +11,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
+from duckconf.facts import Facts
 from duckconf.reach.files import write_durably
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,19 @@ class Node:
     instance: str = ""
     cordoned: bool = False
     containers: tuple[Seen, ...] = ()
+    full: bool = False
+    """Whether it had no space for an app a short while ago."""
+    facts: Facts = field(default_factory=Facts)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an agent tells with a heartbeat."""
+
+    instance: str
+    containers: tuple[Seen, ...] = ()
+    full: bool = False
+    facts: Facts = field(default_factory=Facts)
 
 
 class NodeBook:
@@ -77,22 +91,22 @@ class NodeBook:
         self.nodes = {name: _node(kept.get("nodes", {}).get(name, {}), now) for name in names}
         self._save()
 
-    def heartbeat(self, name: str, instance: str, containers: tuple[Seen, ...]) -> tuple[float, tuple[Seen, ...]]:
+    def heartbeat(self, name: str, report: Report) -> tuple[float, tuple[Seen, ...]]:
         """Note that the node was heard; returns the time (seconds since the epoch) and what it reported before.
 
         Raises Conflict when another agent of the same name is alive.
         """
         with self._lock:
             node, now = self.nodes[name], self._clock()
-            if node.known and instance != node.instance and now - node.heard < self.timeout:
+            if node.known and report.instance != node.instance and now - node.heard < self.timeout:
                 raise Conflict(
                     f"another agent calls itself {name} and is alive", "give one of the machines another name in the inventory"
                 )
-            back = self._status(node, now) != READY
+            news = self._status(node, now) != READY or node.full != report.full
             before = node.containers
-            node.heard, node.known, node.instance = now, True, instance
-            node.heartbeat, node.containers = time.time(), containers
-        if back:
+            node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
+            node.containers, node.full, node.facts = report.containers, report.full, report.facts
+        if news:
             self._tell()
         return node.heartbeat, before
 

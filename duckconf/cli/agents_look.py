@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from duckconf import facts
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
@@ -18,6 +19,7 @@ from duckconf.cli.tables import age, print_json, print_table
 from duckconf.cli.times import stamp
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, NotFound
+from duckconf.facts import facts_from_json
 from duckconf.inventory import Inventory
 from duckconf.reach.parallel import ask_all
 from duckconf.reach.project import Project
@@ -67,9 +69,17 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
 
 def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
     meant = _names(project, limit)
-    known = api_client(project).call("GET", "/nodes")["nodes"]
-    rows = [_node_row(row, project.inventory()) for row in known if not limit or row["name"] in meant]
-    print_json(rows) if as_json else print_table(rows, ("name", "status", "heard", "address", "apps", "cordoned"), "no nodes")
+    known = api_client(project).call("GET", "/nodes?facts=true")["nodes"]
+    told = {str(row["name"]): facts_from_json(row).to_json() | {"full": row["full"]} for row in known}
+    rows = [_node_row(row, project.inventory()) | told[row["name"]] for row in known if not limit or row["name"] in meant]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("name", "status", "heard", "address", "apps", "cordoned", "engine", "disk", "mem", "load")
+        print_table([row | facts.short(row) for row in rows], columns, "no nodes")
+        for row in rows:
+            if row["full"]:
+                print(f"{row['name']}: had no space left for an app; new ones go elsewhere", file=sys.stderr)
     return _silent(rows)
 
 

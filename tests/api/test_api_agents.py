@@ -175,6 +175,9 @@ def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(oper
         ("PUT", "/node/node-1", {"cordoned": "yes"}, "cordoned"),
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "containers": [{"app": "a"}]}, "containers/0"),
         ("PUT", "/node/node-1/heartbeat", [], "instance"),
+        ("PUT", "/node/node-1/heartbeat", {"instance": "x", "full": "no"}, "full"),
+        ("PUT", "/node/node-1/heartbeat", {"instance": "x", "facts": []}, "facts"),
+        ("PUT", "/node/node-1/heartbeat", {"instance": "x", "facts": {"load": "high"}}, "facts"),
         ("POST", "/events", {"events": [{"message": "x"}]}, "events/0"),
         ("GET", "/apps?nodeName=node-9", None, "node"),
     ],
@@ -182,6 +185,24 @@ def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(oper
 def test_what_cannot_be_meant_is_422_with_its_path(operator: Client, method: str, path: str, body: Any, where: str) -> None:
     assert [error["path"] for error in problem(operator(method, path, body), 422)["errors"]] == [where]
     assert (operator("GET", "/apps").json or {})["apps"] == []
+
+
+def test_what_a_node_has_left_is_shown_to_who_asks(operator: Client, agent: Client) -> None:
+    told = {"engine": "podman", "engine_version": "5.0", "disk_free": 10, "disk_total": 20, "load": 0.5, "cores": 2}
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "facts": told})
+    row = operator("GET", "/nodes?facts=true").get_json()["nodes"][0]
+    assert row.items() >= told.items()
+    assert row["memory_free"] is None
+    assert "engine" not in operator("GET", "/nodes").get_json()["nodes"][0]
+
+
+def test_a_node_that_becomes_full_is_news(operator: Client, agent: Client) -> None:
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one"})
+    before = operator("GET", "/nodes").get_json()
+    assert before["nodes"][0]["full"] is False
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "full": True})
+    after = operator("GET", f"/nodes?since={before['revision']}&wait=5").get_json()
+    assert (after["revision"] > before["revision"], after["nodes"][0]["full"]) == (True, True)
 
 
 def test_a_cordoned_node_is_no_place_for_a_new_app(operator: Client) -> None:

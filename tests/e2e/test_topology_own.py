@@ -1,5 +1,5 @@
 """Nodes with an engine of their own each, as real machines have them: what is on one is not on the other, and an engine
-lives on when its node is cut off. In reconcile mode unless a test says otherwise."""
+lives on when its node is cut off. First in push mode, then all faults in reconcile mode and in agents mode."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from duckconf.cli import bring_up, modes
+from duckconf.cli.api import api_client
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.command import Completed
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
@@ -26,8 +27,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 OTHER_IMAGE = "localhost/nginx"
 APPS = ("a", "b", "c")
 STRANGER = "stranger"
-# Nothing from outside reaches sshd; what runs on the node goes on, and nobody is told that it is cut off.
-CUT = "add table ip cut; add chain ip cut in { type filter hook input priority 0; }; add rule ip cut in tcp dport 22 drop"
+# Nothing comes in and nothing goes out; what runs on the node goes on, and nobody is told that it is cut off.
+CUT = """
+add table ip cut
+add chain ip cut in { type filter hook input priority 0; }
+add rule ip cut in iifname "eth0" drop
+add chain ip cut out { type filter hook output priority 0; }
+add rule ip cut out oifname "eth0" drop
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Own:
 
     @property
     def api(self) -> ApiClient:
-        return ApiClient(self.live.project.settings.api_url)
+        return api_client(self.live.project)
 
     def on(self, node: str, *argv: str) -> Completed:
         return self.live.engine.run("exec", self.live.host(node), *argv, deadline=30)
@@ -69,6 +76,9 @@ class Own:
     def put(self, name: str, **fields: object) -> None:
         self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
 
+    def statuses(self) -> set[str]:
+        return {row["status"] for row in json.loads(self.live.inv("nodes", "--json").stdout)}
+
     def notes(self, *kinds: str) -> list[str]:
         page = self.api.call("GET", "/events?limit=100")
         return [event["message"] for event in page["events"] if event["kind"] in kinds]
@@ -77,8 +87,8 @@ class Own:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     cluster = f"o{os.getpid()}"
-    *ports, api_port = free_ports(4)
-    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
+    *ports, control, api_port = free_ports(5)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, control=control)
     with brought_up(inventory, cluster, api_port, modes.PUSH, "own") as running:
         made = Own(running)
         for node in NODES:
@@ -88,24 +98,25 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
         assert strangers == dict.fromkeys(NODES, "running")
 
 
-@pytest.fixture(scope="module")
-def reconciling(own: Own) -> Own:
-    """The same cluster under the control loop, which it keeps."""
-    bring_up.up(own.live.project, modes.RECONCILE)
+@pytest.fixture(scope="module", params=[modes.RECONCILE, modes.AGENTS])
+def controlled(request: pytest.FixtureRequest, own: Own) -> Own:
+    """The same cluster under the control loop, and then under agents."""
+    bring_up.up(own.live.project, request.param)
+    until("all nodes are ready", lambda: own.statuses() == {"ready"}, 60)
     return own
 
 
 @pytest.fixture
-def three(reconciling: Own) -> Iterator[Own]:
+def three(controlled: Own) -> Iterator[Own]:
     """Three apps that run, one on each node; afterwards they run, once each, and go."""
     for name in APPS:
-        reconciling.put(name)
-    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
-    yield reconciling
-    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
+        controlled.put(name)
+    until("they run, once each", lambda: controlled.once_each(APPS), 40)
+    yield controlled
+    until("they run, once each", lambda: controlled.once_each(APPS), 40)
     for name in APPS:
-        reconciling.api.call("DELETE", f"/app/{name}")
-    until("nothing is left", lambda: not any(reconciling.containers(node) for node in NODES), 40)
+        controlled.api.call("DELETE", f"/app/{name}")
+    until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
 
 
 def test_push_starts_lists_and_stops_on_engines_that_do_not_know_each_other(own: Own) -> None:
@@ -213,19 +224,19 @@ def test_a_node_that_reboots_starts_its_apps_again_and_nothing_else_moves(three:
 
 
 @pytest.fixture
-def small(reconciling: Own) -> Iterator[Own]:
+def small(controlled: Own) -> Iterator[Own]:
     """Node-2's engine keeps its containers on a disk of 64 MB for now, with room for the sample app."""
     store, image = "/var/lib/containers/storage", "/root/web.tar"
-    reconciling.must("node-2", "podman", "save", "-q", "-o", image, WEB_IMAGE)
-    reconciling.must("node-2", "mount", "-t", "tmpfs", "-o", "size=64m", "small", store)
-    reconciling.must("node-2", "podman", "load", "-q", "-i", image)
-    yield reconciling
-    reconciling.on("node-2", "rm", "-f", f"{store}/filler")
-    for entry in reconciling.api.call("GET", "/apps")["apps"]:
-        reconciling.api.call("DELETE", f"/app/{entry['name']}")
-    until("nothing is left", lambda: not any(reconciling.containers(node) for node in NODES), 40)
-    reconciling.must("node-2", "systemctl", "stop", "podman.service")
-    reconciling.must("node-2", "umount", "-l", store)
+    controlled.must("node-2", "podman", "save", "-q", "-o", image, WEB_IMAGE)
+    controlled.must("node-2", "mount", "-t", "tmpfs", "-o", "size=64m", "small", store)
+    controlled.must("node-2", "podman", "load", "-q", "-i", image)
+    yield controlled
+    controlled.on("node-2", "rm", "-f", f"{store}/filler")
+    for entry in controlled.api.call("GET", "/apps")["apps"]:
+        controlled.api.call("DELETE", f"/app/{entry['name']}")
+    until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
+    controlled.must("node-2", "systemctl", "stop", "podman.service")
+    controlled.must("node-2", "umount", "-l", store)
 
 
 def test_a_node_whose_disk_is_full_keeps_its_apps_and_new_ones_go_elsewhere_and_say_why(small: Own) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.stores.nodes import READY, SILENT, SUSPECT, NodeBook, Seen
+from api.stores.nodes import READY, SILENT, SUSPECT, NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
 from controllers.node_controller import Watch, look
 from controllers.scheduler import schedule
@@ -21,15 +21,17 @@ from tests.unit.test_plan import fleet
 
 
 def node(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "status": "ready", "age": 0.0, "apps": 0, "cordoned": False, "ports": [], **more}
+    return {"name": name, "status": "ready", "age": 0.0, "apps": 0, "cordoned": False, "full": False, "ports": [], **more}
 
 
 def test_apps_are_spread_over_ready_nodes_and_each_misfit_is_counted() -> None:
     nodes = [node("n1", apps=1), node("n2"), node("n3", cordoned=True), node("n4", status="suspect")]
     plan = schedule([App("x", f"a{number}") for number in range(3)], nodes, 0)
     assert sorted(binding["node"] for binding in plan.bindings) == ["n1", "n2", "n2"]
-    none = schedule([App("x", "a", ports=("80:80",))], [node("n2", ports=["80/tcp"]), *nodes[2:]], 0)
-    assert none.reasons == {"a": "no node fits: 1 cordoned, 1 suspect, 1 with port 80/tcp taken"}
+    full = node("n5", full=True)
+    none = schedule([App("x", "a", ports=("80:80",))], [node("n2", ports=["80/tcp"]), *nodes[2:], full], 0)
+    why = "1 cordoned, 1 suspect, 1 with no space left on its disk, 1 with port 80/tcp taken"
+    assert none.reasons == {"a": f"no node fits: {why}"}
 
 
 @given(st.lists(st.sampled_from([(), ("80:80",), ("81:80",)]), max_size=12), st.integers(0, 7))
@@ -78,6 +80,13 @@ def test_a_controller_that_just_started_gives_everyone_a_full_timeout() -> None:
     assert look(started.watch, ages(a=320, b=0, c=0), 20, 10, 1020).lost == ("a",)
 
 
+def test_a_node_without_space_is_told_of_once() -> None:
+    rows = [node("a", full=True), node("b"), node("c", full=True, age=15.0)]
+    first = look(Watch(), rows, 20, 10, 100)
+    assert (set(first.watch.full), [event.kind for event in first.events if event.node == "a"]) == ({"a"}, ["node-full"])
+    assert look(first.watch, rows, 20, 10, 101).events == ()
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
@@ -102,7 +111,7 @@ def seen(app: str, state: str = "running", generation: int = 1) -> Seen:
 
 def test_a_node_is_ready_when_it_was_heard_and_not_before(book: NodeBook, clock: Clock) -> None:
     assert book.status("n1") == SUSPECT
-    book.heartbeat("n1", "one", ())
+    book.heartbeat("n1", Report("one"))
     assert book.status("n1") == READY
     clock.now += 10
     assert book.status("n1") == SUSPECT
@@ -111,11 +120,11 @@ def test_a_node_is_ready_when_it_was_heard_and_not_before(book: NodeBook, clock:
 
 
 def test_a_second_agent_of_the_same_name_is_refused_while_the_first_lives(book: NodeBook, clock: Clock) -> None:
-    book.heartbeat("n1", "one", ())
+    book.heartbeat("n1", Report("one"))
     with pytest.raises(Conflict, match="another agent calls itself n1"):
-        book.heartbeat("n1", "two", ())
+        book.heartbeat("n1", Report("two"))
     clock.now += 20
-    book.heartbeat("n1", "two", ())
+    book.heartbeat("n1", Report("two"))
 
 
 def test_a_restart_gives_a_full_timeout_keeps_cordons_and_never_repeats_a_revision(
@@ -149,7 +158,7 @@ def see(index: PlacedIndex, document: Document, **before: str) -> None:
 
 
 def report(index: PlacedIndex, book: NodeBook, name: str, *containers: Seen) -> None:
-    _, before = book.heartbeat(name, name, containers)
+    _, before = book.heartbeat(name, Report(name, containers))
     index.report(name, before, containers)
 
 

@@ -243,6 +243,18 @@ def test_an_image_that_is_refused_is_told_with_the_engines_words(agent: AgentPro
     assert "image not known" in api.beats[-1]["containers"][0]["note"]
 
 
+def test_a_node_without_space_says_so_and_what_the_engine_said(agent: AgentProcess, api: FakeApi) -> None:
+    api.place({"name": "web", "image": "large"})
+    until("it is told", lambda: bool(api.beats) and api.beats[-1]["full"] and api.reported() == {"web": "backoff"})
+    told = api.beats[-1]["containers"][0]
+    assert (told["started"], "no space left on device" in told["note"]) == (0.0, True)
+
+
+def test_what_the_node_is_and_has_left_is_told(install: Install, api: FakeApi, engine: FakeEngine) -> None:
+    install(api.url, interval=0.3).start()
+    until("it is told", lambda: bool(api.beats) and bool(api.beats[-1]["facts"].get("memory_total")))
+
+
 def test_a_node_whose_engine_does_not_answer_falls_silent(install: Install, api: FakeApi, engine: FakeEngine) -> None:
     agent = install(api.url, interval=0.3)
     agent.start()
