@@ -192,6 +192,10 @@ def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing
     rows = {row["host"]: row for row in json.loads(failed.stdout)}
     assert (rows["web-1"]["result"], rows["web-2"]["result"]) == ("unchanged", "failed")
     assert "its host key has changed" in rows["web-2"]["reason"]
+    pushing.project.pins.write_text("".join(line for line in pins.splitlines(True) if str(pushing.ports[1]) not in line))
+    unknown = {row["host"]: row for row in json.loads(pushing.inv("provision", "--full", "--json", code=4).stdout)}
+    assert (unknown["web-1"]["result"], unknown["web-2"]["result"]) == ("unchanged", "failed")
+    assert "host key" in unknown["web-2"]["reason"]
     pushing.project.pins.write_text(pins)
     again = json.loads(pushing.inv("provision", "--limit", "@failed", "--json").stdout)
     assert [(row["host"], row["result"]) for row in again] == [("web-2", "unchanged")]

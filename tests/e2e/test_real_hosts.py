@@ -27,6 +27,8 @@ from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import KnownHosts, pin
 from duckconf.reach.project import Project, load_project
 from tests.e2e.conftest import ROOT, free_ports
+from tests.interpreters import VERSIONS, interpreter
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 
@@ -34,7 +36,7 @@ HOSTS = ("web-1", "web-2", "web-3")
 BARE_IMAGE = "localhost/duckconf/bare"
 PASSWORD = "correct horse"
 INVENTORY = """[nodes]
-web-1 ansible_port={} ansible_user=root
+web-1 ansible_port={} ansible_user=root {}
 web-2 ansible_port={} ansible_user=admin
 web-3 ansible_port={} ansible_user=root duckconf_engine=docker
 [all:vars]
@@ -42,6 +44,8 @@ duckconf_cluster={}
 ansible_host=127.0.0.1
 ansible_ssh_private_key_file={}
 """
+# Where web-1 has the oldest Python that a host may have, beside its own.
+OLD_PYTHON = "/opt/old-python"
 # Programs keep caches, backups and marks there that mean nothing to the host.
 PASSWORD_BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
 MARKS = {"/etc/ld.so.cache", "/home/admin/.sudo_as_admin_successful", *(f"/etc/{name}" for name in PASSWORD_BACKUPS)}
@@ -104,6 +108,14 @@ class Machines:
             return Playbook(self.project, hosts, shared, {}, ("remove",)).run()
 
 
+def oldest_python() -> str:
+    """The folder of an installation on this machine; "" when there is none."""
+    try:
+        return str(Path(interpreter(VERSIONS[0])).resolve().parents[1])
+    except pytest.skip.Exception:
+        return ""
+
+
 def boot(machines: Machines, host: str, port: int, authorized: str) -> None:
     name = machines.container(host)
     network = f"--network={machines.project.cluster}"
@@ -144,7 +156,10 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     folder.mkdir()
     (folder.parent / "vault-key").write_text("open sesame\n")
     key = ROOT / ".duckconf" / cluster / "id_ed25519"
-    (folder / "hosts.ini").write_text(INVENTORY.format(*ports, cluster, key))
+    old = oldest_python()
+    first, *others = ports
+    chosen = f"ansible_python_interpreter={OLD_PYTHON}/bin/python{VERSIONS[0]}" if old else ""
+    (folder / "hosts.ini").write_text(INVENTORY.format(first, chosen, *others, cluster, key))
     environ = {
         **os.environ,
         "DUCKCONF_INVENTORY": str(folder / "hosts.ini"),
@@ -162,6 +177,8 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
             made.engine("network", "create", cluster)
             for host, port in zip(HOSTS, ports):
                 boot(made, host, port, authorized)
+            if old:
+                made.engine("cp", old, f"{made.container('web-1')}:{OLD_PYTHON}")
             yield made
         finally:
             bring_up.down(made.project, purge=False)
@@ -206,6 +223,12 @@ def test_a_bare_machine_serves_an_app(nodes: Machines) -> None:
     script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8081', timeout=10).read().decode())"
     for host in HOSTS:
         assert host in nodes.on(host, "python3", "-c", script)
+
+
+def test_the_role_has_run_on_the_oldest_python(nodes: Machines) -> None:
+    python = f"{OLD_PYTHON}/bin/{Path(interpreter(VERSIONS[0])).name}"
+    assert f"ansible_python_interpreter={python}" in nodes.project.inventory_path.read_text()
+    assert nodes.on("web-1", python, "--version").startswith(f"Python {VERSIONS[0]}.")
 
 
 def test_daily_work_is_done_by_a_login_that_may_use_the_engine_and_nothing_else(fleet: Fleet) -> None:
@@ -271,10 +294,27 @@ def test_a_wrong_password_for_sudo_is_told_and_the_other_host_is_done(nodes: Mac
     assert "battery staple" not in done.stdout + done.stderr
 
 
+def test_a_host_that_goes_down_in_the_middle_is_told_and_only_it_is_done_again(nodes: Machines) -> None:
+    argv = [str(ROOT / "inv"), "provision", "--full", "--json"]
+    with subprocess.Popen(argv, env=nodes.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        # How Ansible runs each of its modules.
+        until("the role is at work there", lambda: "&& sleep 0" in nodes.on("web-1", "ps", "-e", "-o", "args="), 60)
+        nodes.engine("kill", nodes.container("web-1"))
+        said, complaint = running.communicate(timeout=280)
+    nodes.engine("start", nodes.container("web-1"))
+    assert running.returncode == 4, complaint
+    rows = {row["host"]: row for row in json.loads(said)}
+    assert {host: row["result"] for host, row in rows.items()} == {"web-1": "failed", "web-2": "unchanged", "web-3": "unchanged"}
+    assert "Traceback" not in complaint
+    until("it is up again", lambda: nodes.inv("nodes").returncode == 0, 60)
+    again = nodes.inv("provision", "--full", "--limit", "@failed", "--json")
+    assert [(row["host"], row["result"]) for row in json.loads(again.stdout)] == [("web-1", "unchanged")], again.stderr
+
+
 def test_a_node_is_not_taken_from_under_its_apps(nodes: Machines) -> None:
     for outcome in nodes.give_back().values():
         assert "drain the node first, or set duckconf_remove_apps" in str(outcome.failure)
-    assert all(nodes.on(host, "docker", "ps", "-q").strip() for host in HOSTS)
+    assert all(nodes.on(host, "docker", "ps", "-aq").strip() for host in HOSTS)
 
 
 def test_machines_are_given_back_as_they_were(nodes: Machines, before: dict[str, set[str]]) -> None:
