@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
+LONGEST_PAUSE = 0.5
+
 
 def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Return when the condition holds; fail with `what` when it does not in time."""
+    """Return when the condition holds; fail with `what` when it does not in time.
+
+    It rests for as long as the last look took, so that looking does not slow down what is waited for.
+    """
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        os.sched_yield()
+    while True:
+        begun = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        assert now < end, f"not within {seconds} s: {what}"
+        time.sleep(min(now - begun, LONGEST_PAUSE))

@@ -25,7 +25,7 @@ CHECKS = (
     "ansible-lint --offline --profile production",
 )
 # Test files at once. They wait for timeouts more than they work, so that two cores carry two of them.
-WORKERS = "2"
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def run_checks(context: Any) -> int:
@@ -45,7 +45,8 @@ def run_checks(context: Any) -> int:
 
 def run_tests(context: Any, only: str, *, everything: bool) -> int:
     """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
-    wanted = shlex.split(only) or ["-n", WORKERS, "--dist", "loadfile", *([] if everything else ["-m", "not slow"])]
+    which = [] if everything else ["-m", "not slow"]
+    wanted = shlex.split(only) or [*AT_ONCE, *which]
     if not only or "e2e" in only:
         _prepare_hosts()
     return int(context.run(shlex.join(("python", "-m", "pytest", *wanted)), warn=True, pty=sys.stdout.isatty()).exited)

@@ -203,7 +203,7 @@ def test_a_container_that_exits_is_told_from_one_that_stays(real: Real) -> None:
 
 def test_its_words_are_kept_and_it_ends_as_it_is_asked_to(real: Real) -> None:
     real.start(
-        App(NGINX_IMAGE, command=("sh", "-c", "echo quack; echo loud >&2; trap 'exit 7' TERM; while :; do sleep 0.1; done"))
+        App(NGINX_IMAGE, command=("sh", "-c", "echo quack; echo loud >&2; trap 'exit 7' QUIT; while :; do sleep 0.1; done"))
     )
     until("it has spoken", lambda: "quack" in real.runner.run(engine.last_words(real.name)).stdout)
     assert "loud" in real.runner.run(engine.last_words(real.name)).stderr

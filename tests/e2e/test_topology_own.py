@@ -230,6 +230,7 @@ def small(controlled: Own) -> Iterator[Own]:
     controlled.must("node-2", "podman", "save", "-q", "-o", image, WEB_IMAGE)
     controlled.must("node-2", "mount", "-t", "tmpfs", "-o", "size=64m", "small", store)
     controlled.must("node-2", "podman", "load", "-q", "-i", image)
+    controlled.must("node-2", "rm", image)
     yield controlled
     controlled.on("node-2", "rm", "-f", f"{store}/filler")
     for entry in controlled.api.call("GET", "/apps")["apps"]:
