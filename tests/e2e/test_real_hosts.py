@@ -179,6 +179,8 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
                 boot(made, host, port, authorized)
             if old:
                 made.engine("cp", old, f"{made.container('web-1')}:{OLD_PYTHON}")
+                # Its library lies elsewhere than it was built for.
+                made.on("web-1", "sh", "-c", f"echo {OLD_PYTHON}/lib >/etc/ld.so.conf.d/old-python.conf && ldconfig")
             yield made
         finally:
             bring_up.down(made.project, purge=False)
