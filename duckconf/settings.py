@@ -39,6 +39,10 @@ class Settings:
     api_threads: int = 64
     """Requests served at once. Each waits for one `docker run`, so threads are cheap and too few would queue."""
 
+    def environ(self) -> dict[str, str]:
+        """The variables with which a process of this cluster reads the same settings."""
+        return {variable: str(getattr(self, name)) for name, variable in ENVIRONMENT.items()}
+
 
 ENVIRONMENT = {
     "inventory": "DUCKCONF_INVENTORY",

@@ -134,7 +134,7 @@ def _serve_loop(project: Project, logs: tuple[str, ...]) -> None:
 def _start(project: Project, service: Service, argv: tuple[str, ...], what: str, ready: Callable[[], bool]) -> None:
     with step(what):
         source = str(Path(__file__).resolve().parents[2])
-        environ = {**os.environ, "DUCKCONF_CLUSTER": project.cluster, "PYTHONPATH": source}
+        environ = {**os.environ, **project.settings.environ(), "DUCKCONF_CLUSTER": project.cluster, "PYTHONPATH": source}
         process = service.start((sys.executable, *argv), environ, project.root)
         service.await_ready(process, ready, READY_SECONDS)
 
