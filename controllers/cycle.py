@@ -95,6 +95,7 @@ class Cycle:
             verdict = self._reconciler.decide(setpoint.desired, nodes, heard, cordoned, now, oldest, draining)
             self._open_steps.update(step.app for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
+            full = self._reconciler.without_space(now)
         self._heard = tuple(heard)
         self._tell_of_nodes(inventory, heard, silent)
         self._tell_of_faults(setpoint.faults)
@@ -103,7 +104,8 @@ class Cycle:
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
             self._act(step)
-        self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, world.now()))
+        views = {name: replace(view, full=name in full) for name, view in self._nodes.items()}
+        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, world.now()))
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controllers.component import Component, main
 from duckconf.events import Event
 from duckconf.health import Health, judge, next_verdict
+from duckconf.patterns import some_of
 from duckconf.reach.client import ApiClient
 from duckconf.reach.control_config import ControlConfig
 
@@ -101,22 +102,27 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
 
 def unschedule(component: Component, api: ApiClient, nodes: Sequence[str]) -> None:
     """Take their apps from lost nodes, all at once; those that changed meanwhile are looked at again."""
-    apps = [app for node in nodes for app in api.call("GET", f"/apps?nodeName={node}")["apps"]]
-    for first in range(0, len(apps), BATCH):
-        part = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps[first : first + BATCH]]
-        answer = api.call("PUT", "/apps", {"apps": part})
-        component.log.info("%s lost: %d apps unscheduled", ", ".join(nodes[:10]), answer["bound"])
+    unbind(component, api, [app for node in nodes for app in api.call("GET", f"/apps?nodeName={node}")["apps"]], "lost")
 
 
 def turn_away(component: Component, api: ApiClient, full: Collection[str]) -> None:
-    """Take from nodes without space the apps of which nothing was ever started there; one that has a copy has found its space."""
-    if not full:
-        return
-    apps = [app for app in api.call("GET", "/apps")["apps"] if app["node"] in full and not app.get("started")]
-    if apps:
-        unbound = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps]
-        answer = api.call("PUT", "/apps", {"apps": unbound})
-        component.log.info("%s full: %d apps unscheduled", ", ".join(sorted(full)[:10]), answer["bound"])
+    """Take from full nodes what found no space there."""
+    if full:
+        unbind(component, api, without_space(api.call("GET", "/apps")["apps"], full), "full")
+
+
+def without_space(apps: Iterable[Mapping[str, Any]], full: Collection[str]) -> list[Mapping[str, Any]]:
+    """Pure: rows of `GET /apps` of which nothing was ever started on their full node; one that has a copy found its space."""
+    return [app for app in apps if app["node"] in full and not app.get("started")]
+
+
+def unbind(component: Component, api: ApiClient, apps: Sequence[Mapping[str, Any]], why: str) -> None:
+    """The scheduler is free to place them anew. An app that was changed since it was read is left as it is."""
+    for first in range(0, len(apps), BATCH):
+        part = apps[first : first + BATCH]
+        bindings = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in part]
+        answer = api.call("PUT", "/apps", {"apps": bindings})
+        component.log.info("%s %s: %d apps unscheduled", some_of(sorted({app["node"] for app in part})), why, answer["bound"])
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def _docker_time(text: str) -> float:
 
 def engine_failure(node: str, completed: Completed) -> EngineUnavailable:
     if completed.code in (NOT_FOUND, NOT_EXECUTABLE):
-        return EngineUnavailable(node, "has no docker command", "the role `node` installs it")
+        return EngineUnavailable(node, "has no docker command", f"to install it: ./inv provision --limit {node}")
     return EngineUnavailable(node, f"the container engine does not answer: {last_line(completed)}")
 
 

@@ -130,17 +130,20 @@ class Inventory:
 
 
 def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
-    """From `{"hosts": {name: variables}, "groups": {name: [host, …]}}`; raises BadInput, one Fault per variable."""
+    """From `{"hosts": {name: variables}, "groups": {name: [host, …]}, "first": variables}`, `first` being those of a first
+    node, while there is none; raises BadInput, one Fault per variable.
+    """
     faults: list[Fault] = []
     groups = document["groups"]
     nodes = set(groups.get(NODES, ()))
     hosts = {name: _host(name, variables, faults, node=name in nodes) for name, variables in document["hosts"].items()}
-    clusters = {str(variables["duckconf_cluster"]) for variables in document["hosts"].values() if "duckconf_cluster" in variables}
+    every = [*document["hosts"].values(), document.get("first", {})]
+    clusters = {str(variables["duckconf_cluster"]) for variables in every if "duckconf_cluster" in variables}
     if len(clusters) > 1:
         faults.append(Fault("duckconf_cluster", f"should be one name for all hosts, got {', '.join(sorted(clusters))}"))
     cluster = min(clusters, default=DEFAULT_CLUSTER)
-    if not groups.get(NODES):
-        faults.append(Fault(f"group {NODES}", "is missing or empty; the hosts that run apps belong there"))
+    if NODES not in groups:
+        faults.append(Fault(f"group {NODES}", "is missing; the hosts that run apps belong there"))
     ports: dict[str, str] = {}
     for host in hosts.values():
         if host.demo and (other := ports.setdefault(host.where, host.name)) != host.name:

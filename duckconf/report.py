@@ -16,10 +16,12 @@ LOST = "lost"
 
 @dataclass(frozen=True)
 class NodeView:
-    """`status` is ready, silent (not heard now) or lost (given up); `reason` says why it is not ready."""
+    """`status` is ready, silent (not heard now) or lost (given up); `reason` says why it is not ready. `full` when it had no
+    space for an app a short while ago."""
 
     status: str
     reason: str = ""
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Report:
             "tries": {name: asdict(tries) for name, tries in self.tries.items()},
             "clock": self.clock,
         }
+
+    def full_nodes(self) -> set[str]:
+        return {name for name, view in self.nodes.items() if view.full}
 
     def tries_at(self, now: float) -> dict[str, Tries]:
         """The tries on the clock of another process that begins at `now`: what was still to wait is still to wait."""

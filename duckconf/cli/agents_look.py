@@ -10,11 +10,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from duckconf import facts
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.limits import chosen_nodes
+from duckconf.cli.node_table import print_nodes
 from duckconf.cli.tables import age, print_json, print_table
 from duckconf.cli.times import stamp
 from duckconf.command import Command
@@ -72,14 +72,7 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
     known = api_client(project).call("GET", "/nodes?facts=true")["nodes"]
     told = {str(row["name"]): facts_from_json(row).to_json() | {"full": row["full"]} for row in known}
     rows = [_node_row(row, project.inventory()) | told[row["name"]] for row in known if not limit or row["name"] in meant]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("name", "status", "heard", "address", "apps", "cordoned", "engine", "disk", "mem", "load")
-        print_table([row | facts.short(row) for row in rows], columns, "no nodes")
-        for row in rows:
-            if row["full"]:
-                print(f"{row['name']}: had no space left for an app; new ones go elsewhere", file=sys.stderr)
+    print_nodes(rows, as_json=as_json)
     return _silent(rows)
 
 

@@ -15,11 +15,12 @@ from duckconf.cli.adoption import adopt
 from duckconf.cli.agents_up import enter_agents, leave_agents
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.modes import AGENTS, PUSH, RECONCILE, mode_of
+from duckconf.cli.provision import BARE_NODE, ProvisionFailed, provision, tell
 from duckconf.cli.push_image import failures, push_images
 from duckconf.cli.say import say, step
 from duckconf.cli.services import Service, api_service, loop_service
 from duckconf.errors import DuckconfError, SetupError
-from duckconf.inventory import Host
+from duckconf.inventory import Host, Inventory
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach import reports
 from duckconf.reach.client import ApiClient
@@ -47,6 +48,11 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         hosts.up(demo)
         _bring_images(project, hosts.without_images(demo))
     before = mode_of(project)
+    # The agents' own roles see to it, once there are agents.
+    unready = None if mode == before == AGENTS else _make_ready(project, inventory)
+    if unready is not None and mode not in (before, PUSH):
+        # What runs there could not be taken over.
+        raise unready
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)
     if before != mode:
@@ -54,7 +60,7 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     if mode == AGENTS:
         enter_agents(project, handing_over=before != AGENTS)
         write_durably(project.state / "mode", f"{mode}\n".encode())
-        say(f"the API answers at {project.settings.api_url}; try: ./inv start-app localhost/duckconf/web --name web")
+        say(f"the API answers at {project.settings.api_url}; try: {_next(inventory, ' --name web')}")
         return
     if mode == RECONCILE and (before != mode or not (project.state / FILE_NAME).exists()):
         adopt(project)
@@ -65,7 +71,26 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     _serve_api(project, mode, logs)
     if mode == RECONCILE:
         _serve_loop(project, logs)
-    say(f"the API answers at {project.settings.api_url}; try: ./inv start-app localhost/duckconf/web")
+    say(f"the API answers at {project.settings.api_url}; try: {_next(inventory)}")
+    if unready is not None:
+        raise unready
+
+
+def _next(inventory: Inventory, more: str = "") -> str:
+    return f"./inv start-app {WEB_IMAGE}{more}" if inventory.nodes else "./inv add-node NAME --host ADDRESS"
+
+
+def _make_ready(project: Project, inventory: Inventory) -> ProvisionFailed | None:
+    """Real machines become nodes, and those that are it already are left as they are; the failure when some cannot."""
+    real = [host.name for host in inventory.node_hosts() if not host.demo]
+    if not real:
+        return None
+    try:
+        tell(provision(project, ",".join(real), BARE_NODE))
+    except ProvisionFailed as failure:
+        tell(failure.outcomes)
+        return failure
+    return None
 
 
 def down(project: Project, *, purge: bool) -> None:

@@ -124,5 +124,6 @@ def _build(engine: LocalEngine, recipe: _Recipe, source: str) -> None:
     with step(f"building {recipe.what} ({recipe.name})"), tempfile.TemporaryDirectory() as context:
         for file in recipe.files:
             (Path(context) / file.name).write_bytes(file.read_bytes())
-        options = ("--network=host", f"--build-arg=BASE={recipe.base}", f"--label={LABEL_SOURCE}={source}")
+        # Without layers, what a build goes through does not stay behind as images that have no name.
+        options = ("--network=host", "--layers=false", f"--build-arg=BASE={recipe.base}", f"--label={LABEL_SOURCE}={source}")
         engine.must("build", "-q", *options, "-t", recipe.name, context, deadline=BUILD_DEADLINE)

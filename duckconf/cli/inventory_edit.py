@@ -48,11 +48,13 @@ def adding(inventory: Path, group: str, name: str, variables: Variables) -> Edit
     remedy = f"add by hand to the group {group}: {' | '.join(lines)}"
     for path in _files(inventory, remedy):
         text = path.read_text("utf-8")
-        if (found := _group(_read(path, text), group)) is None:
+        tree = _read(path, text)
+        if (parent := _parent(tree, group)) is None:
             continue
-        after = _with_host(text, found, name, variables)
-        wanted = _plain(_read(path, text))
-        _group_in(wanted, group)["hosts"] = {**(_group_in(wanted, group).get("hosts") or {}), name: dict(variables)}
+        after = _with_host(text, parent, group, name, variables)
+        wanted = _plain(tree)
+        body = _parent(wanted, group)[group] or {}
+        _parent(wanted, group)[group] = {**body, "hosts": {**(body.get("hosts") or {}), name: dict(variables)}}
         if after is None or _parsed(after) != wanted:
             raise SetupError(f"{path.name} is written in a way that cannot be added to", remedy)
         return Edit(path, text, after)
@@ -125,30 +127,23 @@ def _plain(value: Any) -> Any:
 
 
 def _groups(tree: Any) -> Iterator[tuple[str, Any]]:
-    """Every group that is written out, with its name: the top level's, and their children."""
+    """Every mapping of groups, the top level's and their children's, with the name of each group in it."""
     for name, body in tree.items() if isinstance(tree, Mapping) else ():
-        if isinstance(body, Mapping):
-            yield name, body
-            yield from _groups(body.get("children"))
-        elif body is None:
-            yield name, {}
+        if isinstance(body, Mapping) or body is None:
+            yield name, tree
+            yield from _groups((body or {}).get("children"))
 
 
-def _group(tree: Any, group: str) -> CommentedMap | None:
-    """The place where the group has its hosts, else the first where it is written out."""
-    found = [body for name, body in _groups(tree) if name == group and isinstance(body, CommentedMap)]
-    return next((body for body in found if body.get("hosts")), found[0] if found else None)
-
-
-def _group_in(plain: Any, group: str) -> Any:
-    found = [body for name, body in _groups(plain) if name == group and body]
-    return next((body for body in found if body.get("hosts")), found[0])
+def _parent(tree: Any, group: str) -> Any:
+    """The mapping in which the group has its hosts, else the first where it is written out; None when it is nowhere."""
+    found = [parent for name, parent in _groups(tree) if name == group]
+    return next((parent for parent in found if (parent[group] or {}).get("hosts")), found[0] if found else None)
 
 
 def _hosts_of(tree: Any) -> Iterator[tuple[Any, Any]]:
-    for _, body in _groups(tree):
-        if isinstance(body.get("hosts"), Mapping):
-            yield body, body["hosts"]
+    for name, parent in _groups(tree):
+        if parent[name] and isinstance(parent[name].get("hosts"), Mapping):
+            yield parent[name], parent[name]["hosts"]
 
 
 def _places_of(tree: Any, name: str) -> Iterator[CommentedMap]:
@@ -162,10 +157,11 @@ def _pruned(value: Any) -> Any:
     return value
 
 
-def _with_host(text: str, group: CommentedMap, name: str, variables: Variables) -> str | None:
-    """After the group's last host, indented as its first one."""
+def _with_host(text: str, parent: CommentedMap, name: str, host: str, variables: Variables) -> str | None:
+    """After the last host of the group `name`, indented as its first one."""
     lines = text.splitlines(keepends=True)
-    hosts = group.get("hosts")
+    group = parent[name]
+    hosts = group.get("hosts") if group else None
     if isinstance(hosts, CommentedMap) and hosts:
         if hosts.fa.flow_style():
             return None
@@ -173,21 +169,21 @@ def _with_host(text: str, group: CommentedMap, name: str, variables: Variables) 
         column = hosts.lc.key(first)[1]
         at = _end_of(lines, hosts.lc.key(last)[0], column)
         step = _inner_step(hosts, column)
-    elif "hosts" in group:
+    elif group and "hosts" in group:
         line, column = group.lc.key("hosts")
-        if hosts is not None or lines[line].split("#")[0].strip() != "hosts:":
+        if hosts is not None or not _is_bare_key(lines[line], "hosts"):
             return None
         at, column, step = line + 1, column + STEP, STEP
+    elif group is None and _is_bare_key(lines[parent.lc.key(name)[0]], name):
+        line, column = parent.lc.key(name)
+        at, column, step = *_begin_hosts(lines, line + 1, column + STEP), STEP
     elif group and not group.fa.flow_style():
-        column = group.lc.key(next(iter(group)))[1]
-        at, step = _end_of(lines, group.lc.key(list(group)[-1])[0], column), STEP
-        lines.insert(at, f"{' ' * column}hosts:\n")
-        at, column = at + 1, column + STEP
+        line, column = group.lc.key(list(group)[-1])
+        at, column, step = *_begin_hosts(lines, _end_of(lines, line, column), column), STEP
     else:
         return None
-    if lines and not lines[at - 1].endswith("\n"):
-        lines[at - 1] += "\n"
-    lines[at:at] = [f"{line}\n" for line in host_lines(name, variables, column, step)]
+    _end_line(lines, at)
+    lines[at:at] = [f"{line}\n" for line in host_lines(host, variables, column, step)]
     return "".join(lines)
 
 
@@ -198,6 +194,24 @@ def _without_host(text: str, hosts: CommentedMap, name: str) -> str | None:
     line, column = hosts.lc.key(name)
     del lines[line : _end_of(lines, line, column)]
     return "".join(lines)
+
+
+def _begin_hosts(lines: list[str], at: int, column: int) -> tuple[int, int]:
+    """Insert a line `hosts:`; where the first host goes."""
+    _end_line(lines, at)
+    lines.insert(at, f"{' ' * column}hosts:\n")
+    return at + 1, column + STEP
+
+
+def _end_line(lines: list[str], at: int) -> None:
+    """What comes at `at` begins a line of its own, also after a last line without an end."""
+    if not lines[at - 1].endswith("\n"):
+        lines[at - 1] += "\n"
+
+
+def _is_bare_key(line: str, key: str) -> bool:
+    """Whether the line holds this key and no value."""
+    return line.split("#")[0].strip() == f"{key}:"
 
 
 def _inner_step(hosts: CommentedMap, column: int) -> int:

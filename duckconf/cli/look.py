@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from duckconf import engine, facts
+from duckconf import engine
 from duckconf.cli import agents_look
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.modes import AGENTS, RECONCILE, mode_of
+from duckconf.cli.node_table import print_nodes
 from duckconf.cli.picture import step_row, take_picture
 from duckconf.cli.services import services
 from duckconf.cli.tables import age, print_json, print_table
@@ -23,11 +24,13 @@ from duckconf.engine_output import Container
 from duckconf.errors import NotFound
 from duckconf.events import Event, event_from_json
 from duckconf.overview import AppView
-from duckconf.reach import cordons, journal
+from duckconf.reach import cordons, journal, reports
 from duckconf.reach.cordons import Cordons
 from duckconf.reach.journal import Journal, Page
 from duckconf.reach.parallel import Result
 from duckconf.reach.project import Project
+from duckconf.reach.reports import ReportFile
+from duckconf.report import Report
 
 EVENTS_AT_ONCE = 2.0
 EVENTS_HELD = 25.0
@@ -99,11 +102,10 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
     with open_cluster(project) as cluster:
         seen, known = cluster.observe_with_facts(limit)
         rows = [row | known[row["name"]].to_json() for row in _node_rows(cluster, seen)]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("name", "status", "address", "apps", "cordoned", "engine", "disk", "mem", "load")
-        print_table([row | facts.short(row) for row in rows], columns, "no nodes")
+    if mode_of(project) == RECONCILE:
+        report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
+        rows = [row | {"full": row["name"] in report.full_nodes()} for row in rows]
+    print_nodes(rows, as_json=as_json)
     return _unreachable(seen)
 
 

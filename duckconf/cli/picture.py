@@ -40,7 +40,8 @@ def take_picture(cluster: Cluster) -> Picture:
     views = {node: found if isinstance(found, tuple) else None for node, found in seen.items()}
     lost = {node for node, view in report.nodes.items() if view.status == LOST and views.get(node) is None}
     drains = Cordons(project.state / cordons.DRAINS_NAME).names()
-    fleet = Fleet(tuple(views), views, lost, Cordons(project.state / cordons.FILE_NAME).names() | drains, drains)
+    cordoned = Cordons(project.state / cordons.FILE_NAME).names() | drains
+    fleet = Fleet(tuple(views), views, lost, cordoned, drains, full=report.full_nodes())
     try:
         document, behind = read_at_rest(project.state / FILE_NAME)
         desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])

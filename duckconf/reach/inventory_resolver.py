@@ -1,6 +1,7 @@
 """Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
 
-`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups"}`; PATH may be several, one a line.
+`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups", "first"}`; PATH may be several, one
+a line.
 Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on
 stderr, code 1.
 """
@@ -11,6 +12,11 @@ import json
 import os
 import sys
 from typing import Any
+
+from duckconf.inventory import NODES
+
+# A host that nobody has, to ask what its group says.
+FIRST = "duckconf-first-node"
 
 
 def main(path: str, variables: list[str]) -> int:
@@ -28,7 +34,10 @@ def main(path: str, variables: list[str]) -> int:
 
 
 def resolve(path: str, names: list[str]) -> dict[str, Any]:
-    """Every host with those of the variables `names` that are set, templates filled in; groups with their hosts."""
+    """Every host with those of the variables `names` that are set, templates filled in; groups with their hosts.
+
+    `first` are the variables that the first node would have, while the group of the nodes is still empty.
+    """
     from ansible import constants
     from ansible.cli import CLI
     from ansible.inventory.manager import InventoryManager
@@ -45,13 +54,19 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
     )
     inventory = InventoryManager(loader=loader, sources=path.split("\n"))
     manager = VariableManager(loader=loader, inventory=inventory)
-    hosts: dict[str, dict[str, Any]] = {}
-    for host in inventory.get_hosts():
+
+    def variables(host: Any) -> dict[str, Any]:
         known = manager.get_vars(host=host, include_hostvars=False)
         templar = Templar(loader=loader, variables=known)
-        hosts[host.name] = {name: _plain(templar.template(known[name])) for name in names if name in known}
+        return {name: _plain(templar.template(known[name])) for name in names if name in known}
+
+    hosts = {host.name: variables(host) for host in inventory.get_hosts()}
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
-    return {"hosts": hosts, "groups": groups}
+    first: dict[str, Any] = {}
+    if groups.get(NODES) == []:
+        inventory.add_host(FIRST, NODES)
+        first = variables(inventory.get_host(FIRST))
+    return {"hosts": hosts, "groups": groups, "first": first}
 
 
 def _plain(value: object) -> object:

@@ -1,7 +1,7 @@
 """The fleet from the inventory, on two real machines with engines of their own: hosts come, fail, are looked at and leave.
 
-To the tasks they are real machines. The tests run in the order in which they stand: one machine is a node all the time,
-the other one comes and goes.
+To the tasks they are real machines. The tests run in the order in which they stand: the first machine joins an empty
+group and stays, the other one comes and goes in every mode.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,14 @@ all:
     duckconf_cluster: {cluster}   # apart from others
     ansible_ssh_private_key_file: {key}
   children:
+    # Where apps run.
     nodes:
+"""
+# What the operator adds for agents mode: the first machine is the control plane too.
+CONTROL_PLANE = """    control_plane:
       hosts:
-        # The first one.
         web-1:
-          ansible_host: '127.0.0.1'
-          ansible_port: {port}
+          duckconf_api_url: http://{name}:{port}
 """
 BOOT = """\
 set -e
@@ -58,7 +60,8 @@ class Machines:
     environ: dict[str, str]
     podman: dict[str, str]
     inventory: Path
-    ports: list[int]
+    ports: dict[str, int]
+    agents_port: int
     written: str
 
     def container(self, host: str) -> str:
@@ -84,8 +87,11 @@ class Machines:
     def fingerprint(self, host: str) -> str:
         return self.engine("exec", self.container(host), "ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub").split()[1]
 
-    def add(self, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        return self.inv("add-node", "web-2", "--host", "127.0.0.1", "--port", str(self.ports[1]), *more, code=code)
+    def add(self, *more: str, host: str = "web-2", code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.inv("add-node", host, "--host", "127.0.0.1", "--port", str(self.ports[host]), *more, code=code)
+
+    def add_known(self, host: str) -> None:
+        self.add("--accept-key", self.fingerprint(host), host=host)
 
     def apps(self) -> dict[str, str]:
         """The node of each app that runs."""
@@ -93,37 +99,36 @@ class Machines:
         return {row["app"]: row["node"] for row in rows if row["state"] == "running"}
 
     def nothing_was_written(self) -> bool:
-        return self.inventory.read_text() == self.written and f":{self.ports[1]}" not in self.project.pins.read_text()
+        return self.inventory.read_text() == self.written and f":{self.ports['web-2']}" not in self.project.pins.read_text()
 
 
 @pytest.fixture(scope="module")
 def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     cluster, folder = f"f{os.getpid()}", tmp_path_factory.mktemp("fleet")
-    *ports, api_port = free_ports(3)
+    first, second, api_port, agents_port = free_ports(4)
+    ports = {"web-1": first, "web-2": second}
     private, public = new_key()
     (folder / "key").write_bytes(private)
     (folder / "key").chmod(0o600)
     inventory = folder / "hosts.yml"
-    inventory.write_text(INVENTORY.format(cluster=cluster, key=folder / "key", port=ports[0]))
+    inventory.write_text(INVENTORY.format(cluster=cluster, key=folder / "key"))
     ours = {
         "DUCKCONF_INVENTORY": str(inventory),
         "DUCKCONF_CLUSTER": cluster,
         "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
     }
     project = load_project(ROOT, {**os.environ, **ours})
-    project.state.mkdir(parents=True, mode=0o700)
-    made = Machines(project, {**os.environ, **ours}, engine_env, inventory, ports, inventory.read_text())
+    made = Machines(project, {**os.environ, **ours}, engine_env, inventory, ports, agents_port, inventory.read_text())
     try:
         # Not the engine's own network, whose addresses the engine in the machine takes for its own.
         made.engine("network", "create", cluster)
-        for host, port in zip(HOSTS, ports):
-            options = ("--privileged", "--systemd=always", "--volume=/var/lib/containers", f"--network={cluster}")
-            name = made.container(host)
-            made.engine("run", "-d", "--name", name, "--hostname", host, *options, f"--publish=127.0.0.1:{port}:22", NODE_IMAGE)
+        for host, port in ports.items():
+            options = ["--privileged", "--systemd=always", "--volume=/var/lib/containers", f"--network={cluster}"]
+            options += [f"--publish=127.0.0.1:{port}:22"]
+            options += [f"--publish=127.0.0.1:{agents_port}:{agents_port}"] if host == "web-1" else []
+            made.engine("run", "-d", "--name", made.container(host), "--hostname", host, *options, NODE_IMAGE)
         for host in HOSTS:
             made.engine("exec", made.container(host), "sh", "-c", BOOT, "sh", public)
-        shown = made.engine("exec", made.container("web-1"), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
-        pin(project.pins, "127.0.0.1", ports[0], " ".join(shown[:2]))
         yield made
     finally:
         with pytest.MonkeyPatch.context() as patch:
@@ -132,36 +137,53 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
             bring_up.down(project, purge=False)
         made.engine("rm", "-f", "-v", "-i", "-t", "1", *(made.container(host) for host in HOSTS))
         made.engine("network", "rm", "-f", cluster)
-        shutil.rmtree(project.state)
+        shutil.rmtree(project.state, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
 def pushing(machines: Machines) -> Machines:
-    """The first machine is a node, and the API is up in push mode."""
-    machines.inv("provision")
-    machines.inv("up", "push")
+    """The cluster began with no node at all; now the first machine is one, and the API is up in push mode."""
+    assert "add-node" in machines.inv("up", "push").stderr
+    machines.add_known("web-1")
     machines.inv("push-image", WEB_IMAGE)
-    return machines
+    return replace(machines, written=machines.inventory.read_text())
 
 
-def test_a_host_key_that_nobody_confirms_is_refused_and_nothing_is_written(machines: Machines) -> None:
-    key = machines.fingerprint("web-2")
-    assert f"--accept-key {key}" in machines.add(code=4).stderr
-    assert f"shows the host key {key}, not SHA256:other" in machines.add("--accept-key", "SHA256:other", code=4).stderr
-    assert machines.nothing_was_written()
+@pytest.fixture(scope="module")
+def with_agents(pushing: Machines) -> Machines:
+    """The same cluster in agents mode, with the first machine as control plane."""
+    port = pushing.agents_port
+    with pushing.inventory.open("a") as file:
+        file.write(CONTROL_PLANE.format(name=pushing.container("web-1"), port=port))
+    made = replace(pushing, environ={**pushing.environ, "DUCKCONF_API": f"http://127.0.0.1:{port}"})
+    made.inv("up", "agents")
+    return made
 
 
-def test_a_login_that_is_refused_leaves_nothing_behind(machines: Machines, tmp_path: Path) -> None:
+def test_the_first_node_joins_an_empty_group(pushing: Machines) -> None:
+    before = INVENTORY.format(cluster=pushing.project.cluster, key=pushing.inventory.parent / "key")
+    added = f"      hosts:\n        web-1:\n          ansible_host: 127.0.0.1\n          ansible_port: {pushing.ports['web-1']}\n"
+    assert pushing.written == before + added
+
+
+def test_a_host_key_that_nobody_confirms_is_refused_and_nothing_is_written(pushing: Machines) -> None:
+    key = pushing.fingerprint("web-2")
+    assert f"--accept-key {key}" in pushing.add(code=4).stderr
+    assert f"shows the host key {key}, not SHA256:other" in pushing.add("--accept-key", "SHA256:other", code=4).stderr
+    assert pushing.nothing_was_written()
+
+
+def test_a_login_that_is_refused_leaves_nothing_behind(pushing: Machines, tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(new_key()[0])
-    key = machines.fingerprint("web-2")
-    refused = machines.add("--accept-key", key, "--key-file", str(tmp_path / "other"), code=4)
+    key = pushing.fingerprint("web-2")
+    refused = pushing.add("--accept-key", key, "--key-file", str(tmp_path / "other"), code=4)
     assert "refuses the key of root" in refused.stderr
-    assert machines.nothing_was_written()
+    assert pushing.nothing_was_written()
 
 
 def test_a_machine_serves_an_app_within_two_commands(pushing: Machines) -> None:
     pushing.inv("cordon", "web-1")
-    pushing.add("--accept-key", pushing.fingerprint("web-2"))
+    pushing.add_known("web-2")
     assert pushing.inventory.read_text().startswith(pushing.written)
     pushing.inv("start-app", WEB_IMAGE, "--push", "--wait")
     assert list(pushing.apps().values()) == ["web-2"]
@@ -187,12 +209,12 @@ def test_a_frozen_host_is_told_from_outside_in(pushing: Machines) -> None:
 
 def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing: Machines) -> None:
     pins, other = pushing.project.pins.read_text(), new_key()[1]
-    pin(pushing.project.pins, "127.0.0.1", pushing.ports[1], other)
+    pin(pushing.project.pins, "127.0.0.1", pushing.ports["web-2"], other)
     failed = pushing.inv("provision", "--full", "--json", code=4)
     rows = {row["host"]: row for row in json.loads(failed.stdout)}
     assert (rows["web-1"]["result"], rows["web-2"]["result"]) == ("unchanged", "failed")
     assert "its host key has changed" in rows["web-2"]["reason"]
-    pushing.project.pins.write_text("".join(line for line in pins.splitlines(True) if str(pushing.ports[1]) not in line))
+    pushing.project.pins.write_text("".join(line for line in pins.splitlines(True) if str(pushing.ports["web-2"]) not in line))
     unknown = {row["host"]: row for row in json.loads(pushing.inv("provision", "--full", "--json", code=4).stdout)}
     assert (unknown["web-1"]["result"], unknown["web-2"]["result"]) == ("unchanged", "failed")
     assert "host key" in unknown["web-2"]["reason"]
@@ -214,7 +236,7 @@ def test_push_mode_takes_no_node_from_under_its_apps(pushing: Machines) -> None:
 
 def test_the_loop_empties_a_node_and_gives_up_a_dead_one(pushing: Machines) -> None:
     pushing.inv("up", "reconcile")
-    pushing.add("--accept-key", pushing.fingerprint("web-2"))
+    pushing.add_known("web-2")
     pushing.inv("push-image", WEB_IMAGE, "--to", "web-2")
     for _ in range(3):
         pushing.inv("start-app", WEB_IMAGE, "--wait")
@@ -229,3 +251,12 @@ def test_the_loop_empties_a_node_and_gives_up_a_dead_one(pushing: Machines) -> N
     pushing.inv("remove-node", "web-2", "--force")
     until("it runs on the other node", lambda: pushing.apps().get("app-4") == "web-1", 20)
     assert pushing.nothing_was_written()
+
+
+def test_a_machine_serves_an_app_under_agents_within_two_commands(with_agents: Machines) -> None:
+    with_agents.engine("unpause", with_agents.container("web-2"))
+    with_agents.inv("cordon", "web-1")
+    with_agents.add_known("web-2")
+    with_agents.inv("start-app", WEB_IMAGE, "--name", "web", "--wait")
+    apps = {"app-1": "web-1", "app-2": "web-1", "app-3": "web-1", "app-4": "web-1", "web": "web-2"}
+    until("the copy that came back has gone", lambda: with_agents.apps() == apps, 20)

@@ -79,6 +79,9 @@ class Own:
     def statuses(self) -> set[str]:
         return {row["status"] for row in json.loads(self.live.inv("nodes", "--json").stdout)}
 
+    def full(self) -> list[str]:
+        return [row["name"] for row in json.loads(self.live.inv("nodes", "--json").stdout) if row["full"]]
+
     def notes(self, *kinds: str) -> list[str]:
         page = self.api.call("GET", "/events?limit=100")
         return [event["message"] for event in page["events"] if event["kind"] in kinds]
@@ -252,4 +255,5 @@ def test_a_node_whose_disk_is_full_keeps_its_apps_and_new_ones_go_elsewhere_and_
     until("all run, once each", lambda: small.once_each((*APPS, *more)), 40)
     assert "node-2" not in {small.homes()[name] for name in more}
     assert [(row["Id"], row["StartedAt"]) for row in small.containers("node-2")] == before
+    until("it says so", lambda: small.full() == ["node-2"], 10)
     assert any("node-2" in note and "no space left on device" in note for note in small.notes("failed"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.stores.nodes import READY, SILENT, SUSPECT, NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
-from controllers.node_controller import Watch, look
+from controllers.node_controller import Watch, look, without_space
 from controllers.scheduler import schedule
 from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, read_document
 from duckconf.errors import Conflict, SetupError
@@ -32,6 +32,17 @@ def test_apps_are_spread_over_ready_nodes_and_each_misfit_is_counted() -> None:
     none = schedule([App("x", "a", ports=("80:80",))], [node("n2", ports=["80/tcp"]), *nodes[2:], full], 0)
     why = "1 cordoned, 1 suspect, 1 with no space left on its disk, 1 with port 80/tcp taken"
     assert none.reasons == {"a": f"no node fits: {why}"}
+
+
+def test_a_full_node_keeps_what_was_started_there_and_the_rest_goes_elsewhere() -> None:
+    apps = [
+        {"name": "a", "node": "n1", "started": "2026-01-01T00:00:00Z"},
+        {"name": "b", "node": "n1"},
+        {"name": "c", "node": "n2"},
+        {"name": "d", "node": ""},
+    ]
+    assert [app["name"] for app in without_space(apps, {"n1", "n3"})] == ["b"]
+    assert without_space(apps, set()) == []
 
 
 @given(st.lists(st.sampled_from([(), ("80:80",), ("81:80",)]), max_size=12), st.integers(0, 7))

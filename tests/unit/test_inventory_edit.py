@@ -84,6 +84,12 @@ def test_it_is_taken_out_of_every_group_and_file(tmp_path: Path) -> None:
     [
         ("nodes:\n  hosts:\n", "nodes:\n  hosts:\n    n:\n      ansible_host: h\n"),
         ("nodes:\n  hosts:\n    a:", "nodes:\n  hosts:\n    a:\n    n:\n      ansible_host: h\n"),
+        ("a:\nnodes:  # to come\n", "a:\nnodes:  # to come\n  hosts:\n    n:\n      ansible_host: h\n"),
+        (
+            "all:\n  children:\n    nodes:\n    b:",
+            "all:\n  children:\n    nodes:\n      hosts:\n        n:\n          ansible_host: h\n    b:",
+        ),
+        ("all:\n  children:\n    nodes:", "all:\n  children:\n    nodes:\n      hosts:\n        n:\n          ansible_host: h\n"),
         ("nodes:\n  vars:\n    x: 1\n\nb:\n", "nodes:\n  vars:\n    x: 1\n  hosts:\n    n:\n      ansible_host: h\n\nb:\n"),
         (
             "nodes:\n hosts:\n  a:\n   x: |\n     # text\n\n     y\n",
@@ -100,6 +106,8 @@ def test_it_is_written_as_the_file_is_written(tmp_path: Path, text: str, after: 
     ("text", "reason"),
     [
         ("nodes: {hosts: {a: }}\n", "cannot be added to"),
+        ("nodes: {}\n", "cannot be added to"),
+        ("nodes: ~\n", "cannot be added to"),
         ("x: &x\n  hosts: &h\n    a:\nnodes:\n  hosts: *h\n", "cannot be added to"),
         ("nodes:\n  hosts:\n    a:\n      x: |\n        y\n\n        # text\n", "cannot be added to"),
         ("others:\n  hosts:\n    a:\n", "no YAML file of the inventory has a group nodes"),
