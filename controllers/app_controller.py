@@ -40,6 +40,7 @@ from duckconf.reach.facts import facts_of
 from duckconf.reach.files import FolderLock, write_durably
 from duckconf.reach.local import LocalRunner
 from duckconf.reach.orphans import starts_under_way, still_starts
+from duckconf.reach.ready import tell_ready
 from duckconf.reach.reports import ReportFile
 from duckconf.reach.sensor import observe
 from duckconf.report import Report
@@ -127,6 +128,7 @@ class Itself:
     def run(self) -> NoReturn:
         """Pass after pass, for ever."""
         config = self._config
+        tell_ready()
         self._orphans = starts_under_way(config.cluster, config.node)
         reconciler = Reconciler(config.cluster, FoundPlacements(), config.interval)
         last = self._report.read()

@@ -19,6 +19,7 @@ from duckconf.reach import logs
 from duckconf.reach.api_secret import read_token
 from duckconf.reach.client import ApiClient
 from duckconf.reach.control_config import ControlConfig, read_control_config
+from duckconf.reach.ready import tell_ready
 
 HELD = 30.0
 # Beyond the time that the server may hold a request.
@@ -50,6 +51,7 @@ class Component:
         signal.signal(signal.SIGTERM, lambda *_: self.end())
         silent = False
         api = self.api()
+        tell_ready()
         while not self._ended.is_set():
             self._woken.clear()
             try:

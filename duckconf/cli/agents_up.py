@@ -13,7 +13,7 @@ from duckconf.cli.agents_look import AGENT_UNIT, CONTROL_UNITS
 from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, open_cluster
 from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.provision import provision, tell
+from duckconf.cli.provision import AGENT_PART, CONTROL_PART, provision, tell
 from duckconf.cli.say import say, step
 from duckconf.codec import to_json
 from duckconf.command import Command
@@ -29,17 +29,18 @@ from duckconf.reach.project import Project
 
 
 def enter_agents(project: Project, *, handing_over: bool) -> None:
-    """Services and agents run when this returns. With `handing_over`, what another mode ran is declared first."""
+    """Services and agents run when this returns, on hosts that are nodes already. With `handing_over`, what another mode
+    ran is declared first."""
     inventory = project.inventory(secrets=True)
     if not inventory.control_plane:
         raise SetupError("agents mode needs a host in the group control_plane", "see inventory/hosts.yml")
     demo = [host for host in inventory.control_hosts() if host.demo]
     if demo:
         DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
-    tell(provision(project, only=("control_plane",)))
+    tell(provision(project, only=CONTROL_PART))
     if handing_over:
         _hand_over(project)
-    tell(provision(project, only=("node", "agent")))
+    tell(provision(project, only=AGENT_PART))
 
 
 def leave_agents(project: Project) -> None:

@@ -48,10 +48,9 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         hosts.up(demo)
         _bring_images(project, hosts.without_images(demo))
     before = mode_of(project)
-    # The agents' own roles see to it, once there are agents.
-    unready = None if mode == before == AGENTS else _make_ready(project, inventory)
-    if unready is not None and mode not in (before, PUSH):
-        # What runs there could not be taken over.
+    unready = _make_ready(project, inventory)
+    if unready is not None and (mode == AGENTS or mode not in (before, PUSH)):
+        # There could be no agent, and what runs there could not be taken over.
         raise unready
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)
@@ -82,7 +81,7 @@ def _next(inventory: Inventory, more: str = "") -> str:
 
 def _make_ready(project: Project, inventory: Inventory) -> ProvisionFailed | None:
     """Real machines become nodes, and those that are it already are left as they are; the failure when some cannot."""
-    real = [host.name for host in inventory.node_hosts() if not host.demo]
+    real = [host.name for host in inventory.node_hosts() if not host.demo or host.bare]
     if not real:
         return None
     try:

@@ -47,9 +47,15 @@ def run_tests(context: Any, only: str, *, everything: bool) -> int:
     """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
     which = [] if everything else ["-m", "not slow"]
     wanted = shlex.split(only) or [*AT_ONCE, *which]
-    if not only or "e2e" in only:
+    if needs_hosts(wanted):
         _prepare_hosts()
     return int(context.run(shlex.join(("python", "-m", "pytest", *wanted)), warn=True, pty=sys.stdout.isatty()).exited)
+
+
+def needs_hosts(arguments: list[str]) -> bool:
+    """Whether tests on real hosts may be among what pytest is asked for: no path means all of them."""
+    places = [word.split("::")[0].rstrip("/") for word in arguments if word.startswith("tests")]
+    return not places or any(place == "tests" or place.startswith("tests/e2e") for place in places)
 
 
 def _prepare_hosts() -> None:

@@ -94,7 +94,7 @@ class DemoHosts:
         if ours:
             with step(f"removing {len(ours)} containers"):
                 self.engine.run("unpause", *(row["Id"] for row in ours if row["State"] == "paused"))
-                self.engine.must("rm", "-f", "-v", "-t", "1", *(row["Id"] for row in ours), deadline=300)
+                self.engine.remove(*(row["Id"] for row in ours))
         self.engine_service.stop()
         if self.engine.run("network", "exists", self._network).ok:
             self.engine.must("network", "rm", self._network)
@@ -167,7 +167,7 @@ class DemoHosts:
         if not any(host.demo and self._lender(host) is self._docker for host in nodes) or not self._docker.run("version").ok:
             return
         if ours := self._docker.apps(self.project.cluster):
-            self._docker.must("rm", "-f", "-v", *(app.id for app in ours), deadline=300)
+            self._docker.remove(*(app.id for app in ours))
 
     @property
     def _network(self) -> str:
@@ -217,7 +217,7 @@ class DemoHosts:
             return True
         with step(f"making {name}{'' if row is None else ' anew'} on {host.where}"):
             if row is not None:
-                self.engine.must("rm", "-f", "-v", "-t", "1", name)
+                self.engine.remove(name)
             if role.nested:
                 self._remove_apps_beside(host)
             self._create(host, role, name, spec, authorized)
@@ -227,7 +227,7 @@ class DemoHosts:
         """Apps of the time when the node borrowed this machine's engine: nobody would see them any more."""
         if names := [app.name for app in self.engine.apps(self.project.cluster, host.name)]:
             say(f"  its engine is its own now: {', '.join(names)} on this machine's engine ends")
-            self.engine.must("rm", "-f", "-v", "-t", "1", *names)
+            self.engine.remove(*names)
 
     def _create(self, host: Host, role: Role, name: str, spec: str, authorized: str) -> None:
         require_free(host)

@@ -38,8 +38,9 @@ from duckconf.reach.project import Project
 # The roles of each group, by their tags in the playbook, and what they have run.
 CONTROL_PART = ("control_plane",)
 NODE_PART = ("node", "agent")
-# What a node needs where no agent runs on it.
+# What a node needs where no agent runs on it, and what it needs beside that.
 BARE_NODE = ("node",)
+AGENT_PART = ("agent",)
 CONTROL_UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
 NODE_UNITS = ("duckconf-agent",)
 LEFT_FILE = "provisioned.json"

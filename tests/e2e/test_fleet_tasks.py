@@ -135,7 +135,7 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
             for name, value in ours.items():
                 patch.setenv(name, value)
             bring_up.down(project, purge=False)
-        made.engine("rm", "-f", "-v", "-i", "-t", "1", *(made.container(host) for host in HOSTS))
+        made.engine("rm", "-f", "-v", "-i", "-t", "0", *(made.container(host) for host in HOSTS))
         made.engine("network", "rm", "-f", cluster)
         shutil.rmtree(project.state, ignore_errors=True)
 
@@ -215,7 +215,7 @@ def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing
     assert (rows["web-1"]["result"], rows["web-2"]["result"]) == ("unchanged", "failed")
     assert "its host key has changed" in rows["web-2"]["reason"]
     pushing.project.pins.write_text("".join(line for line in pins.splitlines(True) if str(pushing.ports["web-2"]) not in line))
-    unknown = {row["host"]: row for row in json.loads(pushing.inv("provision", "--full", "--json", code=4).stdout)}
+    unknown = {row["host"]: row for row in json.loads(pushing.inv("provision", "--json", code=4).stdout)}
     assert (unknown["web-1"]["result"], unknown["web-2"]["result"]) == ("unchanged", "failed")
     assert "host key" in unknown["web-2"]["reason"]
     pushing.project.pins.write_text(pins)
