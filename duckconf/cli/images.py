@@ -31,6 +31,8 @@ from duckconf.reach.local import LocalRunner
 
 PUBLIC_BASE = "docker.io/library/debian:bookworm-slim"
 SUITE = "bookworm"
+# What the registry's image is set to as well: an image that is being built need not survive a crash.
+AS_IN_THE_REGISTRY = ("--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"')
 BUILD_DEADLINE = 900.0
 # Those that stand on others come first, so that they are removed first.
 ALL = (DOCKER_NODE_IMAGE, NODE_IMAGE, BARE_IMAGE, WEB_IMAGE, NGINX_IMAGE, BASE_IMAGE)
@@ -101,7 +103,8 @@ def _make_base(engine: LocalEngine) -> None:
         tarball = f"{folder}/base.tar"
         # The machine's own sources, so that mirrors and proxies it is set up with are used.
         sources = _apt_sources()
-        done = LocalRunner().run(Command(("mmdebstrap", "--variant=minbase", SUITE, tarball, *sources), deadline=BUILD_DEADLINE))
+        argv = ("mmdebstrap", "--variant=minbase", *AS_IN_THE_REGISTRY, SUITE, tarball, *sources)
+        done = LocalRunner().run(Command(argv, deadline=BUILD_DEADLINE))
         if not done.ok:
             raise SetupError(f"mmdebstrap failed: {last_line(done)}", "is a Debian package mirror reachable?")
         engine.must("import", "-q", tarball, BASE_IMAGE, deadline=BUILD_DEADLINE)
