@@ -19,7 +19,7 @@ from duckconf.inventory import Host
 from duckconf.reach.host_keys import KnownHosts, RefuseUnknown, UnknownHostKey, entry_name
 from duckconf.reach.root import RootRunner
 from duckconf.reach.ssh import SshRunner
-from duckconf.reach.ssh_transport import PromptTransport, Watchdog
+from duckconf.reach.ssh_transport import PromptTransport, Watchdog, hung_up
 
 # What Paramiko says when a deadline passed: after accept, banner, key exchange or login.
 SILENCE = ("timed out", "timeout", "No existing session", "Error reading SSH protocol banner")
@@ -196,6 +196,9 @@ def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline:
         # sshd lets a wrong password wait, two seconds and more.
         remedy = f"a wrong {what} is refused slowly: see ansible_user, key and password in the inventory"
         return Unreachable(name, f"did not accept the {what} of {host.user} within {deadline:g} s", remedy)
+    if hung_up(error) and not frozen:
+        remedy = "is that sshd, and is it at its limit of new connections (MaxStartups)?"
+        return Unreachable(name, f"{host.where} hangs up before anybody can log in", remedy)
     if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
         return Unreachable(name, f"no answer from {host.where} within {deadline:g} s")
     return Unreachable(name, f"cannot connect to {host.where}: {error or type(error).__name__}")

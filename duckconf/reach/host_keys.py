@@ -14,6 +14,7 @@ import paramiko
 
 from duckconf.errors import BadInput, Fault, Unreachable
 from duckconf.reach.files import write_durably
+from duckconf.reach.ssh_transport import hung_up
 
 SSH_PORT = 22
 OWN_PINS = Path.home() / ".ssh" / "known_hosts"
@@ -101,5 +102,11 @@ def shown_key(node: str, address: str, port: int, deadline: float) -> paramiko.P
             return transport.get_remote_server_key()
     except (OSError, EOFError, paramiko.SSHException) as error:
         silent = isinstance(error, TimeoutError) or "No existing session" in str(error)
-        reason = f"no answer within {deadline:g} s" if silent else str(error)
+        reason = f"no answer within {deadline:g} s" if silent else _words(error)
         raise Unreachable(node, f"shows no host key at {address}:{port}: {reason}") from error
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    return "it hangs up at once; is that sshd?" if hung_up(error) else str(error)

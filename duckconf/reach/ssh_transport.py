@@ -58,6 +58,11 @@ class PromptTransport(paramiko.Transport):
         super().__init__(sock, **kwargs)
 
 
+def hung_up(error: BaseException) -> bool:
+    """Whether the peer ended the connection itself. Paramiko gives that another name and keeps the reason beside it."""
+    return any(isinstance(found, (EOFError, ConnectionResetError)) for found in (error, error.__context__))
+
+
 class Watchdog:
     """Calls `end` from another thread when the `with` block takes longer than `seconds`; `barked` says so."""
 
