@@ -14,14 +14,15 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    stderr = Terminal()
-    monkeypatch.setattr("sys.stderr", stderr)
-    return stderr
+def on_terminal(patch: pytest.MonkeyPatch) -> Terminal:
+    """Called in the test itself: pytest exchanges stderr between a test's phases."""
+    terminal = Terminal()
+    patch.setattr("sys.stderr", terminal)
+    return terminal
 
 
-def test_a_step_alone_is_one_line_of_a_terminal_and_two_of_a_file(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_alone_is_one_line_of_a_terminal_and_two_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     with step("one"):
         pass
     file = io.StringIO()
@@ -31,7 +32,8 @@ def test_a_step_alone_is_one_line_of_a_terminal_and_two_of_a_file(terminal: Term
     assert (terminal.getvalue(), file.getvalue()) == ("  one … done\n", "  two …\n  two: done\n")
 
 
-def test_steps_at_the_same_time_keep_their_lines_apart(terminal: Terminal) -> None:
+def test_steps_at_the_same_time_keep_their_lines_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     one, two = step("one"), step("two")
     one.__enter__()
     two.__enter__()
@@ -41,7 +43,8 @@ def test_steps_at_the_same_time_keep_their_lines_apart(terminal: Terminal) -> No
     assert terminal.getvalue() == "  one …\n  two …\n  one: done\nbetween\n  two: done\n"
 
 
-def test_a_step_that_fails_says_so(terminal: Terminal) -> None:
+def test_a_step_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     with pytest.raises(ValueError, match="x"), step("one"):
         raise ValueError("x")
     assert terminal.getvalue() == "  one … failed\n"
