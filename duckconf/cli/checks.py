@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,15 @@ def run_checks(context: Any) -> int:
     if missing:
         install(missing, f"{', '.join(missing)} missing")
     failed = []
-    for check in CHECKS:
-        say(f"• {check}")
-        if context.run(check, warn=True).exited != 0:
-            failed.append(check)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The one that takes longest first.
+        running = {pool.submit(context.run, check, warn=True, hide=True): check for check in reversed(CHECKS)}
+        for done in as_completed(running):
+            result = done.result()
+            say(f"• {running[done]}: {'ok' if result.ok else 'failed'}")
+            if not result.ok:
+                failed.append(running[done])
+                say((result.stdout + result.stderr).strip())
     for check in failed:
         say(f"failed: {check}")
     return 1 if failed else 0
@@ -61,8 +68,9 @@ def needs_hosts(arguments: list[str]) -> bool:
 def _prepare_hosts() -> None:
     """What real hosts and engines need, once and before several workers ask for it at the same time."""
     require_engine()
-    if shutil.which("dockerd") is None:
-        install(("docker.io",), "docker is missing, with which nodes are tested beside podman")
-    if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
-        install(("libfaketime",), "libfaketime is missing, with which a node's clock is set wrong")
+    missing = ["docker.io"] if shutil.which("dockerd") is None else []
+    missing += [] if any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")) else ["libfaketime"]
+    if missing:
+        why = "nodes are tested with docker too, and with a clock that is wrong: for that there is no"
+        install(tuple(missing), f"{why} {' and no '.join(missing)}")
     ensure_images(LocalEngine(ROOT), ROOT)
