@@ -240,10 +240,13 @@ def _wanted(
 
 
 def _units(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
-    if tuple(only) == BARE_NODE:
-        return ()
-    control = CONTROL_UNITS if name in inventory.control_plane else ()
-    return control + (NODE_UNITS if name in inventory.nodes else ())
+    """What runs on this host when the roles `only`, or all, have run there."""
+
+    def has_run(group: Sequence[str], role: str) -> bool:
+        return name in group and (not only or role in only)
+
+    control = CONTROL_UNITS if has_run(inventory.control_plane, "control_plane") else ()
+    return control + (NODE_UNITS if has_run(inventory.nodes, "agent") else ())
 
 
 def _look(fleet: Fleet, inventory: Inventory, name: str, only: Sequence[str]) -> str:
