@@ -25,6 +25,8 @@ DEMO_IMAGES = ("node", "bare")
 ROOT = "root"
 # The login on a node that may use the engine and nothing else; the role `node` makes it.
 OWN_LOGIN = "duckconf"
+# How one gets there, and nothing that belongs there.
+SECRETS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 # The variables that Duckconf reads; the resolver hands over these and no others.
 VARIABLES = (
     "ansible_host",

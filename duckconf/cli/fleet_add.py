@@ -20,7 +20,7 @@ from duckconf.checkup import OLDEST_PYTHON
 from duckconf.cli.change import set_cordon
 from duckconf.cli.inventory_edit import adding
 from duckconf.cli.modes import AGENTS, mode_of
-from duckconf.cli.provision import BARE_NODE, NODE_PART, provision, tell
+from duckconf.cli.provision import BARE_NODE, provision, tell
 from duckconf.cli.say import say, step
 from duckconf.command import Command
 from duckconf.errors import BadInput, Conflict, DuckconfError, Fault, HostKeyRefused, LoginRefused, NodeFailure, SetupError
@@ -185,9 +185,8 @@ def _check_login(project: Project, host: Host) -> None:
 
 
 def _make_ready(project: Project, name: str) -> None:
-    """By the roles. In agents mode the control plane learns of the node first."""
+    """By the roles. In agents mode the control plane learns of the node at the same time."""
     if mode_of(project) != AGENTS:
         tell(provision(project, name, BARE_NODE))
         return
-    tell(provision(project, CONTROL_PLANE, (CONTROL_PLANE,)))
-    tell(provision(project, name, NODE_PART))
+    tell(provision(project, f"{CONTROL_PLANE},{name}"))

@@ -24,6 +24,7 @@ from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.playbook import Outcome, Playbook
 from duckconf.cli.say import say, step
 from duckconf.cli.tokens import TokenFiles, ensure_tokens
+from duckconf.cli.wanted import wanted
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
@@ -31,7 +32,6 @@ from duckconf.patterns import some_of
 from duckconf.reach.files import write_durably
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.hosts import contents_digest
 from duckconf.reach.parallel import Result, ask_all
 from duckconf.reach.project import Project
 
@@ -41,8 +41,10 @@ NODE_PART = ("node", "agent")
 # What a node needs where no agent runs on it, and what it needs beside that.
 BARE_NODE = ("node",)
 AGENT_PART = ("agent",)
-CONTROL_UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
-NODE_UNITS = ("duckconf-agent",)
+UNITS = {
+    "control_plane": ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller"),
+    "agent": ("duckconf-agent",),
+}
 LEFT_FILE = "provisioned.json"
 # Everything that the roles leave on a host, and whether it runs. Fails where something is missing or does not run.
 FOLDERS = ("/etc/duckconf", "/usr/local/lib/duckconf")
@@ -70,12 +72,6 @@ class Sources:
     tokens: TokenFiles
     certificate: CertificateFiles | None
 
-    def files(self) -> list[Path]:
-        """All of them but the nodes' own tokens."""
-        chain = (self.certificate.certificate, self.certificate.key, self.certificate.ca) if self.certificate else ()
-        files = [self.agent, self.control_plane, self.tokens.hashes, self.tokens.operator]
-        return files + [path for path in chain if path is not None]
-
 
 def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False) -> dict[str, Outcome]:
     """Everything is there and runs when this returns: the outcome of each host.
@@ -91,16 +87,17 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
     sources = None if bare else _sources(project, inventory)
     shared, defaults = _variables(project, inventory, sources)
-    wanted = _wanted(project, inventory, sources, {"shared": shared, "defaults": defaults, "only": list(only)}, hosts)
+    roles = {host.name: _roles_of(inventory, host.name, only) for host in hosts}
+    digests = wanted(project, roles, {**defaults, **shared})
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
         with step(f"looking at {some_of(host.name for host in hosts)}"):
-            seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name, only))
+            seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name, roles[name]))
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
         left = _read_left(project)
 
         def is_due(host: Host) -> bool:
-            now = [wanted[host.name], seen[host.name]]
+            now = [digests[host.name], seen[host.name]]
             return outcomes[host.name].failure is None and (full or not now[1] or left.get(_key(host.name, only)) != now)
 
         if due := [host for host in hosts if is_due(host)]:
@@ -109,7 +106,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
                 if isinstance(done, DuckconfError):
                     raise done
                 outcomes.update(done)
-            _record(project, fleet, inventory, {host.name: wanted[host.name] for host in due}, outcomes, only)
+            _record(project, fleet, inventory, {host.name: digests[host.name] for host in due}, outcomes, roles, only)
     finally:
         fleet.close()
     failed = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
@@ -220,38 +217,21 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
     return shared, {"duckconf_api_port": port}
 
 
-def _wanted(
-    project: Project, inventory: Inventory, sources: Sources | None, variables: dict[str, Any], hosts: Sequence[Host]
-) -> dict[str, str]:
-    """A digest of everything that goes to each host; a new one each time when the inventory may answer differently."""
-    roles = project.root / "roles"
-    files = [] if sources is None else sources.files()
-    common = hashlib.sha256(json.dumps(variables, sort_keys=True).encode())
-    common.update((contents_digest(project.inventory_path, project.root) or str(time.time_ns())).encode())
-    for path in [*sorted(path for path in roles.rglob("*") if path.is_file()), *files]:
-        common.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    digests = {}
-    for host in hosts:
-        own = common.copy()
-        if sources is not None and host.name in inventory.nodes:
-            own.update(sources.tokens.of(host.name).read_bytes())
-        digests[host.name] = own.hexdigest()
-    return digests
+def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
+    """The roles that run on this host, or those of `only`, in their order."""
+    control = CONTROL_PART if name in inventory.control_plane else ()
+    roles = control + (NODE_PART if name in inventory.nodes else ())
+    return tuple(role for role in roles if not only or role in only)
 
 
-def _units(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
-    """What runs on this host when the roles `only`, or all, have run there."""
-
-    def has_run(group: Sequence[str], role: str) -> bool:
-        return name in group and (not only or role in only)
-
-    control = CONTROL_UNITS if has_run(inventory.control_plane, "control_plane") else ()
-    return control + (NODE_UNITS if has_run(inventory.nodes, "agent") else ())
+def _units(roles: Sequence[str]) -> tuple[str, ...]:
+    """What runs on a host where these roles have run."""
+    return tuple(unit for role in roles for unit in UNITS.get(role, ()))
 
 
-def _look(fleet: Fleet, inventory: Inventory, name: str, only: Sequence[str]) -> str:
+def _look(fleet: Fleet, inventory: Inventory, name: str, roles: Sequence[str]) -> str:
     """A digest of what the roles have left on this host, "" when something is missing or does not run."""
-    units = _units(inventory, name, only)
+    units = _units(roles)
     paths = [*(FOLDERS if units else FOLDERS[:1]), *(f"/etc/systemd/system/{unit}.service" for unit in units)]
     paths += [WRAPPER] if name in inventory.nodes else []
     lines = (
@@ -271,20 +251,21 @@ def _record(
     project: Project,
     fleet: Fleet,
     inventory: Inventory,
-    wanted: dict[str, str],
+    digests: dict[str, str],
     outcomes: dict[str, Outcome],
+    roles: Mapping[str, Sequence[str]],
     only: Sequence[str],
 ) -> None:
     """Remember what is on the hosts now. One where a service has ended meanwhile has failed after all."""
-    done = [name for name in wanted if outcomes[name].failure is None]
+    done = [name for name in digests if outcomes[name].failure is None]
     left = _read_left(project)
-    for name, found in ask_all(done, lambda name: _look(fleet, inventory, name, only)).items():
+    for name, found in ask_all(done, lambda name: _look(fleet, inventory, name, roles[name])).items():
         if isinstance(found, DuckconfError):
             outcomes[name].failure = found
         elif not found:
-            outcomes[name].failure = _ended(name, _units(inventory, name, only))
+            outcomes[name].failure = _ended(name, _units(roles[name]))
         else:
-            left[_key(name, only)] = [wanted[name], found]
+            left[_key(name, only)] = [digests[name], found]
     write_durably(project.state / LEFT_FILE, json.dumps(left, indent=2).encode())
 
 

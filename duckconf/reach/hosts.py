@@ -22,14 +22,13 @@ from typing import Any
 
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, SetupError
-from duckconf.inventory import VARIABLES, Inventory, read_inventory
+from duckconf.inventory import SECRETS, VARIABLES, Inventory, read_inventory
 from duckconf.reach.files import write_durably
 from duckconf.reach.local import LocalRunner
 
 RESOLVER_DEADLINE = 60.0
 LOOK_AGAIN = 1.0
 VAULT_MARK = b"$ANSIBLE_VAULT"
-SECRETS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 BESIDE = ("group_vars", "host_vars")
 # How Ansible reports a file that no parser took: one block per parser, some with the place of the fault.
 LOCATED = re.compile(r"(?:plugin: |caused by >>> )(?P<what>[^<>]*?) Origin: (?P<where>[^\s<>]+:\d+)")
@@ -46,7 +45,7 @@ def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inven
     if not path.exists():
         raise SetupError(f"there is no inventory at {path}", "see `inventory` in invoke.yml and DUCKCONF_INVENTORY")
     contents = _Contents(path, project)
-    cache = project / ".duckconf" / f"inventory-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.json"
+    cache = _cache_of(path, project)
     document = _remembered(cache, contents.digest)
     if document is None or (secrets and document.get("secrets_left_out")):
         document = _resolve(path, project)
@@ -55,15 +54,23 @@ def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inven
     return read_inventory(document, _shown(path, project))
 
 
+def _cache_of(path: Path, project: Path) -> Path:
+    return project / ".duckconf" / f"inventory-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.json"
+
+
 def load_with(path: Path, extra: Path, project: Path) -> Inventory:
     """The inventory as it would be with the hosts of `extra`; nothing is remembered. Raises as `load_inventory` does."""
     return read_inventory(_resolve(path, project, extra), _shown(path, project))
 
 
-def contents_digest(path: Path, project: Path) -> str:
-    """A digest of all that the inventory is made of; "" when it may answer differently each time."""
+def host_digests(path: Path, project: Path) -> dict[str, str]:
+    """A digest of all that the inventory says of each host; none where it may answer differently each time.
+
+    To be asked after `load_inventory`, which remembers it.
+    """
     contents = _Contents(path, project)
-    return "" if contents.computed else contents.digest
+    document = None if contents.computed else _remembered(_cache_of(path, project), contents.digest)
+    return {} if document is None else {name: digest for name, digest in document.get("digests", {}).items() if digest}
 
 
 @functools.cache

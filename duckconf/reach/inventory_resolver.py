@@ -1,20 +1,26 @@
 """Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
 
-`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups", "first"}`; PATH may be several, one
-a line.
+`python -m duckconf.reach.inventory_resolver PATH VARIABLE…` prints `{"hosts", "groups", "first", "digests"}`; PATH may be
+several, one a line.
 Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on
 stderr, code 1.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 from typing import Any
 
-from duckconf.inventory import NODES
+from duckconf.inventory import NODES, SECRETS
 
+# What Ansible itself knows of a host.
+ANSIBLES_OWN = (
+    "ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version", "group_names", "groups",
+    "inventory_dir", "inventory_file", "playbook_dir",
+)  # fmt: skip
 # A host that nobody has, to ask what its group says.
 FIRST = "duckconf-first-node"
 
@@ -36,7 +42,8 @@ def main(path: str, variables: list[str]) -> int:
 def resolve(path: str, names: list[str]) -> dict[str, Any]:
     """Every host with those of the variables `names` that are set, templates filled in; groups with their hosts.
 
-    `first` are the variables that the first node would have, while the group of the nodes is still empty.
+    `first` are the variables that the first node would have, while the group of the nodes is still empty. `digests` has one
+    of everything that the inventory says of a host, "" where that hangs on other hosts.
     """
     from ansible import constants
     from ansible.cli import CLI
@@ -55,8 +62,12 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
     inventory = InventoryManager(loader=loader, sources=path.split("\n"))
     manager = VariableManager(loader=loader, inventory=inventory)
 
+    def everything(host: Any) -> dict[str, Any]:
+        known: dict[str, Any] = manager.get_vars(host=host, include_hostvars=False)
+        return known
+
     def variables(host: Any) -> dict[str, Any]:
-        known = manager.get_vars(host=host, include_hostvars=False)
+        known = everything(host)
         templar = Templar(loader=loader, variables=known)
         return {name: _plain(templar.template(known[name])) for name in names if name in known}
 
@@ -66,7 +77,22 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
     if groups.get(NODES) == []:
         inventory.add_host(FIRST, NODES)
         first = variables(inventory.get_host(FIRST))
-    return {"hosts": hosts, "groups": groups, "first": first}
+    digests = {host.name: _digest(everything(host)) for host in inventory.get_hosts() if host.name in hosts}
+    return {"hosts": hosts, "groups": groups, "first": first, "digests": digests}
+
+
+def _digest(known: dict[str, Any]) -> str:
+    """Templates count as they are written, as all that they may name is there too."""
+    said = {name: value for name, value in known.items() if name not in ANSIBLES_OWN and name not in SECRETS}
+    text = json.dumps(said, default=_as_written, sort_keys=True)
+    return "" if "{{" in text and ("hostvars" in text or "groups" in text) else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_written(value: object) -> str:
+    """What is vaulted stays so."""
+    from ansible.parsing.vault import VaultHelper
+
+    return VaultHelper.get_ciphertext(value, with_tags=False) or str(value)
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,69 @@
+"""What is to be on each host as one digest, so that a host which has it already is not touched again.
+
+A role names in its argument specification everything that it takes from outside. What else counts is the role itself, and
+what the inventory says of the host.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from duckconf.reach.hosts import host_digests
+from duckconf.reach.project import Project
+
+PLAYBOOK = "provision.yml"
+SOURCE = "_source"
+# As Ansible writes the host's own name.
+OWN_NAME = "{{ inventory_hostname }}"
+# Parts of a role that never reach a host.
+BESIDE = ("molecule", "meta")
+
+
+def wanted(project: Project, roles: Mapping[str, Sequence[str]], variables: Mapping[str, Any]) -> dict[str, str]:
+    """A digest for each host of `roles`, which has the roles that run there; `variables` are what all of them are given.
+
+    A new one each time where the inventory may answer differently.
+    """
+    said = host_digests(project.inventory_path, project.root)
+    folder = project.root / "roles"
+    playbook = (folder / PLAYBOOK).read_bytes()
+    every = {role for names in roles.values() for role in names}
+    known = {role: (_content(folder / role), _arguments(folder / role)) for role in every}
+    digests = {}
+    for host, names in roles.items():
+        digest = hashlib.sha256((said.get(host) or str(time.time_ns())).encode() + playbook)
+        for role in names:
+            content, arguments = known[role]
+            digest.update(content)
+            for name in arguments:
+                if name in variables:
+                    digest.update(_given(name, variables[name], host))
+        digests[host] = digest.hexdigest()
+    return digests
+
+
+def _content(role: Path) -> bytes:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in role.rglob("*") if path.is_file() and path.relative_to(role).parts[0] not in BESIDE):
+        digest.update(f"{path.relative_to(role)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.digest()
+
+
+def _arguments(role: Path) -> tuple[str, ...]:
+    spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text("utf-8"))
+    return tuple(sorted(spec["argument_specs"]["main"]["options"]))
+
+
+def _given(name: str, value: Any, host: str) -> bytes:
+    """A variable, and of a file its content."""
+    digest = hashlib.sha256(f"{name}\0{json.dumps(value)}\0".encode())
+    if name.endswith(SOURCE) and value:
+        digest.update(Path(value.replace(OWN_NAME, host)).read_bytes())
+    return digest.digest()
