@@ -1,4 +1,7 @@
-"""The tasks that look and change nothing: status, ps, nodes, diff, events, logs."""
+"""The tasks that look and change nothing: status, ps, nodes, diff, events, logs.
+
+What only one mode needs is imported where it is needed: a look should not take longer than the nodes do.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from duckconf import engine
-from duckconf.cli import agents_look
-from duckconf.cli.api import api_client
 from duckconf.cli.cluster import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.node_table import print_nodes
-from duckconf.cli.picture import step_row, take_picture
-from duckconf.cli.services import services
 from duckconf.cli.tables import age, print_json, print_table
 from duckconf.cli.times import clock, stamp
 from duckconf.engine_output import Container
@@ -41,6 +40,10 @@ Seen = Mapping[str, Result[tuple[Container, ...]]]
 
 def status(project: Project, *, as_json: bool) -> int:
     """Services, nodes and what is wrong on one screen."""
+    from duckconf.cli import agents_look
+    from duckconf.cli.picture import take_picture
+    from duckconf.cli.services import services
+
     mode = mode_of(project)
     if mode == AGENTS:
         return agents_look.status(project, as_json=as_json)
@@ -66,6 +69,9 @@ def status(project: Project, *, as_json: bool) -> int:
 
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:
     """The apps, of the nodes that the pattern means; in reconcile mode what is desired beside what is seen."""
+    from duckconf.cli import agents_look
+    from duckconf.cli.picture import take_picture
+
     if mode_of(project) == AGENTS:
         return agents_look.ps(project, nodes, as_json=as_json)
     with open_cluster(project) as cluster:
@@ -97,6 +103,8 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
 
 
 def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
+    from duckconf.cli import agents_look
+
     if mode_of(project) == AGENTS:
         return agents_look.nodes(project, limit, as_json=as_json)
     with open_cluster(project) as cluster:
@@ -111,6 +119,9 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
 
 def diff(project: Project, *, as_json: bool) -> int:
     """What the loop would do now and why, and why it leaves the rest."""
+    from duckconf.cli import agents_look
+    from duckconf.cli.picture import step_row, take_picture
+
     if mode_of(project) == AGENTS:
         return agents_look.diff(project, as_json=as_json)
     if mode_of(project) != RECONCILE:
@@ -148,6 +159,8 @@ def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
 
 def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[str], Page]]:
     """The newest events, and those after a cursor: from the journal where services run here, else from the API."""
+    from duckconf.cli.api import api_client
+
     if mode_of(project) != AGENTS:
         book = Journal(project.state / journal.FILE_NAME)
         return book.tail, lambda cursor: book.wait(cursor, EVENTS_AT_ONCE)
@@ -174,6 +187,9 @@ def print_events_json(found: Iterable[Event]) -> None:
 
 def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
     """The log of a service, or what an app said."""
+    from duckconf.cli import agents_look
+    from duckconf.cli.services import services
+
     if mode_of(project) == AGENTS:
         code = agents_look.service_logs(project, what, lines, follow=follow)
         if code is not None:

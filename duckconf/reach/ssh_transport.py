@@ -9,6 +9,8 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import heapq
+import itertools
 import socket
 import termios
 import threading
@@ -66,22 +68,66 @@ def hung_up(error: BaseException) -> bool:
 class Watchdog:
     """Calls `end` from another thread when the `with` block takes longer than `seconds`; `barked` says so."""
 
-    def __init__(self, seconds: float, end: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, end: Callable[[], object]) -> None:
+        self._seconds = seconds
         self._end = end
-        self._timer = threading.Timer(seconds, self._bark)
-        self._timer.daemon = True
+        self._number = -1
         self.barked = False
 
-    def _bark(self) -> None:
+    def bark(self) -> None:
         self.barked = True
         self._end()
 
     def __enter__(self) -> Watchdog:
-        self._timer.start()
+        self._number = KENNEL.watch(self, time.monotonic() + self._seconds)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.cancel()
+        KENNEL.leave(self._number)
+
+
+class Kennel:
+    """One thread that sleeps for all watchdogs: hundreds of connections at once would start hundreds of timers."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int]] = []
+        self._on_watch: dict[int, Watchdog] = {}
+        self._numbers = itertools.count()
+        self._awake = False
+
+    def watch(self, dog: Watchdog, end: float) -> int:
+        """Have the dog bark at the monotonic time `end`; the number that is to be given back before."""
+        with self._changed:
+            if not self._awake:
+                threading.Thread(target=self._run, name="watchdogs", daemon=True).start()
+                self._awake = True
+            number = next(self._numbers)
+            self._on_watch[number] = dog
+            heapq.heappush(self._due, (end, number))
+            if self._due[0][1] == number:
+                self._changed.notify()
+            return number
+
+    def leave(self, number: int) -> None:
+        with self._changed:
+            self._on_watch.pop(number, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._due and self._due[0][1] not in self._on_watch:
+                    heapq.heappop(self._due)
+                left = self._due[0][0] - time.monotonic() if self._due else None
+                if left is None or left > 0:
+                    self._changed.wait(left)
+                    continue
+                dog = self._on_watch.pop(heapq.heappop(self._due)[1])
+            # To end a connection can take a while, and the next dog is not to wait for it.
+            threading.Thread(target=dog.bark, name="watchdog", daemon=True).start()
+
+
+KENNEL = Kennel()
 
 
 def bytes_under_way(transport: paramiko.Transport) -> int:

@@ -1,15 +1,16 @@
-"""The guard of an upload: a peer that takes nothing more is told from one that is slow."""
+"""The guards of a connection: one ends what takes too long, one tells a peer that takes nothing more from one that is slow."""
 
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 
-from duckconf.reach.ssh_transport import OutflowGuard, bytes_under_way
+from duckconf.reach.ssh_transport import OutflowGuard, Watchdog, bytes_under_way
 from tests.waiting import until
 
 
@@ -68,3 +69,28 @@ def test_a_connection_with_nothing_under_way_is_left_alone(peer: Peer) -> None:
 def deadline(seconds: float) -> Callable[[], bool]:
     end = time.monotonic() + seconds
     return lambda: time.monotonic() > end
+
+
+def test_a_watchdog_barks_when_it_takes_too_long_and_each_at_its_own_time() -> None:
+    barks: list[str] = []
+    with Watchdog(30, lambda: barks.append("late")) as late, Watchdog(0.02, lambda: barks.append("soon")) as soon:
+        until("the first barks", lambda: bool(barks))
+        assert (barks, soon.barked, late.barked) == (["soon"], True, False)
+
+
+def test_a_watchdog_that_is_slow_to_bark_does_not_keep_the_next_one_waiting() -> None:
+    held, barked = threading.Event(), threading.Event()
+    with Watchdog(0, lambda: bool(held.wait(30))), Watchdog(0.01, barked.set):
+        assert barked.wait(10)
+    held.set()
+
+
+def test_a_watchdog_is_silent_afterwards_also_when_it_serves_again() -> None:
+    barks: list[str] = []
+    dog = Watchdog(0.05, lambda: barks.append("dog"))
+    for _ in range(3):
+        with dog:
+            pass
+    with Watchdog(0.2, lambda: barks.append("end")):
+        until("the other one barks", lambda: bool(barks))
+    assert (barks, dog.barked) == (["end"], False)
