@@ -13,11 +13,11 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -146,6 +146,29 @@ class Declared:
             return self.cluster.apps() == []
 
         until("nothing is left", nothing_is_left, 60)
+
+
+class Controlled(Protocol):
+    """A cluster whose apps somebody keeps running, whichever engine they run on."""
+
+    def put(self, name: str, **fields: object) -> object: ...
+
+    def once_each(self, names: Iterable[str]) -> bool: ...
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Returns when nothing of them is left."""
+        ...
+
+
+@contextmanager
+def kept_running(cluster: Controlled, names: Sequence[str]) -> Iterator[None]:
+    """These apps run, once each, at the beginning and, whatever happens meanwhile, at the end; then they go."""
+    for name in names:
+        cluster.put(name)
+    until("they run, once each", lambda: cluster.once_each(names), 40)
+    yield
+    until("they run, once each, at the end", lambda: cluster.once_each(names), 40)
+    cluster.withdraw(names)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from duckconf.cli.local_engine import LocalEngine
 from duckconf.engine import DOCKER
 from duckconf.engine_output import Container
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, kept_running
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -83,14 +83,10 @@ def reconciling(docked: Docked) -> Docked:
 
 @pytest.fixture
 def three(reconciling: Docked) -> Iterator[Docked]:
-    """Three apps under the control loop; afterwards they run, once each, and go."""
-    for name in APPS:
-        reconciling.put(name)
-    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
-    yield reconciling
-    until("they run, once each", lambda: reconciling.once_each(APPS), 40)
-    until("nothing is to do", lambda: reconciling.live.inv("diff").returncode == 0)
-    reconciling.withdraw(APPS)
+    """Three apps under the control loop, which has nothing to do in the end."""
+    with kept_running(reconciling, APPS):
+        yield reconciling
+        until("nothing is to do", lambda: reconciling.live.inv("diff").returncode == 0)
 
 
 def test_push_starts_lists_kills_and_stops(docked: Docked) -> None:

@@ -19,7 +19,7 @@ from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.command import Completed
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
 from duckconf.reach.client import ApiClient
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, write_inventory
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, kept_running, write_inventory
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -76,6 +76,11 @@ class Own:
     def put(self, name: str, **fields: object) -> None:
         self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
 
+    def withdraw(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.api.call("DELETE", f"/app/{name}")
+        until("nothing is left", lambda: not any(self.containers(node) for node in NODES), 40)
+
     def statuses(self) -> set[str]:
         return {row["status"] for row in json.loads(self.live.inv("nodes", "--json").stdout)}
 
@@ -111,15 +116,9 @@ def controlled(request: pytest.FixtureRequest, own: Own) -> Own:
 
 @pytest.fixture
 def three(controlled: Own) -> Iterator[Own]:
-    """Three apps that run, one on each node; afterwards they run, once each, and go."""
-    for name in APPS:
-        controlled.put(name)
-    until("they run, once each", lambda: controlled.once_each(APPS), 40)
-    yield controlled
-    until("they run, once each", lambda: controlled.once_each(APPS), 40)
-    for name in APPS:
-        controlled.api.call("DELETE", f"/app/{name}")
-    until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
+    """Three apps that run, one on each node."""
+    with kept_running(controlled, APPS):
+        yield controlled
 
 
 def test_push_starts_lists_and_stops_on_engines_that_do_not_know_each_other(own: Own) -> None:
@@ -236,9 +235,7 @@ def small(controlled: Own) -> Iterator[Own]:
     controlled.must("node-2", "rm", image)
     yield controlled
     controlled.on("node-2", "rm", "-f", f"{store}/filler")
-    for entry in controlled.api.call("GET", "/apps")["apps"]:
-        controlled.api.call("DELETE", f"/app/{entry['name']}")
-    until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
+    controlled.withdraw([entry["name"] for entry in controlled.api.call("GET", "/apps")["apps"]])
     controlled.must("node-2", "systemctl", "stop", "podman.service")
     controlled.must("node-2", "umount", "-l", store)
 
