@@ -14,7 +14,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from flask import Flask
 
 from duckconf.errors import SetupError
-from duckconf.reach.ready import tell_ready
+from duckconf.reach.ready import Readiness
 
 # Above this the server itself refuses; below, the app does and says so as a problem.
 LARGEST_READ = 8 * 1024 * 1024
@@ -34,6 +34,7 @@ class PatientTls(BuiltinSSLAdapter):
 
 def serve(app: Flask, url: str, threads: int, certificate: str = "", key: str = "") -> None:
     """Serve until SIGTERM. Raises SetupError when the address cannot be used."""
+    readiness = Readiness()
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SetupError(f"the address to listen on should be http://HOST:PORT, got {url}")
@@ -55,5 +56,5 @@ def serve(app: Flask, url: str, threads: int, certificate: str = "", key: str = 
         raise SetupError(f"cannot listen on {url}: {error.strerror or error}", "free it or choose another address") from error
     # What was acknowledged is on disk, and held requests would keep an orderly end waiting: the process just goes.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    tell_ready()
+    readiness.tell()
     server.serve()

@@ -40,7 +40,7 @@ from duckconf.reach.facts import facts_of
 from duckconf.reach.files import FolderLock, write_durably
 from duckconf.reach.local import LocalRunner
 from duckconf.reach.orphans import starts_under_way, still_starts
-from duckconf.reach.ready import tell_ready
+from duckconf.reach.ready import Readiness
 from duckconf.reach.reports import ReportFile
 from duckconf.reach.sensor import observe
 from duckconf.report import Report
@@ -78,6 +78,7 @@ class Itself:
         self._sensor = ThreadPoolExecutor(1, "sensor")
         self._hands = ThreadPoolExecutor(HANDS, "actuator")
         self._looked = 0.0
+        self._readiness = Readiness()
 
     def now(self) -> float:
         return time.monotonic()
@@ -128,7 +129,6 @@ class Itself:
     def run(self) -> NoReturn:
         """Pass after pass, for ever."""
         config = self._config
-        tell_ready()
         self._orphans = starts_under_way(config.cluster, config.node)
         reconciler = Reconciler(config.cluster, FoundPlacements(), config.interval)
         last = self._report.read()
@@ -144,6 +144,7 @@ class Itself:
             if self._looked:
                 full = self._config.node in reconciler.without_space(self.now())
                 self._heart.see(self._containers, self._views, self._looked, full=full)
+            self._readiness.tell()
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))
 

@@ -19,7 +19,7 @@ from duckconf.reach import logs
 from duckconf.reach.api_secret import read_token
 from duckconf.reach.client import ApiClient
 from duckconf.reach.control_config import ControlConfig, read_control_config
-from duckconf.reach.ready import tell_ready
+from duckconf.reach.ready import Readiness
 
 HELD = 30.0
 # Beyond the time that the server may hold a request.
@@ -36,6 +36,7 @@ class Component:
         self._config = config
         self._woken = threading.Event()
         self._ended = threading.Event()
+        self._readiness = Readiness()
 
     def api(self) -> ApiClient:
         """A client of its own for each thread; the token is read anew, so that it may be exchanged."""
@@ -51,7 +52,6 @@ class Component:
         signal.signal(signal.SIGTERM, lambda *_: self.end())
         silent = False
         api = self.api()
-        tell_ready()
         while not self._ended.is_set():
             self._woken.clear()
             try:
@@ -64,6 +64,8 @@ class Component:
                 if not silent:
                     self.log.warning("nothing is decided for now: %s", error)
                 silent = True
+            # Also when the api-server is away: then it waits for it, as it should.
+            self._readiness.tell()
             self._woken.wait(pause)
 
     def end(self) -> None:

@@ -27,7 +27,8 @@ def choose(
     groups: Mapping[str, Iterable[str]],
     recall: Callable[[str], Iterable[str]] | None = None,
 ) -> list[str]:
-    """The hosts of `names`, in their order, that `pattern` means; "" means all. `recall` finds the list behind `@NAME`.
+    """The hosts of `names`, in their order, that `pattern` means; "" means all, also where there is none. `recall` finds
+    the list behind `@NAME`.
 
     Raises NotFound, with what there is, when a part matches nothing or nothing is left; BadInput for a bad part.
     """
@@ -49,8 +50,8 @@ def choose(
     for part in (part for part in parts if part[0] == "!"):
         chosen -= matched(_named(part))
     left = [name for name in names if name in chosen]
-    if not left:
-        raise NotFound(f"no host is left of {pattern!r}" if pattern else "there is no host", _what_there_is(names, groups))
+    if pattern and not left:
+        raise NotFound(f"no host is left of {pattern!r}", _what_there_is(names, groups))
     return left
 
 

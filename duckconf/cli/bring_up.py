@@ -1,4 +1,4 @@
-"""Brings a cluster up in a mode and takes it down: demo hosts, then the mode's services as detached processes.
+"""Brings a cluster up in a mode and takes it down: its hosts, then the mode's services as detached processes.
 
 A running cluster changes its mode without restarting an app: who decides is changed, not what runs.
 """
@@ -49,9 +49,6 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         _bring_images(project, hosts.without_images(demo))
     before = mode_of(project)
     unready = _make_ready(project, inventory)
-    if unready is not None and (mode == AGENTS or mode not in (before, PUSH)):
-        # There could be no agent, and what runs there could not be taken over.
-        raise unready
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)
     if before != mode:
@@ -59,7 +56,7 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     if mode == AGENTS:
         enter_agents(project, handing_over=before != AGENTS)
         write_durably(project.state / "mode", f"{mode}\n".encode())
-        say(f"the API answers at {project.settings.api_url}; try: {_next(inventory, ' --name web')}")
+        _say_ready(project, inventory, unready)
         return
     if mode == RECONCILE and (before != mode or not (project.state / FILE_NAME).exists()):
         adopt(project)
@@ -70,17 +67,22 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     _serve_api(project, mode, logs)
     if mode == RECONCILE:
         _serve_loop(project, logs)
-    say(f"the API answers at {project.settings.api_url}; try: {_next(inventory)}")
+    _say_ready(project, inventory, unready)
+
+
+def _say_ready(project: Project, inventory: Inventory, unready: ProvisionFailed | None) -> None:
+    """Raises what kept some hosts from becoming nodes: all others are served."""
+    task = f"./inv start-app {WEB_IMAGE}" if inventory.nodes else "./inv add-node NAME --host ADDRESS"
+    say(f"the API answers at {project.settings.api_url}; try: {task}")
     if unready is not None:
         raise unready
 
 
-def _next(inventory: Inventory, more: str = "") -> str:
-    return f"./inv start-app {WEB_IMAGE}{more}" if inventory.nodes else "./inv add-node NAME --host ADDRESS"
-
-
 def _make_ready(project: Project, inventory: Inventory) -> ProvisionFailed | None:
-    """Real machines become nodes, and those that are it already are left as they are; the failure when some cannot."""
+    """Real machines become nodes, by the role `node` where it has anything to do; the failure when some cannot.
+
+    Whether that stands in the way is for who needs them: taking over what runs needs every node, serving needs none.
+    """
     real = [host.name for host in inventory.node_hosts() if not host.demo or host.bare]
     if not real:
         return None
@@ -88,6 +90,7 @@ def _make_ready(project: Project, inventory: Inventory) -> ProvisionFailed | Non
         tell(provision(project, ",".join(real), BARE_NODE))
     except ProvisionFailed as failure:
         tell(failure.outcomes)
+        say(f"  not ready: {failure.message}")
         return failure
     return None
 

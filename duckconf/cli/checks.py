@@ -37,8 +37,9 @@ def run_checks(context: Any) -> int:
         install(missing, f"{', '.join(missing)} missing")
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # The one that takes longest first.
-        running = {pool.submit(context.run, check, warn=True, hide=True): check for check in reversed(CHECKS)}
+        # The one that takes longest first. None of them reads from the terminal.
+        options = {"warn": True, "hide": True, "in_stream": False}
+        running = {pool.submit(context.run, check, **options): check for check in reversed(CHECKS)}
         for done in as_completed(running):
             result = done.result()
             say(f"• {running[done]}: {'ok' if result.ok else 'failed'}")

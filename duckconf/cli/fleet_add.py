@@ -19,6 +19,7 @@ import paramiko
 from duckconf.checkup import OLDEST_PYTHON
 from duckconf.cli.change import set_cordon
 from duckconf.cli.inventory_edit import adding
+from duckconf.cli.limits import FAILED
 from duckconf.cli.modes import AGENTS, mode_of
 from duckconf.cli.provision import BARE_NODE, provision, tell
 from duckconf.cli.say import say, step
@@ -79,7 +80,7 @@ def add_node(project: Project, new: NewNode, accept_key: str = "", confirm: Call
     try:
         _make_ready(project, new.name)
     except DuckconfError as error:
-        remedy = f"mend it and run `./inv provision --limit {new.name}`, or `./inv remove-node {new.name} --force`"
+        remedy = f"mend it and run `./inv provision --limit @{FAILED}`, or `./inv remove-node {new.name} --force`"
         failure = DuckconfError(f"{new.name} is in the inventory now, but not ready: {error.message}", remedy)
         failure.exit_code = error.exit_code
         raise failure from error

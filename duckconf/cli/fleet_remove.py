@@ -11,10 +11,11 @@ from duckconf.cli.change import set_cordon
 from duckconf.cli.cluster import open_cluster
 from duckconf.cli.drain import drain_node
 from duckconf.cli.inventory_edit import removing
+from duckconf.cli.left import Record
 from duckconf.cli.limits import remember_failed
 from duckconf.cli.modes import AGENTS, PUSH, mode_of
 from duckconf.cli.playbook import Playbook
-from duckconf.cli.provision import forget_left, provision
+from duckconf.cli.provision import provision
 from duckconf.cli.say import say
 from duckconf.engine_output import Container
 from duckconf.errors import Conflict, DuckconfError, NodeFailure, SetupError
@@ -113,5 +114,7 @@ def _forget(project: Project, host: Host) -> None:
     """All but the cordon: a loop that has not read the inventory yet would put something there."""
     forget(project.pins, host.address, host.port)
     (project.state / "tokens" / host.name).unlink(missing_ok=True)
-    forget_left(project, host.name)
+    record = Record(project.state)
+    record.forget(host.name)
+    record.write()
     remember_failed(project, [host.name], [])

@@ -141,6 +141,12 @@ def _build_all(engine: LocalEngine, due: Sequence[tuple[_Recipe, str]]) -> None:
             begun[recipe.name] = pool.submit(build, recipe, source, begun.get(recipe.base))
     for done in begun.values():
         done.result()
+    remove_replaced(engine)
+
+
+def remove_replaced(engine: LocalEngine) -> None:
+    """Our images that have lost their names to newer ones, where nothing runs of them."""
+    engine.run("image", "prune", "-f", f"--filter=label={LABEL_SOURCE}")
 
 
 def _build(engine: LocalEngine, recipe: _Recipe, source: str) -> None:

@@ -46,19 +46,23 @@ def adding(inventory: Path, group: str, name: str, variables: Variables) -> Edit
     """The edit that puts a host into a group; raises SetupError with the lines to write where that is not possible."""
     lines = host_lines(name, variables, 0)
     remedy = f"add by hand to the group {group}: {' | '.join(lines)}"
+    best: tuple[int, Path, str, Any] | None = None
     for path in _files(inventory, remedy):
         text = path.read_text("utf-8")
         tree = _read(path, text)
-        if (parent := _parent(tree, group)) is None:
-            continue
-        after = _with_host(text, parent, group, name, variables)
-        wanted = _plain(tree)
-        body = _parent(wanted, group)[group] or {}
-        _parent(wanted, group)[group] = {**body, "hosts": {**(body.get("hosts") or {}), name: dict(variables)}}
-        if after is None or _parsed(after) != wanted:
-            raise SetupError(f"{path.name} is written in a way that cannot be added to", remedy)
-        return Edit(path, text, after)
-    raise SetupError(f"no YAML file of the inventory has a group {group}", remedy)
+        parent = _parent(tree, group)
+        if parent is not None and (best is None or _fitness(parent[group]) > best[0]):
+            best = (_fitness(parent[group]), path, text, tree)
+    if best is None:
+        raise SetupError(f"no YAML file of the inventory has a group {group}", remedy)
+    _, path, text, tree = best
+    after = _with_host(text, _parent(tree, group), group, name, variables)
+    wanted = _plain(tree)
+    body = _parent(wanted, group)[group] or {}
+    _parent(wanted, group)[group] = {**body, "hosts": {**(body.get("hosts") or {}), name: dict(variables)}}
+    if after is None or _parsed(after) != wanted:
+        raise SetupError(f"{path.name} is written in a way that cannot be added to", remedy)
+    return Edit(path, text, after)
 
 
 def removing(inventory: Path, name: str) -> list[Edit]:
@@ -135,9 +139,14 @@ def _groups(tree: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _parent(tree: Any, group: str) -> Any:
-    """The mapping in which the group has its hosts, else the first where it is written out; None when it is nowhere."""
+    """The mapping in which the group has its hosts, else the best other one; None when it is nowhere."""
     found = [parent for name, parent in _groups(tree) if name == group]
-    return next((parent for parent in found if (parent[group] or {}).get("hosts")), found[0] if found else None)
+    return max(found, key=lambda parent: _fitness(parent[group]), default=None)
+
+
+def _fitness(body: Any) -> int:
+    """A host belongs where its group has hosts, else where something else is written of it, else where it is named."""
+    return 0 if body is None else 2 if body.get("hosts") else 1
 
 
 def _hosts_of(tree: Any) -> Iterator[tuple[Any, Any]]:

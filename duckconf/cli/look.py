@@ -40,12 +40,13 @@ Seen = Mapping[str, Result[tuple[Container, ...]]]
 
 def status(project: Project, *, as_json: bool) -> int:
     """Services, nodes and what is wrong on one screen."""
-    from duckconf.cli import agents_look
     from duckconf.cli.picture import take_picture
     from duckconf.cli.services import services
 
     mode = mode_of(project)
     if mode == AGENTS:
+        from duckconf.cli import agents_look
+
         return agents_look.status(project, as_json=as_json)
     rows = [_service_row(project, service) for service in services(project, mode)]
     with open_cluster(project) as cluster:
@@ -69,14 +70,15 @@ def status(project: Project, *, as_json: bool) -> int:
 
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:
     """The apps, of the nodes that the pattern means; in reconcile mode what is desired beside what is seen."""
-    from duckconf.cli import agents_look
-    from duckconf.cli.picture import take_picture
-
     if mode_of(project) == AGENTS:
+        from duckconf.cli import agents_look
+
         return agents_look.ps(project, nodes, as_json=as_json)
     with open_cluster(project) as cluster:
         if mode_of(project) != RECONCILE:
             return _ps_push(cluster.observe(nodes), as_json=as_json)
+        from duckconf.cli.picture import take_picture
+
         meant = cluster.pairs(nodes)
         picture = take_picture(cluster)
     views = [view for view in picture.apps if not nodes or view.node in meant]
@@ -103,9 +105,9 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
 
 
 def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
-    from duckconf.cli import agents_look
-
     if mode_of(project) == AGENTS:
+        from duckconf.cli import agents_look
+
         return agents_look.nodes(project, limit, as_json=as_json)
     with open_cluster(project) as cluster:
         seen, known = cluster.observe_with_facts(limit)
@@ -119,10 +121,11 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
 
 def diff(project: Project, *, as_json: bool) -> int:
     """What the loop would do now and why, and why it leaves the rest."""
-    from duckconf.cli import agents_look
     from duckconf.cli.picture import step_row, take_picture
 
     if mode_of(project) == AGENTS:
+        from duckconf.cli import agents_look
+
         return agents_look.diff(project, as_json=as_json)
     if mode_of(project) != RECONCILE:
         raise NotFound(f"mode {mode_of(project)} has no desired state to compare with", "see `./inv up reconcile`")

@@ -39,6 +39,10 @@ class Outcome:
     failure: DuckconfError | None = None
     reached: bool = False
 
+    def joined(self, other: Outcome) -> Outcome:
+        """Of two runs on the same host; a failure of either is a failure."""
+        return Outcome(self.changed + other.changed, self.failure or other.failure, self.reached or other.reached)
+
 
 @dataclass(frozen=True)
 class Playbook:

@@ -1,14 +1,11 @@
 """Puts on the hosts what they need: tokens, certificates, built files, then the roles.
 
-A host that still has what the last run left there, from the same sources, is not touched again: one look over SSH says
-so. Called by `./inv provision`, `up agents`, `add-node` and `remove-node`.
+A role whose work is still there, from the same sources, does not run again: one look over SSH says so. Called by
+`./inv provision`, `up`, `add-node` and `remove-node`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,36 +16,27 @@ from urllib.parse import urlsplit
 from duckconf.cli.build_agent import build_agent, build_control_plane
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.demo_roles import API_PORT_INSIDE
+from duckconf.cli.left import UNITS, Record, look
 from duckconf.cli.limits import FAILED, chosen_hosts, remember_failed
 from duckconf.cli.login_key import ensure_login_key
 from duckconf.cli.playbook import Outcome, Playbook
 from duckconf.cli.say import say, step
 from duckconf.cli.tokens import TokenFiles, ensure_tokens
 from duckconf.cli.wanted import wanted
-from duckconf.command import Command
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
 from duckconf.patterns import some_of
-from duckconf.reach.files import write_durably
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.parallel import Result, ask_all
+from duckconf.reach.parallel import ask_all
 from duckconf.reach.project import Project
 
-# The roles of each group, by their tags in the playbook, and what they have run.
+# The roles of each group, by their tags in the playbook.
 CONTROL_PART = ("control_plane",)
 NODE_PART = ("node", "agent")
 # What a node needs where no agent runs on it, and what it needs beside that.
 BARE_NODE = ("node",)
 AGENT_PART = ("agent",)
-UNITS = {
-    "control_plane": ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller"),
-    "agent": ("duckconf-agent",),
-}
-LEFT_FILE = "provisioned.json"
-# Everything that the roles leave on a host, and whether it runs. Fails where something is missing or does not run.
-FOLDERS = ("/etc/duckconf", "/usr/local/lib/duckconf")
-WRAPPER = "/usr/local/bin/docker"
 # For a host to answer. Longer than elsewhere: nobody waits for a listing, and a host that was passed over must be done again.
 PATIENCE = 10.0
 
@@ -91,22 +79,20 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     digests = wanted(project, roles, {**defaults, **shared})
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
-        with step(f"looking at {some_of(host.name for host in hosts)}"):
-            seen = ask_all((host.name for host in hosts), lambda name: _look(fleet, inventory, name, roles[name]))
+        with step(f"looking at {some_of(roles) or 'no host'}"):
+            seen = ask_all(roles, lambda name: look(fleet.admin(name), roles[name]))
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
-        left = _read_left(project)
-
-        def is_due(host: Host) -> bool:
-            now = [digests[host.name], seen[host.name]]
-            return outcomes[host.name].failure is None and (full or not now[1] or left.get(_key(host.name, only)) != now)
-
-        if due := [host for host in hosts if is_due(host)]:
-            say(f"  provisioning {some_of(host.name for host in due)} …")
-            for done in _run(project, inventory, due, only, shared, defaults).values():
-                if isinstance(done, DuckconfError):
-                    raise done
-                outcomes.update(done)
-            _record(project, fleet, inventory, {host.name: digests[host.name] for host in due}, outcomes, roles, only)
+        record = Record(project.state)
+        due = {
+            name: roles[name] if full else record.due(name, digests[name], found)
+            for name, found in seen.items()
+            if isinstance(found, dict)
+        }
+        if chosen := [host for host in hosts if due.get(host.name)]:
+            say(f"  provisioning {some_of(host.name for host in chosen)} …")
+            ran = _run(project, inventory, chosen, due, shared, defaults)
+            outcomes.update(ran)
+            _keep(record, fleet, {name: digests[name] for name in ran}, outcomes)
     finally:
         fleet.close()
     failed = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
@@ -123,17 +109,24 @@ def _run(
     project: Project,
     inventory: Inventory,
     hosts: Sequence[Host],
-    only: Sequence[str],
+    due: Mapping[str, Sequence[str]],
     shared: dict[str, Any],
     defaults: dict[str, Any],
-) -> dict[str, Result[dict[str, Outcome]]]:
+) -> dict[str, Outcome]:
     """The control plane and the nodes at the same time: neither waits for the other, nor fails with it."""
     runs = {}
-    for group, members, part in ((CONTROL_PLANE, inventory.control_plane, CONTROL_PART), (NODES, inventory.nodes, NODE_PART)):
-        tags = tuple(name for name in part if not only or name in only)
-        if tags and (chosen := [host for host in hosts if host.name in members]):
+    for group, part in ((CONTROL_PLANE, CONTROL_PART), (NODES, NODE_PART)):
+        if chosen := [host for host in hosts if set(part) & set(due[host.name])]:
+            tags = tuple(role for role in part if any(role in due[host.name] for host in chosen))
             runs[group] = Playbook(project, chosen, shared, defaults, tags)
-    return ask_all(runs, lambda group: runs[group].run())
+    outcomes: dict[str, Outcome] = {}
+    for done in ask_all(runs, lambda group: runs[group].run()).values():
+        if isinstance(done, DuckconfError):
+            raise done
+        for name, outcome in done.items():
+            # A host may be control plane and node.
+            outcomes[name] = outcomes[name].joined(outcome) if name in outcomes else outcome
+    return outcomes
 
 
 def _check(project: Project, inventory: Inventory) -> None:
@@ -224,76 +217,25 @@ def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str
     return tuple(role for role in roles if not only or role in only)
 
 
-def _units(roles: Sequence[str]) -> tuple[str, ...]:
-    """What runs on a host where these roles have run."""
-    return tuple(unit for role in roles for unit in UNITS.get(role, ()))
-
-
-def _look(fleet: Fleet, inventory: Inventory, name: str, roles: Sequence[str]) -> str:
-    """A digest of what the roles have left on this host, "" when something is missing or does not run."""
-    units = _units(roles)
-    paths = [*(FOLDERS if units else FOLDERS[:1]), *(f"/etc/systemd/system/{unit}.service" for unit in units)]
-    paths += [WRAPPER] if name in inventory.nodes else []
-    lines = (
-        "set -e",
-        *(shlex.join(("systemctl", verb, *units)) for verb in ("is-active", "is-enabled") if units),
-        shlex.join(
-            ("find", *paths, "-type", "f", "-exec", "sha256sum", "{}", "+", "-exec", "stat", "-c", "%n %a %u %g", "{}", "+")
-        ),
-    )
-    done = fleet.admin(name).run(Command(("sh", "-c", "\n".join(lines))))
-    if not done.ok:
-        return ""
-    return hashlib.sha256("\n".join(sorted(done.stdout.splitlines())).encode()).hexdigest()
-
-
-def _record(
-    project: Project,
-    fleet: Fleet,
-    inventory: Inventory,
-    digests: dict[str, str],
-    outcomes: dict[str, Outcome],
-    roles: Mapping[str, Sequence[str]],
-    only: Sequence[str],
-) -> None:
+def _keep(record: Record, fleet: Fleet, digests: Mapping[str, Mapping[str, str]], outcomes: dict[str, Outcome]) -> None:
     """Remember what is on the hosts now. One where a service has ended meanwhile has failed after all."""
     done = [name for name in digests if outcomes[name].failure is None]
-    left = _read_left(project)
-    for name, found in ask_all(done, lambda name: _look(fleet, inventory, name, roles[name])).items():
+    for name, found in ask_all(done, lambda name: look(fleet.admin(name), tuple(digests[name]))).items():
         if isinstance(found, DuckconfError):
             outcomes[name].failure = found
-        elif not found:
-            outcomes[name].failure = _ended(name, _units(roles[name]))
+        elif missing := [role for role in found if not found[role]]:
+            outcomes[name].failure = _ended(name, missing)
         else:
-            left[_key(name, only)] = [digests[name], found]
-    write_durably(project.state / LEFT_FILE, json.dumps(left, indent=2).encode())
-
-
-def _read_left(project: Project) -> dict[str, list[str]]:
-    try:
-        left: dict[str, list[str]] = json.loads((project.state / LEFT_FILE).read_bytes())
-        return left
-    except (OSError, ValueError):
-        return {}
-
-
-def forget_left(project: Project, name: str) -> None:
-    """Nothing is known any more of what lies on this host."""
-    left = _read_left(project)
-    kept = {key: value for key, value in left.items() if key.split()[0] != name}
-    if kept != left:
-        write_durably(project.state / LEFT_FILE, json.dumps(kept, indent=2).encode())
-
-
-def _key(name: str, only: Sequence[str]) -> str:
-    return " ".join((name, *only))
+            record.keep(name, digests[name], found)
+    record.write()
 
 
 def _failure(found: object) -> DuckconfError | None:
     return found if isinstance(found, DuckconfError) else None
 
 
-def _ended(name: str, units: Sequence[str]) -> NodeFailure:
+def _ended(name: str, roles: Sequence[str]) -> NodeFailure:
+    units = [unit for role in roles for unit in UNITS[role]]
     if not units:
         return NodeFailure(name, "lacks what the role node has put there", f"see `./inv doctor {name}`")
     return NodeFailure(name, f"{' or '.join(units)} does not stay up", f"see journalctl -u {units[0]} there")

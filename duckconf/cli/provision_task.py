@@ -30,7 +30,10 @@ def provision_for_mode(project: Project, limit: str, *, full: bool = False) -> d
 
 
 def _real_nodes(project: Project) -> str:
-    names = [host.name for host in project.inventory().node_hosts() if not host.demo]
+    nodes = project.inventory().node_hosts()
+    names = [host.name for host in nodes if not host.demo]
+    if not nodes:
+        raise NotFound("there is no node yet", "add the first: ./inv add-node NAME --host ADDRESS")
     if not names:
         raise NotFound("all nodes are demo hosts, which `./inv up` makes ready", "to provision one, name it: --limit NODE")
     return ",".join(names)

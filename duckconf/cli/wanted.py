@@ -1,4 +1,4 @@
-"""What is to be on each host as one digest, so that a host which has it already is not touched again.
+"""What each role is to put on a host as one digest, so that a role which has done it already need not run again.
 
 A role names in its argument specification everything that it takes from outside. What else counts is the role itself, and
 what the inventory says of the host.
@@ -26,8 +26,8 @@ OWN_NAME = "{{ inventory_hostname }}"
 BESIDE = ("molecule", "meta")
 
 
-def wanted(project: Project, roles: Mapping[str, Sequence[str]], variables: Mapping[str, Any]) -> dict[str, str]:
-    """A digest for each host of `roles`, which has the roles that run there; `variables` are what all of them are given.
+def wanted(project: Project, roles: Mapping[str, Sequence[str]], variables: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """A digest for each host and role of `roles`; `variables` are what all of them are given.
 
     A new one each time where the inventory may answer differently.
     """
@@ -36,17 +36,16 @@ def wanted(project: Project, roles: Mapping[str, Sequence[str]], variables: Mapp
     playbook = (folder / PLAYBOOK).read_bytes()
     every = {role for names in roles.values() for role in names}
     known = {role: (_content(folder / role), _arguments(folder / role)) for role in every}
-    digests = {}
-    for host, names in roles.items():
-        digest = hashlib.sha256((said.get(host) or str(time.time_ns())).encode() + playbook)
-        for role in names:
-            content, arguments = known[role]
-            digest.update(content)
-            for name in arguments:
-                if name in variables:
-                    digest.update(_given(name, variables[name], host))
-        digests[host] = digest.hexdigest()
-    return digests
+
+    def digest(host: str, role: str) -> str:
+        content, arguments = known[role]
+        found = hashlib.sha256((said.get(host) or str(time.time_ns())).encode() + playbook + content)
+        for name in arguments:
+            if name in variables:
+                found.update(_given(name, variables[name], host))
+        return found.hexdigest()
+
+    return {host: {role: digest(host, role) for role in names} for host, names in roles.items()}
 
 
 def _content(role: Path) -> bytes:

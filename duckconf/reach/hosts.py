@@ -27,6 +27,8 @@ from duckconf.reach.files import write_durably
 from duckconf.reach.local import LocalRunner
 
 RESOLVER_DEADLINE = 60.0
+# Of what is remembered; another number when it holds something else.
+FORMAT = 2
 LOOK_AGAIN = 1.0
 VAULT_MARK = b"$ANSIBLE_VAULT"
 BESIDE = ("group_vars", "host_vars")
@@ -70,7 +72,7 @@ def host_digests(path: Path, project: Path) -> dict[str, str]:
     """
     contents = _Contents(path, project)
     document = None if contents.computed else _remembered(_cache_of(path, project), contents.digest)
-    return {} if document is None else {name: digest for name, digest in document.get("digests", {}).items() if digest}
+    return {} if document is None else {name: digest for name, digest in document["digests"].items() if digest}
 
 
 @functools.cache
@@ -84,7 +86,7 @@ class _Contents:
 
     def __init__(self, path: Path, project: Path) -> None:
         digest = hashlib.sha256(_ansible_version().encode())
-        digest.update(repr(VARIABLES).encode())
+        digest.update(repr((FORMAT, VARIABLES)).encode())
         self.vaulted = False
         self.computed = False
         for file in [*_files(path), *_configuration(project)]:

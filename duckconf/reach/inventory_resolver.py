@@ -11,18 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duckconf.inventory import NODES, SECRETS
 
-# What Ansible itself knows of a host.
+# What Ansible itself knows of everybody.
 ANSIBLES_OWN = (
-    "ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version", "group_names", "groups",
-    "inventory_dir", "inventory_file", "playbook_dir",
+    "ansible_config_file", "ansible_facts", "ansible_playbook_python", "ansible_version", "groups", "playbook_dir",
 )  # fmt: skip
+# What a template says of other hosts.
+OTHERS = re.compile(r"\b(groups|hostvars)\b")
 # A host that nobody has, to ask what its group says.
 FIRST = "duckconf-first-node"
+CLUSTER = "duckconf_cluster"
 
 
 def main(path: str, variables: list[str]) -> int:
@@ -42,7 +46,7 @@ def main(path: str, variables: list[str]) -> int:
 def resolve(path: str, names: list[str]) -> dict[str, Any]:
     """Every host with those of the variables `names` that are set, templates filled in; groups with their hosts.
 
-    `first` are the variables that the first node would have, while the group of the nodes is still empty. `digests` has one
+    `first` says to which cluster the first node would belong, while the group of the nodes is still empty. `digests` has one
     of everything that the inventory says of a host, "" where that hangs on other hosts.
     """
     from ansible import constants
@@ -66,30 +70,44 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
         known: dict[str, Any] = manager.get_vars(host=host, include_hostvars=False)
         return known
 
-    def variables(host: Any) -> dict[str, Any]:
+    def variables(host: Any, wanted: Sequence[str]) -> dict[str, Any]:
         known = everything(host)
         templar = Templar(loader=loader, variables=known)
-        return {name: _plain(templar.template(known[name])) for name in names if name in known}
+        return {name: _plain(templar.template(known[name])) for name in wanted if name in known}
 
-    hosts = {host.name: variables(host) for host in inventory.get_hosts()}
+    hosts = {host.name: variables(host, names) for host in inventory.get_hosts()}
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
     first: dict[str, Any] = {}
     if groups.get(NODES) == []:
         inventory.add_host(FIRST, NODES)
-        first = variables(inventory.get_host(FIRST))
+        first = variables(inventory.get_host(FIRST), [CLUSTER])
     digests = {host.name: _digest(everything(host)) for host in inventory.get_hosts() if host.name in hosts}
     return {"hosts": hosts, "groups": groups, "first": first, "digests": digests}
 
 
 def _digest(known: dict[str, Any]) -> str:
-    """Templates count as they are written, as all that they may name is there too."""
+    """Templates count as they are written: what they may name of the host itself is there too."""
+    words: list[str] = []
     said = {name: value for name, value in known.items() if name not in ANSIBLES_OWN and name not in SECRETS}
-    text = json.dumps(said, default=_as_written, sort_keys=True)
-    return "" if "{{" in text and ("hostvars" in text or "groups" in text) else hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps(_canonical(said, words))
+    templates = [word for word in words if "{{" in word or "{%" in word]
+    return "" if any(map(OTHERS.search, templates)) else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any, words: list[str]) -> Any:
+    """The same for the same content, whatever its keys are; every text in it is added to `words`."""
+    if isinstance(value, Mapping):
+        return sorted([f"{type(key).__name__} {key}", _canonical(item, words)] for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item, words) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    words.append(_as_written(value))
+    return words[-1]
 
 
 def _as_written(value: object) -> str:
-    """What is vaulted stays so."""
+    """A value that is vaulted by itself stays so."""
     from ansible.parsing.vault import VaultHelper
 
     return VaultHelper.get_ciphertext(value, with_tags=False) or str(value)

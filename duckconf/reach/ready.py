@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 
 VARIABLE = "NOTIFY_SOCKET"
 
+log = logging.getLogger(__name__)
 
-def tell_ready() -> None:
-    """Nothing without a systemd that asked. To be called once and before any program is started: a container's monitor
-    that inherits the variable takes it for its container's."""
-    address = os.environ.pop(VARIABLE, "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
-        # A name that begins with @ is one without a file, whose first byte is 0.
-        notifier.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+
+class Readiness:
+    """To be made before any program is started: a container's monitor that inherits the variable takes it for its own."""
+
+    def __init__(self) -> None:
+        self._address = os.environ.pop(VARIABLE, "")
+
+    def tell(self) -> None:
+        """The first time; nothing where no systemd has asked."""
+        address, self._address = self._address, ""
+        if not address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+                # A name that begins with @ is one without a file, whose first byte is 0.
+                notifier.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+        except OSError as error:
+            log.warning("nobody can be told that this service is up: %s", error)

@@ -71,19 +71,28 @@ class Watchdog:
     def __init__(self, seconds: float, end: Callable[[], object]) -> None:
         self._seconds = seconds
         self._end = end
-        self._number = -1
+        self._number: int | None = None
+        self._deciding = threading.Lock()
         self.barked = False
 
     def bark(self) -> None:
-        self.barked = True
+        with self._deciding:
+            if self._number is None:
+                return
+            self.barked = True
         self._end()
 
     def __enter__(self) -> Watchdog:
-        self._number = KENNEL.watch(self, time.monotonic() + self._seconds)
+        # Held, so that it does not bark before it knows its number.
+        with self._deciding:
+            self._number = KENNEL.watch(self, time.monotonic() + self._seconds)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        KENNEL.leave(self._number)
+        with self._deciding:
+            number, self._number = self._number, None
+        if number is not None:
+            KENNEL.leave(number)
 
 
 class Kennel:
@@ -123,8 +132,11 @@ class Kennel:
                     self._changed.wait(left)
                     continue
                 dog = self._on_watch.pop(heapq.heappop(self._due)[1])
-            # To end a connection can take a while, and the next dog is not to wait for it.
-            threading.Thread(target=dog.bark, name="watchdog", daemon=True).start()
+            # To end a connection can take a while, and the next dog is not to wait for it, if it can be helped.
+            try:
+                threading.Thread(target=dog.bark, name="watchdog", daemon=True).start()
+            except RuntimeError:
+                dog.bark()
 
 
 KENNEL = Kennel()

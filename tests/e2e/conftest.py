@@ -166,9 +166,11 @@ def kept_running(cluster: Controlled, names: Sequence[str]) -> Iterator[None]:
     for name in names:
         cluster.put(name)
     until("they run, once each", lambda: cluster.once_each(names), 40)
-    yield
-    until("they run, once each, at the end", lambda: cluster.once_each(names), 40)
-    cluster.withdraw(names)
+    try:
+        yield
+        until("they run, once each, at the end", lambda: cluster.once_each(names), 40)
+    finally:
+        cluster.withdraw(names)
 
 
 @pytest.fixture(scope="session")

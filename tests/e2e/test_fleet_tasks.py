@@ -142,8 +142,11 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def pushing(machines: Machines) -> Machines:
-    """The cluster began with no node at all; now the first machine is one, and the API is up in push mode."""
-    assert "add-node" in machines.inv("up", "push").stderr
+    """The cluster began with no node at all, in any mode; now the first machine is one, and push mode is up."""
+    for mode in ("reconcile", "push"):
+        assert "add-node" in machines.inv("up", mode).stderr
+        assert [json.loads(machines.inv(task, "--json").stdout) for task in ("nodes", "ps")] == [[], []]
+    assert "no node yet" in machines.inv("provision", code=1).stderr
     machines.add_known("web-1")
     machines.inv("push-image", WEB_IMAGE)
     return replace(machines, written=machines.inventory.read_text())

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
+from duckconf.cli import left as left_file
 from duckconf.cli.demo_hosts import DemoHosts
 from duckconf.cli.local_engine import LocalEngine
 from duckconf.cli.playbook import Outcome
-from duckconf.cli.provision import LEFT_FILE, ProvisionFailed, provision
+from duckconf.cli.provision import ProvisionFailed, provision
 from duckconf.command import Secret
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE, host_container
@@ -250,6 +251,10 @@ def test_an_agent_that_cannot_start_never_replaces_one_that_can(done: Rig) -> No
         with pytest.raises(ProvisionFailed, match=r"node-1: install the agent: .*validate"):
             provision(done.project)
         assert done.on("node-1", "sha256sum", "/usr/local/lib/duckconf/agent.pyz") == changed
+        # One that passes the check and then ends at once fails where it is started.
+        done.on("node-1", "sed", "-i", "s/pyz.*)/pyz*--config*)/", "/usr/bin/python3.11")
+        with pytest.raises(ProvisionFailed, match=r"node-1: restart the agent"):
+            provision(done.project)
     finally:
         done.on("node-1", "mv", "/usr/bin/python3.11.kept", "/usr/bin/python3.11")
     assert changes(provision(done.project))["node-1"] == 2
@@ -268,7 +273,7 @@ def test_a_token_that_was_removed_is_exchanged(done: Rig) -> None:
 
 
 def test_a_host_that_is_down_does_not_hold_up_the_others(done: Rig) -> None:
-    path = done.project.state / LEFT_FILE
+    path = done.project.state / left_file.FILE
     left = json.loads(path.read_text())
     path.write_text(json.dumps({host: known for host, known in left.items() if host == "control-1"}))
     done.engine.must("stop", "-t", "10", done.host("node-2"))

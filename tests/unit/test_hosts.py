@@ -74,3 +74,12 @@ def test_a_malformed_inventory_says_what_is_wrong_in_one_line(tmp_path: Path, na
 def test_a_missing_inventory_is_named(tmp_path: Path) -> None:
     with pytest.raises(DuckconfError, match="no inventory at"):
         load_inventory(tmp_path / "nowhere", tmp_path)
+
+
+def test_an_inventory_whose_first_node_is_to_come_knows_its_cluster(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text(
+        "all:\n  vars:\n    duckconf_cluster: ducks\n    ansible_host: '{{ addresses[inventory_hostname] }}'\n"
+        "  children:\n    nodes:\n"
+    )
+    found = load_inventory(tmp_path / "hosts.yml", tmp_path)
+    assert (found.cluster, found.nodes, list(found.hosts)) == ("ducks", (), [])

@@ -167,3 +167,11 @@ def test_what_somebody_wrote_meanwhile_is_not_lost(file: Path) -> None:
     with pytest.raises(SetupError, match="changed meanwhile"):
         edit.write()
     assert file.read_text() == INVENTORY + "# more\n"
+
+
+def test_a_host_joins_its_like_and_not_a_file_that_only_names_the_group(tmp_path: Path) -> None:
+    (tmp_path / "00.yml").write_text("all:\n  children:\n    nodes:\n")
+    (tmp_path / "10.yml").write_text("nodes:\n  vars:\n    x: 1\n")
+    assert adding(tmp_path, "nodes", "n", {"ansible_host": "h"}).path.name == "10.yml"
+    (tmp_path / "20.yml").write_text("nodes:\n  hosts:\n    a:\n")
+    assert adding(tmp_path, "nodes", "n", {"ansible_host": "h"}).path.name == "20.yml"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.reach.ready import VARIABLE, tell_ready
+from duckconf.reach.ready import VARIABLE, Readiness
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -20,10 +20,19 @@ def test_systemd_is_told_once_and_no_child_inherits_where(
         systemd.bind("\0" + path if abstract else path)
         systemd.settimeout(5)
         monkeypatch.setenv(VARIABLE, f"@{path}" if abstract else path)
-        tell_ready()
-        assert systemd.recv(100) == b"READY=1"
+        readiness = Readiness()
         assert VARIABLE not in os.environ
-        tell_ready()
+        readiness.tell()
+        assert systemd.recv(100) == b"READY=1"
+        readiness.tell()
         systemd.setblocking(False)
         with pytest.raises(BlockingIOError):
             systemd.recv(100)
+
+
+def test_a_systemd_that_cannot_be_reached_ends_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
+    Readiness().tell()
+    assert "nobody can be told" in caplog.text

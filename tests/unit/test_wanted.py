@@ -41,7 +41,7 @@ class Place:
             "duckconf_other": 1,
             **variables,
         }
-        return wanted(project, ROLES, given)
+        return {host: "".join(found.values()) for host, found in wanted(project, ROLES, given).items()}
 
 
 @pytest.fixture
@@ -93,7 +93,29 @@ def test_a_role_makes_its_hosts_due_and_its_tests_nobody(place: Place) -> None:
     assert differ(before, place.digests(duckconf_port=1)) == ["c1", "n1", "n2"]
 
 
-@pytest.mark.parametrize("value", ["{{ groups['nodes'] }}", "{{ hostvars['n2']['x'] }}", "{{ lookup('env', 'HOME') }}"])
+OTHERS_WORDS = ["{{ groups['nodes'] }}", "{{ hostvars['n2']['x'] }}", "{% if groups['nodes'] %}x{% endif %}"]
+
+
+@pytest.mark.parametrize("value", OTHERS_WORDS)
 def test_a_host_of_which_the_inventory_speaks_in_others_words_is_always_due(place: Place, value: str) -> None:
     place.inventory("n1\nn2\n", f'[control_plane:vars]\nanything="{value}"\n')
-    assert "c1" in differ(place.digests(), place.digests())
+    assert differ(place.digests(), place.digests()) == ["c1"]
+
+
+def test_all_hosts_are_always_due_where_the_inventory_looks_something_up(place: Place) -> None:
+    place.inventory("n1\nn2\n", "[control_plane:vars]\nanything=\"{{ lookup('env', 'HOME') }}\"\n")
+    assert differ(place.digests(), place.digests()) == ["c1", "n1", "n2"]
+
+
+def test_a_group_that_a_host_joins_and_words_without_templates(place: Place) -> None:
+    place.inventory("n1\nn2\n", "[all:vars]\nusers_groups=groups\nurl={{ inventory_hostname }}\n")
+    before = place.digests()
+    assert differ(before, place.digests()) == []
+    place.inventory("n1\nn2\n", "[big]\nn2\n[all:vars]\nusers_groups=groups\nurl={{ inventory_hostname }}\n")
+    assert differ(before, place.digests()) == ["n2"]
+
+
+def test_variables_of_any_shape_are_understood(place: Place) -> None:
+    (place.folder / "group_vars").mkdir()
+    (place.folder / "group_vars" / "nodes.yml").write_text("ports: {80: web, default: x}\n2026-01-01: [yes, 1.5, ~]\n")
+    assert differ(place.digests(), place.digests()) == []
