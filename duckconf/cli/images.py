@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +57,15 @@ def ensure_images(engine: LocalEngine, root: Path, engines: Collection[str] = ()
         engine.check(BASE_IMAGE)
     built = _built(engine)
     digests: dict[str, str] = {}
-    due = []
+    replaced = False
     for recipe in _recipes(root, docker=DOCKER in engines):
         source = digests[recipe.name] = _digest(recipe.files, digests.get(recipe.base, ""))
         if built.get(recipe.name) != source:
-            due.append((recipe, source))
-    if due:
-        _build_all(engine, due)
+            _build(engine, recipe, source)
+            replaced = replaced or recipe.name in built
+    if replaced:
+        # Those that have lost their names to newer ones, where nothing runs of them.
+        engine.run("image", "prune", "-f", f"--filter=label={LABEL_SOURCE}")
 
 
 def _recipes(root: Path, *, docker: bool) -> list[_Recipe]:
@@ -125,28 +126,6 @@ def _digest(files: Sequence[Path], below: str) -> str:
     for file in files:
         digest.update(f"{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _build_all(engine: LocalEngine, due: Sequence[tuple[_Recipe, str]]) -> None:
-    """At the same time, each as soon as the one below it is there: a build mostly waits for packages."""
-    begun: dict[str, Future[None]] = {}
-
-    def build(recipe: _Recipe, source: str, below: Future[None] | None) -> None:
-        if below is not None:
-            below.result()
-        _build(engine, recipe, source)
-
-    with ThreadPoolExecutor(len(due)) as pool:
-        for recipe, source in due:
-            begun[recipe.name] = pool.submit(build, recipe, source, begun.get(recipe.base))
-    for done in begun.values():
-        done.result()
-    remove_replaced(engine)
-
-
-def remove_replaced(engine: LocalEngine) -> None:
-    """Our images that have lost their names to newer ones, where nothing runs of them."""
-    engine.run("image", "prune", "-f", f"--filter=label={LABEL_SOURCE}")
 
 
 def _build(engine: LocalEngine, recipe: _Recipe, source: str) -> None:

@@ -128,14 +128,14 @@ def assert_runs(hosts: EngineHosts, node: str, image: str) -> None:
 
 
 def cut_off(hosts: EngineHosts, image: str, tmp_path: Path) -> int:
-    """A push to node-1 that breaks after 5 MB: how much of it is there."""
+    """A push to node-1 that breaks after 5 MB: how much of it is there. What is under way then is lost, 2 MB and more."""
     with through(Link(hosts.project.inventory().node("node-1").port, 5 * MEGA), hosts, tmp_path) as (project, nodes):
         failed = failures(push_images(project, [image], nodes[:1])[image])
     assert set(failed) == {"node-1"}
     part = f"{PARTS}/$(ls {PARTS})"
     until("the upload has ended there", lambda: hosts.inside("node-1", "pgrep", "-x", "cat|tee|zstd").code == 1)
     size = int(hosts.inside("node-1", "sh", "-c", f"wc -c <{part}").stdout)
-    assert 3 * MEGA < size < 6 * MEGA
+    assert 2 * MEGA < size < 6 * MEGA
     return size
 
 
