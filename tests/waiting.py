@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 
 LONGEST_PAUSE = 0.5
-# In times of the look before.
-REST = 3
 
 
 def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None:
     """Return when the condition holds; fail with `what` when it does not in time.
 
-    It rests for longer than the last look took, so that looking does not slow down what is waited for.
+    It rests for as long as the last look took, so that looking does not slow down what is waited for.
     """
     end = time.monotonic() + seconds
     while True:
@@ -22,4 +20,4 @@ def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None
             return
         now = time.monotonic()
         assert now < end, f"not within {seconds} s: {what}"
-        time.sleep(min(REST * (now - begun), LONGEST_PAUSE))
+        time.sleep(min(now - begun, LONGEST_PAUSE))
