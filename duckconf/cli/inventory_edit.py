@@ -46,17 +46,14 @@ def adding(inventory: Path, group: str, name: str, variables: Variables) -> Edit
     """The edit that puts a host into a group; raises SetupError with the lines to write where that is not possible."""
     lines = host_lines(name, variables, 0)
     remedy = f"add by hand to the group {group}: {' | '.join(lines)}"
-    best: tuple[int, Path, str, Any] | None = None
-    for path in _files(inventory, remedy):
-        text = path.read_text("utf-8")
-        tree = _read(path, text)
-        parent = _parent(tree, group)
-        if parent is not None and (best is None or _fitness(parent[group]) > best[0]):
-            best = (_fitness(parent[group]), path, text, tree)
-    if best is None:
+    texts = {path: path.read_text("utf-8") for path in _files(inventory, remedy)}
+    trees = {path: _read(path, text) for path, text in texts.items()}
+    places = {path: parent for path, tree in trees.items() if (parent := _parent(tree, group)) is not None}
+    if not places:
         raise SetupError(f"no YAML file of the inventory has a group {group}", remedy)
-    _, path, text, tree = best
-    after = _with_host(text, _parent(tree, group), group, name, variables)
+    path = max(places, key=lambda path: _fitness(places[path][group]))
+    text, tree = texts[path], trees[path]
+    after = _with_host(text, places[path], group, name, variables)
     wanted = _plain(tree)
     body = _parent(wanted, group)[group] or {}
     _parent(wanted, group)[group] = {**body, "hosts": {**(body.get("hosts") or {}), name: dict(variables)}}

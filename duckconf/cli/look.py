@@ -40,14 +40,14 @@ Seen = Mapping[str, Result[tuple[Container, ...]]]
 
 def status(project: Project, *, as_json: bool) -> int:
     """Services, nodes and what is wrong on one screen."""
-    from duckconf.cli.picture import take_picture
-    from duckconf.cli.services import services
-
     mode = mode_of(project)
     if mode == AGENTS:
         from duckconf.cli import agents_look
 
         return agents_look.status(project, as_json=as_json)
+    from duckconf.cli.picture import take_picture
+    from duckconf.cli.services import services
+
     rows = [_service_row(project, service) for service in services(project, mode)]
     with open_cluster(project) as cluster:
         picture = take_picture(cluster) if mode == RECONCILE else None
@@ -121,14 +121,14 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
 
 def diff(project: Project, *, as_json: bool) -> int:
     """What the loop would do now and why, and why it leaves the rest."""
-    from duckconf.cli.picture import step_row, take_picture
-
     if mode_of(project) == AGENTS:
         from duckconf.cli import agents_look
 
         return agents_look.diff(project, as_json=as_json)
     if mode_of(project) != RECONCILE:
         raise NotFound(f"mode {mode_of(project)} has no desired state to compare with", "see `./inv up reconcile`")
+    from duckconf.cli.picture import step_row, take_picture
+
     with open_cluster(project) as cluster:
         picture = take_picture(cluster)
     plan = picture.decision.plan
@@ -162,11 +162,11 @@ def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
 
 def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[str], Page]]:
     """The newest events, and those after a cursor: from the journal where services run here, else from the API."""
-    from duckconf.cli.api import api_client
-
     if mode_of(project) != AGENTS:
         book = Journal(project.state / journal.FILE_NAME)
         return book.tail, lambda cursor: book.wait(cursor, EVENTS_AT_ONCE)
+    from duckconf.cli.api import api_client
+
     api = api_client(project)
 
     def ask(query: str) -> Page:

@@ -2,7 +2,7 @@
 
 Everything runs over the node's open SSH connection as constant scripts with arguments. An upload that was cut off goes
 on where it was, if what is there are the archive's first bytes. What arrives is checked by SSH, and again by the archive's
-own checksum when it is unpacked.
+own checksum when the engine unpacks it.
 """
 
 from __future__ import annotations
@@ -41,53 +41,35 @@ echo "$(wc -c <"$part") ${digest%% *}"
 )
 RECEIVE = (
     FOLDER
-    + """part=$folder/$1.part unpacked=$folder/.$1.tar begin=$2
+    + """part=$folder/$1.part begin=$2
 umask 077
 mkdir -p "$folder" || exit
-rm -f "$unpacked" "$unpacked.pipe"
 if [ "$begin" -eq 0 ]; then
-  find "$folder" -type f -mtime +7 -exec rm -f {} +
+  find "$folder" -name '*.part' -mtime +7 -exec rm -f {} +
   : >"$part" || exit
 elif [ "$(wc -c <"$part")" -ne "$begin" ]; then
   echo "another push of this image is under way" >&2
   exit 75
 fi
-receive() { cat >>"$part"; }
-case $1 in
-  *.zst)
-    # Unpacked as it arrives, where the node can: that is less work than the engine's own way, and done when it has arrived.
-    if command -v zstd >/dev/null && mkfifo "$unpacked.pipe"; then
-      receive() {
-        { zstd -dcq <"$unpacked.pipe" >"$unpacked" || rm -f "$unpacked"; } 2>/dev/null &
-        { cat "$part"; tee -ap "$part"; } >"$unpacked.pipe"
-      }
-    fi
-    ;;
-esac
-receive || {
+cat >>"$part" || {
   code=$?
-  rm -f "$part" "$unpacked" "$unpacked.pipe"
+  rm -f "$part"
   exit "$code"
 }
-wait
-rm -f "$unpacked.pipe"
 """
 )
 LOAD = (
     FOLDER
-    + f"""part=$folder/$1.part unpacked=$folder/.$1.tar name=$3
+    + f"""part=$folder/$1.part name=$3
 [ "$(wc -c <"$part")" -eq "$2" ] || exit {INCOMPLETE}
 # Podman reads a zstd archive and not every gzip one, docker the other way round.
 load() {{
   case $part in
     *.gz.part) gzip -dc "$part" | docker load -q ;;
-    *) docker load -q -i "$archive" ;;
+    *) docker load -q -i "$part" ;;
   esac
 }}
-archive=$part
-[ ! -f "$unpacked" ] || archive=$unpacked
 words=$(load 2>&1) || {{
-  rm -f "$unpacked"
   case $words in
     *"o space left"*) rm -f "$part" ;;
     *) ;;
@@ -102,7 +84,7 @@ set -- $ids
 if [ "${{1-}}" != "${{2-}}" ]; then
   docker tag "$loaded" "$name" || exit
 fi
-rm -f "$part" "$unpacked"
+rm -f "$part"
 echo "$1"
 """
 )

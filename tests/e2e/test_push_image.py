@@ -128,14 +128,14 @@ def assert_runs(hosts: EngineHosts, node: str, image: str) -> None:
 
 
 def cut_off(hosts: EngineHosts, image: str, tmp_path: Path) -> int:
-    """A push to node-1 that breaks after 5 MB: how much of it is there. What is under way then is lost, 2 MB and more."""
+    """A push to node-1 that breaks after 5 MB: how much of it is there."""
     with through(Link(hosts.project.inventory().node("node-1").port, 5 * MEGA), hosts, tmp_path) as (project, nodes):
         failed = failures(push_images(project, [image], nodes[:1])[image])
     assert set(failed) == {"node-1"}
     part = f"{PARTS}/$(ls {PARTS})"
-    until("the upload has ended there", lambda: hosts.inside("node-1", "pgrep", "-x", "cat|tee|zstd").code == 1)
+    until("the upload has ended there", lambda: hosts.inside("node-1", "pgrep", "-x", "cat").code == 1)
     size = int(hosts.inside("node-1", "sh", "-c", f"wc -c <{part}").stdout)
-    assert 2 * MEGA < size < 6 * MEGA
+    assert 3 * MEGA < size < 6 * MEGA
     return size
 
 
@@ -147,7 +147,7 @@ def test_an_image_reaches_all_nodes_and_the_second_time_nothing_is_sent(hosts: E
     assert [(row["status"], row["sent"]) for row in json.loads(second.stdout)] == [(PRESENT, 0)] * 3
     for node in hosts.names:
         assert_runs(hosts, node, image)
-    assert not any(hosts.inside(node, "ls", "-A", PARTS).stdout for node in hosts.names)
+    assert not any(hosts.inside(node, "ls", PARTS).stdout for node in hosts.names)
 
 
 def test_only_the_nodes_that_are_meant_get_it(hosts: EngineHosts, image: str) -> None:
