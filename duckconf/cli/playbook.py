@@ -1,6 +1,7 @@
 """Runs `roles/provision.yml` with Ansible over some hosts, tells what it does as it happens, and gives a result per host.
 
 Host keys that are not pinned are refused, as everywhere. Nothing secret is on a command line or in the output.
+Mitogen keeps one Python running per host, where Ansible starts and compiles one per task: twice as quick.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +133,7 @@ class Playbook:
             **os.environ,
             "ANSIBLE_SSH_ARGS": shlex.join(word for option in options for word in ("-o", option)),
             "ANSIBLE_HOST_KEY_CHECKING": "true",
-            "ANSIBLE_PIPELINING": "true",
+            **quick_strategy(),
             "ANSIBLE_FORKS": str(min(len(self.hosts), MOST_FORKS)),
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
             "ANSIBLE_STDOUT_CALLBACK": "duckconf_lines",
@@ -139,6 +141,15 @@ class Playbook:
             "ANSIBLE_VERBOSITY": "0",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
         }
+
+
+def quick_strategy() -> dict[str, str]:
+    """The environment that has Ansible run a play's tasks through Mitogen; raises SetupError when it is not installed."""
+    spec = find_spec("ansible_mitogen")
+    if spec is None or spec.origin is None:
+        raise SetupError("the Python package mitogen is missing", "remove .venv, and ./inv makes it again")
+    plugins = Path(spec.origin).parent / "plugins" / "strategy"
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins)}
 
 
 def _last_error(words: str) -> str:

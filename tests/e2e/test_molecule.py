@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from duckconf.cli.playbook import quick_strategy
 from tests.e2e.conftest import ROOT, free_ports
 
 INVENTORY = """[nodes]
@@ -43,6 +44,7 @@ def test_the_role_passes_its_molecule_scenario(role: str, engine_env: dict[str, 
     variables.write_text("{}")
     environ = {
         **engine_env,
+        **quick_strategy(),
         "DUCKCONF_INVENTORY": str(inventory),
         "DUCKCONF_CLUSTER": cluster,
         "DUCKCONF_API": f"http://127.0.0.1:{api_port}",

@@ -288,8 +288,8 @@ def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unch
 def test_a_host_that_goes_down_in_the_middle_is_told_and_only_it_is_done_again(nodes: Machines) -> None:
     argv = [str(ROOT / "inv"), "provision", "--full", "--json"]
     with subprocess.Popen(argv, env=nodes.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        # How Ansible runs each of its modules.
-        until("the role is at work there", lambda: "&& sleep 0" in nodes.on("web-1", "ps", "-e", "-o", "args="), 60)
+        # The Python in which Ansible's modules run.
+        until("the role is at work there", lambda: "mitogen:" in nodes.on("web-1", "ps", "-e", "-o", "args="), 60)
         nodes.engine("kill", nodes.container("web-1"))
         said, complaint = running.communicate(timeout=280)
     nodes.engine("start", nodes.container("web-1"))
