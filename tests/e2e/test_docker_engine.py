@@ -148,7 +148,8 @@ def test_killed_removed_and_changed_apps_come_back(three: Docked) -> None:
     assert "NEW=1" in json.loads(three.inspect(three.of("c").name, "json .Config.Env"))
     rows = {row["app"]: row for row in json.loads(three.live.inv("ps", "--json").stdout)}
     assert {(row["desired"], row["state"]) for row in rows.values()} == {("yes", "running")}
-    kinds = {(event["kind"], event["app"]) for event in map(json.loads, three.live.inv("events", "--json").stdout.splitlines())}
+    events = map(json.loads, three.live.inv("events", "--json").stdout.splitlines())
+    kinds = {(event["kind"], event.get("app")) for event in events}
     assert {("started", app) for app in APPS} <= kinds
 
 

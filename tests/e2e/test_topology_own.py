@@ -8,7 +8,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from duckconf.command import Completed
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
 from duckconf.reach.client import ApiClient
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, kept_running, write_inventory
+from tests.e2e.engine_api import containers
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -42,6 +44,7 @@ class Own:
     """The cluster, and past every layer of ours the engine of each node."""
 
     live: Live
+    pids: dict[str, str] = field(default_factory=dict)
 
     @property
     def api(self) -> ApiClient:
@@ -56,8 +59,19 @@ class Own:
         return done.stdout.strip()
 
     def containers(self, node: str) -> list[dict[str, Any]]:
-        cluster = f"--filter=label={LABEL_CLUSTER}={self.live.project.cluster}"
-        return list(json.loads(self.must(node, "podman", "ps", "-a", cluster, "--format", "json") or "[]"))
+        label = f"{LABEL_CLUSTER}={self.live.project.cluster}"
+        try:
+            return containers(self._socket(node), label)
+        except (ConnectionError, FileNotFoundError):
+            # It has been started anew meanwhile.
+            del self.pids[node]
+            return containers(self._socket(node), label)
+
+    def _socket(self, node: str) -> Path:
+        if node not in self.pids:
+            argv = ("inspect", "--type=container", "--format={{.State.Pid}}", self.live.host(node))
+            self.pids[node] = self.live.engine.must(*argv)
+        return Path("/proc") / self.pids[node] / "root/run/podman/podman.sock"
 
     def running(self, nodes: Iterable[str] = NODES) -> Counter[tuple[str, str]]:
         """How many containers of each app run on each node."""
