@@ -26,8 +26,8 @@ CHECKS = (
     f"shfmt -d -i 2 -ci {SHELL}",
     "ansible-lint --offline --profile production",
 )
-# Test files at once. They wait for timeouts as much as they work, so that two cores carry three of them.
-AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Test files at once. They wait for timeouts more than they work, so that two cores carry two of them.
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def run_checks(context: Any) -> int:

@@ -1,8 +1,8 @@
 """The node's side of a push: what it has, the upload into a file of the login's own, and the engine that loads it.
 
 Everything runs over the node's open SSH connection as constant scripts with arguments. An upload that was cut off goes
-on where it was, if what is there are the archive's first bytes. What arrives is checked by SSH, and again by the archive's
-own checksum when the engine unpacks it.
+on where it was, if what is there are the archive's first bytes. What arrives is checked by SSH, and again by the engine,
+which compares each layer with its digest.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ LOAD = (
     FOLDER
     + f"""part=$folder/$1.part name=$3
 [ "$(wc -c <"$part")" -eq "$2" ] || exit {INCOMPLETE}
-# Podman reads a zstd archive and not every gzip one, docker the other way round.
+# The id, or the name that was loaded. Podman reads a zstd archive and not every gzip one, docker the other way round.
+# Podman's `load` unpacks it as another kind of archive first, to see whether it is one; a podman that is asked from afar
+# has nothing else.
 load() {{
   case $part in
     *.gz.part) gzip -dc "$part" | docker load -q ;;
-    *) docker load -q -i "$part" ;;
+    *) docker pull -q "docker-archive:$part" 2>/dev/null || docker load -q -i "$part" ;;
   esac
 }}
 words=$(load 2>&1) || {{
@@ -77,7 +79,7 @@ words=$(load 2>&1) || {{
   printf '%s\\n' "$words" >&2
   exit 1
 }}
-loaded=$(printf '%s\\n' "$words" | sed -n 's/^Loaded image[^:]*: //p' | tail -n 1)
+loaded=$(printf '%s\\n' "$words" | sed 's/^Loaded image[^:]*: //' | tail -n 1)
 # Both in one call: the id of what was loaded, and of what the name means here, if anything.
 ids=$(docker image inspect --format '{{{{.Id}}}}' "$loaded" "$name" 2>/dev/null)
 set -- $ids

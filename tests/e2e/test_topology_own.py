@@ -63,9 +63,9 @@ class Own:
         try:
             return containers(self._socket(node), label)
         except (ConnectionError, FileNotFoundError):
-            # It has been started anew meanwhile.
-            del self.pids[node]
-            return containers(self._socket(node), label)
+            # It has been started anew, and its socket is not open yet or is another one.
+            self.pids.pop(node, None)
+            return list(json.loads(self.must(node, "podman", "ps", "-a", f"--filter=label={label}", "--format", "json") or "[]"))
 
     def _socket(self, node: str) -> Path:
         if node not in self.pids:
