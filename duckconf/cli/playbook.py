@@ -29,8 +29,9 @@ PLAYBOOK = Path("roles") / "provision.yml"
 CALLBACKS = Path(__file__).with_name("ansible_callback")
 MOST_FORKS = 50
 LONGEST_REASON = 400
-# A host that freezes on the way costs this many times five seconds.
+# A host that freezes on the way costs as many times so many seconds.
 SILENCES = 3
+SILENCE_SECONDS = 5
 
 
 @dataclass
@@ -106,9 +107,11 @@ class Playbook:
 
     def _inventory(self) -> dict[str, Any]:
         """Read before the project's own, which may say otherwise."""
+        # Mitogen tells ssh its own patience first, which is five minutes.
+        patience = {"mitogen_ssh_keepalive_interval": SILENCE_SECONDS, "mitogen_ssh_keepalive_count": SILENCES}
         return {
             "all": {
-                "vars": {"ansible_python_interpreter": "/usr/bin/python3", **self.defaults},
+                "vars": {"ansible_python_interpreter": "/usr/bin/python3", **patience, **self.defaults},
                 "hosts": {host.name: self._login(host) for host in self.hosts},
             }
         }
@@ -127,7 +130,6 @@ class Playbook:
         pins = " ".join(f'"{path}"' for path in (self.project.pins, OWN_PINS))
         options = (
             "ControlMaster=auto", "ControlPersist=30s", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={pins}",
-            "ServerAliveInterval=5", f"ServerAliveCountMax={SILENCES}",
         )  # fmt: skip
         return {
             **os.environ,
