@@ -152,7 +152,8 @@ def test_a_changed_host_key_is_refused_until_it_is_accepted(cluster: Live) -> No
 def test_apps_are_crashed_and_removed_by_name_and_strangers_are_left_alone(cluster: Live, stranger: str) -> None:
     app = cluster.post(WEB)[1]["app"]
     assert cluster.inv("kill-app", app).returncode == 0
-    assert cluster.state_of(app) == "exited"
+    # Podman calls it stopped until it has cleaned up behind it.
+    until("it has ended", lambda: cluster.state_of(app) == "exited")
     assert cluster.inv("stop-app", app).returncode == 0
     assert cluster.state_of(app) == "absent"
     for task in ("kill-app", "stop-app"):
