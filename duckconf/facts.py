@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional, TypeVar
 
-from duckconf.command import Command
+from duckconf.command import Command, Completed
 from duckconf.engine import DOCKER
 
 KIB = 1024
@@ -19,17 +19,36 @@ UNITS = "BKMGTPE"
 # Both engines know `info`, and name what is asked for differently; the root is where images and containers lie.
 FORMATS = {DOCKER: "{{.ServerVersion}} {{.DockerRootDir}}"}
 FORMAT = "{{.Version.Version}} {{.Store.GraphRoot}}"
-# One word first on each line says what the line is. The engine's root may lie where this login sees nothing, or on
-# another machine's disk; then the disk of / is what there is to know.
+# One word first on each line says what the line is, up to what `df` says. As much as can be is done by the shell itself:
+# a hundred nodes may be asked at once. The engine's root may lie where this login sees nothing, or on another machine's
+# disk; then the disk of / is what there is to know.
 ASK = """\
 info=$(docker info --format "$1" 2>/dev/null) || info=
 printf 'engine %s\\n' "$info"
-printf 'cores %s\\n' "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
-printf 'load %s\\n' "$(cat /proc/loadavg 2>/dev/null)"
-sed -n 's/^\\(MemTotal\\|MemAvailable\\): */\\1 /p' /proc/meminfo 2>/dev/null
+{
+  read -r cores </sys/devices/system/cpu/online && echo "cores $cores"
+  read -r load </proc/loadavg && echo "load $load"
+  while read -r name value; do
+    case $name in
+      (MemTotal:) echo "MemTotal $value" ;;
+      (MemAvailable:) echo "MemAvailable $value" && break ;;
+    esac
+  done </proc/meminfo
+} 2>/dev/null
+echo disk
 root=${info#* }
-disk=$(df -Pk -- "${root:-/}" 2>/dev/null) || disk=$(df -Pk / 2>/dev/null)
-printf 'disk %s\\n' "$(printf '%s\\n' "$disk" | tail -n 1)\""""
+df -Pk -- "${root:-/}" 2>/dev/null || df -Pk / 2>/dev/null || :"""
+# Another command runs meanwhile; its code is the code of both.
+FACTS_FOLLOW = "\nfacts\n"
+ASK_BESIDE = f"""\
+(shift && exec "$@") &
+said=$(
+{ASK}
+)
+wait "$!"
+code=$?
+printf '\\nfacts\\n%s\\n' "$said"
+exit "$code\""""
 
 Number = TypeVar("Number", int, float)
 
@@ -72,15 +91,27 @@ def ask(engine: str) -> Command:
     return Command(("sh", "-c", ASK, "sh", FORMATS.get(engine, FORMAT)), deadline=SECONDS)
 
 
+def ask_beside(command: Command, engine: str) -> Command:
+    """The same in one go with another command, which reads nothing; `split` takes the answers apart."""
+    return Command(("sh", "-c", ASK_BESIDE, "sh", FORMATS.get(engine, FORMAT), *command.argv), deadline=command.deadline)
+
+
+def split(engine: str, done: Completed) -> tuple[Completed, Facts]:
+    """What the command of `ask_beside` answered, and the facts."""
+    said, mark, known = done.stdout.rpartition(FACTS_FOLLOW)
+    return (replace(done, stdout=said), read_facts(engine, known)) if mark else (done, Facts())
+
+
 def read_facts(engine: str, output: str) -> Facts:
     """From what `ask` printed, whatever that is."""
     said: dict[str, list[str]] = {}
-    for line in output.splitlines():
+    before, _, table = output.partition("\ndisk\n")
+    for line in before.splitlines():
         word, *rest = line.split() or [""]
         said.setdefault(word, rest)
     version = next(iter(said.get("engine", [])), None)
     # df -P: device, blocks, used, available, capacity, mount point; a device's name may have blanks in it.
-    disk = said.get("disk", [])
+    disk = next((line.split() for line in reversed(table.splitlines())), [])
     percent = next((place for place, word in enumerate(disk) if word.endswith("%")), 0)
     sizes = disk[percent - 3 : percent] if percent >= 3 else []
     return Facts(
@@ -91,7 +122,7 @@ def read_facts(engine: str, output: str) -> Facts:
         memory_total=_number(said.get("MemTotal", []), 0, int, KIB),
         memory_free=_number(said.get("MemAvailable", []), 0, int, KIB),
         load=_number(said.get("load", []), 0, float, 1.0),
-        cores=_number(said.get("cores", []), 0, int, 1),
+        cores=_count(said.get("cores", [])),
     )
 
 
@@ -118,6 +149,15 @@ def _left(free: int | None, total: int | None) -> str:
     if free is None:
         return ""
     return f"{size(free)} free" + (f" ({100 * free // total}%)" if total else "")
+
+
+def _count(words: list[str]) -> int | None:
+    """How many numbers the first word names, as the kernel writes lists of them: 0-3,6 are five."""
+    try:
+        ranges = [[int(end) for end in part.split("-", 1)] for part in words[0].split(",")]
+    except (IndexError, ValueError):
+        return None
+    return sum(max(0, ends[-1] - ends[0] + 1) for ends in ranges) or None
 
 
 def _number(words: list[str], place: int, kind: Callable[[str], Number], unit: Number) -> Number | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +17,10 @@ from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.reach.actuator import execute
-from duckconf.reach.facts import UNKNOWN, facts_of
+from duckconf.reach.facts import observe_with_facts
 from duckconf.reach.fleet import Fleet
 from duckconf.reach.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.parallel import Result, ask_all
+from duckconf.reach.parallel import Result
 from duckconf.reach.project import Project
 from duckconf.reach.sensor import observe_all
 
@@ -45,16 +44,8 @@ class Cluster:
         return observe_all(self.project.cluster, self.pairs(nodes))
 
     def observe_with_facts(self, nodes: str = "") -> tuple[dict[str, Result[tuple[Container, ...]]], dict[str, Facts]]:
-        """The containers, and what each node is and has left: asked at the same time, on two channels of one connection."""
-        pairs = self.pairs(nodes)
-        # A node that cannot be reached costs its deadline once, and not once for each question.
-        opened = ask_all(pairs, lambda name: self.fleet.runner(name).open())
-        away = {name: failure for name, failure in opened.items() if failure is not None}
-        there = {name: pair for name, pair in pairs.items() if name not in away}
-        with ThreadPoolExecutor(1) as beside:
-            facts = beside.submit(facts_of, there)
-            seen = {**observe_all(self.project.cluster, there), **away}
-            return {name: seen[name] for name in pairs}, {**dict.fromkeys(away, UNKNOWN), **facts.result()}
+        """The containers, and what each node is and has left."""
+        return observe_with_facts(self.project.cluster, self.pairs(nodes))
 
     def find(self, app: str) -> Container:
         """The container of an app, by the app's or the container's name; raises NotFound."""

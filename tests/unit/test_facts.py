@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
 
 from duckconf.command import Command, Completed
 from duckconf.errors import Unreachable
-from duckconf.facts import Facts, ask, read_facts, short, size
+from duckconf.facts import Facts, ask, ask_beside, read_facts, short, size, split
 from duckconf.inventory import Host
 from duckconf.reach.facts import facts_of
 from tests.fakes import FakeNode
 
 SAID = """\
 engine 4.3.1 /var/lib/containers/storage
-cores 2
+cores 0-1
 load 0.52 0.58 0.59 1/467 12345
 MemTotal 8000000 kB
 MemAvailable 5000000 kB
-disk /dev/vda1 40000000 10000000 30000000 25% /
+disk
+Filesystem     1024-blocks     Used Available Capacity Mounted on
+/dev/vda1         40000000 10000000  30000000      25% /
 """
+DISK = "/dev/vda1         40000000 10000000  30000000      25% /"
 KNOWN = Facts("podman", "4.3.1", 30_720_000_000, 40_960_000_000, 5_120_000_000, 8_192_000_000, 0.52, 2)
 
 
@@ -32,13 +36,14 @@ def test_all_that_a_node_says_is_read() -> None:
     ("said", "lost"),
     [
         (("engine 4.3.1 /var/lib/containers/storage", "engine "), ("engine", "engine_version")),
-        (("cores 2", "cores undefined"), ("cores",)),
+        (("cores 0-1", "cores undefined"), ("cores",)),
         (("load 0.52 0.58 0.59 1/467 12345", "load nan"), ("load",)),
         (("MemAvailable 5000000 kB\n", ""), ("memory_free",)),
         (("MemTotal 8000000 kB", "MemTotal -1 kB"), ("memory_total",)),
-        (("disk /dev/vda1 40000000 10000000 30000000 25% /", "disk "), ("disk_free", "disk_total")),
-        (("disk /dev/vda1 40000000 10000000 30000000 25% /", "disk df: /: 5% of it"), ("disk_free", "disk_total")),
-        (("30000000 25%", "much 25%"), ("disk_free",)),
+        ((f"{DISK}\n", ""), ("disk_free", "disk_total")),
+        ((DISK, "df: /: 5% of it"), ("disk_free", "disk_total")),
+        (("disk\n", ""), ("disk_free", "disk_total")),
+        (("30000000      25%", "much 25%"), ("disk_free",)),
     ],
 )
 def test_what_is_missing_or_strange_is_unknown_and_the_rest_is_read(said: tuple[str, str], lost: tuple[str, ...]) -> None:
@@ -51,7 +56,12 @@ def test_a_node_that_says_nothing_of_use_has_no_facts(said: str) -> None:
 
 
 def test_a_device_with_blanks_in_its_name_has_its_sizes_read() -> None:
-    assert read_facts("podman", "disk //nas/my share 100 40 60 40% /var").disk_free == 60 * 1024
+    assert read_facts("podman", "cores 1\ndisk\n//nas/my share 100 40 60 40% /var\n").disk_free == 60 * 1024
+
+
+@pytest.mark.parametrize(("online", "cores"), [("0", 1), ("0-3", 4), ("0-3,6", 5), ("0,2-3,8-15", 11), ("3-", None), ("", None)])
+def test_the_processors_that_are_online_are_counted(online: str, cores: int | None) -> None:
+    assert read_facts("podman", f"cores {online}\n").cores == cores
 
 
 def test_a_banner_of_the_login_before_it_does_no_harm() -> None:
@@ -75,6 +85,31 @@ def test_a_root_that_cannot_be_seen_gives_the_disk_of_the_machine() -> None:
     found = read_facts("docker", done.stdout)
     assert (found.engine, found.engine_version) == ("docker", "20.10.24")
     assert found.disk_total
+
+
+@pytest.mark.parametrize(("code", "words"), [(0, '[{"Id": "1"}]\n'), (125, ""), (0, "facts\nengine 1 /\n")])
+def test_another_command_in_one_go_keeps_its_answer_and_the_facts_are_there(code: int, words: str) -> None:
+    beside = Command(("sh", "-c", 'printf %s "$1"; echo complaint >&2; exit "$2"', "sh", words, str(code)))
+    command = ask_beside(beside, "docker")
+    script = f"docker() {{ echo 20.10.24 /; }}\n{command.argv[2]}"
+    done = subprocess.run(["sh", "-c", script, *command.argv[3:]], capture_output=True, text=True, check=False)
+    answer, known = split("docker", Completed(done.returncode, done.stdout, done.stderr))
+    assert answer == Completed(code, words, "complaint\n")
+    assert (known.engine_version, known.cores) == ("20.10.24", os.cpu_count())
+
+
+def test_another_command_that_does_not_exist_is_told_as_by_itself_and_the_facts_are_there() -> None:
+    command = ask_beside(Command(("no-such-program",)), "podman")
+    done = subprocess.run(command.argv, capture_output=True, text=True, check=False)
+    answer, known = split("podman", Completed(done.returncode, done.stdout, done.stderr))
+    assert (answer.code, answer.stdout) == (127, "")
+    assert "no-such-program" in answer.stderr
+    assert known.disk_total
+
+
+def test_what_ends_before_its_facts_has_none() -> None:
+    cut_off = Completed(128, "[]\n", "")
+    assert split("podman", cut_off) == (cut_off, Facts())
 
 
 def test_a_table_shows_them_short_and_nothing_for_what_is_unknown() -> None:
