@@ -32,6 +32,8 @@ LONGEST_REASON = 400
 # A host that freezes on the way costs as many times so many seconds.
 SILENCES = 3
 SILENCE_SECONDS = 5
+# What Mitogen says then, and also when the host goes down.
+MITOGENS_LOSS = ("Channel was disconnected", "Mitogen was disconnected")
 
 
 @dataclass
@@ -101,6 +103,8 @@ class Playbook:
                 say(f"  {host}: {_lower(task)}: changed")
             return
         reason = told["reason"][:LONGEST_REASON]
+        if any(words in reason for words in MITOGENS_LOSS):
+            reason = f"the connection broke, or nothing came for {SILENCES * SILENCE_SECONDS} s"
         say(f"  {host}: {_lower(task)}: {event}: {reason}")
         kind = Unreachable if event == "unreachable" else NodeFailure
         outcome.failure = kind(host, f"{_lower(task)}: {reason}")
