@@ -1,4 +1,4 @@
-"""The guards of a connection: one ends what takes too long, one tells a peer that takes nothing more from one that is slow."""
+"""A connection's socket, and its guards: one ends what takes too long, one tells a peer that takes nothing from a slow one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from duckconf.reach.ssh_transport import OutflowGuard, Watchdog, bytes_under_way
+from duckconf.reach.ssh_transport import OutflowGuard, PromptSocket, Watchdog, bytes_under_way
 from tests.waiting import until
 
 
@@ -94,3 +94,57 @@ def test_a_watchdog_is_silent_afterwards_also_when_it_serves_again() -> None:
     with Watchdog(0.2, lambda: barks.append("end")):
         until("the other one barks", lambda: bool(barks))
     assert (barks, dog.barked) == (["end"], False)
+
+
+@pytest.fixture
+def prompt(peer: Peer) -> PromptSocket:
+    peer.near.settimeout(0.05)
+    return PromptSocket(peer.near)
+
+
+def test_what_came_at_once_is_handed_out_in_the_pieces_that_are_asked_for(peer: Peer, prompt: PromptSocket) -> None:
+    peer.far.sendall(b"four and the rest")
+    assert [prompt.recv(4), prompt.recv(4), prompt.recv(100)] == [b"four", b" and", b" the rest"]
+    with pytest.raises(TimeoutError):
+        prompt.recv(4)
+    peer.far.sendall(b"more")
+    assert prompt.recv(100) == b"more"
+
+
+def test_the_end_comes_after_what_came_before_it(peer: Peer, prompt: PromptSocket) -> None:
+    peer.far.sendall(b"last words")
+    peer.far.close()
+    assert [prompt.recv(5), prompt.recv(100), prompt.recv(100)] == [b"last ", b"words", b""]
+
+
+def test_what_there_is_room_for_is_sent_and_a_full_connection_is_waited_for(peer: Peer, prompt: PromptSocket) -> None:
+    sent = prompt.send(b"x" * 1000)
+    assert peer.far.recv(2000) == b"x" * sent
+    with pytest.raises(TimeoutError):
+        while True:
+            prompt.send(bytes(1 << 16))
+    peer.near.settimeout(10.0)
+    room = threading.Timer(0.1, lambda: peer.far.recv(1 << 22, socket.MSG_WAITALL))
+    room.start()
+    assert prompt.send(b"y" * 1000) > 0
+    peer.near.shutdown(socket.SHUT_WR)
+    room.join(10)
+
+
+def test_a_closed_one_takes_and_gives_nothing_and_ends_a_wait(peer: Peer, prompt: PromptSocket) -> None:
+    peer.near.settimeout(30.0)
+    ends: list[bytes | str] = []
+
+    def wait() -> None:
+        try:
+            ends.append(prompt.recv(4))
+        except OSError as error:
+            ends.append(str(error.strerror))
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    prompt.close()
+    thread.join(10)
+    assert ends in ([b""], ["Bad file descriptor"])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        prompt.send(b"too late")
