@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -117,12 +118,16 @@ def test_the_end_comes_after_what_came_before_it(peer: Peer, prompt: PromptSocke
     assert [prompt.recv(5), prompt.recv(100), prompt.recv(100)] == [b"last ", b"words", b""]
 
 
+def send_for_ever(prompt: PromptSocket) -> NoReturn:
+    while True:
+        prompt.send(bytes(1 << 16))
+
+
 def test_what_there_is_room_for_is_sent_and_a_full_connection_is_waited_for(peer: Peer, prompt: PromptSocket) -> None:
     sent = prompt.send(b"x" * 1000)
     assert peer.far.recv(2000) == b"x" * sent
     with pytest.raises(TimeoutError):
-        while True:
-            prompt.send(bytes(1 << 16))
+        send_for_ever(prompt)
     peer.near.settimeout(10.0)
     room = threading.Timer(0.1, lambda: peer.far.recv(1 << 22, socket.MSG_WAITALL))
     room.start()
