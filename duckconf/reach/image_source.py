@@ -26,11 +26,12 @@ from duckconf.errors import DuckconfError, NotFound, SetupError
 from duckconf.image import bare_id, id_in_archive
 from duckconf.reach.files import write_durably
 from duckconf.reach.local import LocalRunner
+from duckconf.reach.ssh_transport import PACKET
 
 MANIFEST = "manifest.json"
 IDS_FILE = "ids.json"
 MOST_IDS = 200
-PIECE = 65536
+PIECE = 4 * PACKET
 LOOK_AGAIN = 0.02
 BLOCK = 1 << 20
 # Nobody goes on with a push after so long.

@@ -20,7 +20,7 @@ import paramiko
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, NodeFailure, Unreachable
 from duckconf.reach.engine_line import EngineLine
-from duckconf.reach.ssh_transport import OutflowGuard, Watchdog, bytes_under_way
+from duckconf.reach.ssh_transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
 
 # Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
 # followed, one for the engine's line, and one is spare, because one that was cut off counts until its program ends.
@@ -179,9 +179,10 @@ class SshRunner:
     def _send(self, channel: paramiko.Channel, pieces: Iterable[bytes], check: Callable[[], None]) -> None:
         try:
             for piece in pieces:
-                rest = piece
-                while rest:
-                    rest = rest[_patiently(check, functools.partial(channel.send, rest)) :]
+                for begin in range(0, len(piece), PACKET):
+                    rest = piece[begin : begin + PACKET]
+                    while rest:
+                        rest = rest[_patiently(check, functools.partial(channel.send, rest)) :]
         except OSError:
             # A program may end without reading its input; its exit code says how it went.
             if not channel.closed and not channel.exit_status_ready():

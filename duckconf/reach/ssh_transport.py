@@ -22,6 +22,9 @@ from typing import Any
 
 import paramiko
 
+# Bytes that Paramiko puts into one packet for sshd: what is no multiple of it leaves a small packet behind, and every
+# packet costs about the same.
+PACKET = 32768 - 64
 RECEIVED_AT_ONCE = 65536
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
