@@ -64,8 +64,10 @@ class Heart:
             self._woken.set()
 
     def know(self, facts: Facts) -> None:
-        """What the node is and has left: told with the next heartbeat, and no reason for one."""
-        self._facts = facts
+        """What the node is and has left: told at once when nothing was known, later with the next heartbeat."""
+        before, self._facts = self._facts, facts
+        if before == Facts() != facts:
+            self._woken.set()
 
     def tell(self, event: Event) -> None:
         """Send it with the heartbeat after the next look; when the server is long away, the oldest are forgotten."""

@@ -250,9 +250,8 @@ def test_a_node_without_space_says_so_and_what_the_engine_said(agent: AgentProce
     assert (told["started"], "no space left on device" in told["note"]) == (0.0, True)
 
 
-def test_what_the_node_is_and_has_left_is_told(install: Install, api: FakeApi, engine: FakeEngine) -> None:
-    install(api.url, interval=0.3).start()
-    until("it is told", lambda: bool(api.beats) and bool(api.beats[-1]["facts"].get("memory_total")))
+def test_what_the_node_is_and_has_left_is_told_and_not_only_with_the_second_heartbeat(agent: AgentProcess, api: FakeApi) -> None:
+    until("it is told", lambda: bool(api.beats) and bool(api.beats[-1]["facts"].get("memory_total")), 8)
 
 
 def test_a_node_whose_engine_does_not_answer_falls_silent(install: Install, api: FakeApi, engine: FakeEngine) -> None:
