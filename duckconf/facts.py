@@ -38,8 +38,8 @@ printf 'engine %s\\n' "$info"
 echo disk
 root=${info#* }
 df -Pk -- "${root:-/}" 2>/dev/null || df -Pk / 2>/dev/null || :"""
-# Another command runs meanwhile; its code is the code of both.
 FACTS_FOLLOW = "\nfacts\n"
+# Another command runs meanwhile; its code is the code of both.
 ASK_BESIDE = f"""\
 (shift && exec "$@") &
 said=$(
@@ -93,7 +93,7 @@ def ask(engine: str) -> Command:
 
 def ask_beside(command: Command, engine: str) -> Command:
     """The same in one go with another command, which reads nothing; `split` takes the answers apart."""
-    return Command(("sh", "-c", ASK_BESIDE, "sh", FORMATS.get(engine, FORMAT), *command.argv), deadline=command.deadline)
+    return Command(("sh", "-c", ASK_BESIDE, "sh", FORMATS.get(engine, FORMAT), *command.argv), deadline=SECONDS)
 
 
 def split(engine: str, done: Completed) -> tuple[Completed, Facts]:

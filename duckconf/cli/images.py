@@ -31,7 +31,7 @@ from duckconf.reach.local import LocalRunner
 
 PUBLIC_BASE = "docker.io/library/debian:bookworm-slim"
 SUITE = "bookworm"
-# What the registry's image is set to as well: an image that is being built need not survive a crash, and nobody reads in it.
+# What the registry's image is set to as well: an image that is being built need not survive a crash, nor are manuals read in it.
 AS_IN_THE_REGISTRY = (
     "--dpkgopt=force-unsafe-io",
     "--dpkgopt=path-exclude=/usr/share/doc/*",

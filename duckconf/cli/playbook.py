@@ -103,7 +103,7 @@ class Playbook:
                 say(f"  {host}: {_lower(task)}: changed")
             return
         reason = told["reason"][:LONGEST_REASON]
-        if any(words in reason for words in MITOGENS_LOSS):
+        if event == "unreachable" and any(words in reason for words in MITOGENS_LOSS):
             reason = f"the connection broke, or nothing came for {SILENCES * SILENCE_SECONDS} s"
         say(f"  {host}: {_lower(task)}: {event}: {reason}")
         kind = Unreachable if event == "unreachable" else NodeFailure

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from duckconf import engine, facts
 from duckconf.command import Runner
 from duckconf.engine_output import Container, read_containers
-from duckconf.errors import EngineUnavailable
+from duckconf.errors import EngineUnavailable, Unreachable
 from duckconf.facts import Facts
 from duckconf.inventory import Host
 from duckconf.reach.parallel import Result, ask_all
@@ -33,8 +33,14 @@ def observe_with_facts(
 
     def one(name: str) -> tuple[Result[tuple[Container, ...]], Facts]:
         host, runner = hosts[name]
-        done = runner.run(facts.ask_beside(engine.list_ours(cluster, host.engine), host.engine))
-        listing, known = facts.split(host.engine, done)
+        question = engine.list_ours(cluster, host.engine)
+        try:
+            listing, known = facts.split(host.engine, runner.run(facts.ask_beside(question, host.engine)))
+        except Unreachable as failure:
+            # Facts that hang, as where an engine is stuck, are no reason to know nothing of the containers.
+            if not failure.may_have_run:
+                raise
+            listing, known = runner.run(question), UNKNOWN
         try:
             return read_containers(name, listing), known
         except EngineUnavailable as failure:

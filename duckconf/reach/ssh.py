@@ -273,7 +273,7 @@ def _patiently(check: Callable[[], None], step: Callable[[], Value]) -> Value:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    return (data[begin : begin + CHUNK] for begin in range(0, len(data), CHUNK))
+    return (data[begin : begin + PACKET] for begin in range(0, len(data), PACKET))
 
 
 class SshDialogue:

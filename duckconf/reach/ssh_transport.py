@@ -40,7 +40,7 @@ class PromptSocket:
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
         self._received = b""
-        # A number that was closed may be another file's by the time it is written to.
+        # The number of a socket that was closed may be another file's by the time it is written to.
         self._sending = threading.Lock()
 
     def recv(self, size: int) -> bytes:

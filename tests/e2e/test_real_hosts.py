@@ -293,12 +293,14 @@ def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unch
 def test_a_host_that_goes_down_or_freezes_in_the_middle_is_told_and_only_it_is_done_again(nodes: Machines) -> None:
     argv = [str(ROOT / "inv"), "provision", "--full", "--json"]
     with subprocess.Popen(argv, env=nodes.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        for host, what in (("web-1", "kill"), ("web-2", "pause")):
-            until(f"the role is at work on {host}", functools.partial(nodes.at_work, host), 60)
-            nodes.engine(what, nodes.container(host))
-        said, complaint = running.communicate(timeout=280)
-    nodes.engine("start", nodes.container("web-1"))
-    nodes.engine("unpause", nodes.container("web-2"))
+        try:
+            for host, what in (("web-1", "kill"), ("web-2", "pause")):
+                until(f"the role is at work on {host}", functools.partial(nodes.at_work, host), 60)
+                nodes.engine(what, nodes.container(host))
+            said, complaint = running.communicate(timeout=280)
+        finally:
+            nodes.engine("unpause", nodes.container("web-2"))
+            nodes.engine("start", nodes.container("web-1"))
     assert running.returncode == 4, complaint
     rows = {row["host"]: row for row in json.loads(said)}
     assert {host: row["result"] for host, row in rows.items()} == {"web-1": "failed", "web-2": "failed", "web-3": "unchanged"}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from duckconf import facts
 from duckconf.command import Command, Completed
-from duckconf.errors import Unreachable
+from duckconf.errors import EngineUnavailable, Unreachable
 from duckconf.facts import Facts, ask, ask_beside, read_facts, short, size, split
 from duckconf.inventory import Host
-from duckconf.reach.facts import facts_of
+from duckconf.reach.facts import facts_of, observe_with_facts
+from duckconf.reach.local import LocalRunner
 from tests.fakes import FakeNode
 
 SAID = """\
@@ -87,7 +90,7 @@ def test_a_root_that_cannot_be_seen_gives_the_disk_of_the_machine() -> None:
     assert found.disk_total
 
 
-@pytest.mark.parametrize(("code", "words"), [(0, '[{"Id": "1"}]\n'), (125, ""), (0, "facts\nengine 1 /\n")])
+@pytest.mark.parametrize(("code", "words"), [(0, '[{"Id": "1"}]\n'), (125, ""), (0, "\nfacts\nengine 1 /\n")])
 def test_another_command_in_one_go_keeps_its_answer_and_the_facts_are_there(code: int, words: str) -> None:
     beside = Command(("sh", "-c", 'printf %s "$1"; echo complaint >&2; exit "$2"', "sh", words, str(code)))
     command = ask_beside(beside, "docker")
@@ -140,3 +143,49 @@ def test_a_node_that_does_not_answer_has_no_facts_and_the_others_have_theirs() -
     hosts = {"node-1": Talking("node-1"), "node-2": Talking("node-2", failure=Unreachable("node-2", "frozen"))}
     found = facts_of({name: (Host(name, "localhost"), runner) for name, runner in hosts.items()})
     assert found == {"node-1": KNOWN, "node-2": Facts()}
+
+
+class Stub:
+    """This machine with a `docker` that answers `ps` and `info` as these lines of sh do."""
+
+    def __init__(self, folder: Path) -> None:
+        self._docker = folder / "docker"
+        environ = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+        self.pairs = {"node-1": (Host("node-1", "localhost", engine="docker"), LocalRunner("node-1", environ))}
+
+    def answers(self, listing: str, info: str = "echo 20.10.24 /") -> None:
+        self._docker.write_text(f"#!/bin/sh\ncase $1 in\n  ps) {listing} ;;\n  info) {info} ;;\nesac\n")
+        self._docker.chmod(0o755)
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Stub:
+    return Stub(tmp_path)
+
+
+def test_containers_and_facts_come_in_one_go(stub: Stub) -> None:
+    stub.answers("echo")
+    seen, known = observe_with_facts("demo", stub.pairs)
+    assert (seen, known["node-1"].engine_version) == ({"node-1": ()}, "20.10.24")
+
+
+def test_a_node_whose_engine_lists_nothing_has_its_facts_all_the_same(stub: Stub) -> None:
+    stub.answers("echo the daemon is away >&2; exit 1", info="exit 1")
+    seen, known = observe_with_facts("demo", stub.pairs)
+    assert isinstance(seen["node-1"], EngineUnavailable)
+    assert "the daemon is away" in str(seen["node-1"])
+    assert (known["node-1"].engine, known["node-1"].disk_total is None) == (None, False)
+
+
+def test_facts_that_hang_cost_only_themselves(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "SECONDS", 0.5)
+    stub.answers("echo", info="sleep 60")
+    assert observe_with_facts("demo", stub.pairs) == ({"node-1": ()}, {"node-1": Facts()})
+
+
+def test_a_node_that_is_away_is_asked_once(stub: Stub) -> None:
+    away = FakeNode("node-2", failure=Unreachable("node-2", "frozen"))
+    stub.answers("echo")
+    seen, known = observe_with_facts("demo", {**stub.pairs, "node-2": (Host("node-2", "localhost"), away)})
+    assert (seen["node-1"], seen["node-2"], known["node-2"]) == ((), away.failure, Facts())
+    assert len(away.asked) == 1

@@ -280,12 +280,19 @@ class TestPlaybook:
         assert "far: install it: unreachable: no route" in told.err
         assert told.out == ""
 
-    def test_a_connection_that_is_lost_in_the_middle_is_told_in_our_words(self, says: Path, tmp_path: Path) -> None:
-        lost = "Task failed: Channel was disconnected while connection attempt was in progress; this may be caused by an …"
-        says.write_text(self.line("unreachable", "far", reason=lost) + self.line("ok", "node-1", changed=False))
-        failure = self.playbook(tmp_path).run()["far"].failure
-        assert isinstance(failure, Unreachable)
-        assert failure.reason == "install it: the connection broke, or nothing came for 15 s"
+    @pytest.mark.parametrize(
+        "words",
+        ["Channel was disconnected while connection attempt was in progress; …", "Mitogen was disconnected from the remote …"],
+    )
+    def test_a_connection_that_is_lost_in_the_middle_is_told_in_our_words(self, says: Path, tmp_path: Path, words: str) -> None:
+        says.write_text(
+            self.line("unreachable", "far", reason=f"Task failed: {words}") + self.line("failed", "node-1", reason=words)
+        )
+        outcomes = self.playbook(tmp_path).run()
+        lost = outcomes["far"].failure
+        assert isinstance(lost, Unreachable)
+        assert lost.reason == "install it: the connection broke, or nothing came for 15 s"
+        assert words in str(outcomes["node-1"].failure)
 
     def test_a_host_that_was_never_reached_is_not_called_done(
         self, says: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
