@@ -179,7 +179,7 @@ def test_a_node_whose_engine_lists_nothing_has_its_facts_all_the_same(stub: Stub
 
 def test_facts_that_hang_cost_only_themselves(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "SECONDS", 0.5)
-    stub.answers("echo", info="sleep 60")
+    stub.answers("echo", info="sleep 5")
     assert observe_with_facts("demo", stub.pairs) == ({"node-1": ()}, {"node-1": Facts()})
 
 
