@@ -5,7 +5,6 @@ Where the inventory wants it, Duckconf's own commands log in as `duckconf`, and 
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -37,8 +36,6 @@ class Fleet:
     ) -> None:
         """`default_key` logs in as `duckconf`, and into demo hosts that name neither key nor password; `deadline` is in
         seconds."""
-        # Paramiko tells of every lost connection with a traceback; a NodeFailure says it in one line.
-        logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self._known_hosts = known_hosts
         self._default_key = default_key
         self._deadline = deadline
@@ -167,6 +164,8 @@ def open_connection(
             connection.open()
             return connection
         except Exception as error:
+            # Neither Fabric nor Paramiko ends a connection that could not log in, and sshd serves only so many of those.
+            end()
             connection.close()
             greeted = any(transport.initial_kex_done for transport in transports)
             raise _why(host, error, frozen=dog.barked, greeted=greeted, deadline=deadline) from error

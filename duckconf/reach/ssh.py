@@ -18,7 +18,7 @@ import fabric
 import paramiko
 
 from duckconf.command import Command, Completed
-from duckconf.errors import BadInput, Fault, NodeFailure, Unreachable
+from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
 from duckconf.reach.engine_line import EngineLine
 from duckconf.reach.ssh_transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
 
@@ -33,6 +33,8 @@ PULSE = 1.0
 # What is poured in may take as long as it needs, as long as the node goes on taking it: a lossy link recovers sooner.
 STALLED = 15.0
 RETRY_EVERY = 1.0
+# A host that refuses our login counts how often we ask, and may shut us out.
+REFUSED_RETRY = 5.0
 CHUNK = 65536
 
 
@@ -238,7 +240,8 @@ class SshRunner:
         threading.Thread(target=self._knock, name=f"knock-{self._node}", daemon=True).start()
 
     def _knock(self) -> None:
-        while not self._closed.wait(RETRY_EVERY):
+        pause = RETRY_EVERY
+        while not self._closed.wait(pause):
             with self._opening:
                 try:
                     self._open()
@@ -246,6 +249,8 @@ class SshRunner:
                     return
                 except NodeFailure as failure:
                     self._away = failure
+            refused = isinstance(self._away, (LoginRefused, HostKeyRefused))
+            pause = min(2 * pause, REFUSED_RETRY) if refused else RETRY_EVERY
 
     @staticmethod
     def _again(failure: NodeFailure) -> NodeFailure:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import heapq
 import itertools
+import logging
 import os
 import socket
 import termios
@@ -27,6 +28,9 @@ import paramiko
 PACKET = 32768 - 64
 RECEIVED_AT_ONCE = 65536
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+# Paramiko tells of every lost connection with a traceback; a NodeFailure says it in one line.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class PromptSocket:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from duckconf.cli.demo_roles import require_free
-from duckconf.errors import SetupError
+from duckconf.errors import LoginRefused, SetupError
 from duckconf.inventory import Host
+from duckconf.reach.fleet import Fleet
+from duckconf.reach.host_keys import KnownHosts
 from tests.e2e.conftest import ROOT, Live, write_inventory
 
 
@@ -37,6 +42,18 @@ def test_a_wrong_password_is_told_apart_from_silence_and_not_printed(live: Live,
     assert done.returncode == 4
     assert done.stderr.count("the password of root") == 3
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_login_that_is_refused_leaves_no_connection_open(live: Live, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "stranger")], check=True)
+    host = next(iter(live.project.inventory().node_hosts()))
+    stranger = dataclasses.replace(host, key_file=str(tmp_path / "stranger"), user="root")
+    with closing(Fleet([stranger], KnownHosts(live.project.pins), tmp_path, 5.0)) as fleet:
+        for _ in range(3):
+            with pytest.raises(LoginRefused):
+                fleet.runner(host.name).open()
+        held = [link for link in psutil.Process().net_connections("tcp") if link.raddr and link.raddr.port == host.port]
+        assert [link for link in held if link.status == psutil.CONN_ESTABLISHED] == []
 
 
 def test_a_real_machine_is_not_frozen_but_drained(live: Live, tmp_path: Path) -> None:
