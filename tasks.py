@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import Any
 
-from duckconf.cli.edge import command, project
+from duckconf.cli.edge import command, project, typed_path
 
 
 @command(
@@ -246,7 +246,7 @@ def add_node(
     from duckconf.cli.fleet_add import add_node as add
 
     own_login = (True if become else None) if not no_become else False
-    add(project(), NewNode(name, host, int(port), user, key_file, group, own_login), accept_key)
+    add(project(), NewNode(name, host, port, user, typed_path(key_file), group, own_login), accept_key)
 
 
 @command(
@@ -373,5 +373,5 @@ def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     from duckconf.cli.modes import check_mode
 
     module = mode if mode == "hosts" else check_mode(mode)
-    argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(int(rounds)), *(("--only", only) if only else ()))
+    argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(rounds), *(("--only", only) if only else ()))
     return int(context.run(shlex.join(argv), warn=True).exited)

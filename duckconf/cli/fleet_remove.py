@@ -37,6 +37,8 @@ def remove_node(project: Project, name: str, *, force: bool) -> None:
     mode = mode_of(project)
     if force:
         _give_up(project, mode, host)
+        if not host.demo:
+            say(f"  nothing is asked of {name}: what the role put there stays, and so do apps that it still runs")
     else:
         _empty(project, mode, host)
         if not host.demo:
@@ -59,11 +61,10 @@ def _empty(project: Project, mode: str, host: Host) -> None:
         say(f"  {host.name}: {moved} apps have moved")
         return
     set_cordon(project, host.name, cordoned=True)
+    say(f"  {host.name} is cordoned: it gets no new app (undone by ./inv uncordon {host.name})")
     if apps := _apps(project, host.name):
-        names = ", ".join(app.name for app in apps)
-        raise Conflict(
-            f"{host.name} is cordoned now and runs {names}; push mode moves no app", "stop them first, or end them with --force"
-        )
+        names = ", ".join(app.app or app.name for app in apps)
+        raise Conflict(f"{host.name} still runs {names}; push mode moves no app", "stop them first, or end them with --force")
 
 
 def _give_up(project: Project, mode: str, host: Host) -> None:

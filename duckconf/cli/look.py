@@ -86,7 +86,7 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         print_json([_view_row(view) for view in views])
     else:
         columns = ("app", "node", "desired", "status", "restarts", "image", "age")
-        print_table([_view_line(view) for view in views], columns, NO_APPS)
+        print_table([_view_line(view) for view in views], columns, _none_of(picture.seen))
         for view in views:
             if view.note and view.state != "running":
                 print(f"{view.app}: {view.note}", file=sys.stderr)
@@ -100,7 +100,7 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
         print_json([app_row(container) for container in containers])
     else:
         rows = [{**app_row(container), "age": age(container.started)} for container in containers]
-        print_table(rows, ("app", "node", "state", "image", "age"), NO_APPS)
+        print_table(rows, ("app", "node", "state", "image", "age"), _none_of(seen))
     return _unreachable(seen)
 
 
@@ -263,6 +263,11 @@ def _view_line(view: AppView) -> dict[str, Any]:
 def _say_faults(faults: Iterable[str]) -> None:
     for fault in faults:
         print(f"desired state: {fault}", file=sys.stderr)
+
+
+def _none_of(seen: Seen) -> str:
+    """What there is to say where no app is seen."""
+    return "no apps where a node answered" if any(isinstance(found, Exception) for found in seen.values()) else NO_APPS
 
 
 def _unreachable(seen: Seen) -> int:

@@ -1,0 +1,25 @@
+"""What the edge of the command line makes of what a person typed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from duckconf.cli.edge import ROOT
+
+
+@pytest.mark.parametrize("words", [("events", "--limit", "many"), ("logs", "api", "--lines", "1.5"), ("bench", "push", "-r=x")])
+def test_a_number_that_is_none_is_told_in_one_line(words: tuple[str, ...]) -> None:
+    done = subprocess.run([str(ROOT / "inv"), *words], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(("error: --limit:", "error: --lines:", "error: --rounds:"))
+    assert "should be a whole number" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_path_means_what_it_means_where_it_was_typed(tmp_path: Path) -> None:
+    argv = [str(ROOT / "inv"), "add-node", "web-9", "--host", "192.0.2.1", "--key-file", "missing"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == f"error: --key-file: {tmp_path}/missing does not exist\n"
