@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from duckconf.command import Command, Runner
+from duckconf.errors import Unreachable
 from duckconf.reach.files import write_durably
 
 UNITS = {
@@ -49,7 +50,12 @@ MISSING = "missing "
 
 def look(runner: Runner, roles: Sequence[str]) -> dict[str, str]:
     """A digest of what each role has left there, "" where something is missing or does not run. Raises NodeFailure."""
-    done = runner.run(Command(("sh", "-c", "\n".join(line for role in roles for line in _script(role)))))
+    question = Command(("sh", "-c", "\n".join(line for role in roles for line in _script(role))))
+    try:
+        done = runner.run(question)
+    except Unreachable:
+        # Once more, since it only looks: a first packet that was lost should not cost a host its roles.
+        done = runner.run(question)
     sections: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
         if line.startswith(HEADING):

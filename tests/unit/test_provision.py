@@ -14,14 +14,17 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from duckconf.cli.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.left import look
 from duckconf.cli.limits import chosen_hosts, remember_failed
 from duckconf.cli.playbook import Playbook
 from duckconf.cli.provision import candidates, provision
 from duckconf.cli.tokens import ensure_tokens
+from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, DuckconfError, NotFound, SetupError, Unreachable
 from duckconf.inventory import Host, Inventory, Tls, read_inventory
 from duckconf.reach.project import Project
 from duckconf.settings import Settings
+from tests.fakes import FakeNode
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -307,3 +310,24 @@ class TestPlaybook:
         monkeypatch.setenv("CODE", "4")
         with pytest.raises(SetupError, match="the reason"):
             self.playbook(tmp_path).run()
+
+
+class OftenSilent(FakeNode):
+    """A host that does not answer the first `silences` times."""
+
+    silences = 1
+
+    def run(self, command: Command) -> Completed:
+        self.asked.append(command)
+        if len(self.asked) <= self.silences:
+            raise Unreachable(self.name, "no answer within 10 s")
+        return Completed(0, "", "")
+
+
+def test_a_host_that_is_silent_once_is_looked_at_again_and_one_that_stays_silent_is_not_asked_for_ever() -> None:
+    once, always = OftenSilent("node-1"), OftenSilent("node-2")
+    always.silences = 99
+    assert set(look(once, ("agent",))) == {"agent"}
+    with pytest.raises(Unreachable):
+        look(always, ("agent",))
+    assert (len(once.asked), len(always.asked)) == (2, 2)
