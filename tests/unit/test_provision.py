@@ -316,11 +316,12 @@ class OftenSilent(FakeNode):
     """A host that does not answer the first `silences` times."""
 
     silences = 1
+    may_have_run = False
 
     def run(self, command: Command) -> Completed:
         self.asked.append(command)
         if len(self.asked) <= self.silences:
-            raise Unreachable(self.name, "no answer within 10 s")
+            raise Unreachable(self.name, "no answer within 10 s", may_have_run=self.may_have_run)
         return Completed(0, "", "")
 
 
@@ -331,3 +332,11 @@ def test_a_host_that_is_silent_once_is_looked_at_again_and_one_that_stays_silent
     with pytest.raises(Unreachable):
         look(always, ("agent",))
     assert (len(once.asked), len(always.asked)) == (2, 2)
+
+
+def test_a_host_that_falls_silent_after_the_question_is_not_waited_for_twice() -> None:
+    frozen = OftenSilent("node-1")
+    frozen.may_have_run = True
+    with pytest.raises(Unreachable):
+        look(frozen, ("agent",))
+    assert len(frozen.asked) == 1
