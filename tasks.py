@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import Any
 
-from duckconf.cli.edge import command, project, typed_path
+from duckconf.cli.terminal.edge import command, project, typed_path
 
 
 @command(
@@ -19,8 +19,8 @@ from duckconf.cli.edge import command, project, typed_path
 )
 def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
     """Start what a mode needs, or move a running cluster to it: nothing restarts. Example: ./inv up reconcile"""
-    from duckconf.cli.bring_up import up as bring_up
-    from duckconf.cli.modes import check_mode
+    from duckconf.cli.cluster.bring_up import up as bring_up
+    from duckconf.cli.cluster.modes import check_mode
 
     bring_up(project(), check_mode(mode), topology, json_logs=json_logs)
 
@@ -28,7 +28,7 @@ def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
 @command(help={"purge": "also remove the cluster's images and state"})
 def down(_: Any, purge: bool = False) -> None:
     """Take the cluster away: apps, demo hosts, network, services. Example: ./inv down --purge"""
-    from duckconf.cli import bring_up
+    from duckconf.cli.cluster import bring_up
 
     bring_up.down(project(), purge=purge)
 
@@ -36,7 +36,7 @@ def down(_: Any, purge: bool = False) -> None:
 @command(help={"json": "for programs"})
 def status(_: Any, json: bool = False) -> int:
     """Services, nodes and what is wrong on one screen. Exit code 4 when a node cannot be reached."""
-    from duckconf.cli import look
+    from duckconf.cli.look import tasks as look
 
     return look.status(project(), as_json=json)
 
@@ -75,8 +75,8 @@ def start_app(
     json: bool = False,
 ) -> None:
     """Start an app, or declare it where a loop does that. Example: ./inv start-app nginx --port 8081:80 --env MODE=fast"""
-    from duckconf.cli import change
-    from duckconf.cli.request import app_request
+    from duckconf.cli.apps import change
+    from duckconf.cli.apps.request import app_request
 
     body = app_request(image, name, command, port or [], env or [], volume or [], label or [], cpus, memory)
     change.start_app(project(), body, push=push, wait=wait, as_json=json)
@@ -93,7 +93,7 @@ def start_app(
 def push_image(_: Any, image: str, to: str = "", json: bool = False) -> int:
     """Bring an image from this machine to the nodes that lack it; again after an interruption, it goes on where it was.
     Exit code 4 when a node does not get it. Example: ./inv push-image localhost/duckconf/web --to node-1,node-2"""
-    from duckconf.cli.push_image import push_image as push
+    from duckconf.cli.fleet.push_image import push_image as push
 
     return push(project(), image, to, as_json=json)
 
@@ -101,7 +101,7 @@ def push_image(_: Any, image: str, to: str = "", json: bool = False) -> int:
 @command(help={"name": "the app, as `ps` shows it"})
 def stop_app(_: Any, name: str) -> None:
     """Stop an app and remove its container, or withdraw it. Example: ./inv stop-app app-1"""
-    from duckconf.cli import change
+    from duckconf.cli.apps import change
 
     change.stop_app(project(), name)
 
@@ -109,7 +109,7 @@ def stop_app(_: Any, name: str) -> None:
 @command(help={"name": "the app, as `ps` shows it"})
 def kill_app(_: Any, name: str) -> None:
     """Crash an app on purpose: its process is killed, nothing else. Example: ./inv kill-app app-1"""
-    from duckconf.cli import change
+    from duckconf.cli.apps import change
 
     change.kill_app(project(), name)
 
@@ -117,7 +117,7 @@ def kill_app(_: Any, name: str) -> None:
 @command(help={"node": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
 def ps(_: Any, node: str = "", json: bool = False) -> int:
     """The apps, asked of all nodes at once. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
-    from duckconf.cli import look
+    from duckconf.cli.look import tasks as look
 
     return look.ps(project(), node, as_json=json)
 
@@ -125,7 +125,7 @@ def ps(_: Any, node: str = "", json: bool = False) -> int:
 @command(help={"limit": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
 def nodes(_: Any, limit: str = "", json: bool = False) -> int:
     """The nodes and whether they answer. Exit code 4 when one does not. Example: ./inv nodes --limit 'nodes:!node-3'"""
-    from duckconf.cli import look
+    from duckconf.cli.look import tasks as look
 
     return look.nodes(project(), limit, as_json=json)
 
@@ -133,7 +133,7 @@ def nodes(_: Any, limit: str = "", json: bool = False) -> int:
 @command(help={"json": "for programs"})
 def diff(_: Any, json: bool = False) -> int:
     """What the loop would do now and why, and what it leaves alone. Exit code 2 when there is something to do."""
-    from duckconf.cli import look
+    from duckconf.cli.look import tasks as look
 
     return look.diff(project(), as_json=json)
 
@@ -141,7 +141,7 @@ def diff(_: Any, json: bool = False) -> int:
 @command(help={"follow": "go on until interrupted", "limit": "how many of the newest first", "json": "one object per line"})
 def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) -> int:
     """What happened, oldest first. Example: ./inv events -f"""
-    from duckconf.cli import look
+    from duckconf.cli.look import tasks as look
 
     return look.events(project(), limit, follow=follow, as_json=json)
 
@@ -156,7 +156,7 @@ def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) ->
 )
 def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
     """The log of a service, or what an app printed. Example: ./inv logs reconciler -f"""
-    from duckconf.cli import look
+    from duckconf.cli.look import tasks as look
 
     return look.logs(project(), what, lines, follow=follow)
 
@@ -164,7 +164,7 @@ def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
 @command(help={"node": "gets no new app; what runs there stays. One or more: names, groups, globs, !exceptions"})
 def cordon(_: Any, node: str) -> None:
     """Keep new apps off a node. Example: ./inv cordon node-2"""
-    from duckconf.cli import change
+    from duckconf.cli.apps import change
 
     change.cordon(project(), node, cordoned=True)
 
@@ -172,7 +172,7 @@ def cordon(_: Any, node: str) -> None:
 @command(help={"node": "may get new apps again. One or more: names, groups, globs, !exceptions"})
 def uncordon(_: Any, node: str) -> None:
     """Let new apps on a node again. Example: ./inv uncordon node-2"""
-    from duckconf.cli import change
+    from duckconf.cli.apps import change
 
     change.cordon(project(), node, cordoned=False)
 
@@ -180,7 +180,7 @@ def uncordon(_: Any, node: str) -> None:
 @command(help={"node": "to be emptied; several are emptied one after the other"})
 def drain(_: Any, node: str) -> None:
     """Cordon a node and move its apps, one at a time, each up elsewhere first. Example: ./inv drain node-2"""
-    from duckconf.cli.drain import drain as empty
+    from duckconf.cli.fleet.drain import drain as empty
 
     empty(project(), node)
 
@@ -188,7 +188,7 @@ def drain(_: Any, node: str) -> None:
 @command()
 def stop_api(_: Any) -> None:
     """Stop the api-server on the control plane and see that apps go on without it (agents mode). Example: ./inv stop-api"""
-    from duckconf.cli.agents_look import switch_api
+    from duckconf.cli.look.agents import switch_api
 
     switch_api(project(), on=False)
 
@@ -196,7 +196,7 @@ def stop_api(_: Any) -> None:
 @command()
 def start_api(_: Any) -> None:
     """Start the api-server again (agents mode). Example: ./inv start-api"""
-    from duckconf.cli.agents_look import switch_api
+    from duckconf.cli.look.agents import switch_api
 
     switch_api(project(), on=True)
 
@@ -210,7 +210,7 @@ def start_api(_: Any) -> None:
 )
 def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -> None:
     """Put on the hosts what the mode needs there. Exit code 4 when some failed. Example: ./inv provision --limit @failed"""
-    from duckconf.cli.provision_task import run
+    from duckconf.cli.roles.provision_task import run
 
     run(project(), limit, full=full, as_json=json)
 
@@ -242,8 +242,8 @@ def add_node(
     no_become: bool = False,
 ) -> None:
     """A machine with sshd and python3 becomes a node. Example: ./inv add-node web-4 --host 192.0.2.7 --user admin"""
-    from duckconf.cli.fleet_add import NewNode
-    from duckconf.cli.fleet_add import add_node as add
+    from duckconf.cli.fleet.add import NewNode
+    from duckconf.cli.fleet.add import add_node as add
 
     own_login = (True if become else None) if not no_become else False
     add(project(), NewNode(name, host, port, user, typed_path(key_file), group, own_login), accept_key)
@@ -254,7 +254,7 @@ def add_node(
 )
 def remove_node(_: Any, name: str, force: bool = False) -> None:
     """Empty a node, take back what was put there, and take it out of the inventory. Example: ./inv remove-node web-4"""
-    from duckconf.cli.fleet_remove import remove_node as remove
+    from duckconf.cli.fleet.remove import remove_node as remove
 
     remove(project(), name, force=force)
 
@@ -274,7 +274,7 @@ def start_node(_: Any, node: str) -> None:
 
 
 def _demo_hosts(node: str) -> Any:
-    from duckconf.cli.demo_hosts import DemoHosts
+    from duckconf.cli.demo.demo_hosts import DemoHosts
     from duckconf.errors import SetupError
 
     here = project()
@@ -286,7 +286,7 @@ def _demo_hosts(node: str) -> Any:
 @command(help={"node": "whose host key", "fingerprint": "SHA256:… as the refusal showed it"})
 def accept_key(_: Any, node: str, fingerprint: str) -> None:
     """Pin the host key that a node shows now, if it is this one. Example: ./inv accept-key node-2 SHA256:…"""
-    from duckconf.reach.host_keys import accept
+    from duckconf.reach.ssh.host_keys import accept
 
     here = project()
     host = here.inventory().node(node)
@@ -297,8 +297,8 @@ def accept_key(_: Any, node: str, fingerprint: str) -> None:
 @command(help={"mode": "push, reconcile or agents"})
 def demo(_: Any, mode: str) -> None:
     """The narrated tour of a mode, from nothing, by itself. Example: ./inv demo push"""
-    from duckconf.cli.modes import AGENTS, PUSH, RECONCILE, check_mode
-    from duckconf.cli.tour import tour_agents, tour_push, tour_reconcile
+    from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, check_mode
+    from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
 
     tours = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents}
     tours[check_mode(mode)](project())
@@ -314,11 +314,11 @@ def demo(_: Any, mode: str) -> None:
 )
 def doctor(_: Any, node: str = "", json: bool = False) -> int:
     """Look at everything Duckconf needs and say what is wrong and what to do. Example: ./inv doctor node-2"""
-    from duckconf.cli.doctor import examine
-    from duckconf.cli.tables import print_json, print_table
+    from duckconf.cli.machine.doctor import examine
+    from duckconf.cli.terminal.tables import print_json, print_table
 
     if node:
-        from duckconf.cli.doctor_host import examine_hosts
+        from duckconf.cli.fleet.doctor_host import examine_hosts
 
         return examine_hosts(project(), node, as_json=json)
     findings = examine(project)
@@ -330,7 +330,7 @@ def doctor(_: Any, node: str = "", json: bool = False) -> int:
 @command(help={"only": "arguments for pytest, such as 'tests/unit -k model'", "all": "also the slow ones: every fault, Molecule"})
 def test(context: Any, only: str = "", all: bool = False) -> int:
     """The tests, end to end on real sshd and real containers; in full with --all. Example: ./inv test --only tests/unit"""
-    from duckconf.cli.checks import run_tests
+    from duckconf.cli.machine.checks import run_tests
 
     return run_tests(context, only, everything=all)
 
@@ -338,8 +338,8 @@ def test(context: Any, only: str = "", all: bool = False) -> int:
 @command()
 def build_agent(_: Any) -> None:
     """Build what the roles put on hosts, each one file: the agent, and the control plane. `provision` does it by itself."""
-    from duckconf.cli.build_agent import build_agent as agent
-    from duckconf.cli.build_agent import build_control_plane
+    from duckconf.cli.roles.build_agent import build_agent as agent
+    from duckconf.cli.roles.build_agent import build_control_plane
 
     root = project().root
     print(agent(root), build_control_plane(root), sep="\n")
@@ -348,7 +348,7 @@ def build_agent(_: Any) -> None:
 @command()
 def role_docs(_: Any) -> None:
     """Write docs/roles.md from what the roles say of their variables."""
-    from duckconf.cli.role_docs import write_page
+    from duckconf.cli.roles.role_docs import write_page
 
     print(write_page(project().root))
 
@@ -356,7 +356,7 @@ def role_docs(_: Any) -> None:
 @command()
 def lint(context: Any) -> int:
     """Style, types, layers, dependencies, shell and Ansible files."""
-    from duckconf.cli.checks import run_checks
+    from duckconf.cli.machine.checks import run_checks
 
     return run_checks(context)
 
@@ -370,7 +370,7 @@ def lint(context: Any) -> int:
 )
 def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
-    from duckconf.cli.modes import check_mode
+    from duckconf.cli.cluster.modes import check_mode
 
     module = mode if mode == "hosts" else check_mode(mode)
     argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(rounds), *(("--only", only) if only else ()))

@@ -28,11 +28,11 @@ from api.stores.nodes import READY, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
-from duckconf.reach import journal as journal_file
-from duckconf.reach import logs
-from duckconf.reach.control_config import ControlConfig, read_control_config
-from duckconf.reach.files import FolderLock, write_durably
-from duckconf.reach.journal import Journal
+from duckconf.reach.api.control_config import ControlConfig, read_control_config
+from duckconf.reach.state import journal as journal_file
+from duckconf.reach.state import logs
+from duckconf.reach.state.files import FolderLock, write_durably
+from duckconf.reach.state.journal import Journal
 
 log = logging.getLogger("api")
 

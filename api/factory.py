@@ -13,8 +13,8 @@ from api import declared, ops, problems, pushed
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
-from duckconf.reach.journal import Journal
-from duckconf.reach.reports import ReportFile
+from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.reports import ReportFile
 from duckconf.report import READY
 
 if TYPE_CHECKING:

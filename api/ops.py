@@ -12,7 +12,7 @@ from api.body import query, seconds, whole
 from api.held import HeldRequests
 from api.metrics import MEDIA_TYPE, Metrics
 from api.openapi import document
-from duckconf.reach.journal import Journal
+from duckconf.reach.state.journal import Journal
 
 MOST_EVENTS = 10_000
 NAME = "ops"

@@ -17,10 +17,10 @@ from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import push_app
 from duckconf.placement import round_robin
-from duckconf.reach.actuator import clean_up, execute
-from duckconf.reach.cordons import Cordons
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.hosts import InventoryFollower
+from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.nodes.actuator import clean_up, execute
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.state.cordons import Cordons
 
 log = logging.getLogger(__name__)
 

@@ -28,19 +28,19 @@ from api.turns import TurnBook
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.inventory import Inventory
 from duckconf.naming import push_number
-from duckconf.reach import cordons, desired_file, logs
-from duckconf.reach import journal as journal_file
-from duckconf.reach import reports as report_file
-from duckconf.reach.cordons import Cordons
-from duckconf.reach.files import FolderLock
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.hosts import InventoryFollower
-from duckconf.reach.journal import Journal
-from duckconf.reach.parallel import ask_all
-from duckconf.reach.project import Project, load_project
-from duckconf.reach.reports import ReportFile
-from duckconf.reach.sensor import observe_all
+from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.nodes.parallel import ask_all
+from duckconf.reach.nodes.sensor import observe_all
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+from duckconf.reach.state import cordons, desired_file, logs
+from duckconf.reach.state import journal as journal_file
+from duckconf.reach.state import reports as report_file
+from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.files import FolderLock
+from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.reports import ReportFile
 
 log = logging.getLogger("api")
 

@@ -14,7 +14,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from flask import Flask
 
 from duckconf.errors import SetupError
-from duckconf.reach.ready import Readiness
+from duckconf.reach.state.ready import Readiness
 
 # Above this the server itself refuses; below, the app does and says so as a problem.
 LARGEST_READ = 8 * 1024 * 1024

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from duckconf.errors import SetupError
-from duckconf.reach.files import GroupCommit
+from duckconf.reach.state.files import GroupCommit
 
 
 class Turn(NamedTuple):

@@ -24,11 +24,11 @@ import psutil
 
 from benchmarks.measure import Row
 from benchmarks.ports import free_ports
-from duckconf.cli.edge import ROOT
-from duckconf.cli.say import say, step
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say, step
 from duckconf.command import Secret
 from duckconf.errors import DuckconfError
-from duckconf.reach.client import ApiClient
+from duckconf.reach.api.client import ApiClient
 
 NODES = 1000
 APPS = 10_000

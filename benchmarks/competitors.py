@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.measure import FOLDER
-from duckconf.cli.edge import ROOT
-from duckconf.cli.say import say, step
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say, step
 from duckconf.errors import SetupError
 
 LOCK = ROOT / "benchmarks" / "requirements.txt"

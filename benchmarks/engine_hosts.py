@@ -17,12 +17,12 @@ from pathlib import Path
 
 from benchmarks.ports import free_ports
 from benchmarks.ssh_farm import await_sshd
-from duckconf.cli.edge import ROOT
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.say import step
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import step
 from duckconf.command import Completed
 from duckconf.naming import NODE_IMAGE
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.inventory.project import Project, load_project
 
 ADDRESS = "127.0.0.1"
 INSIDE = "/host-files"

@@ -27,13 +27,13 @@ from benchmarks.many_hosts import ANSIBLE, EXEC
 from benchmarks.measure import FOLDER, Row, report, timed
 from benchmarks.ports import free_ports
 from benchmarks.ssh_farm import ADDRESSES, APPS_PER_HOST, CLUSTER, Farm, ssh_farm
-from duckconf.cli import bring_up
-from duckconf.cli.edge import ROOT
-from duckconf.cli.images import ensure_images
-from duckconf.cli.local_engine import LocalEngine, require_engine
-from duckconf.cli.say import say, step
+from duckconf.cli.cluster import bring_up
+from duckconf.cli.demo.images import ensure_images
+from duckconf.cli.demo.local_engine import LocalEngine, require_engine
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say, step
 from duckconf.errors import DuckconfError, SetupError
-from duckconf.reach.project import load_project
+from duckconf.reach.inventory.project import load_project
 
 IMAGE = "localhost/duckconf/bench-200mb"
 MEGABYTES = 200

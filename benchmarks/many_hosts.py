@@ -13,8 +13,8 @@ from benchmarks.clients.passes import read_target
 from benchmarks.competitors import Client, Taken
 from benchmarks.measure import Row
 from benchmarks.ssh_farm import ADDRESSES, APPS_PER_HOST, CLUSTER, Farm, ssh_farm
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.say import say
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.say import say
 from duckconf.errors import SetupError
 
 WARM_UP = 3

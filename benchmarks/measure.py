@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Union
 
-from duckconf.cli.edge import ROOT
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.say import say
-from duckconf.cli.tables import print_table
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say
+from duckconf.cli.terminal.tables import print_table
 
 FOLDER = ROOT / ".duckconf" / "bench"
 COLUMNS = ("measure", "ours", "floor", "value", "goal", "met")

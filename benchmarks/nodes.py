@@ -25,16 +25,16 @@ from benchmarks.competitors import Client
 from benchmarks.measure import FOLDER, Row
 from benchmarks.ports import free_ports
 from controllers.placements import FILE_NAME as PLACEMENTS
-from duckconf.cli import bring_up, modes
-from duckconf.cli.api import api_client
-from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.say import say
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.say import say
 from duckconf.errors import SetupError
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
-from duckconf.reach.client import ApiClient
-from duckconf.reach.desired_file import FILE_NAME
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.state.desired_file import FILE_NAME
 
 # Not the name of the folder where the results lie: its state goes at the end.
 CLUSTER = "bench-nodes"

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.measure import FOLDER, Row, report, timed
-from duckconf.cli.edge import ROOT
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.say import say
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.client import ApiClient
-from duckconf.reach.project import load_project
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.inventory.project import load_project
 
 AT_ONCE = 20
 BURSTS = 5

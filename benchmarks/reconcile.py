@@ -15,13 +15,13 @@ from benchmarks.many_hosts import hundred_hosts, idle_connections
 from benchmarks.measure import FOLDER, Row, report
 from benchmarks.nodes import idle_pass, own_cluster, start_and_heal
 from benchmarks.writes import acknowledged_writes
-from duckconf.cli import modes
-from duckconf.cli.edge import ROOT
-from duckconf.cli.images import ensure_images
-from duckconf.cli.local_engine import LocalEngine, require_engine
-from duckconf.cli.say import say
+from duckconf.cli.cluster import modes
+from duckconf.cli.demo.images import ensure_images
+from duckconf.cli.demo.local_engine import LocalEngine, require_engine
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say
 from duckconf.errors import DuckconfError
-from duckconf.reach.files import FolderLock
+from duckconf.reach.state.files import FolderLock
 
 PARTS = ("start", "pass", "hosts", "idle", "writes")
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from duckconf.command import Secret
 from duckconf.errors import DuckconfError
-from duckconf.reach.client import ApiClient
+from duckconf.reach.api.client import ApiClient
 
 HELD = 50.0
 # Threads that send heartbeats: more than are ever on their way at once.

@@ -19,15 +19,15 @@ from pathlib import Path
 from benchmarks.clients.passes import Target
 from benchmarks.ports import free_ports
 from duckconf import engine
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.say import step
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.say import step
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Command
 from duckconf.desired import changed, empty_document
 from duckconf.errors import SetupError
 from duckconf.model import App
 from duckconf.naming import LABEL_NODE, NODE_IMAGE, WEB_IMAGE, app_labels, declared_app
-from duckconf.reach.desired_file import FILE_NAME
+from duckconf.reach.state.desired_file import FILE_NAME
 
 CLUSTER = "farm"
 ADDRESSES = tuple(f"127.0.2.{number}" for number in range(1, 101))

@@ -18,16 +18,16 @@ from typing import NamedTuple
 
 from benchmarks.measure import Row
 from benchmarks.ports import free_ports
-from duckconf.cli.edge import ROOT
-from duckconf.cli.say import say
-from duckconf.cli.services import Service
+from duckconf.cli.cluster.services import Service
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say
 from duckconf.desired import changed, empty_document
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.model import App
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.client import ApiClient
-from duckconf.reach.desired_file import FILE_NAME
-from duckconf.reach.files import write_durably
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.state.desired_file import FILE_NAME
+from duckconf.reach.state.files import write_durably
 
 CLUSTER = "writes"
 SIZES = (10, 1_000, 10_000)

@@ -33,16 +33,16 @@ from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import AppView
 from duckconf.plan import Step
-from duckconf.reach import logs
-from duckconf.reach.actuator import execute
-from duckconf.reach.agent_config import AgentConfig, read_agent_config
-from duckconf.reach.facts import facts_of
-from duckconf.reach.files import FolderLock, write_durably
-from duckconf.reach.local import LocalRunner
-from duckconf.reach.orphans import starts_under_way, still_starts
-from duckconf.reach.ready import Readiness
-from duckconf.reach.reports import ReportFile
-from duckconf.reach.sensor import observe
+from duckconf.reach.api.agent_config import AgentConfig, read_agent_config
+from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.facts import facts_of
+from duckconf.reach.nodes.local import LocalRunner
+from duckconf.reach.nodes.orphans import starts_under_way, still_starts
+from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.state import logs
+from duckconf.reach.state.files import FolderLock, write_durably
+from duckconf.reach.state.ready import Readiness
+from duckconf.reach.state.reports import ReportFile
 from duckconf.report import Report
 
 log = logging.getLogger("agent")

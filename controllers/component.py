@@ -15,11 +15,11 @@ from typing import Any
 
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
-from duckconf.reach import logs
-from duckconf.reach.api_secret import read_token
-from duckconf.reach.client import ApiClient
-from duckconf.reach.control_config import ControlConfig, read_control_config
-from duckconf.reach.ready import Readiness
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.control_config import ControlConfig, read_control_config
+from duckconf.reach.api.secret import read_token
+from duckconf.reach.state import logs
+from duckconf.reach.state.ready import Readiness
 
 HELD = 30.0
 # Beyond the time that the server may hold a request.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from duckconf.errors import DuckconfError
-from duckconf.reach.agent_config import AgentConfig
-from duckconf.reach.api_secret import read_token
-from duckconf.reach.client import ApiClient
+from duckconf.reach.api.agent_config import AgentConfig
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.secret import read_token
 
 FIRST_PAUSE = 0.5
 ANSWER_WITHIN = 5.0

@@ -20,8 +20,8 @@ from duckconf.errors import DuckconfError, NotNow
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.overview import BACKOFF, STARTING, AppView
-from duckconf.reach.agent_config import AgentConfig
-from duckconf.reach.client import ApiRefused
+from duckconf.reach.api.agent_config import AgentConfig
+from duckconf.reach.api.client import ApiRefused
 
 log = logging.getLogger("agent")
 

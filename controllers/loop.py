@@ -27,15 +27,15 @@ from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
-from duckconf.reach import cordons, journal, logs, reports
-from duckconf.reach.actuator import execute
-from duckconf.reach.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
-from duckconf.reach.files import FolderLock
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.hosts import InventoryFollower
-from duckconf.reach.project import Project, load_project
-from duckconf.reach.sensor import observe
+from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+from duckconf.reach.state import cordons, journal, logs, reports
+from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
+from duckconf.reach.state.files import FolderLock
 from duckconf.report import Report
 
 log = logging.getLogger("reconciler")

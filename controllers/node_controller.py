@@ -17,8 +17,8 @@ from controllers.component import Component, main
 from duckconf.events import Event
 from duckconf.health import Health, judge, next_verdict
 from duckconf.patterns import some_of
-from duckconf.reach.client import ApiClient
-from duckconf.reach.control_config import ControlConfig
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.control_config import ControlConfig
 
 NAME = "node-controller"
 # Bindings in one transaction; each costs the agents concerned one answer.

@@ -18,8 +18,8 @@ from controllers.contact import Contact
 from controllers.cycle import Setpoint
 from controllers.heart import Heart
 from duckconf.errors import DuckconfError, NotNow, SetupError
-from duckconf.reach.agent_config import AgentConfig
-from duckconf.reach.files import write_durably
+from duckconf.reach.api.agent_config import AgentConfig
+from duckconf.reach.state.files import write_durably
 from duckconf.share import Share, read_share
 
 log = logging.getLogger("agent")

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from duckconf.errors import SetupError
 from duckconf.placement import Placement
-from duckconf.reach.files import write_durably
+from duckconf.reach.state.files import write_durably
 
 FILE_NAME = "placements.json"
 

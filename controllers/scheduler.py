@@ -15,8 +15,8 @@ from duckconf.codec import revision
 from duckconf.events import Event
 from duckconf.model import App, parse_app
 from duckconf.placement import FULL, Room, spread_many
-from duckconf.reach.client import ApiClient
-from duckconf.reach.control_config import ControlConfig
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.control_config import ControlConfig
 
 NAME = "scheduler"
 # Bindings in one transaction: an agent that gets ten apps is woken once and not ten times.

@@ -1,6 +1,6 @@
 """What can be done to a node, as plain values: they can be printed, counted, compared and executed.
 
-Deciding on them is pure code; `reach/actuator.py` executes them.
+Deciding on them is pure code; `reach/nodes/actuator.py` executes them.
 """
 
 from __future__ import annotations

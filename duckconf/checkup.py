@@ -1,4 +1,4 @@
-"""What is wrong with a host, read from what one command on it printed. Pure; `cli/doctor_host.py` asks.
+"""What is wrong with a host, read from what one command on it printed. Pure; `cli/fleet/doctor_host.py` asks.
 
 A finding is ok, wrong with what to do, or unknown with the check that it waits for.
 """

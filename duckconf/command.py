@@ -1,6 +1,6 @@
 """A command as a value, its outcome, and the one protocol that runs it.
 
-`Runner` is what SSH (`reach/ssh.py`), the local machine (`reach/local.py`) and the tests' fake implement; one
+`Runner` is what SSH (`reach/ssh/runner.py`), the local machine (`reach/nodes/local.py`) and the tests' fake implement; one
 contract test holds all three to it. Nothing here runs anything.
 """
 

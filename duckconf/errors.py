@@ -1,6 +1,6 @@
 """Every error that Duckconf raises on purpose, classed by what the caller can do about it.
 
-Each carries facts (`message`) and a way out (`remedy`); they are printed once, at the edge: `cli/edge.py`
+Each carries facts (`message`) and a way out (`remedy`); they are printed once, at the edge: `cli/terminal/edge.py`
 turns them into one line and an exit code, `api/problems.py` into problem details.
 """
 

@@ -1,6 +1,6 @@
 """The hosts as plain values, from what Ansible's resolver made of the inventory.
 
-Pure: `reach/hosts.py` asks Ansible and keeps the answer; here it is only checked and given names.
+Pure: `reach/inventory/hosts.py` asks Ansible and keeps the answer; here it is only checked and given names.
 """
 
 from __future__ import annotations

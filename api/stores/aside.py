@@ -11,7 +11,7 @@ from pathlib import Path
 
 from duckconf.desired import Document, read_document
 from duckconf.errors import BadInput
-from duckconf.reach.desired_file import Stamp, rested, stamp_of
+from duckconf.reach.state.desired_file import Stamp, rested, stamp_of
 
 # Whoever opened a file to write it has begun to within this time.
 KEPT_SECONDS = 1.0

@@ -22,8 +22,8 @@ from duckconf.events import Event
 from duckconf.merge import History, merged
 from duckconf.model import App
 from duckconf.naming import declared_number
-from duckconf.reach.desired_file import BeingWritten, DesiredFile, stamp_from
-from duckconf.reach.files import exchange_durably
+from duckconf.reach.state.desired_file import BeingWritten, DesiredFile, stamp_from
+from duckconf.reach.state.files import exchange_durably
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
-from duckconf.reach.files import write_durably
+from duckconf.reach.state.files import write_durably
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from controllers.placements import FILE_NAME, PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf.errors import DuckconfError
 from duckconf.plan import Step
-from duckconf.reach.project import Project
+from duckconf.reach.inventory.project import Project
 from duckconf.settings import Settings
 
 # Until all are connected to; and the time between two attempts.

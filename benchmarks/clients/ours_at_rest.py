@@ -17,10 +17,10 @@ from benchmarks.clients.passes import serve
 from duckconf import engine
 from duckconf.errors import NodeFailure
 from duckconf.inventory import Host
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import KnownHosts
-from duckconf.reach.project import Project
-from duckconf.reach.sensor import observe
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import KnownHosts
 from duckconf.settings import Settings
 
 AT_ONCE = 8

@@ -23,8 +23,8 @@ from api.stores.desired import DesiredStore
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf.desired import PLACED_COLUMNS, empty_document
-from duckconf.reach.control_config import ControlConfig
-from duckconf.reach.journal import Journal
+from duckconf.reach.api.control_config import ControlConfig
+from duckconf.reach.state.journal import Journal
 from tests.api.test_api_push import problem
 
 NODES = ("node-1", "node-2", "node-3")

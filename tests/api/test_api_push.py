@@ -17,10 +17,10 @@ from api.push import Pusher
 from api.turns import TurnBook
 from duckconf.errors import Unreachable
 from duckconf.model import FIELDS
-from duckconf.reach.cordons import Cordons
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.hosts import InventoryFollower
-from duckconf.reach.journal import Journal
+from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.journal import Journal
 from tests.fakes import FakeFleet, FakeHosts, FakeNode
 
 NAMES = ("node-1", "node-2", "node-3")

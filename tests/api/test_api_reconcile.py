@@ -17,8 +17,8 @@ from api.openapi import document
 from api.stores.desired import DesiredStore
 from duckconf.desired import empty_document, read_document
 from duckconf.overview import AppView
-from duckconf.reach.journal import Journal
-from duckconf.reach.reports import ReportFile
+from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.reports import ReportFile
 from duckconf.report import NodeView, Report
 from tests.api.test_api_push import problem
 

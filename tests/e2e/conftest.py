@@ -21,13 +21,13 @@ from typing import Any, Protocol
 
 import pytest
 
-from duckconf.cli import bring_up, modes
-from duckconf.cli.demo_roles import SOCKET_NAME
-from duckconf.cli.images import ensure_images
-from duckconf.cli.local_engine import LocalEngine, require_engine
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.demo.demo_roles import SOCKET_NAME
+from duckconf.cli.demo.images import ensure_images
+from duckconf.cli.demo.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE, host_container
-from duckconf.reach.client import ApiClient
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.inventory.project import Project, load_project
 from tests.e2e.docker_daemon import docker_daemon
 from tests.e2e.engine_api import containers
 from tests.waiting import until

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli.build_agent import build_agent
-from duckconf.cli.local_engine import LocalEngine
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.roles.build_agent import build_agent
 from duckconf.codec import spec_hash
 from duckconf.model import App, parse_app
 from duckconf.naming import WEB_IMAGE

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli import bring_up, modes
-from duckconf.cli.api import api_client
-from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.client import ApiClient
+from duckconf.reach.api.client import ApiClient
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
 

@@ -16,7 +16,7 @@ import pytest
 
 from duckconf.desired import empty_document, read_document
 from duckconf.errors import DuckconfError
-from duckconf.reach.client import ApiClient, ApiRefused
+from duckconf.reach.api.client import ApiClient, ApiRefused
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 

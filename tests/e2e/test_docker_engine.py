@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from duckconf.cli import bring_up, modes
-from duckconf.cli.api import api_client
-from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.local_engine import LocalEngine
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.engine import DOCKER
 from duckconf.engine_output import Container
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from duckconf import engine
-from duckconf.cli.cluster import open_cluster
+from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
@@ -21,8 +21,8 @@ from duckconf.errors import EngineRefused
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
-from duckconf.reach.sensor import observe
-from duckconf.reach.ssh import SshRunner
+from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.ssh.runner import SshRunner
 from tests.e2e.conftest import Live
 from tests.fakes import FakeNode
 from tests.waiting import until

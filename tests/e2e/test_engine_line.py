@@ -11,17 +11,17 @@ from contextlib import closing, contextmanager
 import pytest
 
 from duckconf import engine
-from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
 from duckconf.errors import EngineUnavailable, NodeFailure
 from duckconf.model import App
 from duckconf.naming import WEB_IMAGE, app_labels
-from duckconf.reach import engine_line
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.sensor import observe
-from duckconf.reach.ssh import SshRunner
+from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.ssh import engine_line
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+from duckconf.reach.ssh.runner import SshRunner
 from tests.e2e.conftest import NODES, Live
 from tests.waiting import until
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli import bring_up
-from duckconf.cli.host_files import new_key
+from duckconf.cli.cluster import bring_up
+from duckconf.cli.demo.host_files import new_key
 from duckconf.naming import NODE_IMAGE, WEB_IMAGE
-from duckconf.reach.host_keys import pin
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.ssh.host_keys import pin
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 

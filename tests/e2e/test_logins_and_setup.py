@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from duckconf.cli.demo_roles import require_free
+from duckconf.cli.demo.demo_roles import require_free
 from duckconf.errors import LoginRefused, SetupError
 from duckconf.inventory import Host
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import KnownHosts
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import KnownHosts
 from tests.e2e.conftest import ROOT, Live, write_inventory
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli.playbook import quick_strategy
+from duckconf.cli.roles.playbook import quick_strategy
 from tests.e2e.conftest import ROOT, free_ports
 
 INVENTORY = """[nodes]

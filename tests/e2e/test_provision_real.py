@@ -16,17 +16,17 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from duckconf.cli import left as left_file
-from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.playbook import Outcome
-from duckconf.cli.provision import ProvisionFailed, provision
+from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.roles import left as left_file
+from duckconf.cli.roles.playbook import Outcome
+from duckconf.cli.roles.provision import ProvisionFailed, provision
 from duckconf.command import Secret
 from duckconf.errors import DuckconfError
 from duckconf.naming import WEB_IMAGE, host_container
-from duckconf.reach.client import ApiClient, ApiRefused
-from duckconf.reach.host_keys import pin
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.api.client import ApiClient, ApiRefused
+from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.ssh.host_keys import pin
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 

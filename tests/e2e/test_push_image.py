@@ -17,16 +17,16 @@ import pytest
 
 from benchmarks.engine_hosts import EngineHosts, engine_hosts
 from duckconf.actions import Start
-from duckconf.cli.cluster import open_cluster
-from duckconf.cli.local_engine import LocalEngine
-from duckconf.cli.push_image import PRESENT, PUSHED, Pushed, failures, push_image, push_images
+from duckconf.cli.cluster.nodes import open_cluster
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.fleet.push_image import PRESENT, PUSHED, Pushed, failures, push_image, push_images
 from duckconf.command import Command
 from duckconf.errors import EngineRefused, NodeFailure
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.image_source import ImageSource
-from duckconf.reach.project import Project
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.image_source import ImageSource
 from tests.e2e.conftest import ROOT
 from tests.waiting import until
 
@@ -61,8 +61,8 @@ def image(hosts: EngineHosts) -> Iterator[str]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives up on a silent node in a fraction of the usual time."""
-    monkeypatch.setattr("duckconf.cli.push_image.PATIENCE", 2.5)
-    monkeypatch.setattr("duckconf.reach.ssh.STALLED", 2.5)
+    monkeypatch.setattr("duckconf.cli.fleet.push_image.PATIENCE", 2.5)
+    monkeypatch.setattr("duckconf.reach.ssh.runner.STALLED", 2.5)
 
 
 class Link:

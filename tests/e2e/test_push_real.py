@@ -70,9 +70,9 @@ def test_numbers_and_turns_survive_a_restart_of_the_server(cluster: Live) -> Non
     before = cluster.post(WEB)[1]
     assert cluster.inv("up", "push").returncode == 0
     service_pid = json.loads((cluster.project.state / "api.pid").read_text())["pid"]
-    from duckconf.cli.bring_up import up
-    from duckconf.cli.modes import PUSH
-    from duckconf.cli.services import api_service
+    from duckconf.cli.cluster.bring_up import up
+    from duckconf.cli.cluster.modes import PUSH
+    from duckconf.cli.cluster.services import api_service
 
     assert api_service(cluster.project).stop()
     up(cluster.project, PUSH)

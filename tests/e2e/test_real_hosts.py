@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli import bring_up
-from duckconf.cli.login_key import ensure_login_key
-from duckconf.cli.playbook import Outcome, Playbook
+from duckconf.cli.cluster import bring_up
+from duckconf.cli.roles.login_key import ensure_login_key
+from duckconf.cli.roles.playbook import Outcome, Playbook
 from duckconf.command import Command
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import KnownHosts, pin
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import KnownHosts, pin
 from tests.e2e.conftest import ROOT, free_ports
 from tests.interpreters import VERSIONS, interpreter
 from tests.waiting import until

@@ -16,15 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from duckconf.cli import bring_up, modes
-from duckconf.cli.cluster import open_cluster
-from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.services import Service, loop_service
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.nodes import open_cluster
+from duckconf.cli.cluster.services import Service, loop_service
+from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.command import Command
 from duckconf.desired import Document, read_document
-from duckconf.reach import reports
-from duckconf.reach.desired_file import FILE_NAME
-from duckconf.reach.reports import ReportFile
+from duckconf.reach.state import reports
+from duckconf.reach.state.desired_file import FILE_NAME
+from duckconf.reach.state.reports import ReportFile
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live
 from tests.waiting import until
 

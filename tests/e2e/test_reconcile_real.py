@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.desired_file import FILE_NAME
+from duckconf.reach.state.desired_file import FILE_NAME
 from tests.e2e.conftest import ROOT, Live
 from tests.waiting import until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from duckconf.cli import bring_up, modes
-from duckconf.cli.services import loop_service
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
 from tests.e2e.conftest import NODES, Declared, Live
 from tests.waiting import until

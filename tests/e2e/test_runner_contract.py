@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from duckconf.cli.cluster import open_cluster
+from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.command import Command, Runner
 from duckconf.errors import BadInput, NodeFailure
-from duckconf.reach.local import LocalRunner
+from duckconf.reach.nodes.local import LocalRunner
 from tests.e2e.conftest import Live
 
 HARD = ["", " ", "a b", "'", '"', "$HOME", "`id`", "a\nb", "*", "\\", "-n", "é ✓", "--", "!!", "~"]

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli import bring_up, modes
-from duckconf.cli.api import api_client
-from duckconf.cli.demo_hosts import DemoHosts
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.command import Completed
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
-from duckconf.reach.client import ApiClient
+from duckconf.reach.api.client import ApiClient
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, kept_running, write_inventory
 from tests.e2e.engine_api import containers
 from tests.waiting import until

@@ -11,12 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from duckconf.cli.build_agent import build_agent, build_control_plane
-from duckconf.cli.demo_hosts import DemoHosts
-from duckconf.cli.demo_roles import API_PORT_INSIDE
-from duckconf.cli.tokens import ensure_tokens
+from duckconf.cli.cluster.tokens import ensure_tokens
+from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
+from duckconf.cli.roles.build_agent import build_agent, build_control_plane
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.project import Project, load_project
+from duckconf.reach.inventory.project import Project, load_project
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,7 +21,7 @@ from duckconf.errors import DuckconfError, Unreachable
 from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
-from duckconf.reach.actuator import execute
+from duckconf.reach.nodes.actuator import execute
 from duckconf.report import Report, report_from_json
 from tests.sim.engines import CLUSTER, CRASHING, Box, Engine, Hand
 from tests.sim.person import Person

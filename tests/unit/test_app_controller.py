@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from controllers.heart import MOST_BEATS
-from duckconf.cli.certificates import ensure_certificate
+from duckconf.cli.cluster.certificates import ensure_certificate
 from duckconf.codec import spec_hash
 from duckconf.inventory import Tls
 from duckconf.model import App

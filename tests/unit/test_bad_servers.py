@@ -11,8 +11,8 @@ import pytest
 
 from duckconf.errors import Unreachable
 from duckconf.inventory import Host
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import KnownHosts, shown_key
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import KnownHosts, shown_key
 
 DEADLINE = 0.5
 Behaviour = Callable[[socket.socket], object]

@@ -11,9 +11,9 @@ from duckconf.become import as_root, refusal
 from duckconf.command import Command, Completed, Secret
 from duckconf.errors import BadInput, LoginRefused
 from duckconf.inventory import Host, read_inventory
-from duckconf.reach.fleet import Fleet
-from duckconf.reach.host_keys import KnownHosts
-from duckconf.reach.root import RootRunner
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import KnownHosts
+from duckconf.reach.ssh.root import RootRunner
 
 ADMIN = Host("n", "192.0.2.1", user="admin", become_password=Secret("hunter2"))
 NO_PASSWORD = Host("n", "192.0.2.1", user="admin")

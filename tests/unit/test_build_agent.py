@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli import build_agent as builder
+from duckconf.cli.roles import build_agent as builder
 from tests.interpreters import VERSIONS, interpreter
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_equal_sources_give_equal_bytes_and_are_not_written_twice(root: Path) ->
 def test_the_agent_carries_what_it_needs_and_little_else(root: Path) -> None:
     names = zipfile.ZipFile(builder.build_agent(root)).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"__main__.py", "controllers", "duckconf", "urllib3"}
-    assert not {"controllers/scheduler.py", "duckconf/reach/ssh.py", "duckconf/cli/build_agent.py"} & set(names)
+    assert not {"controllers/scheduler.py", "duckconf/reach/ssh/runner.py", "duckconf/cli/roles/build_agent.py"} & set(names)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from duckconf.cli.checks import needs_hosts
+from duckconf.cli.machine.checks import needs_hosts
 
 
 @pytest.mark.parametrize(

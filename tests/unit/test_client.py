@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from duckconf.errors import DuckconfError
-from duckconf.reach import client
-from duckconf.reach.client import ApiClient, ApiRefused
+from duckconf.reach.api import client
+from duckconf.reach.api.client import ApiClient, ApiRefused
 
 
 class Server(BaseHTTPRequestHandler):

@@ -20,8 +20,8 @@ from duckconf.errors import BadInput, NotNow, PreconditionFailed
 from duckconf.events import Event
 from duckconf.merge import History, merged
 from duckconf.model import App
-from duckconf.reach import files
-from duckconf.reach.desired_file import DesiredReader
+from duckconf.reach.state import files
+from duckconf.reach.state.desired_file import DesiredReader
 from tests.waiting import until
 
 

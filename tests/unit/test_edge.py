@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli.edge import ROOT
+from duckconf.cli.terminal.edge import ROOT
 
 
 @pytest.mark.parametrize("words", [("events", "--limit", "many"), ("logs", "api", "--lines", "1.5"), ("bench", "push", "-r=x")])

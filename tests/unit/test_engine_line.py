@@ -16,8 +16,8 @@ from duckconf import engine
 from duckconf.command import Command, Completed
 from duckconf.engine_output import read_containers, read_listing
 from duckconf.errors import EngineUnavailable, NodeFailure, Unreachable
-from duckconf.reach import engine_line
-from duckconf.reach.engine_line import EngineLine
+from duckconf.reach.ssh import engine_line
+from duckconf.reach.ssh.engine_line import EngineLine
 
 ODD = {"duckconf.cluster": "demo", "duckconf.app": "a", "note": 'comma, equals = "quote" \n é'}
 PODMAN = {"Id": "f1", "Names": ["b"], "Image": "web", "Labels": ODD, "State": "running", "StartedAt": 1795528931}

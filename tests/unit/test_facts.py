@@ -13,8 +13,8 @@ from duckconf.command import Command, Completed
 from duckconf.errors import EngineUnavailable, Unreachable
 from duckconf.facts import Facts, ask, ask_beside, read_facts, short, size, split
 from duckconf.inventory import Host
-from duckconf.reach.facts import facts_of, observe_with_facts
-from duckconf.reach.local import LocalRunner
+from duckconf.reach.nodes.facts import facts_of, observe_with_facts
+from duckconf.reach.nodes.local import LocalRunner
 from tests.fakes import FakeNode
 
 SAID = """\

@@ -12,7 +12,7 @@ import pytest
 
 from api.turns import TurnBook
 from duckconf.errors import SetupError
-from duckconf.reach.files import FolderLock, GroupCommit, write_durably
+from duckconf.reach.state.files import FolderLock, GroupCommit, write_durably
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_every_writers_change_is_in_the_file_when_its_save_returns(tmp_path: Pat
 def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path / "lock", "the first")
     path = str(tmp_path / "lock")
-    program = f"from pathlib import Path; from duckconf.reach.files import FolderLock; FolderLock(Path({path!r}), 'x')"
+    program = f"from pathlib import Path; from duckconf.reach.state.files import FolderLock; FolderLock(Path({path!r}), 'x')"
     refused = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "in use by the first" in refused.stderr
     lock.release()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from duckconf.errors import DuckconfError
-from duckconf.reach import hosts
-from duckconf.reach.hosts import load_inventory
+from duckconf.reach.inventory import hosts
+from duckconf.reach.inventory.hosts import load_inventory
 
 
 def test_ranges_templates_and_group_vars_are_resolved_and_then_remembered(

@@ -16,9 +16,9 @@ from duckconf.command import Command, Completed
 from duckconf.engine_output import run_failure
 from duckconf.errors import BadInput, EngineRefused, EngineUnavailable, NodeFailure, SetupError
 from duckconf.image import Part, bare_id, check_name, flow, id_in_archive, id_on_node, resume_at
-from duckconf.reach.image_source import Archive, ImageSource, SourceImage
-from duckconf.reach.image_target import ImageTarget
-from duckconf.reach.local import LocalRunner
+from duckconf.reach.nodes.image_source import Archive, ImageSource, SourceImage
+from duckconf.reach.nodes.image_target import ImageTarget
+from duckconf.reach.nodes.local import LocalRunner
 
 ID = "a" * 64
 CONTENT = bytes(range(256)) * 2000

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli.inventory_edit import adding, removing
+from duckconf.cli.fleet.inventory_edit import adding, removing
 from duckconf.errors import SetupError
-from duckconf.reach.hosts import load_inventory
+from duckconf.reach.inventory.hosts import load_inventory
 
 INVENTORY = """# Our hosts.
 all:

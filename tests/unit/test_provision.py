@@ -13,16 +13,16 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from duckconf.cli.certificates import CertificateFiles, ensure_certificate
-from duckconf.cli.left import look
-from duckconf.cli.limits import chosen_hosts, remember_failed
-from duckconf.cli.playbook import Playbook
-from duckconf.cli.provision import candidates, provision
-from duckconf.cli.tokens import ensure_tokens
+from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.cluster.tokens import ensure_tokens
+from duckconf.cli.fleet.limits import chosen_hosts, remember_failed
+from duckconf.cli.roles.left import look
+from duckconf.cli.roles.playbook import Playbook
+from duckconf.cli.roles.provision import candidates, provision
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, DuckconfError, NotFound, SetupError, Unreachable
 from duckconf.inventory import Host, Inventory, Tls, read_inventory
-from duckconf.reach.project import Project
+from duckconf.reach.inventory.project import Project
 from duckconf.settings import Settings
 from tests.fakes import FakeNode
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.reach.ready import VARIABLE, Readiness
+from duckconf.reach.state.ready import VARIABLE, Readiness
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from duckconf.cli.role_docs import PAGE, page
+from duckconf.cli.roles.role_docs import PAGE, page
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = ("agent", "control_plane", "node")

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from duckconf.cli.say import say, step
+from duckconf.cli.terminal.say import say, step
 
 
 class Terminal(io.StringIO):

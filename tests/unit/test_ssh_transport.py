@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from duckconf.reach.ssh_transport import OutflowGuard, PromptSocket, Watchdog, bytes_under_way
+from duckconf.reach.ssh.transport import OutflowGuard, PromptSocket, Watchdog, bytes_under_way
 from tests.waiting import until
 
 

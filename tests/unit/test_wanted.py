@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from duckconf.cli.wanted import wanted
-from duckconf.reach.project import Project, load_project
+from duckconf.cli.roles.wanted import wanted
+from duckconf.reach.inventory.project import Project, load_project
 
 SPEC = "argument_specs:\n  main:\n    options:\n      {}: {{type: str}}\n      duckconf_port: {{type: int}}\n"
 ROLES = {"c1": ("control_plane",), "n1": ("node",), "n2": ("node",)}

@@ -1,0 +1,117 @@
+"""The tasks that change what runs or what should: start, stop and kill an app, cordon a node."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from duckconf.actions import Kill, Remove
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of
+from duckconf.cli.cluster.nodes import open_cluster
+from duckconf.cli.fleet.limits import chosen_nodes
+from duckconf.cli.fleet.push_image import push_for_start
+from duckconf.cli.terminal.tables import print_json
+from duckconf.errors import DuckconfError
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.state import cordons
+from duckconf.reach.state.cordons import Cordons
+
+# A first start may pull its image.
+PATIENCE = 600.0
+HELD = 25.0
+ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
+
+
+def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool, as_json: bool) -> None:
+    """Start it (push) or declare it (reconcile); with `wait`, return when it has stayed up for a second.
+
+    With `push`, the nodes that lack its image get it first.
+    """
+    api = api_client(project)
+    if push:
+        # Before minutes of work for nothing.
+        api.call("GET", "/healthz")
+        push_for_start(project, body["image"])
+    if mode_of(project) != PUSH:
+        _declare(project, api, body, wait=wait, as_json=as_json)
+        return
+    answer = api.call("POST", "/app/start", body)
+    if wait:
+        with open_cluster(project) as cluster:
+            cluster.await_running(answer["node"], answer["app"])
+    for node in answer.get("skipped", []):
+        print(f"passed over {node}: {answer['reasons'][node]}", file=sys.stderr)
+    print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
+
+
+def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
+    answer = api.call("POST", "/app/start", body)
+    if not wait:
+        print_json(answer) if as_json else print(f"{answer['app']} is declared; {ACTOR[mode_of(project)]} starts it: ./inv ps")
+        return
+    _await_start(api, answer["app"], cursor)
+    with open_cluster(project) as cluster:
+        container = cluster.find(answer["app"])
+        cluster.await_running(container.node, container.name)
+    answer["node"] = container.node
+    print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
+
+
+def _await_start(api: ApiClient, app: str, cursor: str) -> None:
+    """Follow the events until the app was started; raises DuckconfError with the engine's words when it was refused."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
+        cursor = page["cursor"]
+        for event in page["events"]:
+            if event.get("app") == app and event["kind"] == "started":
+                return
+            if event.get("app") == app and event["kind"] in ("failed", "pending"):
+                raise DuckconfError(
+                    f"{app} is declared: {event['message']}; this is tried again", f"./inv stop-app {app} ends it"
+                )
+    raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
+
+
+def stop_app(project: Project, name: str) -> None:
+    """Stop and remove it (push) or withdraw it, so that the loop does (reconcile)."""
+    mode = mode_of(project)
+    if mode != PUSH:
+        api_client(project).call("DELETE", f"/app/{name}")
+        print(f"{name} is withdrawn; {ACTOR[mode]} removes it")
+        return
+    with open_cluster(project) as cluster:
+        container = cluster.find(name)
+        cluster.act(Remove(container.node, container.name))
+    print(f"{name} stopped and removed on {container.node}")
+
+
+def kill_app(project: Project, name: str) -> None:
+    """Crash it: its process is killed, and nothing else is done."""
+    with open_cluster(project) as cluster:
+        container = cluster.find(name)
+        cluster.act(Kill(container.node, container.name))
+    print(f"{name} killed on {container.node}")
+
+
+def cordon(project: Project, nodes: str, *, cordoned: bool) -> None:
+    """Keep new apps off the nodes that the pattern means, or let them on again. What runs there stays."""
+    for host in chosen_nodes(project, project.inventory(), nodes):
+        done = set_cordon(project, host.name, cordoned=cordoned)
+        state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
+        print(f"{host.name} is {state}" if done else f"{host.name} was already {'cordoned' if cordoned else 'not cordoned'}")
+
+
+def set_cordon(project: Project, node: str, *, cordoned: bool) -> bool:
+    """Says whether that was a change."""
+    if mode_of(project) == AGENTS:
+        api_client(project).call("PUT", f"/node/{node}", {"cordoned": cordoned})
+        return True
+    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not cordoned:
+        Cordons(project.state / cordons.DRAINS_NAME).change(node, cordoned=False)
+    return Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)

@@ -1,0 +1,123 @@
+"""Takes a cluster into agents mode and out of it, by roles. What runs is handed over by its labels and never restarted.
+
+Into it: the control plane first, then what should run and where, then the agents, so that no agent ever sees an empty
+state. Out of it: the agents first, so that nobody acts while the state changes hands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckconf.cli.cluster.adoption import adopted
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.nodes import Cluster, open_cluster
+from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.look.agents import AGENT_UNIT, CONTROL_UNITS
+from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, tell
+from duckconf.cli.terminal.say import say, step
+from duckconf.codec import to_json
+from duckconf.command import Command
+from duckconf.desired import Document, changed, empty_document, read_document
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError, NodeFailure, SetupError
+from duckconf.model import FIELDS, App, parse_app
+from duckconf.placement import Views
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.parallel import ask_all
+from duckconf.reach.state.desired_file import FILE_NAME
+from duckconf.reach.state.files import write_durably
+
+
+def enter_agents(project: Project, *, handing_over: bool) -> None:
+    """Services and agents run when this returns, on hosts that are nodes already. With `handing_over`, what another mode
+    ran is declared first."""
+    inventory = project.inventory(secrets=True)
+    if not inventory.control_plane:
+        raise SetupError("agents mode needs a host in the group control_plane", "see inventory/hosts.yml")
+    demo = [host for host in inventory.control_hosts() if host.demo]
+    if demo:
+        DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
+    tell(provision(project, only=CONTROL_PART))
+    if handing_over:
+        _hand_over(project)
+    tell(provision(project, only=AGENT_PART))
+
+
+def leave_agents(project: Project) -> None:
+    """Stop agents and control plane, and keep what should run as `desired_state.csv`.
+
+    Raises NodeFailure when a node does not answer: its agent would go on against whoever comes next.
+    """
+    apps = _declared(project)
+    inventory = project.inventory(secrets=True)
+    with step("stopping agents and control plane"), open_cluster(project) as cluster:
+        _stop_units(cluster, inventory.nodes, (AGENT_UNIT,))
+        _stop_units(cluster, inventory.control_plane, tuple(CONTROL_UNITS.values()))
+    DemoHosts(project).stop_control_plane(host.name for host in inventory.control_hosts() if host.demo)
+    if apps is not None:
+        write_durably(project.state / FILE_NAME, changed(empty_document(), apps).text().encode())
+
+
+def _declared(project: Project) -> dict[str, App | None] | None:
+    """What should run, without placements; None when the API does not answer: what runs is then taken over alone."""
+    try:
+        listing = api_client(project).call("GET", "/apps", deadline=10.0)
+    except DuckconfError as error:
+        say(f"  the api-server does not tell what should run: {error}")
+        return None
+    return {app["name"]: _spec(app) for app in listing["apps"]}
+
+
+def _spec(entry: dict[str, Any]) -> App:
+    return parse_app({field: entry[field] for field in FIELDS if field in entry})
+
+
+def _stop_units(cluster: Cluster, hosts: Any, units: tuple[str, ...]) -> None:
+    def stop(host: str) -> None:
+        runner = cluster.fleet.admin(host)
+        done = runner.run(Command(("systemctl", "disable", "--now", *units), deadline=60.0))
+        if not done.ok and "does not exist" not in done.stderr:
+            raise DuckconfError(f"{host}: systemctl disable failed: {' '.join(done.stderr.split())}")
+
+    for found in ask_all(hosts, stop).values():
+        if isinstance(found, NodeFailure):
+            reason = f"{found.reason}, and its agent must not go on beside another mode"
+            raise type(found)(found.node, reason, "bring it back, or take it out of the inventory")
+        if isinstance(found, DuckconfError):
+            raise found
+
+
+def _hand_over(project: Project) -> None:
+    """Declare what the desired file says and what runs, each app on the node where it runs."""
+    with step("handing over what runs"), open_cluster(project) as cluster:
+        seen = cluster.observe()
+    views: dict[str, tuple[Container, ...]] = {}
+    for node, found in seen.items():
+        if isinstance(found, NodeFailure):
+            reason = f"{found.reason}, so that its apps cannot be handed over"
+            raise type(found)(found.node, reason, "bring it back, or take it out of the inventory")
+        if isinstance(found, tuple):
+            views[node] = found
+    path = project.state / FILE_NAME
+    before = read_document(path.read_text("utf-8")) if path.exists() else empty_document()
+    document = adopted(before, [container for view in views.values() for container in view])
+    if document.faults:
+        faults = "; ".join(str(fault) for fault in document.faults)
+        raise SetupError(f"{FILE_NAME}: {faults}", "mend or remove these rows first; apps without a spec: stop them")
+    api = api_client(project)
+    for app, node in homes(document, views).items():
+        body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
+        api.call("PUT", f"/app/{app}", {**body, **({"node": node} if node else {})})
+    if path.exists():
+        path.replace(path.with_name(f"{FILE_NAME}.kept"))
+
+
+def homes(document: Document, views: Views) -> dict[str, str]:
+    """The node of each app: where its newest running copy is, "" for the scheduler to choose."""
+    best: dict[str, Container] = {}
+    for view in views.values():
+        for container in view or ():
+            rival = best.get(container.app)
+            if rival is None or (container.running, container.generation) > (rival.running, rival.generation):
+                best[container.app] = container
+    return {name: best[name].node if name in best else "" for name in document.apps()}

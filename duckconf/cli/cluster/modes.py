@@ -1,0 +1,25 @@
+"""The three modes by name, and the one that a cluster is in."""
+
+from __future__ import annotations
+
+from duckconf.errors import BadInput, Fault
+from duckconf.reach.inventory.project import Project
+
+PUSH = "push"
+RECONCILE = "reconcile"
+AGENTS = "agents"
+MODES = (PUSH, RECONCILE, AGENTS)
+
+
+def check_mode(mode: str) -> str:
+    if mode not in MODES:
+        raise BadInput(Fault("MODE", f"should be {' or '.join(MODES)}, got {mode!r}"))
+    return mode
+
+
+def mode_of(project: Project) -> str:
+    """The mode that the cluster was last brought up in; push for one that never was."""
+    try:
+        return (project.state / "mode").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return PUSH

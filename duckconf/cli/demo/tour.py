@@ -1,0 +1,255 @@
+"""The narrated tours: they do what a person would type, and say what to see in it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from duckconf.actions import Kill
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.nodes import Cluster, app_row, open_cluster
+from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.look import agents as agents_look
+from duckconf.cli.look import tasks as look
+from duckconf.cli.terminal.say import say
+from duckconf.cli.terminal.tables import print_table
+from duckconf.engine_output import Container
+from duckconf.errors import DuckconfError, SetupError
+from duckconf.events import Event, event_from_json
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.state import journal
+from duckconf.reach.state.journal import Journal
+
+COLUMNS = ("app", "node", "state", "image")
+EVENTS_AT_ONCE = 0.5
+
+
+def tour_push(project: Project) -> None:
+    """From nothing to an app on each node, and one that stays down."""
+    say("\n1. Hosts and API: ./inv up push")
+    bring_up.up(project, modes.PUSH)
+    client = ApiClient(project.settings.api_url)
+    nodes = project.inventory().nodes
+    say(f"\n2. Three requests, one node after the other (round-robin): ./inv start-app {WEB_IMAGE}")
+    started = [client.call("POST", "/app/start", {"image": WEB_IMAGE}) for _ in nodes]
+    for answer in started:
+        say(f"   POST /app/start → 201 {answer['app']} on {answer['node']}")
+    with open_cluster(project) as cluster:
+        say("\n3. What runs, asked of every node at once: ./inv ps")
+        _show(cluster)
+        victim = cluster.find(started[0]["app"])
+        say(f"\n4. One app crashes: ./inv kill-app {victim.app}")
+        cluster.act(Kill(victim.node, victim.name))
+        _show(cluster)
+        say("\n   It stays down. Push acts once, when the request comes, and never looks back: that is the lesson.")
+    say("\nNow by hand: ./inv start-app nginx · ./inv ps · ./inv stop-node node-2 · ./inv nodes · ./inv down")
+
+
+def tour_reconcile(project: Project) -> None:
+    """From nothing to apps that come back: after a crash, after a lost node, and once when the node returns."""
+    say("\n1. Hosts, API and the control loop: ./inv up reconcile")
+    bring_up.up(project, modes.RECONCILE)
+    client = ApiClient(project.settings.api_url)
+    with open_cluster(project, keeps_trying=True) as cluster:
+        tour = _Watched(project, cluster)
+        say(f"\n2. Three apps are declared, nobody starts one: ./inv start-app {WEB_IMAGE}")
+        begun = time.monotonic()
+        names = [client.call("POST", "/app/start", {"image": WEB_IMAGE})["app"] for _ in range(3)]
+        say(f"   POST /app/start → 202 {', '.join(names)}: three rows in desired_state.csv, and the loop does the rest")
+        tour.until("they run", lambda: tour.copies_of(names) == [1, 1, 1])
+        say(f"   declared and running after {time.monotonic() - begun:.2f} s\n")
+        look.ps(project, "", as_json=False)
+
+        victim = cluster.find(names[0])
+        say(f"\n3. One app crashes: ./inv kill-app {victim.app}")
+        begun = time.monotonic()
+        cluster.act(Kill(victim.node, victim.name))
+        tour.until("it is back", lambda: tour.copies_of(names) == [1, 1, 1])
+        say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
+        tour.lose_a_node(names)
+    say("\nNothing of this was done by a person. The loop's own words, step by step: ./inv logs reconciler")
+    say("Now by hand: ./inv start-app nginx --name web · ./inv diff · ./inv events -f · edit the CSV file · ./inv down")
+
+
+def tour_agents(project: Project) -> None:
+    """From nothing to a cluster whose nodes help themselves: without the api-server, and after a node is lost."""
+    say("\n1. Hosts, then the control plane and an agent on each node, by Ansible roles: ./inv up agents")
+    bring_up.up(project, modes.AGENTS)
+    client = api_client(project)
+    apps = {app["name"] for app in client.call("GET", "/apps")["apps"]}
+    names = [name for name in ("duck-1", "duck-2", "duck-3") if name not in apps]
+    say(f"\n2. Three apps are submitted without a node: ./inv start-app {WEB_IMAGE} --name duck-1")
+    tour = _AgentTour(project)
+    begun = time.monotonic()
+    for name in names:
+        client.call("POST", "/app/start", {"name": name, "image": WEB_IMAGE})
+    names = ["duck-1", "duck-2", "duck-3"]
+    tour.until("the scheduler placed them and agents run them", lambda: tour.running(names))
+    say(f"   submitted and running after {time.monotonic() - begun:.2f} s\n")
+    look.ps(project, "", as_json=False)
+    tour.crash(names[0], names)
+    tour.lose_a_node(names)
+    tour.without_the_api(names)
+    say("\nNow by hand: ./inv drain node-2 · ./inv logs agent@node-1 · ./inv events -f · ./inv up reconcile · ./inv down")
+
+
+class _AgentTour:
+    """What the tour does to a cluster in agents mode, and what it waits for, with the events that lead there."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._api = api_client(project)
+        self._cursor: str = self._api.call("GET", "/events?limit=0")["cursor"]
+
+    def running(self, names: list[str]) -> bool:
+        shown = {app["name"]: app["status"] for app in self._api.call("GET", "/apps")["apps"]}
+        return all(shown.get(name) == "running" for name in names)
+
+    def until(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise SetupError(f"not within {seconds:g} s: {what}", "see `./inv events` and `./inv diff`")
+            page = self._api.call("GET", f"/events?since={self._cursor}&wait={EVENTS_AT_ONCE:g}")
+            self._cursor = page["cursor"]
+            for entry in page["events"]:
+                say(f"   {_line(event_from_json(entry))}")
+
+    def crash(self, victim: str, names: list[str]) -> None:
+        say(f"\n3. One app crashes, and its node's agent starts it again: ./inv kill-app {victim}")
+        with open_cluster(self._project) as cluster:
+            container = cluster.find(victim)
+            begun = time.monotonic()
+            cluster.act(Kill(container.node, container.name))
+        self.until("it is back", lambda: self._restarts(victim) > 0 and self.running(names))
+        say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
+
+    def lose_a_node(self, names: list[str]) -> None:
+        timeout = self._project.settings.node_timeout
+        placed = {app["node"] for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names}
+        node = sorted(host.name for host in self._project.inventory().node_hosts() if host.demo and host.name in placed)[0]
+        say(f"\n4. A node freezes with its apps: ./inv stop-node {node}; it is given up after {timeout:g} s of silence")
+        hosts = DemoHosts(self._project)
+        begun = time.monotonic()
+        hosts.freeze(node)
+        try:
+            self.until("its apps run elsewhere", lambda: self._away_from(node, names) and self.running(names), timeout + 60)
+            say(f"   running elsewhere {time.monotonic() - begun:.1f} s after the freeze")
+        finally:
+            say(f"\n5. The node thaws: ./inv start-node {node}. Its old copies go, for the new ones run")
+            hosts.thaw(node)
+        self.until("no app runs twice", lambda: self._once_each(names))
+        look.ps(self._project, "", as_json=False)
+
+    def without_the_api(self, names: list[str]) -> None:
+        say("\n6. The api-server is stopped: ./inv stop-api. Apps run on, and a node that reboots starts its own again")
+        with open_cluster(self._project) as cluster:
+            container = cluster.find(names[-1])
+        agents_look.switch_api(self._project, on=False)
+        try:
+            say(f"   {container.node} reboots, and {container.app} was stopped with it")
+            hosts = DemoHosts(self._project)
+            hosts.reboot(container.node)
+            self._await_container(container.app)
+            say(f"   {container.app} runs again: the agent on {container.node} remembers what it was told")
+        finally:
+            agents_look.switch_api(self._project, on=True)
+
+    def _await_container(self, app: str) -> None:
+        end = time.monotonic() + 60
+        with open_cluster(self._project) as cluster:
+            while time.monotonic() < end:
+                found = [c for view in cluster.observe().values() if isinstance(view, tuple) for c in view if c.app == app]
+                if any(container.running for container in found):
+                    return
+        raise SetupError(f"{app} did not come back within 60 s", "see `./inv logs agent@NODE`")
+
+    def _restarts(self, name: str) -> int:
+        return int(self._api.call("GET", f"/app/{name}").get("restarts", 0))
+
+    def _away_from(self, node: str, names: list[str]) -> bool:
+        return all(app["node"] not in ("", node) for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names)
+
+    def _once_each(self, names: list[str]) -> bool:
+        with open_cluster(self._project) as cluster:
+            views = cluster.observe()
+        if not all(isinstance(found, tuple) for found in views.values()):
+            return False
+        counted = Counter(c.app for found in views.values() if isinstance(found, tuple) for c in found if c.running)
+        return [counted[name] for name in names] == [1] * len(names)
+
+
+class _Watched:
+    """A running cluster whose events are printed while the tour waits for what they lead to."""
+
+    def __init__(self, project: Project, cluster: Cluster) -> None:
+        self._project = project
+        self._cluster = cluster
+        self._journal = Journal(project.state / journal.FILE_NAME)
+        self._cursor = self._journal.tail(0).cursor
+
+    def copies_of(self, names: list[str]) -> list[int]:
+        """How many running containers each app has, on the nodes that answer."""
+        counted = Counter(container.app for container in self._running())
+        return [counted[name] for name in names]
+
+    def until(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Print what happens until the condition holds; raises SetupError when it does not in time."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise SetupError(f"not within {seconds:g} s: {what}", "see `./inv logs reconciler` and `./inv diff`")
+            self._print(self._journal.wait(self._cursor, EVENTS_AT_ONCE))
+        self._print(self._journal.after(self._cursor))
+
+    def lose_a_node(self, names: list[str]) -> None:
+        timeout = self._project.settings.node_timeout
+        demo_nodes = [host.name for host in self._cluster.inventory.node_hosts() if host.demo]
+        busy = sorted({container.node for container in self._running() if container.app in names})
+        victim = next((node for node in busy if node in demo_nodes), None)
+        if victim is None:
+            raise DuckconfError("no demo node runs an app of the tour", "a real machine is not frozen from here")
+        say(f"\n4. A node freezes with its apps: ./inv stop-node {victim}")
+        hosts = DemoHosts(self._project)
+        begun = time.monotonic()
+        hosts.freeze(victim)
+        try:
+            say(f"   its apps count as running for {timeout:g} s: a node that only hiccups must not double them")
+            self.until("its apps run elsewhere", lambda: self._placed_elsewhere(names, victim), timeout + 40)
+            say(f"   running elsewhere {time.monotonic() - begun:.1f} s after the freeze")
+        finally:
+            say(f"\n5. The node thaws: ./inv start-node {victim}. Its old copies are stale, and go")
+            hosts.thaw(victim)
+        self.until("no app runs twice", lambda: self._all_answer() and self.copies_of(names) == [1, 1, 1])
+        look.ps(self._project, "", as_json=False)
+
+    def _all_answer(self) -> bool:
+        """Only then are all copies counted."""
+        return all(isinstance(found, tuple) for found in self._cluster.observe().values())
+
+    def _placed_elsewhere(self, names: list[str], node: str) -> bool:
+        here = {container.app for container in self._running() if container.node != node}
+        return here >= set(names)
+
+    def _running(self) -> list[Container]:
+        views = self._cluster.observe().values()
+        return [container for found in views if isinstance(found, tuple) for container in found if container.running]
+
+    def _print(self, page: journal.Page) -> None:
+        self._cursor = page.cursor
+        for event in page.events:
+            say(f"   {_line(event)}")
+
+
+def _line(event: Event) -> str:
+    about = f"{event.app}: " if event.app else ""
+    return f"[{event.source}] {about}{event.message}"
+
+
+def _show(cluster: Cluster) -> None:
+    rows = [app_row(container) for found in cluster.observe().values() if isinstance(found, tuple) for container in found]
+    print_table(rows, COLUMNS, "no apps")

@@ -1,0 +1,159 @@
+"""`./inv doctor NODE`: from the name to the disk, each check only when those that it needs went well.
+
+Every wait has a deadline, so that a host that is frozen costs a few seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import paramiko
+
+from duckconf import checkup, facts
+from duckconf.checkup import OK, UNKNOWN, WRONG, Expected, Finding
+from duckconf.cli.cluster.modes import AGENTS, mode_of
+from duckconf.cli.fleet.limits import chosen_hosts
+from duckconf.cli.terminal.tables import print_json, print_table
+from duckconf.command import Command
+from duckconf.errors import DuckconfError, NodeFailure
+from duckconf.inventory import ROOT, Host
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.parallel import ask_all
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, shown_key
+
+WRAPPER_SOURCE = ("roles", "node", "files", "docker-wrapper")
+ON_THE_HOST = ("python", "engine", "wrapper", "node name", "clock", "disk")
+Look = Callable[[], str]
+
+
+def examine_hosts(project: Project, pattern: str, *, as_json: bool) -> int:
+    """The findings of each host that the pattern means; 1 when one is not ok."""
+    inventory = project.inventory(secrets=True)
+    hosts = {host.name: host for host in chosen_hosts(project, inventory, pattern, tuple(inventory.hosts))}
+    asked = ask_all(hosts, lambda name: list(Checkup(project, hosts[name], node=name in inventory.nodes).findings()))
+    findings = {name: found if isinstance(found, list) else [Finding("host", WRONG, str(found))] for name, found in asked.items()}
+    rows = [{"host": name, **finding._asdict()} for name, found in findings.items() for finding in found]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("check", "result", "detail") if len(hosts) == 1 else ("host", "check", "result", "detail")
+        print_table(rows, columns, "no hosts")
+    return 0 if all(row["result"] == OK for row in rows) else 1
+
+
+class Checkup:
+    """One host, looked at from the outside in."""
+
+    def __init__(self, project: Project, host: Host, *, node: bool) -> None:
+        self._project = project
+        self._host = host
+        self._node = node
+        self._deadline = project.settings.node_deadline
+        self._failed = ""
+
+    def findings(self) -> Iterator[Finding]:
+        yield self._check("name", self._resolve)
+        yield self._check("port", self._connect)
+        yield self._check("host key", self._compare_key)
+        pins = KnownHosts(self._project.pins, OWN_PINS)
+        with closing(Fleet([self._host], pins, self._project.login_key, self._deadline)) as fleet:
+            # Root's rights and the daily login are two ways in: that one is wrong says nothing of the other.
+            if self._host.user != ROOT:
+                before = self._failed
+                yield self._check("sudo", lambda: self._become_root(fleet))
+                self._failed = before
+            yield self._check("login", lambda: self._log_in(fleet))
+            yield from self._inside(fleet)
+
+    def _check(self, check: str, look: Look) -> Finding:
+        if self._failed:
+            return Finding(check, UNKNOWN, f"not checked: {self._failed}")
+        try:
+            return Finding(check, OK, look())
+        except NodeFailure as failure:
+            self._failed = check
+            return Finding(check, WRONG, f"{failure.reason}: {failure.remedy}" if failure.remedy else failure.reason)
+        except DuckconfError as error:
+            self._failed = check
+            return Finding(check, WRONG, str(error))
+
+    def _resolve(self) -> str:
+        """In a thread of its own: a resolver has deadlines of its own, and long ones."""
+        host, pool = self._host, ThreadPoolExecutor(1)
+        try:
+            found = pool.submit(socket.getaddrinfo, host.address, host.port, 0, socket.SOCK_STREAM).result(self._deadline)
+        except (OSError, UnicodeError) as error:
+            reason = f"{host.address} does not resolve: {getattr(error, 'strerror', None) or error or 'no answer'}"
+            raise NodeFailure(host.name, reason, "see ansible_host in the inventory, DNS or /etc/hosts") from None
+        except TimeoutError:
+            raise NodeFailure(host.name, f"{host.address} does not resolve within {self._deadline:g} s", "see your DNS") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        addresses = ", ".join(dict.fromkeys(str(entry[4][0]) for entry in found))
+        return addresses if addresses == host.address else f"{host.address} is {addresses}"
+
+    def _connect(self) -> str:
+        host = self._host
+        try:
+            socket.create_connection((host.address, host.port), self._deadline).close()
+        except OSError as error:
+            reason = f"nothing answers at {host.where}: {error.strerror or error}"
+            remedy = (
+                "a demo host is started by `./inv up MODE`" if host.demo else "is the host up, sshd running, the firewall open?"
+            )
+            raise NodeFailure(host.name, reason, remedy) from None
+        return f"{host.where} is open"
+
+    def _compare_key(self) -> str:
+        host = self._host
+        key = shown_key(host.name, host.address, host.port, self._deadline)
+        known = KnownHosts(self._project.pins, OWN_PINS).keys_for(host.address, host.port)
+        accept = f"./inv accept-key {host.name} {key.fingerprint}"
+        if not known:
+            raise NodeFailure(host.name, f"{key.fingerprint} is not pinned", f"if that is the right machine: {accept}")
+        if not any(_same(key, pinned) for pinned in known.values()):
+            pinned = ", ".join(other.fingerprint for other in known.values())
+            raise NodeFailure(
+                host.name, f"has changed: {key.fingerprint}, pinned is {pinned}", f"if you replaced the machine: {accept}"
+            )
+        return f"{key.fingerprint} is pinned"
+
+    def _log_in(self, fleet: Fleet) -> str:
+        fleet.runner(self._host.name).open()
+        daily = self._host.daily()
+        return f"as {daily.user}, by {'password' if daily.password is not None else 'key'}"
+
+    def _become_root(self, fleet: Fleet) -> str:
+        fleet.admin(self._host.name).run(Command(("true",), deadline=checkup.SECONDS))
+        return f"{self._host.user} becomes root, {'with' if self._host.become_password is not None else 'without'} a password"
+
+    def _inside(self, fleet: Fleet) -> Iterator[Finding]:
+        """What only the host itself can tell; a control plane is no node and has no engine."""
+        agent = self._node and mode_of(self._project) == AGENTS
+        checks = (*ON_THE_HOST, *(("agent",) if agent else ())) if self._node else ("python", "clock")
+        if not self._failed:
+            runner, name = fleet.runner(self._host.name), self._host.name
+            try:
+                before = time.time()
+                told = runner.run(checkup.ask()).stdout
+                expected = Expected(name, self._wrapper(), agent, (before + time.time()) / 2)
+                seen = facts.read_facts(self._host.engine, runner.run(facts.ask(self._host.engine)).stdout)
+                yield from (finding for finding in checkup.read(told, seen, expected) if finding.check in checks)
+                return
+            except NodeFailure as failure:
+                self._failed = f"the host stopped answering ({failure.reason})"
+        for check in checks:
+            yield Finding(check, UNKNOWN, f"not checked: {self._failed}")
+
+    def _wrapper(self) -> str:
+        return hashlib.sha256(self._project.root.joinpath(*WRAPPER_SOURCE).read_bytes()).hexdigest()
+
+
+def _same(one: paramiko.PKey, other: paramiko.PKey) -> bool:
+    return bool(one.get_name() == other.get_name() and one.asbytes() == other.asbytes())

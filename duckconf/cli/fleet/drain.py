@@ -1,0 +1,26 @@
+"""`./inv drain`: empties a node in the modes that can start its apps elsewhere. The one place that knows how per mode."""
+
+from __future__ import annotations
+
+from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
+from duckconf.cli.fleet import drain_agents, drain_loop
+from duckconf.cli.fleet.limits import chosen_nodes
+from duckconf.errors import NotFound
+from duckconf.reach.inventory.project import Project
+
+
+def drain(project: Project, nodes: str) -> None:
+    """Those that the pattern means, one after the other. Raises DuckconfError naming the app that could not move."""
+    for host in chosen_nodes(project, project.inventory(), nodes):
+        moved = drain_node(project, host.name)
+        print(f"{host.name} is drained: {moved} apps moved; to use it again: ./inv uncordon {host.name}")
+
+
+def drain_node(project: Project, node: str) -> int:
+    """How many apps have moved."""
+    mode = mode_of(project)
+    if mode == AGENTS:
+        return drain_agents.drain(project, node)
+    if mode == RECONCILE:
+        return drain_loop.drain(project, node)
+    raise NotFound(f"mode {mode} moves no app: nobody remembers what should run", f"keep new apps off: ./inv cordon {node}")

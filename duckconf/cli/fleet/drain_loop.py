@@ -1,0 +1,68 @@
+"""Empties a node in reconcile mode: marks it, and follows the loop until nothing of ours is left there."""
+
+from __future__ import annotations
+
+import time
+
+from duckconf.cli.cluster.nodes import Cluster, open_cluster
+from duckconf.cli.cluster.services import loop_service
+from duckconf.cli.look.picture import take_picture
+from duckconf.cli.terminal.say import step
+from duckconf.errors import DuckconfError, SetupError
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.state import cordons, journal
+from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.journal import Journal
+
+# For the next app to be gone: a start elsewhere may pull its image.
+PATIENCE = 300.0
+HELD = 0.5
+
+
+def drain(project: Project, node: str) -> int:
+    """How many apps have moved. Raises DuckconfError naming what stays and why; the node stays cordoned."""
+    if loop_service(project).process() is None:
+        raise SetupError("the control loop does not run, so that nobody moves an app", "start it: ./inv up reconcile")
+    book = Journal(project.state / journal.FILE_NAME)
+    cursor = book.tail(0).cursor
+    for name in (cordons.FILE_NAME, cordons.DRAINS_NAME):
+        Cordons(project.state / name).change(node, cordoned=True)
+    with open_cluster(project) as cluster:
+        left = first = _apps(cluster, node)
+        end = time.monotonic() + PATIENCE
+        with step(f"moving {len(first)} apps from {node}"):
+            while left:
+                page = book.wait(cursor, HELD)
+                cursor = page.cursor
+                if refused := [event for event in page.events if event.kind == "failed" and event.app in left]:
+                    raise _stuck(refused[0].app, refused[0].message, node)
+                before, left = left, _apps(cluster, node)
+                if left != before:
+                    end = time.monotonic() + PATIENCE
+                elif why := _why_they_stay(cluster, left):
+                    raise _stuck(min(why), why[min(why)], node)
+                elif time.monotonic() > end:
+                    raise _stuck(min(left), f"nothing has moved for {PATIENCE:g} s", node)
+    return len(first)
+
+
+def _apps(cluster: Cluster, node: str) -> frozenset[str]:
+    """Those that are still there; raises NodeFailure when the node does not answer."""
+    (found,) = cluster.observe(node).values()
+    if isinstance(found, DuckconfError):
+        raise found
+    return frozenset(container.app for container in found if container.app)
+
+
+def _why_they_stay(cluster: Cluster, apps: frozenset[str]) -> dict[str, str]:
+    """By app, when the loop has nothing to do for any of them."""
+    plan = take_picture(cluster).decision.plan
+    if plan.steps:
+        return {}
+    return {app: note for app, note in plan.notes.items() if app in apps}
+
+
+def _stuck(app: str, why: str, node: str) -> DuckconfError:
+    return DuckconfError(
+        f"{app} cannot move: {why}", f"its copy on {node} stays until it can; to call it off: ./inv uncordon {node}"
+    )

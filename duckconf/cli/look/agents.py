@@ -1,0 +1,192 @@
+"""The looking tasks in agents mode: all that nodes do is known by the API, so that nothing is asked over SSH.
+
+Only the logs of services lie on their hosts, and are read there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.nodes import open_cluster
+from duckconf.cli.fleet.limits import chosen_nodes
+from duckconf.cli.look.node_table import print_nodes
+from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
+from duckconf.cli.terminal.tables import age, print_json, print_table
+from duckconf.cli.terminal.times import stamp
+from duckconf.command import Command
+from duckconf.errors import DuckconfError, NotFound
+from duckconf.facts import facts_from_json
+from duckconf.inventory import Inventory
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.parallel import ask_all
+
+CONTROL_UNITS = {"api": "duckconf-api", "scheduler": "duckconf-scheduler", "node-controller": "duckconf-node-controller"}
+AGENT_UNIT = "duckconf-agent"
+AGENT = "agent@"
+AWAY = "silent"
+NO_APPS = "no apps; start one with ./inv start-app IMAGE --name NAME"
+
+
+def status(project: Project, *, as_json: bool) -> int:
+    """Services on the control plane, nodes by heartbeat, and how many apps run."""
+    services = _services(project)
+    api = api_client(project)
+    nodes = [_node_row(row, project.inventory()) for row in api.call("GET", "/nodes")["nodes"]]
+    listing = api.call("GET", "/apps")
+    if as_json:
+        faults = listing.get("faults", [])
+        print_json({"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults})
+    else:
+        print(f"cluster {project.cluster}, mode agents\n")
+        print_table(services, ("service", "host", "state"), "no control plane in the inventory")
+        print()
+        print_table(nodes, ("name", "status", "heard", "address", "apps", "cordoned"), "no nodes")
+        running = sum(app["status"] == "running" for app in listing["apps"])
+        print(f"\n{len(listing['apps'])} apps desired, {running} of them run")
+    _say_faults(listing)
+    return _silent(nodes)
+
+
+def ps(project: Project, nodes: str, *, as_json: bool) -> int:
+    meant = _names(project, nodes)
+    listing = api_client(project).call("GET", "/apps")
+    apps = [app for app in listing["apps"] if not nodes or app["node"] in meant]
+    if as_json:
+        print_json([_app_row(app) for app in apps])
+        return 0
+    rows = [{**_app_row(app), "status": app["status"], "age": _age(app)} for app in apps]
+    print_table(rows, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
+    for app in apps:
+        if app.get("note") and app["status"] != "running":
+            print(f"{app['name']}: {app['note']}", file=sys.stderr)
+    _say_faults(listing)
+    return 0
+
+
+def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
+    meant = _names(project, limit)
+    known = api_client(project).call("GET", "/nodes?facts=true")["nodes"]
+    told = {str(row["name"]): facts_from_json(row).to_json() | {"full": row["full"]} for row in known}
+    rows = [_node_row(row, project.inventory()) | told[row["name"]] for row in known if not limit or row["name"] in meant]
+    print_nodes(rows, as_json=as_json)
+    return _silent(rows)
+
+
+def diff(project: Project, *, as_json: bool) -> int:
+    """What is not as desired, and why. Each agent decides for itself what to do about it."""
+    listing = api_client(project).call("GET", "/apps")
+    open_ends = [app for app in listing["apps"] if app["status"] != "running"]
+    if as_json:
+        print_json({"steps": [_app_row(app) for app in open_ends], "faults": listing.get("faults", [])})
+    else:
+        for app in open_ends:
+            where = f" on {app['node']}" if app["node"] else ""
+            print(f"{app['name']}: {app['status']}{where}" + (f", because: {app['note']}" if app.get("note") else ""))
+        if not open_ends:
+            print("all apps run as desired", file=sys.stderr)
+    _say_faults(listing)
+    return DIFFERENCES if open_ends else 0
+
+
+def service_logs(project: Project, what: str, lines: int, *, follow: bool) -> int | None:
+    """The journal of a component's unit; None when `what` is no component."""
+    inventory = project.inventory(secrets=True)
+    if what.startswith(AGENT):
+        host, unit = inventory.node(what.removeprefix(AGENT)).name, AGENT_UNIT
+    elif what in CONTROL_UNITS:
+        host, unit = _control_host(inventory), CONTROL_UNITS[what]
+    else:
+        return None
+    argv = ("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}")
+    with open_cluster(project) as cluster:
+        runner = cluster.fleet.admin(host)
+        if not follow:
+            done = runner.run(Command(argv))
+            sys.stdout.write(done.stdout)
+            sys.stderr.write(done.stderr)
+            return done.code
+        with contextlib.suppress(KeyboardInterrupt):
+            runner.follow(Command((*argv, "--follow")), _write)
+    return 0
+
+
+def switch_api(project: Project, *, on: bool) -> None:
+    """Stop or start the api-server, for the lesson; agents go on without it."""
+    host = _control_host(project.inventory())
+    verb = "start" if on else "stop"
+    with open_cluster(project) as cluster:
+        done = cluster.fleet.admin(host).run(Command(("systemctl", verb, CONTROL_UNITS["api"])))
+    if not done.ok:
+        raise DuckconfError(f"{host}: systemctl {verb} failed: {done.stderr.strip()}", f"see `./inv logs api` and {host}")
+    print(f"the api-server on {host} is {'started' if on else 'stopped: apps run on, and nodes heal by themselves'}")
+
+
+def _names(project: Project, pattern: str) -> set[str]:
+    return {host.name for host in chosen_nodes(project, project.inventory(), pattern)}
+
+
+def _control_host(inventory: Inventory) -> str:
+    if not inventory.control_plane:
+        raise NotFound("the inventory has no host in the group control_plane", "add one for agents mode")
+    return inventory.control_plane[0]
+
+
+def _services(project: Project) -> list[dict[str, Any]]:
+    inventory = project.inventory()
+    with open_cluster(project) as cluster:
+
+        def ask(host: str) -> list[str]:
+            done = cluster.fleet.runner(host).run(Command(("systemctl", "is-active", *CONTROL_UNITS.values())))
+            return done.stdout.split()
+
+        found = ask_all(inventory.control_plane, ask)
+    rows = []
+    for host, states in found.items():
+        for number, name in enumerate(CONTROL_UNITS):
+            state = "unreachable" if isinstance(states, Exception) else states[number] if number < len(states) else "unknown"
+            rows.append({"service": name, "host": host, "state": state})
+    return rows
+
+
+def _app_row(app: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"app": app["name"], "container": app.get("container", ""), "image": app["image"], "node": app["node"]}
+    row |= {"state": app["status"], "started": stamp(app["started"]) if app.get("started") else None, "desired": "yes"}
+    return row | {"restarts": app.get("restarts", 0), "note": app.get("note", "")}
+
+
+def _node_row(row: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
+    host = inventory.hosts.get(row["name"])
+    heard = f"{row['age']:.0f}s ago" if row["heartbeat"] else "never"
+    return {
+        "name": row["name"],
+        "status": row["status"],
+        "heard": heard,
+        "address": host.where if host else "",
+        "apps": row["apps"],
+        "cordoned": row["cordoned"],
+    }
+
+
+def _age(app: Mapping[str, Any]) -> str:
+    return age(app["started"]) if app["status"] == "running" and app.get("started") else "-"
+
+
+def _say_faults(listing: Mapping[str, Any]) -> None:
+    for fault in listing.get("faults", []):
+        print(f"desired state: {fault}", file=sys.stderr)
+
+
+def _silent(rows: list[dict[str, Any]]) -> int:
+    silent = [row["name"] for row in rows if row["status"] == AWAY]
+    for name in silent:
+        print(f"silent: {name}", file=sys.stderr)
+    return SOME_UNREACHABLE if silent else 0
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,59 @@
+"""What should run and what does, asked of the nodes now: for `ps`, `diff` and `status` in reconcile mode."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from duckconf.cli.cluster.nodes import Cluster
+from duckconf.decision import Decision, Memory, decide
+from duckconf.desired import UNKNOWN, desired_of
+from duckconf.engine_output import Container
+from duckconf.errors import BadInput
+from duckconf.overview import AppView, overview
+from duckconf.placement import Fleet, Placement
+from duckconf.plan import Step
+from duckconf.reach.nodes.parallel import Result
+from duckconf.reach.state import cordons, reports
+from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
+from duckconf.reach.state.reports import ReportFile
+from duckconf.report import LOST, Report
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`faults` are what cannot be read of the desired state; `seen` has each node's containers or its failure."""
+
+    apps: tuple[AppView, ...]
+    decision: Decision
+    faults: tuple[str, ...]
+    seen: dict[str, Result[tuple[Container, ...]]]
+
+
+def take_picture(cluster: Cluster) -> Picture:
+    """Asks all nodes. What the loop would do with this, it may be doing already."""
+    project = cluster.project
+    report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
+    seen = cluster.observe()
+    views = {node: found if isinstance(found, tuple) else None for node, found in seen.items()}
+    lost = {node for node, view in report.nodes.items() if view.status == LOST and views.get(node) is None}
+    drains = Cordons(project.state / cordons.DRAINS_NAME).names()
+    cordoned = Cordons(project.state / cordons.FILE_NAME).names() | drains
+    fleet = Fleet(tuple(views), views, lost, cordoned, drains, full=report.full_nodes())
+    try:
+        document, behind = read_at_rest(project.state / FILE_NAME)
+        desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])
+    except BadInput as bad:
+        desired, faults = UNKNOWN, (str(bad),)
+    placements = {
+        view.app: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
+    }
+    memory = Memory(placements, report.tries, certain=bool(report.nodes))
+    decision = decide(project.cluster, desired, fleet, memory, time.monotonic())
+    return Picture(overview(desired, fleet, decision, memory), decision, faults, seen)
+
+
+def step_row(step: Step) -> dict[str, Any]:
+    return {"action": str(step.action), "app": step.app, "node": step.action.node, "reason": step.reason}

@@ -1,0 +1,277 @@
+"""The tasks that look and change nothing: status, ps, nodes, diff, events, logs.
+
+What only one mode needs is imported where it is needed: a look should not take longer than the nodes do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from duckconf import engine
+from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
+from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
+from duckconf.cli.look.node_table import print_nodes
+from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
+from duckconf.cli.terminal.tables import age, print_json, print_table
+from duckconf.cli.terminal.times import clock, stamp
+from duckconf.engine_output import Container
+from duckconf.errors import NotFound
+from duckconf.events import Event, event_from_json
+from duckconf.overview import AppView
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.parallel import Result
+from duckconf.reach.state import cordons, journal, reports
+from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.journal import Journal, Page
+from duckconf.reach.state.reports import ReportFile
+from duckconf.report import Report
+
+EVENTS_AT_ONCE = 2.0
+EVENTS_HELD = 25.0
+NO_APPS = "no apps; start one with ./inv start-app IMAGE"
+
+Seen = Mapping[str, Result[tuple[Container, ...]]]
+
+
+def status(project: Project, *, as_json: bool) -> int:
+    """Services, nodes and what is wrong on one screen."""
+    mode = mode_of(project)
+    if mode == AGENTS:
+        from duckconf.cli.look import agents as agents_look
+
+        return agents_look.status(project, as_json=as_json)
+    from duckconf.cli.cluster.services import services
+    from duckconf.cli.look.picture import take_picture
+
+    rows = [_service_row(project, service) for service in services(project, mode)]
+    with open_cluster(project) as cluster:
+        picture = take_picture(cluster) if mode == RECONCILE else None
+        seen = picture.seen if picture else cluster.observe()
+        nodes = _node_rows(cluster, seen)
+    faults = list(picture.faults) if picture else []
+    if as_json:
+        print_json({"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults})
+    else:
+        print(f"cluster {project.cluster}, mode {mode}\n")
+        print_table(rows, ("service", "state", "pid", "address", "since"), "")
+        print()
+        print_table(nodes, ("name", "status", "address", "apps", "cordoned"), "no nodes")
+        if picture:
+            wanted = [view for view in picture.apps if view.desired == "yes"]
+            print(f"\n{len(wanted)} apps desired, {sum(view.state == 'running' for view in wanted)} of them run")
+    _say_faults(faults)
+    return _unreachable(seen)
+
+
+def ps(project: Project, nodes: str, *, as_json: bool) -> int:
+    """The apps, of the nodes that the pattern means; in reconcile mode what is desired beside what is seen."""
+    if mode_of(project) == AGENTS:
+        from duckconf.cli.look import agents as agents_look
+
+        return agents_look.ps(project, nodes, as_json=as_json)
+    with open_cluster(project) as cluster:
+        if mode_of(project) != RECONCILE:
+            return _ps_push(cluster.observe(nodes), as_json=as_json)
+        from duckconf.cli.look.picture import take_picture
+
+        meant = cluster.pairs(nodes)
+        picture = take_picture(cluster)
+    views = [view for view in picture.apps if not nodes or view.node in meant]
+    if as_json:
+        print_json([_view_row(view) for view in views])
+    else:
+        columns = ("app", "node", "desired", "status", "restarts", "image", "age")
+        print_table([_view_line(view) for view in views], columns, _none_of(picture.seen))
+        for view in views:
+            if view.note and view.state != "running":
+                print(f"{view.app}: {view.note}", file=sys.stderr)
+        _say_faults(picture.faults)
+    return _unreachable({name: found for name, found in picture.seen.items() if name in meant})
+
+
+def _ps_push(seen: Seen, *, as_json: bool) -> int:
+    containers = [container for found in seen.values() if isinstance(found, tuple) for container in found]
+    if as_json:
+        print_json([app_row(container) for container in containers])
+    else:
+        rows = [{**app_row(container), "age": age(container.started)} for container in containers]
+        print_table(rows, ("app", "node", "state", "image", "age"), _none_of(seen))
+    return _unreachable(seen)
+
+
+def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
+    if mode_of(project) == AGENTS:
+        from duckconf.cli.look import agents as agents_look
+
+        return agents_look.nodes(project, limit, as_json=as_json)
+    with open_cluster(project) as cluster:
+        seen, known = cluster.observe_with_facts(limit)
+        rows = [row | known[row["name"]].to_json() for row in _node_rows(cluster, seen)]
+    if mode_of(project) == RECONCILE:
+        report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
+        rows = [row | {"full": row["name"] in report.full_nodes()} for row in rows]
+    print_nodes(rows, as_json=as_json)
+    return _unreachable(seen)
+
+
+def diff(project: Project, *, as_json: bool) -> int:
+    """What the loop would do now and why, and why it leaves the rest."""
+    if mode_of(project) == AGENTS:
+        from duckconf.cli.look import agents as agents_look
+
+        return agents_look.diff(project, as_json=as_json)
+    if mode_of(project) != RECONCILE:
+        raise NotFound(f"mode {mode_of(project)} has no desired state to compare with", "see `./inv up reconcile`")
+    from duckconf.cli.look.picture import step_row, take_picture
+
+    with open_cluster(project) as cluster:
+        picture = take_picture(cluster)
+    plan = picture.decision.plan
+    if as_json:
+        print_json({"steps": [step_row(step) for step in plan.steps], "notes": dict(plan.notes), "faults": list(picture.faults)})
+    else:
+        for step in plan.steps:
+            print(f"{step.app}: {step.action}, because: {step.reason}")
+        for app, note in plan.notes.items():
+            print(f"{app}: left alone, because: {note}")
+        _say_faults(picture.faults)
+        if not plan.steps:
+            print("nothing to do" + (" but what is named above" if plan.notes else ""), file=sys.stderr)
+    unreachable = _unreachable(picture.seen)
+    return DIFFERENCES if plan.steps else unreachable
+
+
+def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
+    """What happened, oldest first."""
+    tail, after = _event_source(project)
+    page = tail(limit)
+    show = print_events_json if as_json else print_events
+    if not page.events and not follow:
+        print("nothing has happened yet", file=sys.stderr)
+    show(page.events)
+    while follow:
+        page = after(page.cursor)
+        show(page.events)
+    return 0
+
+
+def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[str], Page]]:
+    """The newest events, and those after a cursor: from the journal where services run here, else from the API."""
+    if mode_of(project) != AGENTS:
+        book = Journal(project.state / journal.FILE_NAME)
+        return book.tail, lambda cursor: book.wait(cursor, EVENTS_AT_ONCE)
+    from duckconf.cli.cluster.api import api_client
+
+    api = api_client(project)
+
+    def ask(query: str) -> Page:
+        answer = api.call("GET", f"/events?{query}")
+        return Page(answer["cursor"], tuple(event_from_json(entry) for entry in answer["events"]))
+
+    return lambda limit: ask(f"limit={limit}"), lambda cursor: ask(f"since={cursor}&wait={EVENTS_HELD:g}")
+
+
+def print_events(found: Iterable[Event]) -> None:
+    for event in found:
+        about = " ".join(part for part in (event.app, event.node) if part)
+        print(f"{clock(event.time)}  {event.kind:<12} {about:<24} {event.message}", flush=True)
+
+
+def print_events_json(found: Iterable[Event]) -> None:
+    """One object per line, so that a program can follow."""
+    for event in found:
+        print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
+
+
+def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
+    """The log of a service, or what an app said."""
+    from duckconf.cli.cluster.services import services
+    from duckconf.cli.look import agents as agents_look
+
+    if mode_of(project) == AGENTS:
+        code = agents_look.service_logs(project, what, lines, follow=follow)
+        if code is not None:
+            return code
+    known = services(project, mode_of(project))
+    service = next((item for item in known if item.name == what), None)
+    if service is not None:
+        if not service.log.exists():
+            raise NotFound(f"{what} has not written a log yet", f"see `./inv up {mode_of(project)}`")
+        argv = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(service.log)]
+        with contextlib.suppress(KeyboardInterrupt):
+            return subprocess.run(argv, check=False).returncode
+        return 0
+    with open_cluster(project) as cluster:
+        try:
+            container = cluster.find(what)
+        except NotFound as missing:
+            agents = [*agents_look.CONTROL_UNITS, f"{agents_look.AGENT}NODE"]
+            names = ", ".join([item.name for item in known] or agents)
+            raise NotFound(missing.message, f"or name a service: {names}") from None
+        return _app_logs(cluster, container, lines, follow=follow)
+
+
+def _app_logs(cluster: Cluster, container: Container, lines: int, *, follow: bool) -> int:
+    runner = cluster.fleet.runner(container.node)
+    if not follow:
+        done = runner.run(engine.last_words(container.name, lines))
+        sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
+        return done.code
+
+    def show(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        runner.follow(engine.following_words(container.name, lines), show)
+    return 0
+
+
+def _service_row(project: Project, service: Any) -> dict[str, Any]:
+    process = service.process()
+    row = {"service": service.name, "pid": process.pid if process else None}
+    row["address"] = project.settings.api_url if service.name == "api" else None
+    return row | {"state": "running" if process else "stopped", "since": age(process.create_time()) if process else None}
+
+
+def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
+    cordoned = Cordons(cluster.project.state / cordons.FILE_NAME).names()
+    return [
+        node_row(host, seen[host.name], cordoned=host.name in cordoned)
+        for host in cluster.inventory.node_hosts()
+        if host.name in seen
+    ]
+
+
+def _view_row(view: AppView) -> dict[str, Any]:
+    started = stamp(view.started) if view.started else None
+    row = {"app": view.app, "container": view.container, "image": view.image, "node": view.node, "state": view.state}
+    return row | {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
+
+
+def _view_line(view: AppView) -> dict[str, Any]:
+    line = {"app": view.app, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
+    return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-"}
+
+
+def _say_faults(faults: Iterable[str]) -> None:
+    for fault in faults:
+        print(f"desired state: {fault}", file=sys.stderr)
+
+
+def _none_of(seen: Seen) -> str:
+    """What there is to say where no app is seen."""
+    return "no apps where a node answered" if any(isinstance(found, Exception) for found in seen.values()) else NO_APPS
+
+
+def _unreachable(seen: Seen) -> int:
+    failures = [found for found in seen.values() if isinstance(found, Exception)]
+    for failure in failures:
+        print(f"unreachable: {failure}", file=sys.stderr)
+    return SOME_UNREACHABLE if failures else 0

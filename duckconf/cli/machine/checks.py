@@ -1,0 +1,80 @@
+"""What `./inv lint` and `./inv test` run: every tool and every test once, all of them even when one complains."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from duckconf.cli.demo.images import ensure_images
+from duckconf.cli.demo.local_engine import LocalEngine, install, require_engine
+from duckconf.cli.terminal.edge import ROOT
+from duckconf.cli.terminal.say import say
+
+SHELL = "inv .ci/run roles/node/files/docker-wrapper node-image/web/serve"
+CHECKS = (
+    "ruff check .",
+    "ruff format --check .",
+    "mypy",
+    "lint-imports",
+    "deptry .",
+    f"shellcheck {SHELL}",
+    f"shfmt -d -i 2 -ci {SHELL}",
+    "ansible-lint --offline --profile production",
+)
+# Test files at once. They wait for timeouts more than they work, so that two cores carry two of them.
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
+def run_checks(context: Any) -> int:
+    """0 when every check passes."""
+    missing = tuple(name for name in ("shellcheck", "shfmt") if shutil.which(name) is None)
+    if missing:
+        install(missing, f"{', '.join(missing)} missing")
+    failed = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The one that takes longest first. None of them reads from the terminal.
+        options = {"warn": True, "hide": True, "in_stream": False}
+        running = {pool.submit(context.run, check, **options): check for check in reversed(CHECKS)}
+        for done in as_completed(running):
+            result = done.result()
+            say(f"• {running[done]}: {'ok' if result.ok else 'failed'}")
+            if not result.ok:
+                failed.append(running[done])
+                say((result.stdout + result.stderr).strip())
+    for check in failed:
+        say(f"failed: {check}")
+    return 1 if failed else 0
+
+
+def run_tests(context: Any, only: str, *, everything: bool) -> int:
+    """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
+    which = [] if everything else ["-m", "not slow"]
+    wanted = shlex.split(only) or [*AT_ONCE, *which]
+    if needs_hosts(wanted):
+        _prepare_hosts()
+    # Hundreds of processes of ours are started: each module is compiled once, whatever the caller's environment says.
+    environ = {"PYTHONDONTWRITEBYTECODE": ""}
+    argv = ("python", "-m", "pytest", *wanted)
+    return int(context.run(shlex.join(argv), env=environ, warn=True, pty=sys.stdout.isatty()).exited)
+
+
+def needs_hosts(arguments: list[str]) -> bool:
+    """Whether tests on real hosts may be among what pytest is asked for: no path means all of them."""
+    places = [word.split("::")[0].rstrip("/") for word in arguments if word.startswith("tests")]
+    return not places or any(place == "tests" or place.startswith("tests/e2e") for place in places)
+
+
+def _prepare_hosts() -> None:
+    """What real hosts and engines need, once and before several workers ask for it at the same time."""
+    require_engine()
+    missing = ["docker.io"] if shutil.which("dockerd") is None else []
+    missing += [] if any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")) else ["libfaketime"]
+    if missing:
+        why = "nodes are tested with docker too, and with a clock that is wrong: for that there is no"
+        install(tuple(missing), f"{why} {' and no '.join(missing)}")
+    ensure_images(LocalEngine(ROOT), ROOT)

@@ -1,0 +1,248 @@
+"""Puts on the hosts what they need: tokens, certificates, built files, then the roles.
+
+A role whose work is still there, from the same sources, does not run again: one look over SSH says so. Called by
+`./inv provision`, `up`, `add-node` and `remove-node`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.cluster.tokens import TokenFiles, ensure_tokens
+from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
+from duckconf.cli.fleet.limits import FAILED, chosen_hosts, remember_failed
+from duckconf.cli.roles.build_agent import build_agent, build_control_plane
+from duckconf.cli.roles.left import UNITS, Record, look
+from duckconf.cli.roles.login_key import ensure_login_key
+from duckconf.cli.roles.playbook import Outcome, Playbook
+from duckconf.cli.roles.wanted import wanted
+from duckconf.cli.terminal.say import say, step
+from duckconf.errors import DuckconfError, NodeFailure, SetupError
+from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.patterns import some_of
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.nodes.parallel import ask_all
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+
+# The roles of each group, by their tags in the playbook.
+CONTROL_PART = ("control_plane",)
+NODE_PART = ("node", "agent")
+# What a node needs where no agent runs on it, and what it needs beside that.
+BARE_NODE = ("node",)
+AGENT_PART = ("agent",)
+# For a host to answer. Longer than elsewhere: nobody waits for a listing, and a host that was passed over must be done again.
+PATIENCE = 10.0
+
+
+class ProvisionFailed(DuckconfError):
+    """Some hosts could not be provisioned; the others are done. `outcomes` has all of them."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, remedy: str, outcomes: dict[str, Outcome]) -> None:
+        super().__init__(message, remedy)
+        self.outcomes = outcomes
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything on this machine that goes to the hosts."""
+
+    agent: Path
+    control_plane: Path
+    tokens: TokenFiles
+    certificate: CertificateFiles | None
+
+
+def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False) -> dict[str, Outcome]:
+    """Everything is there and runs when this returns: the outcome of each host.
+
+    `limit` is a pattern of hosts, `only` names roles; BARE_NODE needs no control plane. With `full`, the roles run also
+    where nothing seems to have changed. Raises ProvisionFailed with the hosts that failed, when all others are done;
+    the next limit `@failed` means these.
+    """
+    inventory = project.inventory(secrets=True)
+    bare = tuple(only) == BARE_NODE
+    if not bare:
+        _check(project, inventory)
+    hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
+    sources = None if bare else _sources(project, inventory)
+    shared, defaults = _variables(project, inventory, sources)
+    roles = {host.name: _roles_of(inventory, host.name, only) for host in hosts}
+    digests = wanted(project, roles, {**defaults, **shared})
+    fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
+    try:
+        with step(f"looking at {some_of(roles) or 'no host'}"):
+            seen = ask_all(roles, lambda name: look(fleet.admin(name), roles[name]))
+        outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
+        record = Record(project.state)
+        due = {
+            name: roles[name] if full else record.due(name, digests[name], found)
+            for name, found in seen.items()
+            if isinstance(found, dict)
+        }
+        if chosen := [host for host in hosts if due.get(host.name)]:
+            say(f"  provisioning {some_of(host.name for host in chosen)} …")
+            ran = _run(project, inventory, chosen, due, shared, defaults)
+            outcomes.update(ran)
+            _keep(record, fleet, {name: digests[name] for name in ran}, outcomes)
+    finally:
+        fleet.close()
+    failed = {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure is not None}
+    remember_failed(project, outcomes, failed)
+    if failed:
+        reasons = "; ".join(str(failure) for failure in failed.values())
+        others = [name for name in outcomes if name not in failed]
+        remedy = f"mend it and run `./inv provision --limit @{FAILED}`"
+        raise ProvisionFailed(f"{reasons}; {some_of(others)} done" if others else reasons, remedy, outcomes)
+    return outcomes
+
+
+def _run(
+    project: Project,
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    due: Mapping[str, Sequence[str]],
+    shared: dict[str, Any],
+    defaults: dict[str, Any],
+) -> dict[str, Outcome]:
+    """The control plane and the nodes at the same time: neither waits for the other, nor fails with it."""
+    runs = {}
+    for group, part in ((CONTROL_PLANE, CONTROL_PART), (NODES, NODE_PART)):
+        if chosen := [host for host in hosts if set(part) & set(due[host.name])]:
+            tags = tuple(role for role in part if any(role in due[host.name] for host in chosen))
+            runs[group] = Playbook(project, chosen, shared, defaults, tags)
+    outcomes: dict[str, Outcome] = {}
+    for done in ask_all(runs, lambda group: runs[group].run()).values():
+        if isinstance(done, DuckconfError):
+            raise done
+        for name, outcome in done.items():
+            # A host may be control plane and node.
+            outcomes[name] = outcomes[name].joined(outcome) if name in outcomes else outcome
+    return outcomes
+
+
+def _check(project: Project, inventory: Inventory) -> None:
+    """Raises SetupError when inventory and settings do not go together."""
+    if len(inventory.control_plane) != 1:
+        found = ", ".join(inventory.control_plane) or "none"
+        raise SetupError(f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}", "see inventory/hosts.yml")
+    host = inventory.hosts[inventory.control_plane[0]]
+    if host.demo and host.name in inventory.nodes:
+        remedy = "a real machine may be both"
+        raise SetupError(f"the demo host {host.name} is in the groups {CONTROL_PLANE} and {NODES}; it should be in one", remedy)
+    scheme, wanted = urlsplit(project.settings.api_url).scheme, _scheme(inventory)
+    if scheme != wanted:
+        remedy = f"set api_url in invoke.yml, or DUCKCONF_API, to one that starts with {wanted}:"
+        raise SetupError(f"by duckconf_tls in the inventory the API speaks {wanted}, and api_url says {scheme}", remedy)
+
+
+def _scheme(inventory: Inventory) -> str:
+    return "https" if inventory.tls else "http"
+
+
+def candidates(inventory: Inventory, only: Sequence[str]) -> list[str]:
+    """The hosts that the roles are for, in inventory order, the control plane first."""
+    groups = {CONTROL_PLANE: inventory.control_plane, NODES: inventory.nodes}
+    parts = {CONTROL_PLANE: CONTROL_PART, NODES: NODE_PART}
+    names = [name for group, members in groups.items() if not only or set(only) & set(parts[group]) for name in members]
+    return list(dict.fromkeys(names))
+
+
+def _sources(project: Project, inventory: Inventory) -> Sources:
+    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tokens = ensure_tokens(project.state, inventory.nodes)
+    certificate = None
+    if inventory.tls:
+        names = _api_names(project, inventory)
+        certificate = ensure_certificate(project.root, project.state, inventory.tls, project.cluster, names, time.time())
+    return Sources(build_agent(project.root), build_control_plane(project.root), tokens, certificate)
+
+
+def _api_names(project: Project, inventory: Inventory) -> list[str]:
+    """Everything that the API may be called by, besides loopback."""
+    host = inventory.hosts[inventory.control_plane[0]]
+    urls = (project.settings.api_url, inventory.api_url)
+    names = (host.name, host.address, *(urlsplit(url).hostname or "" for url in urls))
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _variables(project: Project, inventory: Inventory, sources: Sources | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What holds whatever the inventory says, and what the inventory may set. Places of secrets, never secrets."""
+    ensure_login_key(project)
+    common: dict[str, Any] = {
+        "duckconf_cluster": project.cluster,
+        "duckconf_login_key_source": str(project.login_key.with_suffix(".pub")),
+    }
+    if sources is None:
+        return common, {}
+    host = inventory.hosts[inventory.control_plane[0]]
+    # A demo host is known to the others by its name; 127.0.0.1 is only where this machine finds it.
+    port = API_PORT_INSIDE if host.demo else urlsplit(project.settings.api_url).port or API_PORT_INSIDE
+    address = host.name if host.demo else host.address
+    shared: dict[str, Any] = {
+        **common,
+        "duckconf_nodes": list(inventory.nodes),
+        "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{address}:{port}",
+        "duckconf_api_names": _api_names(project, inventory),
+        "duckconf_node_timeout": project.settings.node_timeout,
+        "duckconf_agent_source": str(sources.agent),
+        "duckconf_agent_token_source": f"{sources.tokens.folder}/{{{{ inventory_hostname }}}}",
+        "duckconf_control_plane_source": str(sources.control_plane),
+        "duckconf_tokens_source": str(sources.tokens.hashes),
+        "duckconf_operator_token_source": str(sources.tokens.operator),
+    }
+    if sources.certificate is not None:
+        shared["duckconf_certificate_source"] = str(sources.certificate.certificate)
+        shared["duckconf_key_source"] = str(sources.certificate.key)
+        if sources.certificate.ca is not None:
+            shared["duckconf_ca_source"] = str(sources.certificate.ca)
+        if not sources.certificate.own:
+            # One that somebody else made names the host, hardly loopback.
+            shared["duckconf_local_api_url"] = shared["duckconf_api_url"]
+    return shared, {"duckconf_api_port": port}
+
+
+def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
+    """The roles that run on this host, or those of `only`, in their order."""
+    control = CONTROL_PART if name in inventory.control_plane else ()
+    roles = control + (NODE_PART if name in inventory.nodes else ())
+    return tuple(role for role in roles if not only or role in only)
+
+
+def _keep(record: Record, fleet: Fleet, digests: Mapping[str, Mapping[str, str]], outcomes: dict[str, Outcome]) -> None:
+    """Remember what is on the hosts now. One where a service has ended meanwhile has failed after all."""
+    done = [name for name in digests if outcomes[name].failure is None]
+    for name, found in ask_all(done, lambda name: look(fleet.admin(name), tuple(digests[name]))).items():
+        if isinstance(found, DuckconfError):
+            outcomes[name].failure = found
+        elif missing := [role for role in found if not found[role]]:
+            outcomes[name].failure = _ended(name, missing)
+        else:
+            record.keep(name, digests[name], found)
+    record.write()
+
+
+def _failure(found: object) -> DuckconfError | None:
+    return found if isinstance(found, DuckconfError) else None
+
+
+def _ended(name: str, roles: Sequence[str]) -> NodeFailure:
+    units = [unit for role in roles for unit in UNITS[role]]
+    if not units:
+        return NodeFailure(name, "lacks what the role node has put there", f"see `./inv doctor {name}`")
+    return NodeFailure(name, f"{' or '.join(units)} does not stay up", f"see journalctl -u {units[0]} there")
+
+
+def tell(outcomes: Mapping[str, Outcome]) -> None:
+    """One line per host that is done."""
+    for name, outcome in outcomes.items():
+        if outcome.failure is None:
+            say(f"  {name}: {f'{outcome.changed} changes' if outcome.changed else 'nothing to change'}")

@@ -1,0 +1,188 @@
+"""The inventory, resolved by Ansible once and remembered by its content: the second call costs a few file reads.
+
+Asking Ansible costs half a second. What it answered is kept under `.duckconf/`, without passwords when any file of
+the inventory is vaulted: a password that was encrypted is never written in clear, but asked for again when needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from duckconf.command import Command
+from duckconf.errors import DuckconfError, SetupError
+from duckconf.inventory import SECRETS, VARIABLES, Inventory, read_inventory
+from duckconf.reach.nodes.local import LocalRunner
+from duckconf.reach.state.files import write_durably
+
+RESOLVER_DEADLINE = 60.0
+# Of what is remembered; another number when it holds something else.
+FORMAT = 2
+LOOK_AGAIN = 1.0
+VAULT_MARK = b"$ANSIBLE_VAULT"
+BESIDE = ("group_vars", "host_vars")
+# How Ansible reports a file that no parser took: one block per parser, some with the place of the fault.
+LOCATED = re.compile(r"(?:plugin: |caused by >>> )(?P<what>[^<>]*?) Origin: (?P<where>[^\s<>]+:\d+)")
+BY_PLUGIN = re.compile(r"with '(\w+)' plugin: (.*?)(?= Failed to parse| <<<| Origin:|$)")
+
+log = logging.getLogger(__name__)
+
+
+def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inventory:
+    """The hosts of the inventory at `path`, file or folder; raises SetupError or BadInput that say where it is wrong.
+
+    Without `secrets`, passwords that live in a vault may be missing from the answer, which is then quicker.
+    """
+    if not path.exists():
+        raise SetupError(f"there is no inventory at {path}", "see `inventory` in invoke.yml and DUCKCONF_INVENTORY")
+    contents = _Contents(path, project)
+    cache = _cache_of(path, project)
+    document = _remembered(cache, contents.digest)
+    if document is None or (secrets and document.get("secrets_left_out")):
+        document = _resolve(path, project)
+        if not contents.computed:
+            _remember(cache, contents, document)
+    return read_inventory(document, _shown(path, project))
+
+
+def _cache_of(path: Path, project: Path) -> Path:
+    return project / ".duckconf" / f"inventory-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.json"
+
+
+def load_with(path: Path, extra: Path, project: Path) -> Inventory:
+    """The inventory as it would be with the hosts of `extra`; nothing is remembered. Raises as `load_inventory` does."""
+    return read_inventory(_resolve(path, project, extra), _shown(path, project))
+
+
+def host_digests(path: Path, project: Path) -> dict[str, str]:
+    """A digest of all that the inventory says of each host; none where it may answer differently each time.
+
+    To be asked after `load_inventory`, which remembers it.
+    """
+    contents = _Contents(path, project)
+    document = None if contents.computed else _remembered(_cache_of(path, project), contents.digest)
+    return {} if document is None else {name: digest for name, digest in document["digests"].items() if digest}
+
+
+@functools.cache
+def _ansible_version() -> str:
+    """Asked once: a service must outlive an upgrade that makes its packages anew."""
+    return version("ansible-core")
+
+
+class _Contents:
+    """What the answer depends on: the files, Ansible's version and configuration."""
+
+    def __init__(self, path: Path, project: Path) -> None:
+        digest = hashlib.sha256(_ansible_version().encode())
+        digest.update(repr((FORMAT, VARIABLES)).encode())
+        self.vaulted = False
+        self.computed = False
+        for file in [*_files(path), *_configuration(project)]:
+            content = file.read_bytes()
+            digest.update(f"{file}\0{len(content)}\0".encode())
+            digest.update(content)
+            self.vaulted = self.vaulted or VAULT_MARK in content
+            # A script or an inventory plugin can answer differently each time.
+            self.computed = self.computed or os.access(file, os.X_OK) or b"\nplugin:" in b"\n" + content
+            self.computed = self.computed or b"lookup(" in content or b"query(" in content
+        self.digest = digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    roots = [path] if path.is_dir() else [path, *(path.parent / name for name in BESIDE)]
+    for root in roots:
+        if root.is_file():
+            yield root
+        yield from sorted(file for file in root.rglob("*") if file.is_file())
+
+
+def _configuration(project: Path) -> Iterator[Path]:
+    named = os.environ.get("ANSIBLE_CONFIG")
+    candidates = (
+        [Path(named)] if named else [project / "ansible.cfg", Path.home() / ".ansible.cfg", Path("/etc/ansible/ansible.cfg")]
+    )
+    yield from (file for file in candidates if file.is_file())
+
+
+def _remembered(cache: Path, digest: str) -> dict[str, Any] | None:
+    try:
+        kept = json.loads(cache.read_bytes())
+        return kept["document"] if kept["digest"] == digest else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(cache: Path, contents: _Contents, document: dict[str, Any]) -> None:
+    if contents.vaulted:
+        hosts = {
+            name: {key: value for key, value in variables.items() if key not in SECRETS}
+            for name, variables in document["hosts"].items()
+        }
+        document = {**document, "hosts": hosts, "secrets_left_out": True}
+    cache.parent.mkdir(mode=0o700, exist_ok=True)
+    write_durably(cache, json.dumps({"digest": contents.digest, "document": document}).encode())
+
+
+def _resolve(path: Path, project: Path, *more: Path) -> dict[str, Any]:
+    source_root = str(Path(__file__).resolve().parents[3])
+    environ = {**os.environ, "PYTHONPATH": source_root}
+    runner = LocalRunner(environ=environ, folder=project)
+    argv = (sys.executable, "-m", "duckconf.reach.inventory.resolver", "\n".join(map(str, (path, *more))), *VARIABLES)
+    done = runner.run(Command(argv, deadline=RESOLVER_DEADLINE))
+    if not done.ok:
+        raise SetupError(f"inventory {_shown(path, project)}: {_reason(done.stderr, path)}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _reason(words: str, path: Path) -> str:
+    """What is wrong and in which line, out of the report of every parser that Ansible tried."""
+    text = " ".join(line.strip() for line in words.splitlines())
+    if located := LOCATED.search(text):
+        return f"{located['where']}: {located['what'].strip()}"
+    meant = "ini" if path.suffix in ("", ".ini", ".cfg") else "yaml"
+    for plugin, what in BY_PLUGIN.findall(text):
+        if plugin == meant:
+            return f"{path.name}: {what.strip()}"
+    return text or "Ansible cannot read it"
+
+
+def _shown(path: Path, project: Path) -> str:
+    return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
+
+
+class InventoryFollower:
+    """The inventory of a long-lived process: looked at again at most once a second, the last good one kept."""
+
+    def __init__(self, path: Path, project: Path) -> None:
+        """Raises as `load_inventory` does when the inventory is bad from the start."""
+        self._path = path
+        self._project = project
+        self._lock = threading.Lock()
+        self._looked = time.monotonic()
+        self._inventory = load_inventory(path, project, secrets=True)
+
+    def current(self) -> Inventory:
+        with self._lock:
+            if time.monotonic() - self._looked >= LOOK_AGAIN:
+                self._looked = time.monotonic()
+                self._look()
+            return self._inventory
+
+    def _look(self) -> None:
+        try:
+            self._inventory = load_inventory(self._path, self._project, secrets=True)
+        except DuckconfError as error:
+            log.warning("the inventory is broken, going on with the last good one: %s", error)

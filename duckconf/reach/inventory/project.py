@@ -1,0 +1,63 @@
+"""Where things are for one call: the project folder, its settings, its cluster and that cluster's state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from duckconf.errors import SetupError
+from duckconf.inventory import Inventory, check_cluster
+from duckconf.reach.inventory.hosts import load_inventory
+from duckconf.settings import Settings, read_settings
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout and the cluster that this call is about."""
+
+    root: Path
+    settings: Settings
+    cluster: str
+
+    @property
+    def state(self) -> Path:
+        """What the cluster keeps between calls: keys, pins, logs, the modes' own state."""
+        return self.root / ".duckconf" / self.cluster
+
+    @property
+    def inventory_path(self) -> Path:
+        return self.root / self.settings.inventory
+
+    @property
+    def login_key(self) -> Path:
+        return self.state / "id_ed25519"
+
+    @property
+    def pins(self) -> Path:
+        return self.state / "known_hosts"
+
+    def inventory(self, *, secrets: bool = False) -> Inventory:
+        return load_inventory(self.inventory_path, self.root, secrets=secrets)
+
+
+def load_project(root: Path, environ: Mapping[str, str]) -> Project:
+    """Settings from `invoke.yml` and the environment, the cluster's name from there or from the inventory."""
+    settings = read_settings(_config(root), environ)
+    name = settings.cluster or load_inventory(root / settings.inventory, root).cluster
+    return Project(root, settings, check_cluster(name))
+
+
+def _config(root: Path) -> Mapping[str, object]:
+    path = root / "invoke.yml"
+    try:
+        section = (yaml.safe_load(path.read_text()) or {}).get("duckconf", {})
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, AttributeError) as error:
+        raise SetupError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(section, dict):
+        raise SetupError(f"{path}: duckconf should hold settings, one per line")
+    return section

@@ -1,0 +1,50 @@
+"""Asks nodes what they are and have left, and if wanted what runs there: one command on each, all at once. It looks and
+never acts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from duckconf import engine, facts
+from duckconf.command import Runner
+from duckconf.engine_output import Container, read_containers
+from duckconf.errors import EngineUnavailable, Unreachable
+from duckconf.facts import Facts
+from duckconf.inventory import Host
+from duckconf.reach.nodes.parallel import Result, ask_all
+
+UNKNOWN = Facts()
+
+
+def facts_of(hosts: Mapping[str, tuple[Host, Runner]]) -> dict[str, Facts]:
+    """Node name to its facts: all None for a node that does not answer, whose failure its listing tells."""
+
+    def one(name: str) -> Facts:
+        host, runner = hosts[name]
+        return facts.read_facts(host.engine, runner.run(facts.ask(host.engine)).stdout)
+
+    return {name: found if isinstance(found, Facts) else UNKNOWN for name, found in ask_all(hosts, one).items()}
+
+
+def observe_with_facts(
+    cluster: str, hosts: Mapping[str, tuple[Host, Runner]]
+) -> tuple[dict[str, Result[tuple[Container, ...]]], dict[str, Facts]]:
+    """What `sensor.observe_all` and `facts_of` tell, in one command on each node instead of two."""
+
+    def one(name: str) -> tuple[Result[tuple[Container, ...]], Facts]:
+        host, runner = hosts[name]
+        question = engine.list_ours(cluster, host.engine)
+        try:
+            listing, known = facts.split(host.engine, runner.run(facts.ask_beside(question, host.engine)))
+        except Unreachable as failure:
+            # Facts that hang, as where an engine is stuck, are no reason to know nothing of the containers.
+            if not failure.may_have_run:
+                raise
+            listing, known = runner.run(question), UNKNOWN
+        try:
+            return read_containers(name, listing), known
+        except EngineUnavailable as failure:
+            return failure, known
+
+    answers = {name: found if isinstance(found, tuple) else (found, UNKNOWN) for name, found in ask_all(hosts, one).items()}
+    return {name: seen for name, (seen, _) in answers.items()}, {name: known for name, (_, known) in answers.items()}

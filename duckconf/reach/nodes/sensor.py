@@ -1,0 +1,31 @@
+"""The sensor: what runs on the nodes, asked of all at once. It looks and never acts.
+
+Who looks again and again is answered over an open line to the engine where the runner has one, in a few milliseconds;
+else, and whenever that is not to be had, by the node's `docker ps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from duckconf import engine
+from duckconf.command import Runner
+from duckconf.engine_output import Container, read_containers, read_listing
+from duckconf.inventory import Host
+from duckconf.reach.nodes.parallel import Result, ask_all
+from duckconf.reach.ssh.engine_line import HasEngineLine
+
+
+def observe(cluster: str, host: Host, runner: Runner) -> tuple[Container, ...]:
+    """Our containers on one node; raises NodeFailure, which is not the same as none."""
+    if isinstance(runner, HasEngineLine):
+        path = engine.listing_path(cluster, host.name, host.engine)
+        containers = runner.engine_line.ask(path, lambda body: read_listing(host.name, body))
+        if containers is not None:
+            return containers
+    return read_containers(host.name, runner.run(engine.list_ours(cluster, host.engine)))
+
+
+def observe_all(cluster: str, hosts: Mapping[str, tuple[Host, Runner]]) -> dict[str, Result[tuple[Container, ...]]]:
+    """Node name to its containers, or to the failure that says why they are unknown."""
+    return ask_all(hosts, lambda name: observe(cluster, *hosts[name]))

@@ -1,0 +1,203 @@
+"""The nodes of one inventory over SSH: one `Runner` per node, made by Fabric from the inventory's own variables.
+
+Where the inventory wants it, Duckconf's own commands log in as `duckconf`, and only what needs root as the administrator.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import fabric
+import paramiko
+
+from duckconf.errors import HostKeyRefused, LoginRefused, NodeFailure, Unreachable
+from duckconf.inventory import Host
+from duckconf.reach.ssh.host_keys import KnownHosts, RefuseUnknown, UnknownHostKey, entry_name
+from duckconf.reach.ssh.root import RootRunner
+from duckconf.reach.ssh.runner import SshRunner
+from duckconf.reach.ssh.transport import PromptTransport, Watchdog, hung_up
+
+# What Paramiko says when a deadline passed: after accept, banner, key exchange or login.
+SILENCE = ("timed out", "timeout", "No existing session", "Error reading SSH protocol banner")
+
+
+# Hundreds of key exchanges at once would share this process's one lock so thinly that none ends within its deadline.
+LOGINS_AT_ONCE = 32
+
+
+class Fleet:
+    """Runners by node name. Connections are opened on first use; `close` ends them all."""
+
+    def __init__(
+        self, hosts: Iterable[Host], known_hosts: KnownHosts, default_key: Path, deadline: float, *, keeps_trying: bool = False
+    ) -> None:
+        """`default_key` logs in as `duckconf`, and into demo hosts that name neither key nor password; `deadline` is in
+        seconds."""
+        self._known_hosts = known_hosts
+        self._default_key = default_key
+        self._deadline = deadline
+        self._keeps_trying = keeps_trying
+        self._logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+        self._key_cache: dict[str, paramiko.PKey] = {}
+        # Shared and used by one thread at a time: making a Connection writes into its Config.
+        self._making = threading.Lock()
+        self._admitting = threading.Lock()
+        # A demo host is found by its address alone; what the operator's ssh_config says of 127.0.0.1 is not for it.
+        self._demo_config = fabric.Config(ssh_config=paramiko.SSHConfig())
+        self._real_config: fabric.Config | None = None
+        self._hosts: dict[str, Host] = {}
+        self._runners: dict[str, SshRunner] = {}
+        self._admins: dict[str, SshRunner] = {}
+        self.update(hosts)
+
+    def update(self, hosts: Iterable[Host]) -> None:
+        """Take over a changed inventory: new and changed hosts get new connections, the others keep theirs."""
+        wanted = {host.name: host for host in hosts}
+        for name in [name for name, host in self._hosts.items() if wanted.get(name) != host]:
+            self._runners.pop(name).close()
+            if admin := self._admins.pop(name, None):
+                admin.close()
+            del self._hosts[name]
+        for name, host in wanted.items():
+            if name not in self._hosts:
+                self._hosts[name] = host
+                connector = self._connector(host.daily())
+                self._runners[name] = SshRunner(name, connector, self._deadline, keeps_trying=self._keeps_trying)
+
+    def runner(self, node: str) -> SshRunner:
+        """As Duckconf's own commands reach the node: they use its engine and read what everybody may read."""
+        return self._runners[node]
+
+    def admin(self, node: str) -> RootRunner:
+        """Runs commands as root, with sudo where the administrator's login is not root."""
+        host = self._hosts[node]
+        if not host.own_login:
+            return RootRunner(host, self._runners[node])
+        with self._admitting:
+            if node not in self._admins:
+                self._admins[node] = SshRunner(node, self._connector(host.administered()), self._deadline)
+            return RootRunner(host, self._admins[node])
+
+    def close(self) -> None:
+        for runner in (*self._runners.values(), *self._admins.values()):
+            runner.close()
+
+    def _connector(self, host: Host) -> Callable[[], fabric.Connection]:
+        def connect() -> fabric.Connection:
+            with self._logins:
+                return open_connection(host, self._make(host), self._deadline)
+
+        return connect
+
+    def _make(self, host: Host) -> Callable[[Callable[..., paramiko.Transport]], fabric.Connection]:
+        def make(factory: Callable[..., paramiko.Transport]) -> fabric.Connection:
+            with self._making:
+                connection = fabric.Connection(
+                    host.address,
+                    user=host.user,
+                    port=host.port,
+                    config=self._config(host),
+                    connect_timeout=self._deadline,
+                    connect_kwargs={**self._login(host), "transport_factory": factory},
+                )
+            connection.client.set_missing_host_key_policy(RefuseUnknown())
+            keys = connection.client.get_host_keys()
+            for kind, key in self._known_hosts.keys_for(host.address, host.port).items():
+                keys.add(entry_name(connection.host, connection.port), kind, key)
+            return connection
+
+        return make
+
+    def _config(self, host: Host) -> fabric.Config:
+        if host.demo:
+            return self._demo_config
+        if self._real_config is None:
+            self._real_config = fabric.Config()
+        return self._real_config
+
+    def _login(self, host: Host) -> dict[str, Any]:
+        bounds: dict[str, Any] = dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), self._deadline)
+        if host.password is not None:
+            return {**bounds, "password": str(host.password), "allow_agent": False, "look_for_keys": False}
+        key_file = host.key_file or (str(self._default_key) if host.demo or host.own_login else None)
+        if key_file is None:
+            return bounds
+        return {**bounds, "allow_agent": False, "look_for_keys": False, **self._key(host, str(Path(key_file).expanduser()))}
+
+    def _key(self, host: Host, path: str) -> dict[str, Any]:
+        """The key read once for all hosts. One that needs a passphrase is left to Paramiko and the agent."""
+        if path not in self._key_cache:
+            try:
+                self._key_cache[path] = paramiko.PKey.from_path(path)
+            except FileNotFoundError:
+                remedy = "see ansible_ssh_private_key_file in the inventory"
+                if host.demo or host.own_login:
+                    remedy = "`./inv up push` makes it" if host.demo else "`./inv provision` makes it"
+                raise LoginRefused(host.name, f"the login key {path} does not exist", remedy) from None
+            except (paramiko.PasswordRequiredException, TypeError, ValueError, paramiko.SSHException):
+                return {"key_filename": path, "allow_agent": True}
+        return {"pkey": self._key_cache[path]}
+
+
+def open_connection(
+    host: Host, make: Callable[[Callable[..., paramiko.Transport]], fabric.Connection], deadline: float
+) -> fabric.Connection:
+    """Connect, check the host key and log in, all within `deadline`; raises the NodeFailure that says what failed."""
+    transports: list[paramiko.Transport] = []
+
+    def factory(sock: Any, **kwargs: Any) -> paramiko.Transport:
+        if dog.barked:
+            raise TimeoutError
+        transports.append(PromptTransport(sock, **kwargs))
+        return transports[-1]
+
+    def end() -> None:
+        for transport in transports:
+            transport.close()
+
+    connection = make(factory)
+    with Watchdog(deadline, end) as dog:
+        try:
+            connection.open()
+            return connection
+        except Exception as error:
+            # Neither Fabric nor Paramiko ends a connection that could not log in, and sshd serves only so many of those.
+            end()
+            connection.close()
+            greeted = any(transport.initial_kex_done for transport in transports)
+            raise _why(host, error, frozen=dog.barked, greeted=greeted, deadline=deadline) from error
+
+
+def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline: float) -> NodeFailure:
+    """`frozen` when the deadline ended it, `greeted` when the host had proved its key by then."""
+    name = host.name
+    what = "password" if host.password is not None else "key"
+    if isinstance(error, UnknownHostKey):
+        key = error.key.fingerprint
+        remedy = f"if that is the right machine: ./inv accept-key {name} {key}"
+        return HostKeyRefused(name, f"shows the host key {key}, and none is pinned for {host.where}", remedy)
+    if isinstance(error, paramiko.BadHostKeyException):
+        shown, pinned = error.key.fingerprint, error.expected_key.fingerprint
+        reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}"
+        return HostKeyRefused(name, reason, f"if you replaced the machine: ./inv accept-key {name} {shown}")
+    if isinstance(error, paramiko.AuthenticationException) and not frozen:
+        remedy = "see ansible_user, key and password in the inventory"
+        if host.own_login:
+            remedy = f"`./inv provision` makes this login; without it: duckconf_become: false for {name} in the inventory"
+        return LoginRefused(name, f"refuses the {what} of {host.user}", remedy)
+    if isinstance(error, ConnectionRefusedError) or "Unable to connect" in str(error):
+        remedy = "a demo host is started by `./inv up push`" if host.demo else "is sshd running there?"
+        return Unreachable(name, f"nothing listens on {host.where}", remedy)
+    if frozen and greeted:
+        # sshd lets a wrong password wait, two seconds and more.
+        remedy = f"a wrong {what} is refused slowly: see ansible_user, key and password in the inventory"
+        return Unreachable(name, f"did not accept the {what} of {host.user} within {deadline:g} s", remedy)
+    if hung_up(error) and not frozen:
+        remedy = "is that sshd, and is it at its limit of new connections (MaxStartups)?"
+        return Unreachable(name, f"{host.where} hangs up before anybody can log in", remedy)
+    if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
+        return Unreachable(name, f"no answer from {host.where} within {deadline:g} s")
+    return Unreachable(name, f"cannot connect to {host.where}: {error or type(error).__name__}")
