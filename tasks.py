@@ -12,7 +12,7 @@ from duckconf.cli.terminal.edge import command, project, typed_path
 
 @command(
     help={
-        "mode": "push; reconcile: a loop keeps true what is declared; agents: each node keeps its own share true",
+        "mode": "push; reconcile: one loop keeps the desired state; agents: an agent on each node does",
         "topology": "own: each demo node has an engine of its own; shared: they borrow this machine's",
         "json_logs": "services log for programs",
     }
@@ -35,7 +35,7 @@ def down(_: Any, purge: bool = False) -> None:
 
 @command(help={"json": "for programs"})
 def status(_: Any, json: bool = False) -> int:
-    """Services, nodes and what is wrong on one screen. Exit code 4 when a node cannot be reached."""
+    """Services, nodes and problems on one screen. Exit code 4 when a node cannot be reached."""
     from duckconf.cli.look import tasks as look
 
     return look.status(project(), as_json=json)
@@ -116,7 +116,7 @@ def kill_app(_: Any, name: str) -> None:
 
 @command(help={"node": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
 def ps(_: Any, node: str = "", json: bool = False) -> int:
-    """The apps, asked of all nodes at once. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
+    """All apps, desired and observed. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
     from duckconf.cli.look import tasks as look
 
     return look.ps(project(), node, as_json=json)
@@ -124,7 +124,7 @@ def ps(_: Any, node: str = "", json: bool = False) -> int:
 
 @command(help={"limit": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
 def nodes(_: Any, limit: str = "", json: bool = False) -> int:
-    """The nodes and whether they answer. Exit code 4 when one does not. Example: ./inv nodes --limit 'nodes:!node-3'"""
+    """The nodes and whether they are reachable. Exit code 4 when one is not. Example: ./inv nodes --limit 'nodes:!node-3'"""
     from duckconf.cli.look import tasks as look
 
     return look.nodes(project(), limit, as_json=json)
@@ -140,7 +140,7 @@ def diff(_: Any, json: bool = False) -> int:
 
 @command(help={"follow": "go on until interrupted", "limit": "how many of the newest first", "json": "one object per line"})
 def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) -> int:
-    """What happened, oldest first. Example: ./inv events -f"""
+    """The events of the cluster, oldest first. Example: ./inv events -f"""
     from duckconf.cli.look import tasks as look
 
     return look.events(project(), limit, follow=follow, as_json=json)
@@ -179,7 +179,7 @@ def uncordon(_: Any, node: str) -> None:
 
 @command(help={"node": "to be emptied; several are emptied one after the other"})
 def drain(_: Any, node: str) -> None:
-    """Cordon a node and move its apps, one at a time, each up elsewhere first. Example: ./inv drain node-2"""
+    """Cordon a node and move its apps, one at a time; each runs on its new node first. Example: ./inv drain node-2"""
     from duckconf.cli.fleet.drain import drain as empty
 
     empty(project(), node)
@@ -187,7 +187,7 @@ def drain(_: Any, node: str) -> None:
 
 @command()
 def stop_api(_: Any) -> None:
-    """Stop the api-server on the control plane and see that apps go on without it (agents mode). Example: ./inv stop-api"""
+    """Stop the api-server on the control plane; apps keep running (agents mode). Example: ./inv stop-api"""
     from duckconf.cli.look.agents import switch_api
 
     switch_api(project(), on=False)
@@ -250,10 +250,11 @@ def add_node(
 
 
 @command(
-    positional=["name"], help={"name": "the node", "force": "it is dead: nothing is asked of it, its apps go elsewhere at once"}
+    positional=["name"],
+    help={"name": "the node", "force": "the host is dead: no command runs on it, its apps are rescheduled at once"},
 )
 def remove_node(_: Any, name: str, force: bool = False) -> None:
-    """Empty a node, take back what was put there, and take it out of the inventory. Example: ./inv remove-node web-4"""
+    """Drain a node, undo the role, and remove it from the inventory. Example: ./inv remove-node web-4"""
     from duckconf.cli.fleet.remove import remove_node as remove
 
     remove(project(), name, force=force)
@@ -313,7 +314,7 @@ def demo(_: Any, mode: str) -> None:
     },
 )
 def doctor(_: Any, node: str = "", json: bool = False) -> int:
-    """Look at everything Duckconf needs and say what is wrong and what to do. Example: ./inv doctor node-2"""
+    """Check everything that Duckconf needs; print problems and how to fix them. Example: ./inv doctor node-2"""
     from duckconf.cli.machine.doctor import examine
     from duckconf.cli.terminal.tables import print_json, print_table
 

@@ -31,7 +31,7 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
     @routes.post("/app/start")
     def start() -> tuple[Response, HTTPStatus]:
         app = store.add(parse_app(body()))
-        tell(Event("declared", f"{app.name} ({app.image}) should run", app.name))
+        tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
 
     @routes.get("/apps")
@@ -68,16 +68,16 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
 
         before, after = store.put(name, update, expected_revisions())
         if before is None:
-            tell(Event("declared", f"{name} ({after.image}) should run", name))
+            tell(Event("declared", f"{name} declared ({after.image})", name))
         elif after != before:
-            tell(Event("updated", f"{name} ({after.image}) was changed", name))
+            tell(Event("updated", f"{name} updated ({after.image})", name))
         answer = with_etag(jsonify(_shown(after, _views(reported()).get(name))), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     @routes.delete("/app/<name>")
     def delete(name: str) -> Response:
         store.delete(name, expected_revisions())
-        tell(Event("withdrawn", f"{name} should no longer run", name))
+        tell(Event("withdrawn", f"{name} withdrawn", name))
         return jsonify(app=name)
 
     return routes

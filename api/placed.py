@@ -39,7 +39,7 @@ def blueprint(
         if not app.name:
             raise BadInput(Fault("name", "is missing; in agents mode an app has a name of its own, such as web"))
         store.add(app)
-        tell(Event("declared", f"{app.name} ({app.image}) should run", app.name))
+        tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
 
     @routes.get("/apps")
@@ -116,9 +116,9 @@ def blueprint(
 
         before, after = store.put(name, update, expected_revisions())
         if before is None:
-            tell(Event("declared", f"{name} ({after.image}) should run", name))
+            tell(Event("declared", f"{name} declared ({after.image})", name))
         elif codec.spec_hash(before) != codec.spec_hash(after):
-            tell(Event("updated", f"{name} ({after.image}) was changed", name))
+            tell(Event("updated", f"{name} updated ({after.image})", name))
         if after.node != (before.node if before else ""):
             _tell_of_places([after], tell)
         answer = with_etag(jsonify(_shown(after, index, nodes)), after)
@@ -128,7 +128,7 @@ def blueprint(
     def delete(name: str) -> Response:
         require_operator()
         store.delete(name, expected_revisions())
-        tell(Event("withdrawn", f"{name} should no longer run", name))
+        tell(Event("withdrawn", f"{name} withdrawn", name))
         return jsonify(app=name)
 
     return routes
@@ -170,13 +170,18 @@ def _tell_of_places(apps: list[App], tell: Callable[[Event], None]) -> None:
     """One event for each app, or one for all when nobody would read them."""
     if len(apps) > MOST_TOLD:
         gone = sum(not app.node for app in apps)
-        tell(Event("scheduled", f"{len(apps) - gone} apps go to {len({app.node for app in apps} - {''})} nodes, {gone} to none"))
+        tell(
+            Event(
+                "scheduled",
+                f"{len(apps) - gone} apps placed on {len({app.node for app in apps} - {''})} nodes, {gone} unscheduled",
+            )
+        )
         return
     for app in apps:
         if app.node:
-            tell(Event("scheduled", f"{app.name} goes to {app.node}", app.name, app.node))
+            tell(Event("scheduled", f"{app.name} placed on {app.node}", app.name, app.node))
         else:
-            tell(Event("unscheduled", f"{app.name} is to go elsewhere", app.name))
+            tell(Event("unscheduled", f"{app.name} unscheduled; waiting for the scheduler", app.name))
 
 
 def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
@@ -184,11 +189,11 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": app.name, **to_json(app), "node": app.node, "revision": codec.revision(app)}
     seen = index.seen(app)
     if not app.node:
-        return entry | {"status": "pending", "note": index.notes.get(app.name, "waits for the scheduler")}
+        return entry | {"status": "pending", "note": index.notes.get(app.name, "waiting for the scheduler")}
     if app.node not in nodes.nodes:
         return entry | {"status": "lost", "note": f"{app.node} is not in the inventory"}
     if nodes.status(app.node) != READY:
-        entry["note"] = f"{app.node} was heard {nodes.age(app.node):.0f} s ago"
+        entry["note"] = f"{app.node}: no heartbeat for {nodes.age(app.node):.0f} s"
         return entry | {"status": "unreachable", **({"container": seen.container} if seen else {})}
     if seen is None:
         return entry | {"status": "starting"}

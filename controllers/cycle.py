@@ -206,7 +206,7 @@ class Cycle:
             if fault not in self._faults:
                 self._world.tell(Event("bad-state", fault))
         if self._faults and not faults:
-            self._world.tell(Event("state-mended", "the desired state can be read again"))
+            self._world.tell(Event("state-mended", "the desired state is readable again"))
         self._faults = tuple(faults)
 
     def _tell_of_unplaced(self, verdict: Verdict) -> None:
@@ -225,10 +225,10 @@ class Cycle:
 def turn(node: str, before: NodeView, now: NodeView) -> Event:
     """What became of a node."""
     if now.status == READY:
-        return Event("node-back", f"{node} answers again", node=node)
+        return Event("node-back", f"{node}: ready again", node=node)
     if now.status == LOST:
-        return Event("node-lost", f"{node} is given up: {now.reason}; its apps are started elsewhere", node=node)
-    return Event("node-silent", f"{node} is silent: {now.reason}; its apps count as running for now", node=node)
+        return Event("node-lost", f"{node}: lost ({now.reason}); rescheduling its apps", node=node)
+    return Event("node-silent", f"{node}: unreachable ({now.reason}); its apps count as running until node_timeout", node=node)
 
 
 DONE: Mapping[type[Action], tuple[str, str]] = {

@@ -39,7 +39,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Judgement:
-    """`lost` are the nodes whose apps are to go elsewhere now; `due` is in seconds from this look."""
+    """`lost` are the nodes whose apps are rescheduled now; `due` is in seconds from this look."""
 
     watch: Watch
     lost: tuple[str, ...]
@@ -70,15 +70,19 @@ def look(watch: Watch, nodes: Sequence[Mapping[str, Any]], timeout: float, inter
 def _events(watch: Watch, now: Watch, ages: Mapping[str, float]) -> tuple[Event, ...]:
     events = []
     for name in sorted(now.suspect - watch.suspect):
-        events.append(Event("node-suspect", f"{name} was heard {ages[name]:.0f} s ago; it gets nothing new", node=name))
+        events.append(
+            Event("node-suspect", f"{name}: suspect (no heartbeat for {ages[name]:.0f} s); it gets no new apps", node=name)
+        )
     for name in sorted(now.health.lost - watch.health.lost):
-        events.append(Event("node-lost", f"{name} was heard {ages[name]:.0f} s ago; its apps go elsewhere", node=name))
+        events.append(Event("node-lost", f"{name}: lost (no heartbeat for {ages[name]:.0f} s); rescheduling its apps", node=name))
     for name in sorted((watch.suspect - now.suspect) & ages.keys()):
-        events.append(Event("node-back", f"{name} is heard again", node=name))
+        events.append(Event("node-back", f"{name}: ready again", node=name))
     for name in sorted(now.full - watch.full):
-        events.append(Event("node-full", f"{name} has no space left; what cannot start there goes elsewhere", node=name))
+        events.append(Event("node-full", f"{name}: disk full; rescheduling the apps that cannot start there", node=name))
     if now.health.braked and not watch.health.braked:
-        events.append(Event("brake", f"{len(now.suspect)} of {len(ages)} nodes are silent together: nothing is unscheduled"))
+        events.append(
+            Event("brake", f"{len(now.suspect)} of {len(ages)} nodes sent no heartbeat at the same time; no app is unscheduled")
+        )
     return tuple(events)
 
 

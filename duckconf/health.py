@@ -1,7 +1,7 @@
-"""Which silent nodes are lost. Pure: who was heard and the time come in, a verdict comes out.
+"""Which unreachable nodes are lost. Pure: takes the nodes that answered and the time, returns a verdict.
 
-A lost node's apps are started elsewhere, which is wrong when the fault is ours. So there is a brake: when all nodes,
-or in clusters of five and more over half of them, fall silent together, none is given up and their clocks stand still.
+The apps of a lost node are rescheduled, which is wrong when the fault is on our side. Therefore a brake: when all nodes (in
+clusters of five and more: over half of them) become silent together, none is marked as lost and their timeouts stand still.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BRAKE_FROM = 5
 
 @dataclass(frozen=True)
 class Health:
-    """`heard` is when each node last answered, in seconds of the caller's clock; `lost` were given up."""
+    """`heard` is when each node last answered, in seconds of the caller's clock; `lost` have exceeded the timeout."""
 
     heard: Mapping[str, float] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
@@ -27,7 +27,7 @@ class Health:
 def judge(health: Health, nodes: Collection[str], answered: Mapping[str, float], now: float, timeout: float) -> Health:
     """The verdict after a look at all `nodes`. `answered` is when each node that did answer was asked.
 
-    A node never heard of gets a full `timeout` (seconds) from now on, as after a restart of ours.
+    A node that never answered gets a full `timeout` (seconds) from now on, as after a restart of ours.
     """
     heard = {node: health.heard.get(node, answered.get(node, now)) for node in nodes}
     for node in heard.keys() & answered.keys():
@@ -46,6 +46,6 @@ def judge(health: Health, nodes: Collection[str], answered: Mapping[str, float],
 
 
 def next_verdict(health: Health, answered: Collection[str], now: float, timeout: float) -> float | None:
-    """Seconds until a node that is silent now may be given up, None when no node is."""
+    """Seconds until a node that is silent now may be marked as lost, None when no node is silent."""
     waits = [timeout - health.silent_for(node, now) for node in health.heard if node not in answered and node not in health.lost]
     return max(0.0, min(waits)) if waits and not health.braked else None

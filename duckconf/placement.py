@@ -17,7 +17,7 @@ from duckconf.model import App
 FULL = "with no space left on its disk"
 
 Views = Mapping[str, Union[tuple[Container, ...], None]]
-"""Node name to its containers; None when it was not heard, which is not the same as having none."""
+"""Node name to its containers; None when it did not answer, which is not the same as having none."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def assign(
         if chosen is None:
             waiting = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
             if current is None and not certain and waiting:
-                reasons[name] = f"not placed: it may run on {', '.join(waiting)}, not heard yet"
+                reasons[name] = f"not placed: it may run on {', '.join(waiting)}, which did not answer yet"
                 continue
             node, reason = spread(app, fleet, counts, taken, generation)
             if not node:

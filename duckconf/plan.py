@@ -2,7 +2,7 @@
 
 The rules, in order:
 1. A container without our labels does not exist for us.
-2. A node that was not heard is out of scope: no action touches it.
+2. A node that did not answer is out of scope: no action touches it.
 3. An app whose row cannot be read, that an action is still busy with, or whose new copy elsewhere does not run yet,
    is left alone.
 4. Placed and absent: start. Placed and exited: start again. Either waits while the app is held back.
@@ -29,7 +29,7 @@ from duckconf.placement import Assignment, Fleet, Placement
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
 UNDER_WAY = "an action is under way"
-KEPT = "its place is elsewhere, where it does not run yet; kept here until then"
+KEPT = "placed on another node and not running there yet; kept here until it runs"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ LOST = "lost"
 
 @dataclass(frozen=True)
 class NodeView:
-    """`status` is ready, silent (not heard now) or lost (given up); `reason` says why it is not ready. `full` when it had no
+    """`status` is ready, silent (did not answer in this pass) or lost (longer than
+    node_timeout); `reason` says why it is not ready. `full` when it had no
     space for an app a short while ago."""
 
     status: str

@@ -33,7 +33,8 @@ class Settings:
     """Seconds between two looks of the reconciler when nothing calls for one earlier. DUCKCONF_LOOP_INTERVAL."""
 
     node_timeout: float = 20.0
-    """Seconds of silence after which a node's apps are started elsewhere. A host that only reboots takes longer, a
+    """Seconds without an answer or heartbeat after which a node is lost and its apps are rescheduled.
+    A host that only reboots takes longer, a
     short network fault is over sooner. DUCKCONF_NODE_TIMEOUT."""
 
     api_threads: int = 64

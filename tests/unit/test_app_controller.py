@@ -124,7 +124,7 @@ def test_a_copy_that_must_stay_for_now_stays(agent: AgentProcess, api: FakeApi, 
     api.place({"name": "db", "image": "db"}, keep=["web"])
     until("the change is obeyed", lambda: len(engine.seen()) == 2)
     assert runs(engine, "duckconf-sim-web", "duckconf-sim-db")()
-    until("it says why", lambda: any("elsewhere" in entry["note"] for entry in api.beats[-1]["containers"]))
+    until("it says why", lambda: any("placed on another node" in entry["note"] for entry in api.beats[-1]["containers"]))
     api.place({"name": "db", "image": "db"})
     until("it may go", runs(engine, "duckconf-sim-db"))
 

@@ -39,13 +39,13 @@ def tour_push(project: Project) -> None:
     for answer in started:
         say(f"   POST /app/start → 201 {answer['app']} on {answer['node']}")
     with open_cluster(project) as cluster:
-        say("\n3. What runs, asked of every node at once: ./inv ps")
+        say("\n3. List the apps of all nodes: ./inv ps")
         _show(cluster)
         victim = cluster.find(started[0]["app"])
         say(f"\n4. One app crashes: ./inv kill-app {victim.app}")
         cluster.act(Kill(victim.node, victim.name))
         _show(cluster)
-        say("\n   It stays down. Push acts once, when the request comes, and never looks back: that is the lesson.")
+        say("\n   It stays down: push mode acts once per request and does not observe what happens later.")
     say("\nNow by hand: ./inv start-app nginx · ./inv ps · ./inv stop-node node-2 · ./inv nodes · ./inv down")
 
 
@@ -56,10 +56,10 @@ def tour_reconcile(project: Project) -> None:
     client = ApiClient(project.settings.api_url)
     with open_cluster(project, keeps_trying=True) as cluster:
         tour = _Watched(project, cluster)
-        say(f"\n2. Three apps are declared, nobody starts one: ./inv start-app {WEB_IMAGE}")
+        say(f"\n2. Declare three apps; the loop starts them: ./inv start-app {WEB_IMAGE}")
         begun = time.monotonic()
         names = [client.call("POST", "/app/start", {"image": WEB_IMAGE})["app"] for _ in range(3)]
-        say(f"   POST /app/start → 202 {', '.join(names)}: three rows in desired_state.csv, and the loop does the rest")
+        say(f"   POST /app/start → 202 {', '.join(names)}: three rows in desired_state.csv")
         tour.until("they run", lambda: tour.copies_of(names) == [1, 1, 1])
         say(f"   declared and running after {time.monotonic() - begun:.2f} s\n")
         look.ps(project, "", as_json=False)
@@ -71,7 +71,7 @@ def tour_reconcile(project: Project) -> None:
         tour.until("it is back", lambda: tour.copies_of(names) == [1, 1, 1])
         say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
         tour.lose_a_node(names)
-    say("\nNothing of this was done by a person. The loop's own words, step by step: ./inv logs reconciler")
+    say("\nThe loop did all of this without a person. Its log, step by step: ./inv logs reconciler")
     say("Now by hand: ./inv start-app nginx --name web · ./inv diff · ./inv events -f · edit the CSV file · ./inv down")
 
 
@@ -82,7 +82,7 @@ def tour_agents(project: Project) -> None:
     client = api_client(project)
     apps = {app["name"] for app in client.call("GET", "/apps")["apps"]}
     names = [name for name in ("duck-1", "duck-2", "duck-3") if name not in apps]
-    say(f"\n2. Three apps are submitted without a node: ./inv start-app {WEB_IMAGE} --name duck-1")
+    say(f"\n2. Submit three apps without a node: ./inv start-app {WEB_IMAGE} --name duck-1")
     tour = _AgentTour(project)
     begun = time.monotonic()
     for name in names:
@@ -120,7 +120,7 @@ class _AgentTour:
                 say(f"   {_line(event_from_json(entry))}")
 
     def crash(self, victim: str, names: list[str]) -> None:
-        say(f"\n3. One app crashes, and its node's agent starts it again: ./inv kill-app {victim}")
+        say(f"\n3. One app crashes and its agent restarts it: ./inv kill-app {victim}")
         with open_cluster(self._project) as cluster:
             container = cluster.find(victim)
             begun = time.monotonic()
@@ -132,30 +132,30 @@ class _AgentTour:
         timeout = self._project.settings.node_timeout
         placed = {app["node"] for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names}
         node = sorted(host.name for host in self._project.inventory().node_hosts() if host.demo and host.name in placed)[0]
-        say(f"\n4. A node freezes with its apps: ./inv stop-node {node}; it is given up after {timeout:g} s of silence")
+        say(f"\n4. A node freezes with its apps: ./inv stop-node {node}; after {timeout:g} s without a heartbeat it is lost")
         hosts = DemoHosts(self._project)
         begun = time.monotonic()
         hosts.freeze(node)
         try:
-            self.until("its apps run elsewhere", lambda: self._away_from(node, names) and self.running(names), timeout + 60)
-            say(f"   running elsewhere {time.monotonic() - begun:.1f} s after the freeze")
+            self.until("its apps run on other nodes", lambda: self._away_from(node, names) and self.running(names), timeout + 60)
+            say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
         finally:
-            say(f"\n5. The node thaws: ./inv start-node {node}. Its old copies go, for the new ones run")
+            say(f"\n5. The node thaws: ./inv start-node {node}. Its old containers are removed, because the new ones run")
             hosts.thaw(node)
         self.until("no app runs twice", lambda: self._once_each(names))
         look.ps(self._project, "", as_json=False)
 
     def without_the_api(self, names: list[str]) -> None:
-        say("\n6. The api-server is stopped: ./inv stop-api. Apps run on, and a node that reboots starts its own again")
+        say("\n6. The api-server is stopped: ./inv stop-api. Apps keep running, and a rebooted node restarts its apps")
         with open_cluster(self._project) as cluster:
             container = cluster.find(names[-1])
         agents_look.switch_api(self._project, on=False)
         try:
-            say(f"   {container.node} reboots, and {container.app} was stopped with it")
+            say(f"   {container.node} reboots; {container.app} was stopped with it")
             hosts = DemoHosts(self._project)
             hosts.reboot(container.node)
             self._await_container(container.app)
-            say(f"   {container.app} runs again: the agent on {container.node} remembers what it was told")
+            say(f"   {container.app} runs again: the agent on {container.node} keeps its desired state on disk")
         finally:
             agents_look.switch_api(self._project, on=True)
 
@@ -218,11 +218,11 @@ class _Watched:
         begun = time.monotonic()
         hosts.freeze(victim)
         try:
-            say(f"   its apps count as running for {timeout:g} s: a node that only hiccups must not double them")
-            self.until("its apps run elsewhere", lambda: self._placed_elsewhere(names, victim), timeout + 40)
-            say(f"   running elsewhere {time.monotonic() - begun:.1f} s after the freeze")
+            say(f"   its apps count as running for {timeout:g} s, so that a short interruption does not start them twice")
+            self.until("its apps run on other nodes", lambda: self._placed_elsewhere(names, victim), timeout + 40)
+            say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
         finally:
-            say(f"\n5. The node thaws: ./inv start-node {victim}. Its old copies are stale, and go")
+            say(f"\n5. The node thaws: ./inv start-node {victim}. Its old containers are stale and are removed")
             hosts.thaw(victim)
         self.until("no app runs twice", lambda: self._all_answer() and self.copies_of(names) == [1, 1, 1])
         look.ps(self._project, "", as_json=False)

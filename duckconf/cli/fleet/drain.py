@@ -1,4 +1,4 @@
-"""`./inv drain`: empties a node in the modes that can start its apps elsewhere. The one place that knows how per mode."""
+"""`./inv drain`: empties a node in the modes that can move its apps. The only module that knows how each mode does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Empties a node in agents mode: it gets nothing new, then its apps move one at a time, each up elsewhere before it ends."""
+"""Empties a node in agents mode: cordons it, then moves its apps one at a time. Each runs on its new node before its old
+container is removed."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from duckconf.errors import DuckconfError
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
 
-# A start elsewhere may pull its image.
+# The start on the new node may pull the image.
 PATIENCE = 300.0
 HELD = 2.0
 
@@ -45,7 +46,7 @@ def _move(api: ApiClient, app: dict[str, Any], node: str) -> None:
             return
         if time.monotonic() > end:
             why = now.get("note") or f"{now['status']} on {now['node'] or 'no node'}"
-            raise DuckconfError(f"{name} does not run elsewhere yet: {why}", f"its copy on {node} stays; drain again later")
+            raise DuckconfError(f"{name} does not run on another node yet: {why}", f"its copy on {node} stays; drain again later")
         page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
         cursor = page["cursor"]
         for event in page["events"]:

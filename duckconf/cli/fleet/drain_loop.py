@@ -14,7 +14,7 @@ from duckconf.reach.state import cordons, journal
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal
 
-# For the next app to be gone: a start elsewhere may pull its image.
+# For the next app to leave: the start on its new node may pull the image.
 PATIENCE = 300.0
 HELD = 0.5
 

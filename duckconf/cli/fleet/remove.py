@@ -1,6 +1,6 @@
 """`./inv remove-node`: a node is emptied, gets back what the role put there, and leaves the inventory and our memory.
 
-With `force` it is taken to be dead: nothing is asked of it, and its apps go elsewhere at once.
+With `force` the host counts as dead: no command runs on it, and its apps are rescheduled at once.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _empty(project: Project, mode: str, host: Host) -> None:
 
 
 def _give_up(project: Project, mode: str, host: Host) -> None:
-    """In reconcile mode the loop starts its apps elsewhere as soon as it has left the inventory."""
+    """In reconcile mode the loop reschedules its apps as soon as the node has left the inventory."""
     if mode == AGENTS:
         api = api_client(project)
         api.call("PUT", f"/node/{host.name}", {"cordoned": True})
@@ -76,7 +76,7 @@ def _give_up(project: Project, mode: str, host: Host) -> None:
         if apps:
             moves = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps]
             api.call("PUT", "/apps", {"apps": moves})
-        say(f"  {host.name} is given up: {len(apps)} apps go elsewhere")
+        say(f"  {host.name}: rescheduling {len(apps)} apps")
     elif mode == PUSH:
         _end_apps(project, host)
 

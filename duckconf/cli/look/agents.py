@@ -44,7 +44,7 @@ def status(project: Project, *, as_json: bool) -> int:
         print(f"cluster {project.cluster}, mode agents\n")
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
         print()
-        print_table(nodes, ("name", "status", "heard", "address", "apps", "cordoned"), "no nodes")
+        print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
         running = sum(app["status"] == "running" for app in listing["apps"])
         print(f"\n{len(listing['apps'])} apps desired, {running} of them run")
     _say_faults(listing)
@@ -160,11 +160,11 @@ def _app_row(app: Mapping[str, Any]) -> dict[str, Any]:
 
 def _node_row(row: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
     host = inventory.hosts.get(row["name"])
-    heard = f"{row['age']:.0f}s ago" if row["heartbeat"] else "never"
+    heartbeat = f"{row['age']:.0f}s ago" if row["heartbeat"] else "never"
     return {
         "name": row["name"],
         "status": row["status"],
-        "heard": heard,
+        "heartbeat": heartbeat,
         "address": host.where if host else "",
         "apps": row["apps"],
         "cordoned": row["cordoned"],
