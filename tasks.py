@@ -106,6 +106,14 @@ def stop_app(_: Any, name: str) -> None:
     change.stop_app(project(), name)
 
 
+@command()
+def confirm_edit(_: Any) -> None:
+    """Confirm an edit of the desired state that withdraws most apps and waits. Example: ./inv confirm-edit"""
+    from duckconf.cli.apps.confirm import confirm_edit as confirm
+
+    confirm(project())
+
+
 @command(help={"name": "the app, as `ps` shows it"})
 def kill_app(_: Any, name: str) -> None:
     """Crash an app on purpose: its process is killed, nothing else. Example: ./inv kill-app app-1"""

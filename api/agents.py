@@ -114,7 +114,7 @@ def run(config: ControlConfig) -> None:
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
     nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
     index = PlacedIndex(nodes)
-    store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see)
+    store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
     for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()
     threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE

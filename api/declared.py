@@ -49,6 +49,10 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
         answer: dict[str, Any] = {"revision": listing.revision, "apps": shown}
         return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
 
+    @routes.post("/apps/confirm")
+    def confirm() -> Response:
+        return jsonify(confirmed=store.confirm())
+
     @routes.get("/app/<name>")
     def app(name: str) -> Response:
         found = store.get(name)

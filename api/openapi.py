@@ -102,6 +102,13 @@ FORM = {
 }
 UNREADABLE = {"503": _problem("The desired state cannot be read or written now; nothing was changed.")}
 
+CONFIRM = {
+    "post": {
+        "summary": "Take an edit by hand that withdraws most apps and waits for this; `confirmed` is false when none waits.",
+        "responses": {"200": _json("Done.", {"type": "object"}), **UNREADABLE},
+    }
+}
+
 OPERATIONS: dict[str, Any] = {
     "/healthz": {"get": {"summary": "Is the server alive?", "responses": {"200": _json("Yes.", {"type": "object"})}}},
     "/readyz": {
@@ -396,8 +403,8 @@ SCHEMAS: dict[str, Any] = {
 }
 PATHS = {
     "push": {**PUSH, **OPERATIONS},
-    "reconcile": {**RECONCILE, **OPERATIONS},
-    "agents": {**_closed({**AGENTS, **OPERATIONS}), "/healthz": OPERATIONS["/healthz"]},
+    "reconcile": {**RECONCILE, "/apps/confirm": CONFIRM, **OPERATIONS},
+    "agents": {**_closed({**AGENTS, "/apps/confirm": CONFIRM, **OPERATIONS}), "/healthz": OPERATIONS["/healthz"]},
 }
 PATHS["agents"]["/events"] = {
     **PATHS["agents"]["/events"],

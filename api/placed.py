@@ -15,7 +15,8 @@ from api.auth import require_node, require_operator
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import changes_of, with_etag
 from api.held import HeldRequests
-from api.stores.desired import Changes, DesiredStore, View
+from api.stores.changes import Changes, View
+from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf import codec
@@ -90,6 +91,11 @@ def blueprint(
         store.submit(decide)
         _tell_of_places(placed, tell)
         return jsonify(bound=len(placed), refused=refused)
+
+    @routes.post("/apps/confirm")
+    def confirm() -> Response:
+        require_operator()
+        return jsonify(confirmed=store.confirm())
 
     @routes.get("/app/<name>")
     def app(name: str) -> Response:

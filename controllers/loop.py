@@ -57,7 +57,8 @@ class Outside:
         self._inventory = self._hosts.current()
         pins, settings = KnownHosts(project.pins, OWN_PINS), project.settings
         self._fleet = Fleet(self._inventory.node_hosts(), pins, project.login_key, settings.node_deadline, keeps_trying=True)
-        self._desired = DesiredReader(project.state / FILE_NAME)
+        self._book = PlacementBook(project.state / PLACEMENTS)
+        self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
         self._drains = cordons.Cordons(project.state / cordons.DRAINS_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
@@ -124,9 +125,7 @@ class Outside:
 
     def run(self) -> None:
         """Pass after pass, until `end`."""
-        reconciler = Reconciler(
-            self._project.cluster, PlacementBook(self._project.state / PLACEMENTS), self._project.settings.node_timeout
-        )
+        reconciler = Reconciler(self._project.cluster, self._book, self._project.settings.node_timeout)
         last = self._report.read()
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from types import MappingProxyType
 from duckconf.errors import BadInput, Fault
 from duckconf.model import NAME, App, parse_app
 from duckconf.naming import declared_number
+from duckconf.seal import EMPTY_END, END, MARK, end_line, mark_line, why_incomplete
 
 COLUMNS = ("name", "image", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
 # In a state that holds the placements too.
@@ -25,8 +25,7 @@ LISTS = ("command", "ports", "volumes")
 MAPPINGS = ("env", "labels")
 HEADER_KEY = "\0header"
 MARK_KEY = "\0mark"
-# Written by the API, so that an edit that began from an older version can be told from a newer one.
-MARK = re.compile(r"#\s*revision (?P<revision>[0-9]{1,15}), next app-(?P<number>[0-9]{1,15})\b.*\s*")
+END_KEY = "\0end"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,8 @@ class RowFault:
 class Document:
     """The whole file. `rows` has declared apps under their names and all other records under keys of their own.
 
-    `revision` is 0 in a file that no API wrote. `next_number` is the N of the next `app-N`, which never repeats.
+    `revision` is 0 in a file that no API wrote; `sealed` is the number of apps that it had as the API wrote it, None where
+    the file does not say. `next_number` is the N of the next `app-N`, which never repeats.
     `layout` has all columns that a file of its kind can have.
     """
 
@@ -68,6 +68,9 @@ class Document:
     revision: int = 0
     next_number: int = 1
     layout: Sequence[str] = COLUMNS
+    sealed: int | None = None
+    known: bool = True
+    """False where no file could be read yet: what should run is not known."""
 
     def app(self, name: str) -> App | None:
         row = self.rows.get(name)
@@ -103,11 +106,11 @@ def desired_of(document: Document) -> Desired:
     """The apps that the loop may act on: a name that stands in a bad row, or twice, is left alone."""
     unreadable = frozenset(fault.name for fault in document.faults if fault.name)
     apps = {name: app for name, app in document.apps().items() if name not in unreadable}
-    return Desired(apps, unreadable, all(fault.name for fault in document.faults))
+    return Desired(apps, unreadable, document.known and all(fault.name for fault in document.faults))
 
 
 def empty_document(layout: Sequence[str] = COLUMNS) -> Document:
-    return Document({HEADER_KEY: Row(_line(layout))}, layout, layout=layout)
+    return Document({HEADER_KEY: Row(_line(layout)), END_KEY: Row(EMPTY_END)}, layout, layout=layout)
 
 
 def read_document(text: str, before: Document | None = None, layout: Sequence[str] = COLUMNS) -> Document:
@@ -116,15 +119,18 @@ def read_document(text: str, before: Document | None = None, layout: Sequence[st
     Rows that stand in the document of `before` as they are here are not read again: a large file is cheap to follow.
     """
     if not text.strip():
-        raise BadInput(Fault("", f"is empty; a desired state without apps is the header line {','.join(layout)}"))
+        raise BadInput(Fault("", f"is empty; a desired state without apps is the lines `{','.join(layout)}` and `# end`"))
     rows: dict[str, Row] = {}
     faults: list[RowFault] = []
     columns: Sequence[str] = layout
     known: dict[str, Row] | None = None
-    revision, number = 0, 1
+    mark = None
     for line, record in _records(text):
         if MARK_KEY not in rows and (mark := MARK.fullmatch(record)):
-            revision, number, rows[MARK_KEY] = int(mark["revision"]), int(mark["number"]), Row(record)
+            rows[MARK_KEY] = Row(record)
+            continue
+        if END_KEY not in rows and END.match(record):
+            rows[END_KEY] = Row(record)
             continue
         if known is None and (header := _header(record)) is not None:
             columns, rows[HEADER_KEY] = header, Row(record)
@@ -137,20 +143,27 @@ def read_document(text: str, before: Document | None = None, layout: Sequence[st
         rows[row.name if row.app is not None else f"\0{line}"] = row
         if row.fault:
             faults.append(RowFault(line, row.name, row.fault))
+    if reason := why_incomplete(text, mark, header_only=rows.keys() == {HEADER_KEY}):
+        raise BadInput(Fault("", reason))
     names = {*rows, *(fault.name for fault in faults)}
-    return Document(rows, columns, tuple(faults), revision, max([number, *(declared_number(name) + 1 for name in names)]), layout)
+    number = max([int(mark["number"]) if mark else 1, *(declared_number(name) + 1 for name in names)])
+    sealed = int(mark["apps"]) if mark and mark["apps"] else None
+    return Document(rows, columns, tuple(faults), int(mark["revision"]) if mark else 0, number, layout, sealed)
 
 
 def marked(document: Document, revision: int, next_number: int) -> Document:
-    """The document as the API writes it: with its revision below the header, where an editor keeps it."""
-    words = f"# revision {revision}, next app-{next_number}: the API keeps this line, so that edits that cross are merged\n"
-    rows = dict(document.rows)
+    """The document as the API writes it: with its revision below the header, where an editor keeps it, and its end."""
+    rows, count = dict(document.rows), len(document.apps())
+    words = Row(mark_line(revision, next_number, count))
     if MARK_KEY in rows:
-        rows[MARK_KEY] = Row(words)
+        rows[MARK_KEY] = words
     else:
         header = {HEADER_KEY: rows.pop(HEADER_KEY)} if HEADER_KEY in rows else {}
-        rows = {**header, MARK_KEY: Row(words), **rows}
-    return replace(document, rows=rows, revision=revision, next_number=next_number)
+        rows = {**header, MARK_KEY: words, **rows}
+    rows.pop(END_KEY, None)
+    open_end = _take_open_end(rows)
+    rows = {**rows, END_KEY: Row(end_line(revision)), **open_end}
+    return replace(document, rows=rows, revision=revision, next_number=next_number, sealed=count)
 
 
 def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
@@ -160,8 +173,7 @@ def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
     if HEADER_KEY in rows and any(_needs_more(app, document) for app in changes.values() if app is not None):
         columns = (*columns, *(column for column in document.layout if column not in columns))
         rows[HEADER_KEY] = Row(_line(columns))
-    _end_last_line(rows)
-    open_end = _take_open_end(rows)
+    open_end = _take_end(rows)
     for name, app in changes.items():
         if app is None:
             rows.pop(name, None)
@@ -175,8 +187,7 @@ def with_unclear(document: Document, names: Sequence[str]) -> Document:
     if not names:
         return document
     rows = dict(document.rows)
-    _end_last_line(rows)
-    open_end = _take_open_end(rows)
+    open_end = _take_end(rows)
     for name in names:
         rows[f"\0{name}"] = Row(f"{name},\n", None, name, "its image is not known")
     return read_document("".join(row.text for row in {**rows, **open_end}.values()), layout=document.layout)
@@ -291,12 +302,10 @@ def _needs_more(app: App, document: Document) -> bool:
     return any(getattr(app, column) for column in document.layout if column not in document.columns)
 
 
-def _end_last_line(rows: dict[str, Row]) -> None:
-    """A file typed by hand may end without a newline, which the next row needs."""
-    if rows:
-        key, last = next(reversed(rows.items()))
-        if not last.text.endswith("\n"):
-            rows[key] = Row(f"{last.text}\n", last.app, last.name, last.fault)
+def _take_end(rows: dict[str, Row]) -> dict[str, Row]:
+    """What stays last when a row is added: the end line, and a record with an open quote."""
+    open_end = _take_open_end(rows)
+    return ({END_KEY: rows.pop(END_KEY)} if END_KEY in rows else {}) | open_end
 
 
 def _take_open_end(rows: dict[str, Row]) -> dict[str, Row]:

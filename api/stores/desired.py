@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Union
 
 from api.stores.aside import Aside
+from api.stores.changes import Changes, Decide, EditWaits, Listing, Put, See, Update, View, summary
 from duckconf import codec
+from duckconf.brake import is_by_api, why_it_waits
 from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
 from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow, PreconditionFailed
 from duckconf.events import Event
@@ -34,41 +35,6 @@ PATIENCE = 5.0
 SKIP = 1000
 
 
-class View(NamedTuple):
-    """What a change is decided on: the file with the changes before it.
-
-    `number` is the N of the next `app-N`, `revision` the one under which this change will be on disk.
-    """
-
-    app: Callable[[str], Union[App, None]]
-    number: int
-    revision: int
-
-
-Changes = Mapping[str, Union[App, None]]
-Decide = Callable[[View], Changes]
-See = Callable[[Changes, Document], None]
-"""Given the apps that changed (None: withdrawn) and the state that they are part of."""
-
-
-Update = Callable[[Union[App, None], int], App]
-
-
-class Put(NamedTuple):
-    """An app before (None: it is new) and after a write."""
-
-    before: Union[App, None]
-    after: App
-
-
-class Listing(NamedTuple):
-    """All apps at one revision, and in words which rows of the file could not be read."""
-
-    revision: int
-    apps: Mapping[str, App]
-    faults: tuple[str, ...]
-
-
 class _Waiting:
     """A change on its way. `called` is set when it is done, or when its thread is to lead the next flush."""
 
@@ -83,15 +49,23 @@ class DesiredStore:
     """The apps of one cluster that should run, for many threads of one process."""
 
     def __init__(
-        self, path: Path, tell: Callable[[Event], None], layout: Sequence[str] = COLUMNS, see: See = lambda *_: None
+        self,
+        path: Path,
+        tell: Callable[[Event], None],
+        layout: Sequence[str] = COLUMNS,
+        see: See = lambda *_: None,
+        *,
+        alone: bool = False,
     ) -> None:
-        """`tell` is given what people did to the file, `see` every change once it is on disk, in order.
+        """`tell` is given what people did to the file, `see` every change once it is on disk, in order. `alone`: no loop
+        reads the file too, so that it is for the store to tell when it cannot be read.
 
         A file that is missing or bad is an error of later calls.
         """
         self.path = path
         self._tell = tell
         self._see = see
+        self._alone = alone
         self._file = DesiredFile(path, layout)
         self._aside = Aside(path, layout)
         self._history = History(0)
@@ -101,7 +75,7 @@ class DesiredStore:
         self._flushing = threading.Lock()
         self._news = threading.Condition()
         self._ended = threading.Event()
-        self._document = Document({}, layout, layout=layout)
+        self._document = Document({}, layout, layout=layout, known=False)
         self._revision = 0
         self._trouble: DuckconfError | None = None
         with self._flushing:
@@ -173,6 +147,20 @@ class DesiredStore:
             return {name: None}
 
         self.submit(decide)
+
+    def confirm(self) -> bool:
+        """Take an edit that waits for it, and write the file as ours; false when none waits. Raises NotNow, OSError."""
+        with self._flushing:
+            self._rest()
+            if not isinstance(self._trouble, EditWaits):
+                self._settle()
+                return False
+            ours, theirs = self._document, merged(self._file.read(), self._document, self._history)
+            edits = changes_between(ours, theirs)
+            self._trouble = None
+            self._write(theirs, max(theirs.next_number, ours.next_number), {}, edits)
+            self._tell(Event("edited", f"an edit of {self.path.name} was confirmed: {summary(ours, edits)}"))
+            return True
 
     def wait(self, since: int, seconds: float) -> int:
         """The revision, as soon as it is another one than `since`, or after `seconds`."""
@@ -276,22 +264,39 @@ class DesiredStore:
 
     def _follow(self) -> None:
         """Take over what was done to the file by others, and what was done to versions that we had put aside."""
-        if self._file.changed() or self._trouble is not None:
+        if self._file.changed() or self._trouble is not None or not self._document.known:
             self._take(self._read())
         for theirs in self._aside.edited():
-            self._take(theirs)
+            if reason := self._why_it_waits(theirs):
+                # That version is not the file any more, so that it cannot be confirmed later.
+                self._tell(Event("edit-refused", f"{self.path.name}: {reason}; it was replaced meanwhile: edit it again"))
+            else:
+                self._take(theirs)
+
+    def _why_it_waits(self, theirs: Document) -> str:
+        document = merged(theirs, self._document, self._history)
+        return "" if is_by_api(theirs, self._document.revision) else why_it_waits(document, self._document.apps().keys())
 
     def _read(self) -> Document | None:
         trouble: DuckconfError | None = None
+        found = None
         try:
-            return self._file.read()
+            found = self._file.read()
+            if found is not self._document and (reason := self._why_it_waits(found)):
+                trouble = EditWaits(f"{self.path.name}: {reason}")
         except (BadInput, BeingWritten) as error:
             trouble = error
-        finally:
-            if trouble is None or str(trouble) != str(self._trouble):
-                self._trouble = trouble
-                self._publish(self._document, {})
-        return None
+        if trouble is None or str(trouble) != str(self._trouble):
+            self._note(trouble)
+        return None if trouble is not None else found
+
+    def _note(self, trouble: DuckconfError | None) -> None:
+        before, self._trouble = self.trouble, trouble
+        if self._alone and self.trouble and self.trouble != before:
+            self._tell(Event("bad-state", self.trouble))
+        if self._alone and before and trouble is None:
+            self._tell(Event("state-mended", "the desired state can be read again"))
+        self._publish(self._document, {})
 
     def _take(self, theirs: Document | None) -> None:
         """`theirs` lies, or lay, on disk and is not by us: merge what we wrote since they began."""
@@ -339,10 +344,3 @@ def _check(name: str, app: App | None, expected: frozenset[str] | None) -> None:
         return
     now = f"it is {codec.revision(app)} now" if app is not None else "the app is not declared"
     raise PreconditionFailed(f"{name} is not at revision {', '.join(sorted(expected))}: {now}", f"read it again: GET /app/{name}")
-
-
-def summary(before: Document, edits: Changes) -> str:
-    """An edit in words: `+web` for a new app, `~web` for a changed one, `-web` for one that is gone."""
-    signs = {name: "-" if app is None else "~" if before.app(name) else "+" for name, app in edits.items()}
-    shown = [f"{sign}{name}" for name, sign in sorted(signs.items())]
-    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") or "no app is concerned"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from api.stores.desired import Changes
+from api.stores.changes import Changes
 from api.stores.nodes import SILENT, NodeBook, Seen
 from duckconf.desired import Document, desired_of
 from duckconf.model import App
@@ -42,7 +42,8 @@ class PlacedIndex:
         self._revisions: dict[str, int] = {}
         self._waiting: dict[str, threading.Condition] = {}
         self._unreadable: frozenset[str] = frozenset()
-        self._complete = True
+        # Until the state was read.
+        self._complete = False
         self._kept: dict[str, tuple[str, ...]] = {}
         self.notes: dict[str, str] = {}
 

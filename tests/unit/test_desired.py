@@ -33,7 +33,7 @@ def test_every_app_is_read_back_as_it_was_written(apps: list[App]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["web,nginx\ndb,redis", "name,image\nweb,nginx\ndb,redis\n", "\ufeffname,image\r\nweb,nginx\r\ndb,redis\r\n"]
+    "text", ["web,nginx\ndb,redis\n", "name,image\nweb,nginx\ndb,redis\n", "\ufeffname,image\r\nweb,nginx\r\ndb,redis\r\n"]
 )
 def test_two_columns_by_hand_are_enough_with_or_without_header(text: str) -> None:
     document = read_document(text)

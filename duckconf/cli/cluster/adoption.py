@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.terminal.say import say, step
 from duckconf.codec import from_label
-from duckconf.desired import Document, changed, empty_document, read_document, with_unclear
+from duckconf.desired import Document, changed, empty_document, marked, read_document, with_unclear
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, NodeFailure
 from duckconf.model import App, parse_app
@@ -32,7 +32,7 @@ def adopt(project: Project) -> None:
     before = read_document(path.read_text("utf-8")) if path.exists() else empty_document()
     after = adopted(before, [container for found in seen.values() if isinstance(found, tuple) for container in found])
     if after != before or not path.exists():
-        write_durably(path, after.text().encode())
+        write_durably(path, marked(after, after.revision + 1, after.next_number).text().encode())
     count = len(after.apps())
     say(f"  {count} app{'' if count == 1 else 's'} in {path.relative_to(project.root)}")
 

@@ -17,7 +17,7 @@ from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, te
 from duckconf.cli.terminal.say import say, step
 from duckconf.codec import to_json
 from duckconf.command import Command
-from duckconf.desired import Document, changed, empty_document, read_document
+from duckconf.desired import Document, changed, empty_document, marked, read_document
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.model import FIELDS, App, parse_app
@@ -55,7 +55,8 @@ def leave_agents(project: Project) -> None:
         _stop_units(cluster, inventory.control_plane, tuple(CONTROL_UNITS.values()))
     DemoHosts(project).stop_control_plane(host.name for host in inventory.control_hosts() if host.demo)
     if apps is not None:
-        write_durably(project.state / FILE_NAME, changed(empty_document(), apps).text().encode())
+        document = changed(empty_document(), apps)
+        write_durably(project.state / FILE_NAME, marked(document, 1, document.next_number).text().encode())
 
 
 def _declared(project: Project) -> dict[str, App | None] | None:

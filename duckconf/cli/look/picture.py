@@ -42,14 +42,14 @@ def take_picture(cluster: Cluster) -> Picture:
     drains = Cordons(project.state / cordons.DRAINS_NAME).names()
     cordoned = Cordons(project.state / cordons.FILE_NAME).names() | drains
     fleet = Fleet(tuple(views), views, lost, cordoned, drains, full=report.full_nodes())
-    try:
-        document, behind = read_at_rest(project.state / FILE_NAME)
-        desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])
-    except BadInput as bad:
-        desired, faults = UNKNOWN, (str(bad),)
     placements = {
         view.app: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
     }
+    try:
+        document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)
+        desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])
+    except BadInput as bad:
+        desired, faults = UNKNOWN, (str(bad),)
     memory = Memory(placements, report.tries, certain=bool(report.nodes))
     decision = decide(project.cluster, desired, fleet, memory, time.monotonic())
     return Picture(overview(desired, fleet, decision, memory), decision, faults, seen)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from duckconf.brake import is_by_api, why_it_waits
 from duckconf.desired import COLUMNS, Document, read_document
 from duckconf.errors import BadInput, DuckconfError, Fault
 
@@ -96,10 +97,13 @@ class DesiredFile:
 
 
 class DesiredReader:
-    """The desired state for one who acts on it: versions never go back behind the newest that was seen."""
+    """The desired state for one who acts on it: versions never go back behind the newest that was seen, and an edit by
+    hand that withdraws most apps is not one to act on until it is confirmed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, placed: Callable[[], Collection[str]] = tuple) -> None:
+        """`placed` gives the apps that were declared before anything was read, as far as they are known."""
         self._file = DesiredFile(path)
+        self._placed = placed
         self._newest: Document | None = None
 
     def read(self) -> tuple[Document, str]:
@@ -113,15 +117,25 @@ class DesiredReader:
         if self._newest is not None and 0 < document.revision < self._newest.revision:
             return self._newest, (
                 f"{self._file.path.name} is revision {document.revision}, and {self._newest.revision} was seen: going on with "
-                "that one until the API has merged them; without an API, delete the line `# revision`"
+                "that one until the API has merged them; without an API, delete the lines `# revision` and `# end`"
             )
+        newest = self._newest.revision if self._newest is not None else 0
+        if document is not self._newest and not is_by_api(document, newest) and (reason := self._why_it_waits(document)):
+            if self._newest is None:
+                raise BadInput(Fault(self._file.path.name, reason))
+            return self._newest, f"{self._file.path.name}: {reason}"
         self._newest = document
         return document, ""
 
+    def _why_it_waits(self, document: Document) -> str:
+        if self._newest is not None:
+            return why_it_waits(document, self._newest.apps().keys())
+        return why_it_waits(document, () if document.sealed is not None else self._placed())
 
-def read_at_rest(path: Path) -> tuple[Document, str]:
+
+def read_at_rest(path: Path, placed: Callable[[], Collection[str]] = tuple) -> tuple[Document, str]:
     """As `DesiredReader.read`, for one who looks once: a file that was written just now is waited for."""
-    reader, end = DesiredReader(path), time.monotonic() + 4 * RESTED
+    reader, end = DesiredReader(path, placed), time.monotonic() + 4 * RESTED
     while True:
         try:
             return reader.read()

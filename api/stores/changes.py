@@ -1,0 +1,56 @@
+"""What is asked of the store of the desired state, and what it answers: plain values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Union
+
+from duckconf.desired import Document
+from duckconf.errors import DuckconfError
+from duckconf.model import App
+
+
+class EditWaits(DuckconfError):
+    """An edit by hand withdraws most apps: it is not taken until a person confirms it."""
+
+
+class View(NamedTuple):
+    """What a change is decided on: the file with the changes before it.
+
+    `number` is the N of the next `app-N`, `revision` the one under which this change will be on disk.
+    """
+
+    app: Callable[[str], Union[App, None]]
+    number: int
+    revision: int
+
+
+Changes = Mapping[str, Union[App, None]]
+Decide = Callable[[View], Changes]
+See = Callable[[Changes, Document], None]
+"""Given the apps that changed (None: withdrawn) and the state that they are part of."""
+
+
+Update = Callable[[Union[App, None], int], App]
+
+
+class Put(NamedTuple):
+    """An app before (None: it is new) and after a write."""
+
+    before: Union[App, None]
+    after: App
+
+
+class Listing(NamedTuple):
+    """All apps at one revision, and in words which rows of the file could not be read."""
+
+    revision: int
+    apps: Mapping[str, App]
+    faults: tuple[str, ...]
+
+
+def summary(before: Document, edits: Changes) -> str:
+    """An edit in words: `+web` for a new app, `~web` for a changed one, `-web` for one that is gone."""
+    signs = {name: "-" if app is None else "~" if before.app(name) else "+" for name, app in edits.items()}
+    shown = [f"{sign}{name}" for name, sign in sorted(signs.items())]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") or "no app is concerned"
