@@ -13,11 +13,24 @@ import psutil
 import pytest
 
 from duckconf.cli.demo.demo_roles import require_free
-from duckconf.errors import LoginRefused, SetupError
+from duckconf.cli.demo.host_files import new_key
+from duckconf.command import Command
+from duckconf.errors import HostKeyRefused, LoginRefused, SetupError
 from duckconf.inventory import Host
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts
 from tests.e2e.conftest import ROOT, Live, write_inventory
+
+# The file of a key whose secret is in a security key, as ssh-keygen writes it; made of counted bytes.
+SECURITY_KEY = """\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAASgAAABpzay1zc2
+gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAACAAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRob
+HB0eHwAAAARzc2g6AAAAcAAAAAEAAAABAAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY2
+9tAAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fAAAABHNzaDoBAAAAEGho
+aGhoaGhoaGhoaGhoaGgAAAAAAAAAAWM=
+-----END OPENSSH PRIVATE KEY-----
+"""
 
 
 def inv(live: Live, inventory: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -80,3 +93,57 @@ def test_an_api_that_does_not_run_and_a_missing_inventory_are_one_line(live: Liv
     for failed, word in ((done, "no API answers"), (missing, "no inventory at")):
         assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
         assert word in failed.stderr
+
+
+def test_a_login_file_that_prints_is_not_taken_for_an_answer(live: Live) -> None:
+    prints = "echo Welcome; echo Bonjour >&2"
+    live.engine.must("exec", live.host("node-1"), "sh", "-c", f"echo '{prints}' >/root/.bashrc")
+    try:
+        with closing(
+            Fleet(live.project.inventory().node_hosts(), KnownHosts(live.project.pins), live.project.login_key, 5.0)
+        ) as fleet:
+            done = fleet.runner("node-1").run(Command(("echo", "hi")))
+            assert (done.code, done.stdout) == (0, "hi\n")
+            assert "Bonjour" in done.stderr
+        for words in (("nodes", "--json"), ("ps", "--json"), ("doctor", "node-1", "--json")):
+            looked = inv(live, live.project.inventory_path, *words)
+            assert looked.returncode == 0, looked.stdout + looked.stderr
+    finally:
+        live.engine.must("exec", live.host("node-1"), "rm", "/root/.bashrc")
+
+
+def test_a_known_hosts_file_with_a_bad_line_and_two_keys_of_one_type_lets_everybody_in(live: Live, tmp_path: Path) -> None:
+    pinned = [line for line in live.project.pins.read_text().splitlines() if line]
+    stale = [f"{line.split()[0]} {new_key()[1]}" for line in pinned]
+    own = tmp_path / "known_hosts"
+    own.write_text("\n".join(["web ssh-ed25519 not-base64!", *stale, *pinned, ""]))
+    known = KnownHosts(tmp_path / "none", own)
+    with closing(Fleet(live.project.inventory().node_hosts(), known, live.project.login_key, 5.0)) as fleet:
+        for host in live.project.inventory().node_hosts():
+            fleet.runner(host.name).open()
+    assert [fault.partition(":")[2] for fault in known.faults()] == ["1: the key is not base64"]
+
+
+def test_a_host_whose_key_is_not_among_the_known_ones_is_refused(live: Live, tmp_path: Path) -> None:
+    first = live.project.inventory().node_hosts()[0]
+    own = tmp_path / "known_hosts"
+    own.write_text(f"[{first.address}]:{first.port} {new_key()[1]}\n")
+    with (
+        closing(Fleet([first], KnownHosts(tmp_path / "none", own), live.project.login_key, 5.0)) as fleet,
+        pytest.raises(HostKeyRefused, match="its host key has changed"),
+    ):
+        fleet.runner(first.name).open()
+
+
+def test_a_key_of_a_security_key_is_a_result_of_its_host(live: Live, tmp_path: Path) -> None:
+    private = tmp_path / "id_ed25519_sk"
+    private.write_text(SECURITY_KEY)
+    private.chmod(0o600)
+    first, *others = live.project.inventory().node_hosts()
+    hosts = [dataclasses.replace(first, key_file=str(private)), *others]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSH_AUTH_SOCK", raising=False)
+        with closing(Fleet(hosts, KnownHosts(live.project.pins), live.project.login_key, 5.0)) as fleet:
+            with pytest.raises(LoginRefused, match="ed25519"):
+                fleet.runner(first.name).open()
+            fleet.runner(others[0].name).open()

@@ -340,3 +340,14 @@ def test_a_host_that_falls_silent_after_the_question_is_not_waited_for_twice() -
     with pytest.raises(Unreachable):
         look(frozen, ("agent",))
     assert len(frozen.asked) == 1
+
+
+def test_what_a_login_file_prints_belongs_to_no_role() -> None:
+    class Printing:
+        def __init__(self, noise: str) -> None:
+            self._noise = noise
+
+        def run(self, command: Command) -> Completed:
+            return Completed(0, f"{self._noise}role node\nabc  /etc/duckconf/node\n", "")
+
+    assert look(Printing("Welcome\n"), ["node"]) == look(Printing(""), ["node"])

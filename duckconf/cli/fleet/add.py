@@ -26,11 +26,12 @@ from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command
 from duckconf.errors import BadInput, Conflict, DuckconfError, Fault, HostKeyRefused, LoginRefused, NodeFailure, SetupError
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.known_hosts import Expected
 from duckconf.model import HOST_NAME
 from duckconf.reach.inventory.hosts import load_with
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.ssh.fleet import Fleet
-from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, pin, shown_key
+from duckconf.reach.ssh.fleet import Fleet, refused_key
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, WrongHostKey, is_expected, pin, shown_key
 from duckconf.reach.state.files import write_durably
 
 PATIENCE = 10.0
@@ -134,7 +135,7 @@ def _as_it_would_be(project: Project, new: NewNode) -> tuple[Host, dict[str, Any
 def _pinned(project: Project, host: Host, accept_key: str, confirm: Callable[[str], bool]) -> Iterator[None]:
     """The host's key is expected while the block runs and afterwards; no more when the block fails."""
     with step(f"reading the host key of {host.where}"):
-        key = shown_key(host.name, host.address, host.port, PATIENCE)
+        key = shown_key(host.name, host.address, host.port, PATIENCE, _known(project, host))
     if _is_expected(project, host, key, accept_key, confirm):
         yield
         return
@@ -148,19 +149,25 @@ def _pinned(project: Project, host: Host, accept_key: str, confirm: Callable[[st
         raise
 
 
+def _known(project: Project, host: Host) -> Expected:
+    return KnownHosts(project.pins, OWN_PINS).expected(host.address, host.port)
+
+
 def _is_expected(project: Project, host: Host, key: paramiko.PKey, accept_key: str, confirm: Callable[[str], bool]) -> bool:
     """Whether the key is pinned already; false when it may be pinned now. Raises HostKeyRefused when it may not."""
     shown = key.fingerprint
     if accept_key and accept_key != shown:
         raise HostKeyRefused(host.name, f"shows the host key {shown}, not {accept_key}; nothing was written", "compare it there")
-    known = KnownHosts(project.pins, OWN_PINS).keys_for(host.address, host.port)
-    if known:
-        if known.get(key.get_name()) == key:
-            return True
-        if not accept_key:
-            pinned = ", ".join(other.fingerprint for other in known.values())
-            reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}; nothing was written"
-            raise HostKeyRefused(host.name, reason, f"if you replaced the machine: --accept-key {shown}")
+    expected = _known(project, host)
+    if is_expected(expected, key):
+        return True
+    refused = WrongHostKey(key, expected)
+    if refused.shown in expected.revoked:
+        raise refused_key(host, refused)
+    if expected.keys and not accept_key:
+        pinned = " or ".join(other.fingerprint for other in expected.keys)
+        reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}; nothing was written"
+        raise HostKeyRefused(host.name, reason, f"if you replaced the machine: --accept-key {shown}")
     say(f"  {host.where} shows the host key {shown} ({key.get_name()})")
     if not accept_key and not confirm("Is that the machine's own key?"):
         reason = f"shows the host key {shown}, which nobody has confirmed; nothing was written"

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-import paramiko
-
 from duckconf import checkup, facts
 from duckconf.checkup import OK, UNKNOWN, WRONG, Expected, Finding
 from duckconf.cli.cluster.modes import AGENTS, mode_of
@@ -24,8 +22,8 @@ from duckconf.errors import DuckconfError, NodeFailure
 from duckconf.inventory import ROOT, Host
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
-from duckconf.reach.ssh.fleet import Fleet
-from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, shown_key
+from duckconf.reach.ssh.fleet import Fleet, refused_key
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, WrongHostKey, is_expected, shown_key
 
 WRAPPER_SOURCE = ("roles", "node", "files", "docker-wrapper")
 ON_THE_HOST = ("python", "engine", "wrapper", "node name", "clock", "disk")
@@ -112,16 +110,10 @@ class Checkup:
 
     def _compare_key(self) -> str:
         host = self._host
-        key = shown_key(host.name, host.address, host.port, self._deadline)
-        known = KnownHosts(self._project.pins, OWN_PINS).keys_for(host.address, host.port)
-        accept = f"./inv accept-key {host.name} {key.fingerprint}"
-        if not known:
-            raise NodeFailure(host.name, f"{key.fingerprint} is not pinned", f"if that is the right machine: {accept}")
-        if not any(_same(key, pinned) for pinned in known.values()):
-            pinned = ", ".join(other.fingerprint for other in known.values())
-            raise NodeFailure(
-                host.name, f"has changed: {key.fingerprint}, pinned is {pinned}", f"if you replaced the machine: {accept}"
-            )
+        expected = KnownHosts(self._project.pins, OWN_PINS).expected(host.address, host.port)
+        key = shown_key(host.name, host.address, host.port, self._deadline, expected)
+        if not is_expected(expected, key):
+            raise refused_key(host, WrongHostKey(key, expected))
         return f"{key.fingerprint} is pinned"
 
     def _log_in(self, fleet: Fleet) -> str:
@@ -153,7 +145,3 @@ class Checkup:
 
     def _wrapper(self) -> str:
         return hashlib.sha256(self._project.root.joinpath(*WRAPPER_SOURCE).read_bytes()).hexdigest()
-
-
-def _same(one: paramiko.PKey, other: paramiko.PKey) -> bool:
-    return bool(one.get_name() == other.get_name() and one.asbytes() == other.asbytes())

@@ -13,6 +13,7 @@ from duckconf.errors import DuckconfError
 from duckconf.naming import NODE_IMAGE
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
+from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 
 
 def examine(load: Callable[[], Project]) -> list[Finding]:
@@ -23,6 +24,8 @@ def examine(load: Callable[[], Project]) -> list[Finding]:
     except DuckconfError as error:
         return [Finding("inventory", "wrong", str(error))]
     findings = [Finding("inventory", "ok", f"{inventory.source}: {len(inventory.nodes)} nodes, cluster {project.cluster}")]
+    if faults := KnownHosts(project.pins, OWN_PINS).faults():
+        findings.append(Finding("known_hosts", "wrong", f"passed over: {'; '.join(faults)}"))
     if inventory.demo_hosts():
         findings += [_check("engine", lambda: _engine(project)), _check("image", lambda: _image(project))]
     findings.append(_check("api", lambda: _api(project)))

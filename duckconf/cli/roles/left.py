@@ -59,6 +59,8 @@ def look(runner: Runner, roles: Sequence[str]) -> dict[str, str]:
             raise
         done = runner.run(question)
     sections: dict[str, list[str]] = {}
+    # What a login file prints stands before the first heading and belongs to no role.
+    section: list[str] = []
     for line in done.stdout.splitlines():
         if line.startswith(HEADING):
             sections[line.removeprefix(HEADING)] = section = []

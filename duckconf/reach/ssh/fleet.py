@@ -12,10 +12,11 @@ from typing import Any
 
 import fabric
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from duckconf.errors import HostKeyRefused, LoginRefused, NodeFailure, Unreachable
 from duckconf.inventory import Host
-from duckconf.reach.ssh.host_keys import KnownHosts, RefuseUnknown, UnknownHostKey, entry_name
+from duckconf.reach.ssh.host_keys import KnownHosts, OnlyExpected, WrongHostKey, prefer
 from duckconf.reach.ssh.root import RootRunner
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.ssh.transport import PromptTransport, Watchdog, hung_up
@@ -94,6 +95,13 @@ class Fleet:
 
     def _make(self, host: Host) -> Callable[[Callable[..., paramiko.Transport]], fabric.Connection]:
         def make(factory: Callable[..., paramiko.Transport]) -> fabric.Connection:
+            expected = self._known_hosts.expected(host.address, host.port)
+
+            def preferring(sock: Any, **kwargs: Any) -> paramiko.Transport:
+                transport = factory(sock, **kwargs)
+                prefer(transport, expected)
+                return transport
+
             with self._making:
                 connection = fabric.Connection(
                     host.address,
@@ -101,12 +109,9 @@ class Fleet:
                     port=host.port,
                     config=self._config(host),
                     connect_timeout=self._deadline,
-                    connect_kwargs={**self._login(host), "transport_factory": factory},
+                    connect_kwargs={**self._login(host), "transport_factory": preferring},
                 )
-            connection.client.set_missing_host_key_policy(RefuseUnknown())
-            keys = connection.client.get_host_keys()
-            for kind, key in self._known_hosts.keys_for(host.address, host.port).items():
-                keys.add(entry_name(connection.host, connection.port), kind, key)
+            connection.client.set_missing_host_key_policy(OnlyExpected(expected))
             return connection
 
         return make
@@ -137,6 +142,16 @@ class Fleet:
                 if host.demo or host.own_login:
                     remedy = "`./inv up push` makes it" if host.demo else "`./inv provision` makes it"
                 raise LoginRefused(host.name, f"the login key {path} does not exist", remedy) from None
+            except OSError as error:
+                remedy = "see ansible_ssh_private_key_file in the inventory"
+                raise LoginRefused(host.name, f"the login key {path} cannot be read: {error.strerror}", remedy) from None
+            except (paramiko.pkey.UnknownKeyType, UnsupportedAlgorithm):
+                # Such as ed25519-sk, whose secret is in a security key: the agent can use it, Paramiko cannot.
+                remedy = f"add it to ssh-agent (ssh-add {path}), or name another key for this host"
+                reason = f"the login key {path} is of a type that cannot be used from a file, such as ed25519-sk"
+                if not paramiko.Agent().get_keys():
+                    raise LoginRefused(host.name, reason, remedy) from None
+                return {"allow_agent": True}
             except (paramiko.PasswordRequiredException, TypeError, ValueError, paramiko.SSHException):
                 return {"key_filename": path, "allow_agent": True}
         return {"pkey": self._key_cache[path]}
@@ -175,14 +190,8 @@ def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline:
     """`frozen` when the deadline ended it, `greeted` when the host had proved its key by then."""
     name = host.name
     what = "password" if host.password is not None else "key"
-    if isinstance(error, UnknownHostKey):
-        key = error.key.fingerprint
-        remedy = f"if that is the right machine: ./inv accept-key {name} {key}"
-        return HostKeyRefused(name, f"shows the host key {key}, and none is pinned for {host.where}", remedy)
-    if isinstance(error, paramiko.BadHostKeyException):
-        shown, pinned = error.key.fingerprint, error.expected_key.fingerprint
-        reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}"
-        return HostKeyRefused(name, reason, f"if you replaced the machine: ./inv accept-key {name} {shown}")
+    if isinstance(error, WrongHostKey):
+        return refused_key(host, error)
     if isinstance(error, paramiko.AuthenticationException) and not frozen:
         remedy = "see ansible_user, key and password in the inventory"
         if host.own_login:
@@ -201,3 +210,17 @@ def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline:
     if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
         return Unreachable(name, f"no answer from {host.where} within {deadline:g} s")
     return Unreachable(name, f"cannot connect to {host.where}: {error or type(error).__name__}")
+
+
+def refused_key(host: Host, error: WrongHostKey) -> HostKeyRefused:
+    name, shown, expected = host.name, error.shown.fingerprint, error.expected
+    if error.shown in expected.revoked:
+        return HostKeyRefused(name, f"shows the host key {shown}, which known_hosts revokes", "make the host a new key")
+    if expected.keys:
+        pinned = " or ".join(key.fingerprint for key in expected.keys)
+        reason = f"its host key has changed: {shown} at {host.where}, pinned is {pinned}"
+        return HostKeyRefused(name, reason, f"if you replaced the machine: ./inv accept-key {name} {shown}")
+    reason = f"shows the host key {shown}, and none is pinned for {host.where}"
+    if expected.authorities:
+        reason += " but a @cert-authority, whose certificates are not checked"
+    return HostKeyRefused(name, reason, f"if that is the right machine: ./inv accept-key {name} {shown}")

@@ -7,83 +7,116 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import paramiko
 
 from duckconf.errors import BadInput, Fault, Unreachable
+from duckconf.known_hosts import SSH_PORT, Book, Expected, HostKey, entry_name, expected
 from duckconf.reach.ssh.transport import hung_up
 from duckconf.reach.state.files import write_durably
 
-SSH_PORT = 22
 OWN_PINS = Path.home() / ".ssh" / "known_hosts"
+# The signatures that prove a key of this type, where they have another name than the key.
+SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
+NOTHING = Expected()
 
 
-def entry_name(address: str, port: int) -> str:
-    """The name of a host in known_hosts, as OpenSSH writes it."""
-    return address if port == SSH_PORT else f"[{address}]:{port}"
+class WrongHostKey(paramiko.SSHException):
+    """The host showed a key that is not among the expected ones."""
+
+    def __init__(self, key: paramiko.PKey, expected: Expected) -> None:
+        super().__init__("unexpected host key")
+        self.shown = HostKey(key.get_name(), key.asbytes())
+        self.expected = expected
 
 
-class UnknownHostKey(paramiko.SSHException):
-    """The host showed a key and none is pinned for it."""
+class OnlyExpected(paramiko.MissingHostKeyPolicy):
+    """Instead of Fabric's default, which accepts whatever key is shown; Paramiko's own check knows one key per type."""
 
-    def __init__(self, key: paramiko.PKey) -> None:
-        super().__init__("unknown host key")
-        self.key = key
-
-
-class RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    """Instead of Fabric's default, which accepts whatever key is shown."""
+    def __init__(self, expected: Expected) -> None:
+        self._expected = expected
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        raise UnknownHostKey(key)
+        if not is_expected(self._expected, key):
+            raise WrongHostKey(key, self._expected)
+
+
+def is_expected(expected: Expected, key: paramiko.PKey) -> bool:
+    shown = HostKey(key.get_name(), key.asbytes())
+    return shown in expected.keys and shown not in expected.revoked
+
+
+def prefer(transport: paramiko.Transport, expected: Expected) -> None:
+    """Ask for a key of an expected type first: a host may have several, and shows one."""
+    wanted = {name for kind in expected.kinds for name in SIGNATURES.get(kind, (kind,))}
+    options = transport.get_security_options()
+    options.key_types = sorted(options.key_types, key=lambda kind: kind not in wanted)
 
 
 class KnownHosts:
-    """The keys to expect, looked up by address and port; notices when the file is changed."""
+    """The keys to expect, looked up by address and port; notices when a file is changed."""
 
-    def __init__(self, path: Path, fallback: Path | None = None) -> None:
+    def __init__(self, path: Path, *more: Path) -> None:
+        """The first of the files that names a host decides; what any of them revokes is revoked."""
         self.path = path
-        self._files = [path] if fallback is None else [path, fallback]
+        self._files = (path, *more)
         self._lock = threading.Lock()
-        self._read: dict[Path, tuple[int, paramiko.HostKeys]] = {}
+        self._read: dict[Path, tuple[tuple[int, int, int], Book]] = {}
+        self._unread: dict[Path, str] = {}
 
-    def keys_for(self, address: str, port: int) -> Mapping[str, paramiko.PKey]:
-        """Key by key type, empty when nothing is pinned."""
-        name = entry_name(address, port)
+    def expected(self, address: str, port: int, *, alias: str = "", files: Sequence[Path] = ()) -> Expected:
+        """What this host may show. `alias` is looked up instead of address and port (HostKeyAlias); `files` stand in for
+        all but the first (UserKnownHostsFile, GlobalKnownHostsFile)."""
         with self._lock:
-            for path in self._files:
-                found = self._current(path).lookup(name)
-                if found:
-                    return dict(found.items())
-        return {}
+            books = [self._current(path) for path in ((self.path, *files) if files else self._files)]
+        found = expected(books, alias or entry_name(address, port))
+        if found.keys or found.authorities or alias or port == SSH_PORT:
+            return found
+        # As OpenSSH: a key that is known for the host without its port will do.
+        return expected(books, address)
 
-    def _current(self, path: Path) -> paramiko.HostKeys:
+    def faults(self) -> list[str]:
+        """What cannot be read of the files, with its place; it is passed over."""
+        with self._lock:
+            books = {path: self._current(path) for path in self._files}
+            unread = [f"{path}: {reason}" for path, reason in self._unread.items()]
+        return unread + [f"{path}:{line}: {reason}" for path, book in books.items() for line, reason in book.faults]
+
+    def _current(self, path: Path) -> Book:
+        self._unread.pop(path, None)
         try:
-            stamp = path.stat().st_mtime_ns
+            found = path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if path not in self._read or self._read[path][0] != stamp:
+                self._read[path] = (stamp, Book(path.read_bytes()))
+            return self._read[path][1]
         except FileNotFoundError:
-            return paramiko.HostKeys()
-        if path not in self._read or self._read[path][0] != stamp:
-            self._read[path] = (stamp, paramiko.HostKeys(str(path)))
-        return self._read[path][1]
+            pass
+        except OSError as error:
+            self._unread[path] = f"cannot be read: {error.strerror}"
+        return Book(b"")
 
 
 def pin(path: Path, address: str, port: int, key: str) -> None:
     """Expect `key` ("ssh-ed25519 AAAA…") from this host from now on, in place of any other."""
     name = entry_name(address, port)
-    lines = path.read_text().splitlines() if path.exists() else []
-    kept = [line for line in lines if line.split(" ", 1)[0] != name]
-    write_durably(path, "".join(f"{line}\n" for line in [*kept, f"{name} {key}"]).encode())
+    kept = [line for line in _lines(path) if line.split(b" ", 1)[0] != name.encode()]
+    write_durably(path, b"".join(line + b"\n" for line in [*kept, f"{name} {key}".encode()]))
 
 
 def forget(path: Path, address: str, port: int) -> None:
     """Expect no key from this host any more."""
     name = entry_name(address, port)
-    lines = path.read_text().splitlines() if path.exists() else []
-    kept = [line for line in lines if line.split(" ", 1)[0] != name]
+    lines = _lines(path)
+    kept = [line for line in lines if line.split(b" ", 1)[0] != name.encode()]
     if kept != lines:
-        write_durably(path, "".join(f"{line}\n" for line in kept).encode())
+        write_durably(path, b"".join(line + b"\n" for line in kept))
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines() if path.exists() else []
 
 
 def accept(path: Path, node: str, address: str, port: int, fingerprint: str, deadline: float) -> None:
@@ -94,10 +127,11 @@ def accept(path: Path, node: str, address: str, port: int, fingerprint: str, dea
     pin(path, address, port, f"{key.get_name()} {key.get_base64()}")
 
 
-def shown_key(node: str, address: str, port: int, deadline: float) -> paramiko.PKey:
-    """The host key that is shown now, pinned or not; raises Unreachable."""
+def shown_key(node: str, address: str, port: int, deadline: float, expected: Expected = NOTHING) -> paramiko.PKey:
+    """The host key that is shown now, pinned or not, of an expected type if there is one; raises Unreachable."""
     try:
         with socket.create_connection((address, port), timeout=deadline) as raw, paramiko.Transport(raw) as transport:
+            prefer(transport, expected)
             transport.start_client(timeout=deadline)
             return transport.get_remote_server_key()
     except (OSError, EOFError, paramiko.SSHException) as error:

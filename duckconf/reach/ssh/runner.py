@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ import paramiko
 
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
+from duckconf.frame import Frame
 from duckconf.reach.ssh.engine_line import EngineLine
 from duckconf.reach.ssh.transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
 
@@ -59,6 +61,7 @@ class SshRunner:
         self._closed = threading.Event()
         self._connection: fabric.Connection | None = None
         self._away: NodeFailure | None = None
+        self._frame = Frame(secrets.token_hex(8))
         self.engine_line = EngineLine(node, self._dial)
 
     @property
@@ -67,7 +70,7 @@ class SshRunner:
         return self._away
 
     def run(self, command: Command) -> Completed:
-        line = command.shell_line()
+        line = self._frame.line(command)
         if len(line.encode()) > LONGEST_LINE:
             raise BadInput(Fault("", f"the command is longer than a shell takes ({LONGEST_LINE} bytes with its quotes)"))
         deadline = command.deadline or DEFAULT_DEADLINE
@@ -81,7 +84,7 @@ class SshRunner:
         """Run with `pieces` as its input, however long the link takes. Raises NodeFailure as `run` does, and when the
         node has taken nothing for a while."""
         with self._slot(DEFAULT_DEADLINE):
-            transport, channel = self._start(command.shell_line())
+            transport, channel = self._start(self._frame.line(command))
             check = functools.partial(self._check_flow, transport)
             with _closing(channel), OutflowGuard(transport, STALLED) as guard:
                 try:
@@ -175,7 +178,8 @@ class SshRunner:
         code = channel.recv_exit_status()
         if code < 0 and not transport.is_active():
             raise self._lost("the connection broke before the command ended", may_have_run=True)
-        stdout, stderr = (b"".join(part).decode("utf-8", errors="replace") for part in output)
+        answer = self._frame.answer(b"".join(output[0])), b"".join(output[1])
+        stdout, stderr = (part.decode("utf-8", errors="replace") for part in answer)
         return Completed(code if code >= 0 else 128, stdout, stderr)
 
     def _send(self, channel: paramiko.Channel, pieces: Iterable[bytes], check: Callable[[], None]) -> None:
