@@ -227,7 +227,7 @@ def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -
     positional=["name"],
     help={
         "name": "what the node will be called",
-        "host": "its address, or a name that resolves",
+        "host": "its address, or a name that resolves; USER@HOST:PORT and ssh:// are understood",
         "port": "of its sshd",
         "user": "who logs in; one that is not root uses sudo",
         "key_file": "the private key that logs in; without it, ssh's own keys and agent",
@@ -254,7 +254,7 @@ def add_node(
     from duckconf.cli.fleet.add import add_node as add
 
     own_login = (True if become else None) if not no_become else False
-    add(project(), NewNode(name, host, port, user, typed_path(key_file), group, own_login), accept_key)
+    add(project(), NewNode.typed(name, host, port, user, typed_path(key_file), group, own_login), accept_key)
 
 
 @command(

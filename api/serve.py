@@ -83,7 +83,7 @@ def push_mode(project: Project) -> Iterator[Served]:
     hosts = InventoryFollower(project.inventory_path, project.root)
     inventory = hosts.current()
     pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
-    fleet = Fleet(inventory.node_hosts(), pins, project.login_key, deadline, keeps_trying=True)
+    fleet = Fleet(inventory.node_hosts(), pins, project.login_key, deadline, keeps_trying=True, refusals=project.refusals)
     listener = listen(project.settings.api_url)
     book = open_book(project, inventory, fleet)
     pusher = Pusher(project.cluster, hosts, fleet, book, Cordons(project.state / cordons.FILE_NAME))

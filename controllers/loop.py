@@ -56,7 +56,14 @@ class Outside:
         self._hosts = InventoryFollower(project.inventory_path, project.root)
         self._inventory = self._hosts.current()
         pins, settings = KnownHosts(project.pins, OWN_PINS), project.settings
-        self._fleet = Fleet(self._inventory.node_hosts(), pins, project.login_key, settings.node_deadline, keeps_trying=True)
+        self._fleet = Fleet(
+            self._inventory.node_hosts(),
+            pins,
+            project.login_key,
+            settings.node_deadline,
+            keeps_trying=True,
+            refusals=project.refusals,
+        )
         self._book = PlacementBook(project.state / PLACEMENTS)
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)

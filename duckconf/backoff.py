@@ -29,9 +29,9 @@ class Tries:
         return max(0, self.starts - 1)
 
 
-def delay(strikes: int) -> float:
-    """Seconds to wait after this many starts in a row."""
-    return min(FIRST * 2 ** (min(strikes, 32) - 1), LONGEST) if strikes > 0 else 0.0
+def delay(strikes: int, first: float = FIRST) -> float:
+    """Seconds to wait after this many starts, or other tries, in a row."""
+    return min(first * 2 ** (min(strikes, 32) - 1), LONGEST) if strikes > 0 else 0.0
 
 
 def after_start(tries: Tries, now: float) -> Tries:

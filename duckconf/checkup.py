@@ -54,6 +54,11 @@ def ask() -> Command:
     return Command(("sh", "-c", ASK), deadline=SECONDS)
 
 
+def answers(output: str) -> bool:
+    """Whether it was our script that answered."""
+    return any(line.startswith("clock ") for line in output.splitlines())
+
+
 def read(output: str, facts: Facts, expected: Expected) -> list[Finding]:
     """The findings from the python on, from what `ask` printed, whatever that is."""
     said: dict[str, str] = {}

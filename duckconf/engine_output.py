@@ -11,6 +11,7 @@ from typing import Any
 
 from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeFull
+from duckconf.host_words import another_program
 from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
 
 NOT_FOUND = 127
@@ -66,6 +67,9 @@ def read_containers(node: str, completed: Completed) -> tuple[Container, ...]:
     if not completed.ok:
         raise engine_failure(node, completed)
     text = completed.stdout.strip()
+    if text and text[0] not in "[{":
+        strange = another_program(node, completed)
+        raise EngineUnavailable(node, strange.reason, strange.remedy)
     return _containers(node, text if text.startswith("[") else f"[{','.join(text.splitlines())}]")
 
 

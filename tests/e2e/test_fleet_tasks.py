@@ -169,6 +169,37 @@ def test_the_first_node_joins_an_empty_group(pushing: Machines) -> None:
     assert pushing.written == before + added
 
 
+def test_a_forced_command_is_quoted_and_named(pushing: Machines) -> None:
+    keys, forced = "/root/.ssh/authorized_keys", 'command="echo Please login as the user admin" '
+    pushing.engine("exec", pushing.container("web-2"), "sed", "-i", f"s/^/{forced}/", keys)
+    try:
+        said = pushing.add("--accept-key", pushing.fingerprint("web-2"), code=4).stderr
+    finally:
+        pushing.engine("exec", pushing.container("web-2"), "sed", "-i", f"s/^{forced}//", keys)
+    assert '"Please login as the user admin"' in said
+    assert "forced command" in said
+    assert "python3" not in said
+    assert pushing.nothing_was_written()
+
+
+def test_a_node_whose_daily_login_is_refused_is_not_called_one(pushing: Machines) -> None:
+    rule = "echo AllowUsers root >/etc/ssh/sshd_config.d/who.conf; systemctl restart ssh"
+    pushing.engine("exec", pushing.container("web-2"), "sh", "-c", rule)
+    address = f"root@127.0.0.1:{pushing.ports['web-2']}"
+    key = pushing.fingerprint("web-2")
+    done = pushing.inv("add-node", "web-2", "--host", address, "--become", "--accept-key", key, code=4)
+    assert "is a node now" not in done.stdout
+    assert "refuses the key of duckconf; AllowUsers root in its sshd_config leaves out duckconf" in done.stderr
+    assert "provision" not in done.stderr.splitlines()[-1]
+    assert "AllowUsers" in pushing.inv("nodes", "--limit", "web-2", code=4).stderr
+    assert "AllowUsers root" in pushing.inv("doctor", "web-2", code=1).stdout
+    mend = "rm /etc/ssh/sshd_config.d/who.conf; systemctl restart ssh"
+    pushing.engine("exec", pushing.container("web-2"), "sh", "-c", mend)
+    pushing.inv("nodes", "--limit", "web-2")
+    pushing.inv("remove-node", "web-2")
+    assert pushing.nothing_was_written()
+
+
 def test_a_host_key_that_nobody_confirms_is_refused_and_nothing_is_written(pushing: Machines) -> None:
     key = pushing.fingerprint("web-2")
     assert f"--accept-key {key}" in pushing.add(code=4).stderr

@@ -94,6 +94,16 @@ class TestBecomingRoot:
     ("code", "said", "words"),
     [
         (1, "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt", "refuses the password of"),
+        (1, "sudo: interactive authentication is required", "asks admin for a password"),
+        (1, "sudo: Authentication required but not attempted", "asks admin for a password"),
+        (1, "sudo: Maximum 3 incorrect authentication attempts", "refuses the password of"),
+        (1, "sudo: I'm sorry admin. I'm afraid I can't do that", "may not use sudo"),
+        (1, "Sorry, user admin may not run /usr/bin/sh on web-1.", "may not use sudo"),
+        (1, "sudo: sorry, you must have a tty to run sudo", "requiretty"),
+        (1, "sudo: Account or password is expired, reset your password and try again", "chage -l admin"),
+        (1, "sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set", "repair sudo"),
+        (1, "doas: Operation not permitted", "may not use sudo"),
+        (1, "sudo: invalid configuration: syntax error", 'sudo says: "sudo: invalid configuration: syntax error"'),
         (1, "sudo: a password is required", "asks admin for a password, and the inventory has none"),
         (1, "admin is not in the sudoers file.", "may not use sudo"),
         (127, "env: 'sudo': No such file or directory", "has no sudo"),
@@ -106,7 +116,13 @@ def test_sudos_no_is_told_in_clear_words(code: int, said: str, words: str) -> No
 
 
 @pytest.mark.parametrize(
-    "done", [Completed(0, "", ""), Completed(3, "inactive", "no such unit"), Completed(127, "", "sudo: x: command not found")]
+    "done",
+    [
+        Completed(0, "", ""),
+        Completed(3, "inactive", "no such unit"),
+        Completed(127, "", "sudo: x: command not found"),
+        Completed(1, "", "sudo: unable to resolve host n"),
+    ],
 )
 def test_what_the_command_itself_says_is_no_refusal(done: Completed) -> None:
     assert refusal(done, ADMIN) is None

@@ -82,7 +82,14 @@ def open_cluster(project: Project, *, keeps_trying: bool = False, patience: floa
     if any(host.demo for host in hosts) and not project.login_key.exists():
         raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up MODE`")
     pins, deadline = KnownHosts(project.pins, OWN_PINS), max(project.settings.node_deadline, patience)
-    fleet = Fleet([*hosts, *inventory.control_hosts()], pins, project.login_key, deadline, keeps_trying=keeps_trying)
+    fleet = Fleet(
+        [*hosts, *inventory.control_hosts()],
+        pins,
+        project.login_key,
+        deadline,
+        keeps_trying=keeps_trying,
+        refusals=project.refusals,
+    )
     try:
         yield Cluster(project, inventory, fleet)
     finally:

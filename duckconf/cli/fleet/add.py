@@ -19,12 +19,15 @@ import paramiko
 from duckconf.checkup import OLDEST_PYTHON
 from duckconf.cli.apps.change import set_cordon
 from duckconf.cli.cluster.modes import AGENTS, mode_of
+from duckconf.cli.fleet.daily_login import use_once
 from duckconf.cli.fleet.inventory_edit import adding
 from duckconf.cli.fleet.limits import FAILED
 from duckconf.cli.roles.provision import BARE_NODE, provision, tell
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command
+from duckconf.engine_output import NOT_FOUND
 from duckconf.errors import BadInput, Conflict, DuckconfError, Fault, HostKeyRefused, LoginRefused, NodeFailure, SetupError
+from duckconf.host_words import another_program
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
 from duckconf.known_hosts import Expected
 from duckconf.model import HOST_NAME
@@ -33,9 +36,10 @@ from duckconf.reach.inventory.project import Project
 from duckconf.reach.ssh.fleet import Fleet, refused_key
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, WrongHostKey, is_expected, pin, shown_key
 from duckconf.reach.state.files import write_durably
+from duckconf.ssh_address import read_address
 
 PATIENCE = 10.0
-PYTHON_CHECK = f"import sys; print(sys.version.split()[0]); sys.exit(sys.version_info < {OLDEST_PYTHON})"
+PYTHON_CHECK = f"import sys; print('python', sys.version.split()[0]); sys.exit(sys.version_info < {OLDEST_PYTHON})"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,21 @@ class NewNode:
     key_file: str = ""
     group: str = NODES
     become: bool | None = None
+
+    @classmethod
+    def typed(
+        cls,
+        name: str,
+        host: str,
+        port: int = 0,
+        user: str = "",
+        key_file: str = "",
+        group: str = NODES,
+        become: bool | None = None,
+    ) -> NewNode:
+        """`host` may be HOST, HOST:PORT, USER@HOST, [V6]:PORT or an ssh:// URL; raises BadInput."""
+        found = read_address(host, port, user)
+        return cls(name, found.host, found.port, found.user, key_file, group, become)
 
     def variables(self, *, real: bool) -> dict[str, Any]:
         """For the inventory. With `real`, it is set apart from the demo hosts that its group is made of."""
@@ -81,6 +100,9 @@ def add_node(project: Project, new: NewNode, accept_key: str = "", confirm: Call
     try:
         _make_ready(project, new.name)
     except DuckconfError as error:
+        if isinstance(error, LoginRefused):
+            # Provisioning it again would change nothing.
+            raise LoginRefused(new.name, f"is in the inventory now, but not ready: {error.reason}", error.remedy) from error
         remedy = f"mend it and run `./inv provision --limit @{FAILED}`, or `./inv remove-node {new.name} --force`"
         failure = DuckconfError(f"{new.name} is in the inventory now, but not ready: {error.message}", remedy)
         failure.exit_code = error.exit_code
@@ -185,16 +207,20 @@ def _check_login(project: Project, host: Host) -> None:
         raise LoginRefused(host.name, refused.reason, remedy) from refused
     finally:
         fleet.close()
+    found = next((line.removeprefix("python ") for line in done.stdout.splitlines() if line.startswith("python ")), "")
+    if not found and done.code != NOT_FOUND:
+        strange = another_program(host.name, done)
+        raise NodeFailure(host.name, f"{strange.reason}; nothing was written", strange.remedy)
     if not done.ok:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        found = done.stdout.strip()
         reason = f"has python3 {found}, older than {oldest}" if found else "has no python3, which the role needs"
         raise NodeFailure(host.name, f"{reason}; nothing was written", "install it there, such as with apt-get install python3")
 
 
 def _make_ready(project: Project, name: str) -> None:
-    """By the roles. In agents mode the control plane learns of the node at the same time."""
-    if mode_of(project) != AGENTS:
+    """By the roles, then by one use as every day. In agents mode the control plane learns of the node at the same time."""
+    if mode_of(project) == AGENTS:
+        tell(provision(project, f"{CONTROL_PLANE},{name}"))
+    else:
         tell(provision(project, name, BARE_NODE))
-        return
-    tell(provision(project, f"{CONTROL_PLANE},{name}"))
+    use_once(project, name, PATIENCE)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from duckconf import checkup, facts
+from duckconf import checkup, facts, host_words
 from duckconf.checkup import OK, UNKNOWN, WRONG, Expected, Finding
 from duckconf.cli.cluster.modes import AGENTS, mode_of
+from duckconf.cli.fleet.daily_login import diagnosed
 from duckconf.cli.fleet.limits import chosen_hosts
 from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.command import Command
-from duckconf.errors import DuckconfError, NodeFailure
+from duckconf.errors import DuckconfError, LoginRefused, NodeFailure
 from duckconf.inventory import ROOT, Host
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
@@ -60,7 +61,9 @@ class Checkup:
         yield self._check("port", self._connect)
         yield self._check("host key", self._compare_key)
         pins = KnownHosts(self._project.pins, OWN_PINS)
-        with closing(Fleet([self._host], pins, self._project.login_key, self._deadline)) as fleet:
+        with closing(
+            Fleet([self._host], pins, self._project.login_key, self._deadline, refusals=self._project.refusals)
+        ) as fleet:
             # Root's rights and the daily login are two ways in: that one is wrong says nothing of the other.
             if self._host.user != ROOT:
                 before = self._failed
@@ -117,7 +120,10 @@ class Checkup:
         return f"{key.fingerprint} is pinned"
 
     def _log_in(self, fleet: Fleet) -> str:
-        fleet.runner(self._host.name).open()
+        try:
+            fleet.runner(self._host.name).open()
+        except LoginRefused as refused:
+            raise diagnosed(refused, self._host, fleet) from refused
         daily = self._host.daily()
         return f"as {daily.user}, by {'password' if daily.password is not None else 'key'}"
 
@@ -133,13 +139,17 @@ class Checkup:
             runner, name = fleet.runner(self._host.name), self._host.name
             try:
                 before = time.time()
-                told = runner.run(checkup.ask()).stdout
+                asked = runner.run(checkup.ask())
+                if not checkup.answers(asked.stdout):
+                    raise host_words.another_program(name, asked)
+                told = asked.stdout
                 expected = Expected(name, self._wrapper(), agent, (before + time.time()) / 2)
                 seen = facts.read_facts(self._host.engine, runner.run(facts.ask(self._host.engine)).stdout)
                 yield from (finding for finding in checkup.read(told, seen, expected) if finding.check in checks)
                 return
             except NodeFailure as failure:
-                self._failed = f"the host stopped answering ({failure.reason})"
+                yield Finding("commands", WRONG, f"{failure.reason}: {failure.remedy}" if failure.remedy else failure.reason)
+                self._failed = "commands"
         for check in checks:
             yield Finding(check, UNKNOWN, f"not checked: {self._failed}")
 

@@ -58,6 +58,9 @@ def push_image(project: Project, image: str, to: str, *, as_json: bool) -> int:
     outcomes = push_images(project, [image], hosts)[image]
     if as_json:
         print_json([_row(node, outcome) for node, outcome in outcomes.items()])
+    elif failed := failures(outcomes):
+        again = f"to go on: ./inv push-image {image} --to {','.join(failed)}"
+        say(f"{image}: {len(failed)} of {len(outcomes)} nodes do not have it ({again})")
     return SOME_UNREACHABLE if failures(outcomes) else 0
 
 

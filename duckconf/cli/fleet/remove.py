@@ -18,7 +18,7 @@ from duckconf.cli.roles.playbook import Playbook
 from duckconf.cli.roles.provision import provision
 from duckconf.cli.terminal.say import say
 from duckconf.engine_output import Container
-from duckconf.errors import Conflict, DuckconfError, NodeFailure, SetupError
+from duckconf.errors import Conflict, DuckconfError, NodeFailure
 from duckconf.inventory import CONTROL_PLANE, Host
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.ssh.host_keys import forget
@@ -31,8 +31,6 @@ def remove_node(project: Project, name: str, *, force: bool) -> None:
     """Raises before anything is done when the inventory has to be edited by hand."""
     inventory = project.inventory(secrets=True)
     host = inventory.node(name)
-    if len(inventory.nodes) == 1:
-        raise SetupError(f"{name} is the only node", "to end the cluster: ./inv down")
     edits = removing(project.inventory_path, name)
     mode = mode_of(project)
     if force:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from duckconf.command import Command, Runner
 from duckconf.errors import Unreachable
+from duckconf.host_words import another_program
 from duckconf.reach.state.files import write_durably
 
 UNITS = {
@@ -48,7 +49,7 @@ HEADING = "role "
 MISSING = "missing "
 
 
-def look(runner: Runner, roles: Sequence[str]) -> dict[str, str]:
+def look(node: str, runner: Runner, roles: Sequence[str]) -> dict[str, str]:
     """A digest of what each role has left there, "" where something is missing or does not run. Raises NodeFailure."""
     question = Command(("sh", "-c", "\n".join(line for role in roles for line in _script(role))))
     try:
@@ -66,6 +67,8 @@ def look(runner: Runner, roles: Sequence[str]) -> dict[str, str]:
             sections[line.removeprefix(HEADING)] = section = []
         else:
             section.append(line)
+    if done.stdout.strip() and not sections:
+        raise another_program(node, done)
     return {role: _digest(sections.get(role, [MISSING])) for role in roles}
 
 

@@ -80,7 +80,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
         with step(f"looking at {some_of(roles) or 'no host'}"):
-            seen = ask_all(roles, lambda name: look(fleet.admin(name), roles[name]))
+            seen = ask_all(roles, lambda name: look(name, fleet.admin(name), roles[name]))
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
         record = Record(project.state)
         due = {
@@ -220,7 +220,7 @@ def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str
 def _keep(record: Record, fleet: Fleet, digests: Mapping[str, Mapping[str, str]], outcomes: dict[str, Outcome]) -> None:
     """Remember what is on the hosts now. One where a service has ended meanwhile has failed after all."""
     done = [name for name in digests if outcomes[name].failure is None]
-    for name, found in ask_all(done, lambda name: look(fleet.admin(name), tuple(digests[name]))).items():
+    for name, found in ask_all(done, lambda name: look(name, fleet.admin(name), tuple(digests[name]))).items():
         if isinstance(found, DuckconfError):
             outcomes[name].failure = found
         elif missing := [role for role in found if not found[role]]:

@@ -39,6 +39,11 @@ class Project:
     def pins(self) -> Path:
         return self.state / "known_hosts"
 
+    @property
+    def refusals(self) -> Path:
+        """One file per node that refuses the login of a service; see `Fleet`."""
+        return self.state / "refused"
+
     def inventory(self, *, secrets: bool = False) -> Inventory:
         return load_inventory(self.inventory_path, self.root, secrets=secrets)
 

@@ -14,8 +14,10 @@ import fabric
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from duckconf import host_words
 from duckconf.errors import HostKeyRefused, LoginRefused, NodeFailure, Unreachable
-from duckconf.inventory import Host
+from duckconf.host_words import quoted
+from duckconf.inventory import OWN_LOGIN, ROOT, Host
 from duckconf.reach.ssh.host_keys import KnownHosts, OnlyExpected, WrongHostKey, prefer
 from duckconf.reach.ssh.root import RootRunner
 from duckconf.reach.ssh.runner import SshRunner
@@ -33,14 +35,17 @@ class Fleet:
     """Runners by node name. Connections are opened on first use; `close` ends them all."""
 
     def __init__(
-        self, hosts: Iterable[Host], known_hosts: KnownHosts, default_key: Path, deadline: float, *, keeps_trying: bool = False
-    ) -> None:
+        self, hosts: Iterable[Host], known_hosts: KnownHosts, default_key: Path, deadline: float, *,
+        keeps_trying: bool = False, refusals: Path | None = None,
+    ) -> None:  # fmt: skip
         """`default_key` logs in as `duckconf`, and into demo hosts that name neither key nor password; `deadline` is in
-        seconds."""
+        seconds. `refusals` is a folder with one file per node that refuses the login of a process that keeps trying: who
+        gets in removes it, and that process tries again at once."""
         self._known_hosts = known_hosts
         self._default_key = default_key
         self._deadline = deadline
         self._keeps_trying = keeps_trying
+        self._refusals = refusals
         self._logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
         self._key_cache: dict[str, paramiko.PKey] = {}
         # Shared and used by one thread at a time: making a Connection writes into its Config.
@@ -66,7 +71,9 @@ class Fleet:
             if name not in self._hosts:
                 self._hosts[name] = host
                 connector = self._connector(host.daily())
-                self._runners[name] = SshRunner(name, connector, self._deadline, keeps_trying=self._keeps_trying)
+                self._runners[name] = SshRunner(
+                    name, connector, self._deadline, keeps_trying=self._keeps_trying, refused=self._refusal_of(name)
+                )
 
     def runner(self, node: str) -> SshRunner:
         """As Duckconf's own commands reach the node: they use its engine and read what everybody may read."""
@@ -81,6 +88,9 @@ class Fleet:
             if node not in self._admins:
                 self._admins[node] = SshRunner(node, self._connector(host.administered()), self._deadline)
             return RootRunner(host, self._admins[node])
+
+    def _refusal_of(self, node: str) -> Path | None:
+        return None if self._refusals is None else self._refusals / node
 
     def close(self) -> None:
         for runner in (*self._runners.values(), *self._admins.values()):
@@ -161,7 +171,7 @@ def open_connection(
     host: Host, make: Callable[[Callable[..., paramiko.Transport]], fabric.Connection], deadline: float
 ) -> fabric.Connection:
     """Connect, check the host key and log in, all within `deadline`; raises the NodeFailure that says what failed."""
-    transports: list[paramiko.Transport] = []
+    transports: list[PromptTransport] = []
 
     def factory(sock: Any, **kwargs: Any) -> paramiko.Transport:
         if dog.barked:
@@ -183,20 +193,20 @@ def open_connection(
             end()
             connection.close()
             greeted = any(transport.initial_kex_done for transport in transports)
-            raise _why(host, error, frozen=dog.barked, greeted=greeted, deadline=deadline) from error
+            words = " ".join(transport.words() for transport in transports)
+            raise _why(host, error, words, frozen=dog.barked, greeted=greeted, deadline=deadline) from error
 
 
-def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline: float) -> NodeFailure:
-    """`frozen` when the deadline ended it, `greeted` when the host had proved its key by then."""
+def _why(host: Host, error: Exception, words: str, *, frozen: bool, greeted: bool, deadline: float) -> NodeFailure:
+    """`words` are the host's own, `frozen` when the deadline ended it, `greeted` when the host had proved its key by then."""
     name = host.name
+    said = f"; it says: {quoted(words)}" if words.strip() else ""
+    setting = host_words.setting(words, host.user)
     what = "password" if host.password is not None else "key"
     if isinstance(error, WrongHostKey):
         return refused_key(host, error)
     if isinstance(error, paramiko.AuthenticationException) and not frozen:
-        remedy = "see ansible_user, key and password in the inventory"
-        if host.own_login:
-            remedy = f"`./inv provision` makes this login; without it: duckconf_become: false for {name} in the inventory"
-        return LoginRefused(name, f"refuses the {what} of {host.user}", remedy)
+        return LoginRefused(name, f"refuses the {what} of {host.user}{_takes(error)}{said}", _login_remedy(host, setting))
     if isinstance(error, ConnectionRefusedError) or "Unable to connect" in str(error):
         remedy = "a demo host is started by `./inv up push`" if host.demo else "is sshd running there?"
         return Unreachable(name, f"nothing listens on {host.where}", remedy)
@@ -204,6 +214,10 @@ def _why(host: Host, error: Exception, *, frozen: bool, greeted: bool, deadline:
         # sshd lets a wrong password wait, two seconds and more.
         remedy = f"a wrong {what} is refused slowly: see ansible_user, key and password in the inventory"
         return Unreachable(name, f"did not accept the {what} of {host.user} within {deadline:g} s", remedy)
+    if said and not frozen and not greeted:
+        return Unreachable(name, f"{host.where} lets nobody log in{said}", setting or "is that sshd?")
+    if said and not frozen and hung_up(error):
+        return LoginRefused(name, f"ends the login of {host.user}{said}", _login_remedy(host, setting))
     if hung_up(error) and not frozen:
         remedy = "is that sshd, and is it at its limit of new connections (MaxStartups)?"
         return Unreachable(name, f"{host.where} hangs up before anybody can log in", remedy)
@@ -224,3 +238,18 @@ def refused_key(host: Host, error: WrongHostKey) -> HostKeyRefused:
     if expected.authorities:
         reason += " but a @cert-authority, whose certificates are not checked"
     return HostKeyRefused(name, reason, f"if that is the right machine: ./inv accept-key {name} {shown}")
+
+
+def _takes(error: paramiko.AuthenticationException) -> str:
+    """What else it would take, where it tells."""
+    types = getattr(error, "allowed_types", None)
+    return f" and takes only {', '.join(types)}" if types else ""
+
+
+def _login_remedy(host: Host, setting: str) -> str:
+    if setting:
+        return f"likely {setting}"
+    if host.user == OWN_LOGIN:
+        return f"likely AllowUsers, AllowGroups or DenyUsers in its sshd_config; `./inv doctor {host.name}` looks there"
+    rule = "PermitRootLogin or AllowUsers" if host.user == ROOT else "AllowUsers, AllowGroups or DenyUsers"
+    return f"see ansible_user, key and password in the inventory; there: ~/.ssh/authorized_keys, {rule} in sshd_config"

@@ -137,7 +137,9 @@ def shown_key(node: str, address: str, port: int, deadline: float, expected: Exp
     except (OSError, EOFError, paramiko.SSHException) as error:
         silent = isinstance(error, TimeoutError) or "No existing session" in str(error)
         reason = f"no answer within {deadline:g} s" if silent else _words(error)
-        raise Unreachable(node, f"shows no host key at {address}:{port}: {reason}") from error
+        raise Unreachable(
+            node, f"shows no host key at {address}:{port}: {reason}", "is the address right, sshd running, the firewall open?"
+        ) from error
 
 
 def _words(error: Exception) -> str:

@@ -13,11 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import fabric
 import paramiko
 
+from duckconf import backoff
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
 from duckconf.frame import Frame
@@ -35,8 +37,10 @@ PULSE = 1.0
 # What is poured in may take as long as it needs, as long as the node goes on taking it: a lossy link recovers sooner.
 STALLED = 15.0
 RETRY_EVERY = 1.0
-# A host that refuses our login counts how often we ask, and may shut us out.
-REFUSED_RETRY = 5.0
+# A host that shows another key costs nothing to ask; one that refuses our login counts how often, and may shut us out
+# (fail2ban: five times in ten minutes). The pauses double from a minute to five.
+REFUSED_KEY_RETRY = 5.0
+REFUSED_LOGIN_RETRY = 60.0
 CHUNK = 65536
 
 
@@ -48,13 +52,16 @@ class SshRunner:
     goes on knocking, so that requests never wait for a node known to be away."""
 
     def __init__(
-        self, node: str, connect: Callable[[], fabric.Connection], deadline: float, *, keeps_trying: bool = False
-    ) -> None:
-        """`connect` opens an authenticated connection or raises NodeFailure; `deadline` is in seconds."""
+        self, node: str, connect: Callable[[], fabric.Connection], deadline: float, *,
+        keeps_trying: bool = False, refused: Path | None = None,
+    ) -> None:  # fmt: skip
+        """`connect` opens an authenticated connection or raises NodeFailure; `deadline` is in seconds. `refused` is a file
+        that says that the login is refused: who gets in removes it, and who waits for that tries again."""
         self._node = node
         self._connect = connect
         self._deadline = deadline
         self._keeps_trying = keeps_trying
+        self._refused = refused
         self._opening = threading.Lock()
         self._slots = threading.BoundedSemaphore(SESSIONS)
         self._pulse = threading.Lock()
@@ -228,6 +235,8 @@ class SshRunner:
                 self._connection.close()
                 self._connection = None
             self._connection = self._connect()
+            if self._refused is not None:
+                self._refused.unlink(missing_ok=True)
         transport: paramiko.Transport = self._connection.transport
         return transport
 
@@ -244,8 +253,12 @@ class SshRunner:
         threading.Thread(target=self._knock, name=f"knock-{self._node}", daemon=True).start()
 
     def _knock(self) -> None:
-        pause = RETRY_EVERY
-        while not self._closed.wait(pause):
+        refusals = 0
+        while not self._closed.is_set():
+            refusals = refusals + 1 if isinstance(self._away, LoginRefused) else 0
+            self._rest(refusals)
+            if self._closed.is_set():
+                return
             with self._opening:
                 try:
                     self._open()
@@ -253,8 +266,19 @@ class SshRunner:
                     return
                 except NodeFailure as failure:
                     self._away = failure
-            refused = isinstance(self._away, (LoginRefused, HostKeyRefused))
-            pause = min(2 * pause, REFUSED_RETRY) if refused else RETRY_EVERY
+
+    def _rest(self, refusals: int) -> None:
+        """Wait before the next try. After a refused login, until the pause is over or somebody else got in."""
+        if not refusals:
+            self._closed.wait(REFUSED_KEY_RETRY if isinstance(self._away, HostKeyRefused) else RETRY_EVERY)
+            return
+        end = time.monotonic() + backoff.delay(refusals, first=REFUSED_LOGIN_RETRY)
+        if self._refused is not None:
+            self._refused.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refused.touch()
+        while time.monotonic() < end and not self._closed.wait(min(RETRY_EVERY, max(0.0, end - time.monotonic()))):
+            if self._refused is not None and not self._refused.exists():
+                return
 
     @staticmethod
     def _again(failure: NodeFailure) -> NodeFailure:

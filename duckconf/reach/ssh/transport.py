@@ -84,7 +84,20 @@ class PromptTransport(paramiko.Transport):
         if isinstance(sock, socket.socket):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock = PromptSocket(sock)
+        self._said: list[str] = []
         super().__init__(sock, **kwargs)
+
+    def words(self) -> str:
+        """What the host said for people: before its version line, as a banner of the login, and with its farewell."""
+        banner = self.get_banner() if self.auth_handler is not None else None
+        return " ".join([*self._said, *([banner.decode("utf-8", "replace")] if banner else [])])
+
+    def _log(self, level: int, msg: Any, *args: Any) -> None:
+        # Paramiko keeps neither of these, and only logs them.
+        for mark in ("Banner: ", "Disconnect (code "):
+            if isinstance(msg, str) and msg.startswith(mark) and not msg.startswith("Banner: SSH-"):
+                self._said.append(msg.partition(": ")[2])
+        super()._log(level, msg, *args)
 
 
 def hung_up(error: BaseException) -> bool:
