@@ -22,7 +22,7 @@ SETTINGS = (
     ("account has expired", "an expired account: see `chage -l USER` there"),
     ("password has expired", "an expired password: see `chage -l USER` there"),
     ("change your password", "an expired password: see `chage -l USER` there"),
-    ("not currently available", "a login shell that lets nobody in (nologin)"),
+    ("currently not available", "a login shell that lets nobody in (nologin)"),
     ("account is locked", "a locked account: see `passwd -S USER` there"),
     ("system is booting up", "a host that is still starting (/run/nologin)"),
     ("system is going down", "a host that is going down (/run/nologin)"),

@@ -118,7 +118,7 @@ def test_a_refused_login_is_tried_again_when_somebody_got_in_and_not_before(
         raise LoginRefused("n", "refuses the key of root")
 
     refused = tmp_path / "refused" / "n"
-    runner = SshRunner("n", connect, 1.0, keeps_trying=True, refused=refused)  # type: ignore[arg-type]
+    runner = SshRunner("n", connect, 1.0, keeps_trying=True, refused=refused)
     with pytest.raises(LoginRefused):
         runner.open()
     assert tries.acquire(timeout=5)

@@ -328,9 +328,9 @@ class OftenSilent(FakeNode):
 def test_a_host_that_is_silent_once_is_looked_at_again_and_one_that_stays_silent_is_not_asked_for_ever() -> None:
     once, always = OftenSilent("node-1"), OftenSilent("node-2")
     always.silences = 99
-    assert set(look(once, ("agent",))) == {"agent"}
+    assert set(look("n", once, ("agent",))) == {"agent"}
     with pytest.raises(Unreachable):
-        look(always, ("agent",))
+        look("n", always, ("agent",))
     assert (len(once.asked), len(always.asked)) == (2, 2)
 
 
@@ -338,7 +338,7 @@ def test_a_host_that_falls_silent_after_the_question_is_not_waited_for_twice() -
     frozen = OftenSilent("node-1")
     frozen.may_have_run = True
     with pytest.raises(Unreachable):
-        look(frozen, ("agent",))
+        look("n", frozen, ("agent",))
     assert len(frozen.asked) == 1
 
 

@@ -97,7 +97,7 @@ class PromptTransport(paramiko.Transport):
         for mark in ("Banner: ", "Disconnect (code "):
             if isinstance(msg, str) and msg.startswith(mark) and not msg.startswith("Banner: SSH-"):
                 self._said.append(msg.partition(": ")[2])
-        super()._log(level, msg, *args)
+        super()._log(level, msg, *args)  # type: ignore[misc]
 
 
 def hung_up(error: BaseException) -> bool:
