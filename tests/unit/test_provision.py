@@ -350,4 +350,4 @@ def test_what_a_login_file_prints_belongs_to_no_role() -> None:
         def run(self, command: Command) -> Completed:
             return Completed(0, f"{self._noise}role node\nabc  /etc/duckconf/node\n", "")
 
-    assert look(Printing("Welcome\n"), ["node"]) == look(Printing(""), ["node"])
+    assert look("n", Printing("Welcome\n"), ["node"]) == look("n", Printing(""), ["node"])
