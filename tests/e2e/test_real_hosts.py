@@ -1,5 +1,5 @@
-"""Three bare machines become nodes: one by root's login, one by a sudo login whose password lies in a vault, and one whose
-engine is to be docker.
+"""Four bare machines become nodes. Two have Debian 12: one is logged in to with sudo and a password in a vault, one is to have
+docker. Two have Debian 13: one is logged in to as root, one has sudo-rs in place of sudo and is to have docker.
 
 To the tasks they are real machines: nothing in the inventory says that they are containers on this one. They are
 prepared once, used, and given back at the end, so that the tests run in the order in which they stand.
@@ -13,16 +13,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 
 from duckconf.cli.cluster import bring_up
+from duckconf.cli.demo.images import NEXT_SUITE, ensure_bare_host
+from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.cli.roles.login_key import ensure_login_key
 from duckconf.cli.roles.playbook import Outcome, Playbook
 from duckconf.command import Command
-from duckconf.naming import WEB_IMAGE
+from duckconf.naming import BARE_IMAGE, WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts, pin
@@ -32,13 +36,16 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 
-HOSTS = ("web-1", "web-2", "web-3")
-BARE_IMAGE = "localhost/duckconf/bare"
+HOSTS = ("web-1", "web-2", "web-3", "web-4")
+NEXT_DEBIAN = {"web-1", "web-4"}
+WITH_DOCKER = {"web-3", "web-4"}
+BY_SUDO = ("web-2", "web-4")
 PASSWORD = "correct horse"
 INVENTORY = """[nodes]
 web-1 ansible_port={} ansible_user=root {}
 web-2 ansible_port={} ansible_user=admin
 web-3 ansible_port={} ansible_user=root duckconf_engine=docker
+web-4 ansible_port={} ansible_user=admin duckconf_engine=docker
 [all:vars]
 duckconf_cluster={}
 ansible_host=127.0.0.1
@@ -49,13 +56,24 @@ OLD_PYTHON = "/opt/old-python"
 # Programs keep caches, backups and marks there that mean nothing to the host.
 PASSWORD_BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
 MARKS = {"/etc/ld.so.cache", "/home/admin/.sudo_as_admin_successful", *(f"/etc/{name}" for name in PASSWORD_BACKUPS)}
-# What the owner of web-3 has seen to: its cgroups are those of a container, in which runc starts nothing.
+# What the owners of those with docker have seen to: their cgroups are those of a container, in which runc starts nothing.
 CRUN_FOR_DOCKER = """\
 set -e
 apt-get update -q
 apt-get install -y -q --no-install-recommends crun
 mkdir /etc/docker
 echo '{"default-runtime": "crun", "runtimes": {"crun": {"path": "/usr/bin/crun"}}}' >/etc/docker/daemon.json
+"""
+# As a system does that has chosen sudo-rs.
+SUDO_RS = """\
+set -e
+apt-get update -q
+apt-get install -y -q --no-install-recommends sudo-rs
+for program in /usr/bin/sudo /usr/sbin/visudo; do
+  dpkg-divert --quiet --local --rename --add "$program"
+done
+ln -s sudo-rs /usr/bin/sudo
+ln -s ../bin/visudo-rs /usr/sbin/visudo
 """
 LOOK = """\
 dpkg-query -W -f '${Package}\\n'
@@ -99,10 +117,12 @@ class Machines:
 
     def vault(self, folder: Path, password: str) -> None:
         """The password for sudo, readable with a key that only the environment names."""
-        path = folder / "host_vars" / "web-2.yml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"ansible_become_password: {password}\n")
-        subprocess.run(["ansible-vault", "encrypt", str(path)], env=self.environ, check=True, capture_output=True, timeout=60)
+        (folder / "host_vars").mkdir(exist_ok=True)
+        paths = [folder / "host_vars" / f"{host}.yml" for host in BY_SUDO]
+        for path in paths:
+            path.write_text(f"ansible_become_password: {password}\n")
+        argv = ["ansible-vault", "encrypt", *map(str, paths)]
+        subprocess.run(argv, env=self.environ, check=True, capture_output=True, timeout=60)
 
     def give_back(self, **variables: object) -> dict[str, Outcome]:
         shared = {"duckconf_cluster": self.project.cluster, **variables}
@@ -120,7 +140,7 @@ def oldest_python() -> str:
         return ""
 
 
-def boot(machines: Machines, host: str, port: int, authorized: str) -> None:
+def boot(machines: Machines, host: str, image: str, port: int, authorized: str) -> None:
     name = machines.container(host)
     network = f"--network={machines.project.cluster}"
     options = (
@@ -131,7 +151,7 @@ def boot(machines: Machines, host: str, port: int, authorized: str) -> None:
         f"--publish=127.0.0.1:{port}:22",
         network,
     )
-    machines.engine("run", "-d", "--name", name, "--hostname", host, *options, BARE_IMAGE)
+    machines.engine("run", "-d", "--name", name, "--hostname", host, *options, image)
     script = """\
 set -e
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
@@ -147,8 +167,10 @@ systemctl reset-failed ssh
 systemctl restart ssh
 """
     machines.on(host, "sh", "-c", script, "sh", PASSWORD, authorized)
-    if host == "web-3":
+    if host in WITH_DOCKER:
         machines.on(host, "sh", "-c", CRUN_FOR_DOCKER)
+    if host == "web-4":
+        machines.on(host, "sh", "-c", SUDO_RS)
     kind, key, *_ = machines.on(host, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
     pin(machines.project.pins, "127.0.0.1", port, f"{kind} {key}")
 
@@ -156,11 +178,12 @@ systemctl restart ssh
 @pytest.fixture(scope="module")
 def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     cluster, folder = f"r{os.getpid()}", tmp_path_factory.mktemp("real") / "inventory"
-    *ports, api_port = free_ports(4)
+    *ports, api_port = free_ports(5)
     folder.mkdir()
     (folder.parent / "vault-key").write_text("open sesame\n")
     key = ROOT / ".duckconf" / cluster / "id_ed25519"
     old = oldest_python()
+    images = {True: ensure_bare_host(LocalEngine(ROOT), ROOT, NEXT_SUITE), False: BARE_IMAGE}
     first, *others = ports
     chosen = f"ansible_python_interpreter={OLD_PYTHON}/bin/python{VERSIONS[0]}" if old else ""
     (folder / "hosts.ini").write_text(INVENTORY.format(first, chosen, *others, cluster, key))
@@ -179,8 +202,9 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
         try:
             # Not the engine's own network, whose addresses the engine in the machine takes for its own.
             made.engine("network", "create", cluster)
-            for host, port in zip(HOSTS, ports):
-                boot(made, host, port, authorized)
+            with ThreadPoolExecutor(len(HOSTS)) as pool:
+                chosen_image = [images[host in NEXT_DEBIAN] for host in HOSTS]
+                list(pool.map(boot, repeat(made), HOSTS, chosen_image, ports, repeat(authorized)))
             if old:
                 made.engine("cp", old, f"{made.container('web-1')}:{OLD_PYTHON}")
                 # Its library lies elsewhere than it was built for.
@@ -215,6 +239,28 @@ def fleet(nodes: Machines) -> Iterator[Fleet]:
     fleet.close()
 
 
+def test_a_host_that_the_role_does_not_fit_is_refused_before_anything_is_changed(
+    machines: Machines, before: dict[str, set[str]]
+) -> None:
+    foreign = "echo '#!/bin/sh' >/usr/local/bin/docker"
+    oddities = {
+        "web-1": (foreign, "rm /usr/local/bin/docker", "/usr/local/bin/docker is not Duckconf's"),
+        "web-2": ("mv /usr/bin/apt-get /", "mv /apt-get /usr/bin/", "podman is missing, and without apt"),
+        "web-3": ("mkdir -p /snap/bin; >/snap/bin/docker", "rm -r /snap", "docker is installed as a snap"),
+        "web-4": (foreign, "rm /usr/local/bin/docker", "/usr/local/bin/docker is not Duckconf's"),
+    }
+    for host, (make, _, _) in oddities.items():
+        machines.on(host, "sh", "-c", make)
+    done = machines.inv("provision", "--json")
+    for host, (_, take_back, _) in oddities.items():
+        machines.on(host, "sh", "-c", take_back)
+    assert done.returncode == 4, done.stderr
+    reasons = {row["host"]: row["reason"] for row in json.loads(done.stdout)}
+    for host, (_, _, words) in oddities.items():
+        assert words in reasons[host]
+    assert machines.look() == before
+
+
 def test_a_bare_machine_serves_an_app_within_two_commands(nodes: Machines) -> None:
     for _ in HOSTS:
         started = nodes.inv("start-app", WEB_IMAGE, "--push", "--port", "8081:80", "--wait")
@@ -232,10 +278,11 @@ def test_the_role_has_run_on_the_oldest_python(nodes: Machines) -> None:
     assert nodes.on("web-1", python, "--version").startswith(f"Python {VERSIONS[0]}.")
 
 
-def test_daily_work_is_done_by_a_login_that_may_use_the_engine_and_nothing_else(fleet: Fleet) -> None:
-    login = fleet.runner("web-2")
+@pytest.mark.parametrize("host", BY_SUDO)
+def test_daily_work_is_done_by_a_login_that_may_use_the_engine_and_nothing_else(fleet: Fleet, host: str) -> None:
+    login = fleet.runner(host)
     assert login.run(Command(("id", "-un"))).stdout.strip() == "duckconf"
-    assert login.run(Command(("docker", "ps", "--format", "{{.Image}}"))).stdout.split() == [f"{WEB_IMAGE}:latest"]
+    assert login.run(Command(("docker", "ps", "--format", "{{.Image}}"))).stdout.strip().removesuffix(":latest") == WEB_IMAGE
     for wish in (("cat", "/etc/shadow"), ("sh", "-c", "id"), ("/usr/bin/podman", "ps")):
         refused = login.run(Command(("sudo", "-n", *wish)))
         assert (refused.code, refused.stdout) == (1, "")
@@ -254,7 +301,7 @@ def test_root_is_who_logs_in_where_the_inventory_says_so(fleet: Fleet, nodes: Ma
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_engine_is_asked_over_one_open_line_by_either_login(fleet: Fleet, host: str) -> None:
-    line, path = fleet.runner(host).engine_line, "/_ping" if host == "web-3" else "/v4.0.0/libpod/_ping"
+    line, path = fleet.runner(host).engine_line, "/_ping" if host in WITH_DOCKER else "/v4.0.0/libpod/_ping"
     answers = [line.ask(path, bytes.decode) for _ in range(2)]
     assert answers == [None, "OK"]
 
@@ -270,10 +317,11 @@ def test_the_logs_of_apps_are_limited(nodes: Machines, host: str) -> None:
     assert "--log-size-max 10485760" in nodes.on(host, "ps", "-C", "conmon", "-o", "args=")
 
 
-def test_docker_keeps_its_owners_settings_and_limits_the_logs_too(nodes: Machines) -> None:
-    settings = json.loads(nodes.on("web-3", "cat", "/etc/docker/daemon.json"))
+@pytest.mark.parametrize("host", sorted(WITH_DOCKER))
+def test_docker_keeps_its_owners_settings_and_limits_the_logs_too(nodes: Machines, host: str) -> None:
+    settings = json.loads(nodes.on(host, "cat", "/etc/docker/daemon.json"))
     assert (settings["default-runtime"], settings["log-driver"]) == ("crun", "json-file")
-    limits = nodes.on("web-3", "sh", "-c", "docker inspect -f '{{json .HostConfig.LogConfig}}' $(docker ps -q)")
+    limits = nodes.on(host, "sh", "-c", "docker inspect -f '{{json .HostConfig.LogConfig}}' $(docker ps -q)")
     assert json.loads(limits) == {"Type": "json-file", "Config": {"max-file": "2", "max-size": "10m"}}
 
 
@@ -285,8 +333,9 @@ def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unch
     assert done.returncode == 4, done.stderr
     rows = {row["host"]: row for row in json.loads(done.stdout)}
     results = {host: row["result"] for host, row in rows.items()}
-    assert results == {"web-1": "unchanged", "web-2": "failed", "web-3": "unchanged"}
-    assert "sudo refuses the password of admin" in rows["web-2"]["reason"]
+    assert results == {host: "failed" if host in BY_SUDO else "unchanged" for host in HOSTS}
+    for host in BY_SUDO:
+        assert "sudo refuses the password of admin" in rows[host]["reason"]
     assert "battery staple" not in done.stdout + done.stderr
 
 
@@ -303,7 +352,8 @@ def test_a_host_that_goes_down_or_freezes_in_the_middle_is_told_and_only_it_is_d
             nodes.engine("start", nodes.container("web-1"))
     assert running.returncode == 4, complaint
     rows = {row["host"]: row for row in json.loads(said)}
-    assert {host: row["result"] for host, row in rows.items()} == {"web-1": "failed", "web-2": "failed", "web-3": "unchanged"}
+    results = {host: row["result"] for host, row in rows.items()}
+    assert results == {"web-1": "failed", "web-2": "failed", "web-3": "unchanged", "web-4": "unchanged"}
     assert "Traceback" not in complaint
     assert "Ansible" not in said
     until("they are up again", lambda: nodes.inv("nodes").returncode == 0, 60)
@@ -323,4 +373,5 @@ def test_machines_are_given_back_as_they_were(nodes: Machines, before: dict[str,
     assert {name: outcome.failure for name, outcome in outcomes.items()} == dict.fromkeys(HOSTS)
     now = nodes.look()
     assert {host: now[host] ^ before[host] for host in HOSTS} == {host: set() for host in HOSTS}
-    assert json.loads(nodes.on("web-3", "cat", "/etc/docker/daemon.json")).keys() == {"default-runtime", "runtimes"}
+    for host in WITH_DOCKER:
+        assert json.loads(nodes.on(host, "cat", "/etc/docker/daemon.json")).keys() == {"default-runtime", "runtimes"}

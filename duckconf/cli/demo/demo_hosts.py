@@ -21,6 +21,7 @@ from typing import Any
 from duckconf.cli.cluster.services import Service
 from duckconf.cli.demo.demo_roles import SOCKET_NAME, Role, Roles, require_free
 from duckconf.cli.demo.host_files import new_key, tar
+from duckconf.cli.demo.image_users import forget_user, note_user
 from duckconf.cli.demo.images import ALL, ensure_images
 from duckconf.cli.demo.local_engine import LocalEngine, require_docker, require_engine
 from duckconf.cli.roles.login_key import ensure_login_key
@@ -65,6 +66,7 @@ class DemoHosts:
         self.project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._refuse_a_foreign_folder()
         ensure_images(self.engine, self.project.root, {host.engine for host in nodes if not host.bare})
+        note_user(self.project.state)
         if any(self._lender(host) is self._docker for host in nodes):
             require_docker(self._docker)
         self._serve_engine()
@@ -304,9 +306,10 @@ class DemoHosts:
 
     def _remove_images(self) -> None:
         """All clusters on an engine share the images, so that the last one takes them away."""
-        others = {row["Labels"][LABEL_CLUSTER] for row in self.engine.listing("ps", "-a", f"--filter=label={LABEL_HOST}")}
+        running = {row["Labels"][LABEL_CLUSTER] for row in self.engine.listing("ps", "-a", f"--filter=label={LABEL_HOST}")}
+        others = sorted(running | {str(state) for state in forget_user(self.project.state)})
         if others:
-            say(f"  kept the images: cluster {', '.join(sorted(others))} uses them")
+            say(f"  kept the images: used by {', '.join(others)} too")
             return
         for name in ALL:
             if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:

@@ -6,9 +6,10 @@ Each is labelled with a hash of its sources, and of those of the image below it,
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from duckconf.cli.demo.local_engine import LocalEngine
@@ -29,8 +30,10 @@ from duckconf.naming import (
 )
 from duckconf.reach.nodes.local import LocalRunner
 
-PUBLIC_BASE = "docker.io/library/debian:bookworm-slim"
+PUBLIC_BASE = "docker.io/library/debian:{suite}-slim"
 SUITE = "bookworm"
+# The Debian after it, on which a machine may be too: the tests make bare hosts of both.
+NEXT_SUITE = "trixie"
 # What the registry's image is set to as well: an image that is being built need not survive a crash, nor are manuals read in it.
 AS_IN_THE_REGISTRY = (
     "--dpkgopt=force-unsafe-io",
@@ -59,7 +62,7 @@ class _Recipe:
 def ensure_images(engine: LocalEngine, root: Path, engines: Collection[str] = ()) -> None:
     """Everything that `up` needs is there and current, for nodes with these engines too."""
     if not engine.has_image(BASE_IMAGE):
-        _make_base(engine)
+        _make_base(engine, SUITE, BASE_IMAGE)
     # Hosts of this folder that run are proof enough, and the check costs half a second.
     if not engine.listing("ps", f"--filter=label={LABEL_FOLDER}={root}"):
         engine.check(BASE_IMAGE)
@@ -76,12 +79,27 @@ def ensure_images(engine: LocalEngine, root: Path, engines: Collection[str] = ()
         engine.run("image", "prune", "-f", f"--filter=label={LABEL_SOURCE}")
 
 
+def ensure_bare_host(engine: LocalEngine, root: Path, suite: str) -> str:
+    """The image of a bare host with another Debian is there and current; returns its name."""
+    base, recipe = f"{BASE_IMAGE}-{suite}", replace(_bare(root), name=f"{BARE_IMAGE}-{suite}", base=f"{BASE_IMAGE}-{suite}")
+    if not engine.has_image(base):
+        _make_base(engine, suite, base)
+    source = _digest(recipe.files, suite)
+    if _built(engine).get(recipe.name) != source:
+        _build(engine, recipe, source)
+    return recipe.name
+
+
+def _bare(root: Path) -> _Recipe:
+    return _Recipe(BARE_IMAGE, "the bare demo host's image", _files(root / "node-image" / "bare"))
+
+
 def _recipes(root: Path, *, docker: bool) -> list[_Recipe]:
     """Each after the one that it stands on."""
     source = root / "node-image"
     wrapper = root / "roles" / "node" / "files" / "docker-wrapper"
     recipes = [
-        _Recipe(BARE_IMAGE, "the bare demo host's image", _files(source / "bare")),
+        _bare(root),
         _Recipe(NODE_IMAGE, "the demo node's image", [*_files(source), wrapper], BARE_IMAGE),
         _Recipe(WEB_IMAGE, "the sample app's image", _files(source / "web")),
         # So that `start-app nginx` works on a machine that cannot pull one.
@@ -104,29 +122,38 @@ def _built(engine: LocalEngine) -> dict[str, str]:
     return {name.removesuffix(":latest"): row["Labels"][LABEL_SOURCE] for row in rows for name in row.get("Names") or ()}
 
 
-def _make_base(engine: LocalEngine) -> None:
-    with step("looking for a Debian image in a registry"):
-        if engine.run("pull", "-q", PUBLIC_BASE, deadline=120).ok:
-            engine.must("tag", PUBLIC_BASE, BASE_IMAGE)
+def _make_base(engine: LocalEngine, suite: str, name: str) -> None:
+    public = PUBLIC_BASE.format(suite=suite)
+    with step(f"looking for a Debian image ({suite}) in a registry"):
+        if engine.run("pull", "-q", public, deadline=120).ok:
+            engine.must("tag", public, name)
             return
     with (
         step("no registry answers: bootstrapping Debian from this machine's package mirror"),
         tempfile.TemporaryDirectory() as folder,
     ):
         tarball = f"{folder}/base.tar"
-        # The machine's own sources, so that mirrors and proxies it is set up with are used.
-        sources = _apt_sources()
-        argv = ("mmdebstrap", "--variant=minbase", *AS_IN_THE_REGISTRY, SUITE, tarball, *sources)
+        sources = _apt_sources(suite, Path(folder))
+        argv = ("mmdebstrap", "--variant=minbase", *AS_IN_THE_REGISTRY, suite, tarball, *sources)
         done = LocalRunner().run(Command(argv, deadline=BUILD_DEADLINE))
         if not done.ok:
             raise SetupError(f"mmdebstrap failed: {last_line(done)}", "is a Debian package mirror reachable?")
-        engine.must("import", "-q", tarball, BASE_IMAGE, deadline=BUILD_DEADLINE)
+        engine.must("import", "-q", tarball, name, deadline=BUILD_DEADLINE)
 
 
-def _apt_sources() -> list[str]:
-    folder = Path("/etc/apt/sources.list.d")
-    found = [Path("/etc/apt/sources.list"), *sorted(folder.glob("*.sources")), *sorted(folder.glob("*.list"))]
-    return [str(path) for path in found if path.is_file() and SUITE in path.read_text()]
+def _apt_sources(suite: str, folder: Path) -> list[str]:
+    """This machine's own sources, so that mirrors and proxies it is set up with are used; for `suite`, as copies in `folder`.
+
+    On a machine with another system there are none, and mmdebstrap takes Debian's.
+    """
+    own = Path("/etc/apt/sources.list.d")
+    copies = []
+    for path in (Path("/etc/apt/sources.list"), *sorted(own.glob("*.sources")), *sorted(own.glob("*.list"))):
+        text = path.read_text() if path.is_file() else ""
+        if used := re.search(rf"\b({SUITE}|{NEXT_SUITE})\b", text):
+            copies.append(folder / path.name)
+            copies[-1].write_text(text.replace(used[0], suite))
+    return [str(copy) for copy in copies]
 
 
 def _digest(files: Sequence[Path], below: str) -> str:
