@@ -13,6 +13,7 @@ from api import declared, ops, problems, pushed
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
+from duckconf.net_address import bracketed
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
 from duckconf.report import READY
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from api.push import Pusher
 
 LARGEST_BODY = 64 * 1024
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Push:
@@ -92,13 +93,13 @@ def create(
     app = Flask("duckconf", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    known_as = LOOPBACK | set(names)
+    known_as = {bracketed(name) for name in (*LOOPBACK, *names)}
 
     @app.before_request
     def refuse_foreign_names() -> Response | None:
         """A web page can make a name of its own point here; its requests still carry that name."""
         name = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-        if name in known_as:
+        if bracketed(name) in known_as:
             return None
         return problems.problem(HTTPStatus.MISDIRECTED_REQUEST, f"this server is not called {name!r}")
 

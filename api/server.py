@@ -22,6 +22,7 @@ LARGEST_READ = 8 * 1024 * 1024
 # between two heartbeats.
 REQUEST_SECONDS = 15
 BACKLOG = 1024
+EVERY_ADDRESS = "::"
 
 
 class PatientTls(BuiltinSSLAdapter):
@@ -39,7 +40,7 @@ def serve(app: Flask, url: str, threads: int, certificate: str = "", key: str = 
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SetupError(f"the address to listen on should be http://HOST:PORT, got {url}")
     server = wsgi.Server(
-        (parts.hostname, parts.port or 80),
+        (_address(parts.hostname), parts.port or 80),
         app,
         numthreads=threads,
         server_name="duckconf",
@@ -58,3 +59,14 @@ def serve(app: Flask, url: str, threads: int, certificate: str = "", key: str = 
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     readiness.tell()
     server.serve()
+
+
+def _address(wanted: str) -> str:
+    """Every address, of IPv6 and IPv4, is every address of IPv4 where the kernel has no other."""
+    if wanted != EVERY_ADDRESS:
+        return wanted
+    try:
+        socket.socket(socket.AF_INET6).close()
+    except OSError:
+        return "0.0.0.0"  # noqa: S104 (agents call from other machines; without a token they get nothing)
+    return wanted

@@ -14,6 +14,7 @@ from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
+from duckconf.net_address import with_port
 
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
@@ -88,7 +89,7 @@ class Host:
 
     @property
     def where(self) -> str:
-        return f"{self.address}:{self.port}"
+        return with_port(self.address, self.port)
 
 
 @dataclass(frozen=True)

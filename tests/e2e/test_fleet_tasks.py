@@ -1,7 +1,8 @@
 """The fleet from the inventory, on two real machines with engines of their own: hosts come, fail, are looked at and leave.
 
-To the tasks they are real machines. The tests run in the order in which they stand: the first machine joins an empty
-group and stays, the other one comes and goes in every mode.
+To the tasks they are real machines. The first one, which becomes the control plane too, is reached by IPv6 only, and so is
+the API. The tests run in the order in which they stand: the first machine joins an empty group and stays, the other one
+comes and goes in every mode.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from duckconf.cli.demo.host_files import new_key
 from duckconf.naming import NODE_IMAGE, WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.ssh.host_keys import pin
+from duckconf.ssh_address import SshAddress
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 
@@ -40,8 +42,8 @@ all:
 CONTROL_PLANE = """    control_plane:
       hosts:
         web-1:
-          duckconf_api_url: http://{name}:{port}
 """
+AGENTS_PORT = 8080
 BOOT = """\
 set -e
 rm -rf /etc/duckconf /usr/local/bin/docker
@@ -60,8 +62,7 @@ class Machines:
     environ: dict[str, str]
     podman: dict[str, str]
     inventory: Path
-    ports: dict[str, int]
-    agents_port: int
+    addresses: dict[str, SshAddress]
     written: str
 
     def container(self, host: str) -> str:
@@ -88,7 +89,8 @@ class Machines:
         return self.engine("exec", self.container(host), "ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub").split()[1]
 
     def add(self, *more: str, host: str = "web-2", code: int = 0) -> subprocess.CompletedProcess[str]:
-        return self.inv("add-node", host, "--host", "127.0.0.1", "--port", str(self.ports[host]), *more, code=code)
+        address = self.addresses[host]
+        return self.inv("add-node", host, "--host", address.host, "--port", str(address.port), *more, code=code)
 
     def add_known(self, host: str) -> None:
         self.add("--accept-key", self.fingerprint(host), host=host)
@@ -99,14 +101,15 @@ class Machines:
         return {row["app"]: row["node"] for row in rows if row["state"] == "running"}
 
     def nothing_was_written(self) -> bool:
-        return self.inventory.read_text() == self.written and f":{self.ports['web-2']}" not in self.project.pins.read_text()
+        port = f":{self.addresses['web-2'].port}"
+        return self.inventory.read_text() == self.written and port not in self.project.pins.read_text()
 
 
 @pytest.fixture(scope="module")
 def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     cluster, folder = f"f{os.getpid()}", tmp_path_factory.mktemp("fleet")
-    first, second, api_port, agents_port = free_ports(4)
-    ports = {"web-1": first, "web-2": second}
+    port, api_port = free_ports(2)
+    addresses = {"web-2": SshAddress("127.0.0.1", port)}
     private, public = new_key()
     (folder / "key").write_bytes(private)
     (folder / "key").chmod(0o600)
@@ -115,20 +118,21 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     ours = {
         "DUCKCONF_INVENTORY": str(inventory),
         "DUCKCONF_CLUSTER": cluster,
-        "DUCKCONF_API": f"http://127.0.0.1:{api_port}",
+        "DUCKCONF_API": f"http://[::1]:{api_port}",
     }
     project = load_project(ROOT, {**os.environ, **ours})
-    made = Machines(project, {**os.environ, **ours}, engine_env, inventory, ports, agents_port, inventory.read_text())
+    made = Machines(project, {**os.environ, **ours}, engine_env, inventory, addresses, inventory.read_text())
     try:
         # Not the engine's own network, whose addresses the engine in the machine takes for its own.
-        made.engine("network", "create", cluster)
-        for host, port in ports.items():
+        made.engine("network", "create", "--ipv6", cluster)
+        for host in HOSTS:
             options = ["--privileged", "--systemd=always", "--volume=/var/lib/containers", f"--network={cluster}"]
-            options += [f"--publish=127.0.0.1:{port}:22"]
-            options += [f"--publish=127.0.0.1:{agents_port}:{agents_port}"] if host == "web-1" else []
+            options += [f"--publish=127.0.0.1:{port}:22"] if host == "web-2" else []
             made.engine("run", "-d", "--name", made.container(host), "--hostname", host, *options, NODE_IMAGE)
         for host in HOSTS:
             made.engine("exec", made.container(host), "sh", "-c", BOOT, "sh", public)
+        where = f"{{{{(index .NetworkSettings.Networks {cluster!r}).GlobalIPv6Address}}}}".replace("'", '"')
+        addresses["web-1"] = SshAddress(made.engine("inspect", "--format", where, made.container("web-1")), 22)
         yield made
     finally:
         with pytest.MonkeyPatch.context() as patch:
@@ -155,17 +159,18 @@ def pushing(machines: Machines) -> Machines:
 @pytest.fixture(scope="module")
 def with_agents(pushing: Machines) -> Machines:
     """The same cluster in agents mode, with the first machine as control plane."""
-    port = pushing.agents_port
     with pushing.inventory.open("a") as file:
-        file.write(CONTROL_PLANE.format(name=pushing.container("web-1"), port=port))
-    made = replace(pushing, environ={**pushing.environ, "DUCKCONF_API": f"http://127.0.0.1:{port}"})
+        file.write(CONTROL_PLANE)
+    api = f"http://[{pushing.addresses['web-1'].host}]:{AGENTS_PORT}"
+    made = replace(pushing, environ={**pushing.environ, "DUCKCONF_API": api})
     made.inv("up", "agents")
     return made
 
 
 def test_the_first_node_joins_an_empty_group(pushing: Machines) -> None:
     before = INVENTORY.format(cluster=pushing.project.cluster, key=pushing.inventory.parent / "key")
-    added = f"      hosts:\n        web-1:\n          ansible_host: 127.0.0.1\n          ansible_port: {pushing.ports['web-1']}\n"
+    address = pushing.addresses["web-1"]
+    added = f"      hosts:\n        web-1:\n          ansible_host: {address.host}\n          ansible_port: {address.port}\n"
     assert pushing.written == before + added
 
 
@@ -185,7 +190,7 @@ def test_a_forced_command_is_quoted_and_named(pushing: Machines) -> None:
 def test_a_node_whose_daily_login_is_refused_is_not_called_one(pushing: Machines) -> None:
     rule = "echo AllowUsers root >/etc/ssh/sshd_config.d/who.conf; systemctl restart ssh"
     pushing.engine("exec", pushing.container("web-2"), "sh", "-c", rule)
-    address = f"root@127.0.0.1:{pushing.ports['web-2']}"
+    address = f"root@127.0.0.1:{pushing.addresses['web-2'].port}"
     key = pushing.fingerprint("web-2")
     done = pushing.inv("add-node", "web-2", "--host", address, "--become", "--accept-key", key, code=4)
     assert "is a node now" not in done.stdout
@@ -243,12 +248,13 @@ def test_a_frozen_host_is_told_from_outside_in(pushing: Machines) -> None:
 
 def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing: Machines) -> None:
     pins, other = pushing.project.pins.read_text(), new_key()[1]
-    pin(pushing.project.pins, "127.0.0.1", pushing.ports["web-2"], other)
+    port = pushing.addresses["web-2"].port
+    pin(pushing.project.pins, "127.0.0.1", port, other)
     failed = pushing.inv("provision", "--full", "--json", code=4)
     rows = {row["host"]: row for row in json.loads(failed.stdout)}
     assert (rows["web-1"]["result"], rows["web-2"]["result"]) == ("unchanged", "failed")
     assert "its host key has changed" in rows["web-2"]["reason"]
-    pushing.project.pins.write_text("".join(line for line in pins.splitlines(True) if str(pushing.ports["web-2"]) not in line))
+    pushing.project.pins.write_text("".join(line for line in pins.splitlines(True) if str(port) not in line))
     unknown = {row["host"]: row for row in json.loads(pushing.inv("provision", "--json", code=4).stdout)}
     assert (unknown["web-1"]["result"], unknown["web-2"]["result"]) == ("unchanged", "failed")
     assert "host key" in unknown["web-2"]["reason"]

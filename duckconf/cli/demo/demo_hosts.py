@@ -246,7 +246,7 @@ class DemoHosts:
         }
         self.engine.must(
             "create", "--name", name, "--hostname", host.name, "--systemd=always", "--network", self._network,
-            "--network-alias", host.name, f"--publish={host.address}:{host.port}:22", *role.options,
+            "--network-alias", host.name, f"--publish={host.where}:22", *role.options,
             *(f"--label={key}={value}" for key, value in labels.items()), role.image,
         )  # fmt: skip
         private, public = self._host_key(host)

@@ -25,6 +25,7 @@ from duckconf.cli.roles.wanted import wanted
 from duckconf.cli.terminal.say import say, step
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.net_address import with_port
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
@@ -190,7 +191,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
     shared: dict[str, Any] = {
         **common,
         "duckconf_nodes": list(inventory.nodes),
-        "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{address}:{port}",
+        "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{with_port(address, port)}",
         "duckconf_api_names": _api_names(project, inventory),
         "duckconf_node_timeout": project.settings.node_timeout,
         "duckconf_agent_source": str(sources.agent),

@@ -14,6 +14,7 @@ import paramiko
 
 from duckconf.errors import BadInput, Fault, Unreachable
 from duckconf.known_hosts import SSH_PORT, Book, Expected, HostKey, entry_name, expected
+from duckconf.net_address import with_port
 from duckconf.reach.ssh.transport import hung_up
 from duckconf.reach.state.files import write_durably
 
@@ -137,9 +138,8 @@ def shown_key(node: str, address: str, port: int, deadline: float, expected: Exp
     except (OSError, EOFError, paramiko.SSHException) as error:
         silent = isinstance(error, TimeoutError) or "No existing session" in str(error)
         reason = f"no answer within {deadline:g} s" if silent else _words(error)
-        raise Unreachable(
-            node, f"shows no host key at {address}:{port}: {reason}", "is the address right, sshd running, the firewall open?"
-        ) from error
+        trouble = f"shows no host key at {with_port(address, port)}: {reason}"
+        raise Unreachable(node, trouble, "is the address right, sshd running, the firewall open?") from error
 
 
 def _words(error: Exception) -> str:
