@@ -6,6 +6,7 @@ from controllers.cycle import Setpoint
 from duckconf.desired import COLUMNS, UNKNOWN, Document, desired_of, encode, read_document
 from duckconf.errors import BadInput
 from duckconf.model import App
+from duckconf.seal import EMPTY_END
 
 
 class Person:
@@ -23,7 +24,8 @@ class Person:
         rows = [",".join(COLUMNS) + "\n"]
         rows += [f"{name},NOT AN IMAGE\n" if name in self.slips else encode(app, COLUMNS) for name, app in self.apps.items()]
         rows += ["no name!,nginx\n"] if "" in self.slips else []
-        return "".join(rows)
+        # A header alone may be a file that was cut: nothing declared is written as such.
+        return "".join(rows if len(rows) > 1 else [*rows, EMPTY_END])
 
     def setpoint(self) -> Setpoint:
         text = "" if self.missing else self.text()
