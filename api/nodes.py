@@ -15,6 +15,7 @@ from api.stores.placed import PlacedIndex
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
+from duckconf.refusal import Refusal, refusal_from_json, refusal_to_json
 
 LONGEST_INSTANCE = 200
 MOST_EVENTS = 200
@@ -31,7 +32,7 @@ def blueprint(
         require_node(name)
         nodes.require(name)
         request.max_content_length = LARGE_BODY
-        report = _report(body())
+        report = _report(name, body())
         heard, before = nodes.heartbeat(name, report)
         index.report(name, before, report.containers)
         return jsonify(node=name, heartbeat=heard, interval=interval)
@@ -78,23 +79,38 @@ def blueprint(
 def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False) -> dict[str, Any]:
     node = nodes.nodes[name]
     row = {"name": name, "status": nodes.status(name), "heartbeat": node.heartbeat, "age": round(nodes.age(name), 3)}
-    row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": node.full, "ports": index.ports(name)}
+    refusals = [refusal_to_json(item, item.until - left) for item, left in nodes.refusals(name)]
+    full = any(item.of_node for item, _ in nodes.refusals(name))
+    row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": full, "ports": index.ports(name)}
+    row["refusals"] = refusals
     return row | node.facts.to_json() if facts else row
 
 
-def _report(told: object) -> Report:
+def _report(node: str, told: object) -> Report:
     if not isinstance(told, Mapping) or not isinstance(told.get("instance"), str):
         raise BadInput(Fault("instance", "should be a text that this agent keeps for life"))
-    full, facts = told.get("full", False), told.get("facts", {})
-    if not isinstance(full, bool):
-        raise BadInput(Fault("full", f"should be true or false, got {full!r}"))
+    facts = told.get("facts", {})
     if not isinstance(facts, Mapping):
         raise BadInput(Fault("facts", f"should be an object, got {facts!r}"))
     try:
         known = facts_from_json(facts)
     except ValueError as error:
         raise BadInput(Fault("facts", str(error))) from None
-    return Report(told["instance"][:LONGEST_INSTANCE], _containers(told.get("containers", [])), full, known)
+    containers, refusals = _containers(told.get("containers", [])), _refusals(node, told.get("refusals", []))
+    return Report(told["instance"][:LONGEST_INSTANCE], containers, refusals, known)
+
+
+def _refusals(node: str, entries: object) -> tuple[Refusal, ...]:
+    if not isinstance(entries, list):
+        raise BadInput(Fault("refusals", "should be a list of what the node's engine refused to run"))
+    found = []
+    for number, entry in enumerate(entries):
+        try:
+            found.append(refusal_from_json(node, entry, 0.0))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"should have app, spec, kind, reason and wait: {type(error).__name__} {error}"
+            raise BadInput(Fault(f"refusals/{number}", what)) from None
+    return tuple(found)
 
 
 def _containers(entries: object) -> tuple[Seen, ...]:

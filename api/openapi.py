@@ -323,6 +323,7 @@ SCHEMAS: dict[str, Any] = {
             },
             "restarts": {"type": "integer"},
             "note": {"type": "string", "description": "Why it is not as desired."},
+            "refused": {"type": "string", "description": "Why the engine of its node refuses it."},
         },
     },
     "Apps": {
@@ -364,7 +365,18 @@ SCHEMAS: dict[str, Any] = {
             "cordoned": {"type": "boolean"},
             "full": {"type": "boolean", "description": "It had no space for an app a short while ago, and gets no new one."},
             "ports": {"type": "array", "items": TEXT, "description": "Host ports that are given away."},
+            "refusals": {"type": "array", "items": _is("Refusal"), "description": "What its engine refuses for now."},
             **FACTS,
+        },
+    },
+    "Refusal": {
+        "type": "object",
+        "required": ["app", "spec", "kind", "reason", "wait"],
+        "properties": {
+            **dict.fromkeys(("app", "spec", "kind", "reason"), TEXT),
+            "words": {**TEXT, "description": "The engine's own."},
+            "wait": {"type": "number", "description": "Seconds until the app may be placed there again."},
+            "strikes": {"type": "integer", "description": "Refusals in a row."},
         },
     },
     "Nodes": {
@@ -378,7 +390,7 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "instance": {**TEXT, "description": "Kept by an agent for life, so that two of one name are noticed."},
             "containers": {"type": "array", "items": {"type": "object", "required": ["app", "container", "state"]}},
-            "full": {"type": "boolean", "description": "An app found no space on its disk a short while ago."},
+            "refusals": {"type": "array", "items": _is("Refusal"), "description": "What its engine refuses for now."},
             "facts": {"type": "object", "properties": FACTS, "description": "What the node is and has left."},
         },
     },

@@ -201,7 +201,10 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     if nodes.status(app.node) != READY:
         entry["note"] = f"{app.node}: no heartbeat for {nodes.age(app.node):.0f} s"
         return entry | {"status": "unreachable", **({"container": seen.container} if seen else {})}
+    refusal = nodes.refusal(app.node, app) if nodes.nodes[app.node].refusals else None
+    if refusal is not None and (seen is None or not seen.running):
+        entry["refused"] = refusal.reason
     if seen is None:
-        return entry | {"status": "starting"}
+        return entry | {"status": "starting", **({"note": f"{app.node} refuses it: {refusal.reason}"} if refusal else {})}
     entry |= {"status": seen.state, "container": seen.container, "started": seen.started, "restarts": seen.restarts}
     return entry | ({"note": seen.note} if seen.note else {})

@@ -17,6 +17,7 @@ from duckconf.errors import (
     DuckconfError,
     EngineRefused,
     NodeFailure,
+    NoNodeFits,
     NoNodeReachable,
     NotFound,
     NotNow,
@@ -62,7 +63,10 @@ def of_error(error: DuckconfError) -> Response:
     if isinstance(error, EngineRefused):
         return problem(HTTPStatus.CONFLICT if error.conflict else HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     if isinstance(error, NoNodeReachable):
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), skipped=list(error.skipped), reasons=error.skipped)
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        if isinstance(error, NoNodeFits):
+            status = HTTPStatus.CONFLICT if error.conflict else HTTPStatus.UNPROCESSABLE_ENTITY
+        return problem(status, str(error), skipped=list(error.skipped), reasons=error.skipped)
     if isinstance(error, NotFound):
         return problem(HTTPStatus.NOT_FOUND, str(error))
     if isinstance(error, Conflict):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from api.turns import TurnBook
 from duckconf.actions import Start
-from duckconf.errors import BadInput, Fault, NodeFailure, NoNodeReachable
+from duckconf.errors import BadInput, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable
 from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import push_app
@@ -21,6 +22,7 @@ from duckconf.reach.inventory.hosts import InventoryFollower
 from duckconf.reach.nodes.actuator import clean_up, execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state.cordons import Cordons
+from duckconf.refusal_words import PORT, SPACE
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +49,15 @@ class Pusher:
         self._seen: Inventory | None = None
 
     def start(self, app: App) -> Started:
-        """Raises EngineRefused when the engine says no to this app, NoNodeReachable when nobody is there."""
+        """Raises EngineRefused when the engine says no to this app, NoNodeReachable when nobody is there, NoNodeFits when
+        every node has a reason of its own against it."""
         if app.name:
             raise BadInput(Fault("name", "push mode names apps itself (duckconf-<node>-app-<N>); leave it out"))
         nodes = self.nodes()
         turn = self._book.take()
         cordoned = self._cordons.names()
         skipped: dict[str, str] = {}
+        failures: list[NodeFailure] = []
         for node in round_robin([node for node in nodes if node not in cordoned], turn.position):
             name = push_app(self._cluster, node, turn.number)
             try:
@@ -62,9 +66,10 @@ class Pusher:
             except NodeFailure as failure:
                 log.warning("passed over %s", failure)
                 skipped[node] = failure.reason
+                failures.append(failure)
                 if failure.may_have_run:
                     self._book.doubt(node, name)
-        raise NoNodeReachable({**skipped, **{node: "is cordoned" for node in nodes if node in cordoned}})
+        raise _nobody({**skipped, **{node: "is cordoned" for node in nodes if node in cordoned}}, failures)
 
     def nodes(self) -> tuple[str, ...]:
         """The nodes as the inventory has them now; connections follow its changes."""
@@ -87,3 +92,11 @@ class Pusher:
                 log.warning("removed %s from %s: its start was cut off and the app went elsewhere", container, action.node)
             self._book.settle(action.node, container)
         execute(action, self._cluster, runner)
+
+
+def _nobody(skipped: dict[str, str], failures: Sequence[NodeFailure]) -> NoNodeReachable:
+    """A node that is away or full may do it later; one that lacks what the app asks for will not."""
+    kinds = {failure.kind if isinstance(failure, NodeRefused) else "" for failure in failures}
+    if not kinds or kinds & {"", SPACE}:
+        return NoNodeReachable(skipped)
+    return NoNodeFits(skipped, conflict=kinds == {PORT})

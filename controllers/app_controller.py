@@ -31,7 +31,7 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable
 from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
-from duckconf.overview import AppView
+from duckconf.overview import PENDING, AppView
 from duckconf.plan import Step
 from duckconf.reach.api.agent_config import AgentConfig, read_agent_config
 from duckconf.reach.nodes.actuator import execute
@@ -43,6 +43,7 @@ from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.ready import Readiness
 from duckconf.reach.state.reports import ReportFile
+from duckconf.refusal import active
 from duckconf.report import Report
 
 log = logging.getLogger("agent")
@@ -117,7 +118,9 @@ class Itself:
         log.info("%s", text, extra={"step": step})
 
     def tell(self, event: Event) -> None:
-        self._heart.tell(event)
+        # Where an app fits is the scheduler's to say: it knows the other nodes.
+        if event.kind != PENDING:
+            self._heart.tell(event)
 
     def publish(self, report: Report) -> None:
         self._views = report.apps
@@ -130,7 +133,7 @@ class Itself:
         """Pass after pass, for ever."""
         config = self._config
         self._orphans = starts_under_way(config.cluster, config.node)
-        reconciler = Reconciler(config.cluster, FoundPlacements(), config.interval)
+        reconciler = Reconciler(config.cluster, FoundPlacements(), config.interval, only_mine=True)
         last = self._report.read()
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))
@@ -142,8 +145,8 @@ class Itself:
             self._woken.clear()
             cycle.once()
             if self._looked:
-                full = self._config.node in reconciler.without_space(self.now())
-                self._heart.see(self._containers, self._views, self._looked, full=full)
+                refusals = tuple(active(reconciler.refusals, self.now()).values())
+                self._heart.see(self._containers, self._views, self._looked, refusals)
             self._readiness.tell()
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))

@@ -22,6 +22,7 @@ from duckconf.events import Event
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
+from duckconf.refusal import active
 from duckconf.report import LOST, READY, SILENT, NodeView, Report
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
@@ -95,7 +96,7 @@ class Cycle:
             verdict = self._reconciler.decide(setpoint.desired, nodes, heard, cordoned, now, oldest, draining)
             self._open_steps.update(step.app for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
-            full = self._reconciler.without_space(now)
+            refusals = tuple(active(self._reconciler.refusals, now).values())
         self._heard = tuple(heard)
         self._tell_of_nodes(inventory, heard, silent)
         self._tell_of_faults(setpoint.faults)
@@ -104,8 +105,7 @@ class Cycle:
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
             self._act(step)
-        views = {name: replace(view, full=name in full) for name, view in self._nodes.items()}
-        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, world.now()))
+        self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now()))
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""

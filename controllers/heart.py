@@ -22,6 +22,7 @@ from duckconf.facts import Facts
 from duckconf.overview import BACKOFF, STARTING, AppView
 from duckconf.reach.api.agent_config import AgentConfig
 from duckconf.reach.api.client import ApiRefused
+from duckconf.refusal import Refusal, refusal_to_json
 
 log = logging.getLogger("agent")
 
@@ -56,9 +57,11 @@ class Heart:
         self._interval = config.interval
         self._trouble = ""
 
-    def see(self, containers: Sequence[Container], views: Sequence[AppView], when: float, *, full: bool) -> None:
-        """What runs here as of `when` on the monotonic clock, and whether there was no space for more."""
-        self._seen, self._seen_at = {"containers": entries(containers, views), "full": full}, when
+    def see(
+        self, containers: Sequence[Container], views: Sequence[AppView], when: float, refusals: Sequence[Refusal] = ()
+    ) -> None:
+        """What runs here as of `when` on the monotonic clock, and what the engine refuses to run."""
+        self._seen, self._seen_at = {"containers": entries(containers, views), "refusals": refusals}, when
         self.has_seen.set()
         if self._seen != self._told or self._events:
             self._woken.set()
@@ -79,7 +82,8 @@ class Heart:
             seen, seen_at = self._seen, self._seen_at
             if not self.has_seen.is_set() or time.monotonic() - seen_at > OLD * self._config.interval:
                 raise NotNow("the engine does not answer, so the node is silent")
-            body = {"instance": self._instance, "facts": self._facts.to_json(), **seen}
+            refusals = [refusal_to_json(refusal, time.monotonic()) for refusal in seen["refusals"]]
+            body = {"instance": self._instance, "facts": self._facts.to_json(), **seen, "refusals": refusals}
             try:
                 answer = self._contact.call("PUT", f"/node/{self._config.node}/heartbeat", body)
             except ApiRefused as refusal:

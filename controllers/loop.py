@@ -136,6 +136,7 @@ class Outside:
         last = self._report.read()
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))
+            reconciler.refusals.update(last.refusals_at(self.now()))
         cycle = Cycle(self, reconciler)
         threading.Thread(target=self._watch_files, name="files", daemon=True).start()
         while not self._ended.is_set():

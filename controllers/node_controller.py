@@ -1,5 +1,5 @@
-"""The node-controller: decides which silent nodes are lost, and unschedules their apps, and those that find no space where
-they were placed. `python -m controllers.node_controller`.
+"""The node-controller: decides which silent nodes are lost, and unschedules their apps, and those that the engine of
+their node refuses. `python -m controllers.node_controller`.
 
 Only the api-server's clock counts. When all nodes, or in clusters of five and more over half of them, fall silent
 together, nothing is unscheduled: the fault is more likely ours.
@@ -30,11 +30,12 @@ SHORTEST = 0.05
 
 @dataclass(frozen=True)
 class Watch:
-    """What the controller knows after a look: the verdict, who was suspect, and who had no space."""
+    """What the controller knows after a look: the verdict, who was suspect, who had no space, and who refuses an app."""
 
     health: Health = field(default_factory=Health)
     suspect: frozenset[str] = frozenset()
     full: frozenset[str] = frozenset()
+    refusing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def look(watch: Watch, nodes: Sequence[Mapping[str, Any]], timeout: float, inter
         health,
         frozenset(name for name in ages if name not in answered),
         frozenset(str(node["name"]) for node in nodes if node["full"] and node["name"] in answered),
+        frozenset(str(node["name"]) for node in nodes if node.get("refusals") and node["name"] in answered),
     )
     events = _events(watch, now_known, ages)
     verdict = next_verdict(health, answered, now, timeout)
@@ -97,7 +99,7 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         counts = {str(node["name"]): int(node["apps"]) for node in answer["nodes"]}
         component.tell(api, judgement.events)
         unschedule(component, api, [node for node in judgement.lost if counts[node]])
-        turn_away(component, api, {node for node in judgement.watch.full if counts[node]})
+        turn_away(component, api, judgement.watch, counts)
         watch = judgement.watch
         return judgement.due
 
@@ -109,15 +111,16 @@ def unschedule(component: Component, api: ApiClient, nodes: Sequence[str]) -> No
     unbind(component, api, [app for node in nodes for app in api.call("GET", f"/apps?nodeName={node}")["apps"]], "lost")
 
 
-def turn_away(component: Component, api: ApiClient, full: Collection[str]) -> None:
-    """Take from full nodes what found no space there."""
-    if full:
-        unbind(component, api, without_space(api.call("GET", "/apps")["apps"], full), "full")
+def turn_away(component: Component, api: ApiClient, watch: Watch, counts: Mapping[str, int]) -> None:
+    """Take from nodes what their engine refuses to run."""
+    if any(counts[node] for node in watch.full | watch.refusing):
+        unbind(component, api, turned_away(api.call("GET", "/apps")["apps"], watch.full), "refused")
 
 
-def without_space(apps: Iterable[Mapping[str, Any]], full: Collection[str]) -> list[Mapping[str, Any]]:
-    """Pure: rows of `GET /apps` of which nothing was ever started on their full node; one that has a copy found its space."""
-    return [app for app in apps if app["node"] in full and not app.get("started")]
+def turned_away(apps: Iterable[Mapping[str, Any]], full: Collection[str]) -> list[Mapping[str, Any]]:
+    """Pure: rows of `GET /apps` that their node refuses and that do not run there, and those of which nothing was ever
+    started on their full node; one that has a copy found its space."""
+    return [app for app in apps if app.get("refused") or (app["node"] in full and not app.get("started"))]
 
 
 def unbind(component: Component, api: ApiClient, apps: Sequence[Mapping[str, Any]], why: str) -> None:

@@ -11,21 +11,20 @@ from typing import Union
 
 from controllers.placements import Book
 from duckconf import backoff
-from duckconf.actions import Remove, Start
+from duckconf.actions import Remove
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
 from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeFull, NotFound
+from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.health import Health, judge, next_verdict
+from duckconf.model import App
 from duckconf.naming import declared_app
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
-
-# Seconds for which a node that had no space for an app gets no other one, if another node fits.
-FULL_FOR = 60.0
+from duckconf.refusal import Refusal, active, after_success, refused, remembered
 
 Heard = tuple[float, tuple[Container, ...]]
 
@@ -48,10 +47,14 @@ class Reconciler:
     health: Health = field(default_factory=Health)
     tries: dict[str, Tries] = field(default_factory=dict)
     removals: dict[tuple[str, str], Tries] = field(default_factory=dict)
-    full_until: dict[str, float] = field(default_factory=dict)
+    refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+    only_mine: bool = False
+    """Whether this loop sees one node's share only: an app that is not in it may come back."""
     busy: set[str] = field(default_factory=set)
-    specs: dict[str, str] = field(default_factory=dict)
+    meant: dict[str, App] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
+    looked_too_early: set[str] = field(default_factory=set)
+    """Apps that the last pass left alone because a look of it was older than the end of their action."""
 
     def decide(
         self,
@@ -69,9 +72,11 @@ class Reconciler:
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
         """
+        before = self.health.lost
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
+        self._review(desired, nodes, before - self.health.lost, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, full=self.without_space(now))
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals=active(self.refusals, now))
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)
@@ -79,7 +84,7 @@ class Reconciler:
         self._remember(decision.placements, certain)
         steps = decision.plan.steps
         self.busy |= {step.app for step in steps}
-        self.specs.update({step.app: spec_hash(desired.apps[step.app]) for step in steps if step.app in desired.apps})
+        self.meant.update({step.app: desired.apps[step.app] for step in steps if step.app in desired.apps})
         return Verdict(decision, overview(desired, fleet, decision, memory))
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
@@ -90,33 +95,39 @@ class Reconciler:
         if isinstance(step.action, Remove):
             self._settle_removal(step.action, failure, now)
             return
-        spec = self.specs.get(step.app, "")
+        app = self.meant[step.app]
+        spec = spec_hash(app)
         tries = self.tries.get(step.app)
         if tries is None or tries.spec != spec:
             tries = Tries(spec)
         if failure is None:
             self.tries[step.app] = backoff.after_start(tries, now)
-            if isinstance(step.action, Start):
-                self.full_until.pop(step.action.node, None)
-        elif isinstance(failure, NodeFull):
-            self.full_until[step.action.node] = now + FULL_FOR
-            self.tries[step.app] = _at_once(tries, backoff.after_refusal(tries, now, failure.message), now)
+            self.refusals = after_success(self.refusals, step.action.node, step.app)
+        elif isinstance(failure, NodeRefused):
+            where = (step.action.node, step.app)
+            self.refusals[where] = refused(self.refusals.get(where), app, failure, now)
         elif not isinstance(failure, (NodeFailure, NotFound)):
-            refused = backoff.after_refusal(tries, now, str(failure))
+            denied = backoff.after_refusal(tries, now, str(failure))
             if name_is_taken(step, failure):
                 self._rename(step.app)
-                refused = _at_once(tries, refused, now)
-            self.tries[step.app] = refused
-
-    def without_space(self, now: float) -> set[str]:
-        """Nodes that had no space for an app a short while ago."""
-        return {node for node, end in self.full_until.items() if end > now}
+                denied = _at_once(tries, denied, now)
+            self.tries[step.app] = denied
 
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
-        """Seconds until something is due without an event: an app held back, a silent node."""
+        """Seconds until something is due without an event: an app held back or refused, a silent node, a newer look."""
+        if self.looked_too_early:
+            return 0.0
         waits = [tries.not_before - now for tries in (*self.tries.values(), *self.removals.values()) if tries.not_before > now]
+        waits += [refusal.until - now for refusal in self.refusals.values() if refusal.until > now]
         verdict = next_verdict(self.health, heard, now, self.node_timeout)
         return min([*waits, *([] if verdict is None else [verdict])], default=None)
+
+    def _review(self, desired: Desired, nodes: Collection[str], returned: Collection[str], now: float) -> None:
+        """Forget refusals that no longer count. With nobody elsewhere to ask, one that is withdrawn is forgotten too."""
+        gone: set[str] = set()
+        if desired.complete and not self.only_mine:
+            gone = {app for _, app in self.refusals} - desired.apps.keys() - desired.unreadable - desired.kept
+        self.refusals = remembered(self.refusals, now, nodes=nodes, returned=returned, withdrawn=gone)
 
     def _settle_removal(self, action: Remove, failure: DuckconfError | None, now: float) -> None:
         where = (action.node, action.container)
@@ -129,7 +140,8 @@ class Reconciler:
         """Apps with an action under way, or one that ended after the oldest of these looks was asked for."""
         oldest = min((asked for asked, _ in heard.values()), default=oldest_open)
         self.settled_at = {app: when for app, when in self.settled_at.items() if when >= min(oldest, oldest_open)}
-        return self.busy | {app for app, when in self.settled_at.items() if when >= oldest}
+        self.looked_too_early = {app for app, when in self.settled_at.items() if when >= oldest}
+        return self.busy | self.looked_too_early
 
     def _look_after(self, desired: Desired, fleet: Fleet, now: float) -> None:
         if desired.complete:

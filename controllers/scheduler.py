@@ -17,6 +17,7 @@ from duckconf.model import App, parse_app
 from duckconf.placement import FULL, Room, spread_many
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
+from duckconf.refusal import Refusal, refusal_from_json
 
 NAME = "scheduler"
 # Bindings in one transaction: an agent that gets ten apps is woken once and not ten times.
@@ -45,13 +46,19 @@ def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int)
         elif node["full"]:
             misfits[FULL] += 1
         else:
-            rooms.append(Room(str(node["name"]), int(node["apps"]), node.get("ports", ())))
+            rooms.append(Room(str(node["name"]), int(node["apps"]), node.get("ports", ()), _refusals(node)))
     ordered = sorted(apps, key=lambda app: app.name)
     placed, reasons = spread_many(ordered, rooms, misfits, turn)
     bindings = tuple(
         {"name": app.name, "node": placed[app.name], "revision": revision(app)} for app in ordered if app.name in placed
     )
     return Schedule(bindings, reasons)
+
+
+def _refusals(node: Mapping[str, Any]) -> dict[str, Refusal]:
+    """By app: what the node's agent said that its engine refuses for now."""
+    found = [refusal_from_json(str(node["name"]), entry, 0.0) for entry in node.get("refusals", ())]
+    return {refusal.app: refusal for refusal in found}
 
 
 def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:

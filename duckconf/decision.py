@@ -57,9 +57,19 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in desired.apps)}
     # Where it is seen now it still is when its node is silent and its row can be read again.
     found = {name: as_found(fleet.copies[name], generation) for name in sorted(unclear) if name not in known}
-    held = held_back(desired, memory.tries, now)
+    held = {**held_back(desired, memory.tries, now), **refused_in_place(desired, fleet, assignment.placements, now)}
     stuck = {where: f"cannot be removed yet: {past.words}" for where, past in memory.removals.items() if past.not_before > now}
     return Decision({**left_alone, **found, **assignment.placements}, plan(desired, fleet, assignment, held, busy, stuck))
+
+
+def refused_in_place(desired: Desired, fleet: Fleet, placements: Mapping[str, Placement], now: float) -> dict[str, str]:
+    """Apps that stay where they are although their node refuses them as they are specified now, with the reason."""
+    held: dict[str, str] = {}
+    for name, app in desired.apps.items():
+        refusal = fleet.refusal(placements[name].node, app) if name in placements else None
+        if refusal is not None:
+            held[name] = f"{HELD_BACK} for {math.ceil(refusal.until - now)} s: {refusal.node} refuses it: {refusal.reason}"
+    return held
 
 
 def next_generation(placements: Mapping[str, Placement], fleet: Fleet) -> int:

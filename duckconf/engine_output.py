@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from duckconf.command import Completed
-from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeFull
+from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused
 from duckconf.host_words import another_program
 from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
+from duckconf.refusal_words import meaning
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
-# Words that say "something else holds it": the same request can succeed once that is gone.
-CONFLICTS = re.compile(
-    r"address already in use|port is already allocated|ports are not available|is already in use|"
-    r"already exposed|cannot expose privileged port|rootlessport listen",
-    re.IGNORECASE,
-)
+# Words that say "something else has this name": the same request can succeed once that is gone.
+CONFLICTS = re.compile(r"is already in use", re.IGNORECASE)
 # Words that say nothing about the request: the engine itself is not there.
 NO_ENGINE = re.compile(
     r"cannot connect to (podman|the docker daemon)|unable to connect to podman|is the docker daemon running|"
@@ -38,8 +35,6 @@ NO_IMAGE = re.compile(
 )
 # How the message of an engine begins, which a shell's about a missing command does not.
 ENGINES_OWN = re.compile(r"error(?: response from daemon)?:", re.IGNORECASE)
-# Words about the node's disk, which another node does not have.
-NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -135,8 +130,9 @@ def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfErr
     no_docker = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and not ENGINES_OWN.search(words)
     if no_docker or NO_ENGINE.search(words):
         return engine_failure(node, completed)
-    if NO_SPACE.search(words):
-        return NodeFull(node, engine_words(words), "make room on its disk")
+    refusal = meaning(words)
+    if refusal is not None:
+        return NodeRefused(node, *refusal, engine_words(words))
     remedy = f"if this machine has it: ./inv push-image {image} --to {node}" if image and NO_IMAGE.search(words) else ""
     return EngineRefused(f"{node}: {engine_words(words)}", remedy, conflict=bool(CONFLICTS.search(words)))
 

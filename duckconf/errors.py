@@ -82,8 +82,17 @@ class EngineUnavailable(NodeFailure):
     """SSH works, but the container engine on the node does not answer or is not installed."""
 
 
-class NodeFull(NodeFailure):
-    """The engine has no space left for this app; what runs there is not concerned."""
+class NodeRefused(NodeFailure):
+    """The engine refused this app for a reason of the node, such as a port that is in use there: another node may run it.
+
+    `kind` is one of `refusal_words`, `why` the reason in our words, `words` are the engine's.
+    """
+
+    def __init__(self, node: str, kind: str, why: str, words: str) -> None:
+        super().__init__(node, f"{why}; the engine said: {words}" if words else why)
+        self.kind = kind
+        self.why = why
+        self.words = words
 
 
 class NoNodeReachable(DuckconfError):
@@ -93,6 +102,14 @@ class NoNodeReachable(DuckconfError):
         reasons = "; ".join(f"{node}: {reason}" for node, reason in skipped.items())
         super().__init__(f"no node can start the app: {reasons}", "see `./inv nodes`")
         self.skipped = skipped
+
+
+class NoNodeFits(NoNodeReachable):
+    """As NoNodeReachable, and every node that was asked refused the app: `conflict` when only a port is in the way."""
+
+    def __init__(self, skipped: dict[str, str], *, conflict: bool) -> None:
+        super().__init__(skipped)
+        self.conflict = conflict
 
 
 class EngineRefused(DuckconfError):

@@ -7,14 +7,19 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Union
 
 from duckconf.codec import spec_hash
 from duckconf.engine_output import Container
 from duckconf.model import App
+from duckconf.patterns import some_of
+from duckconf.refusal import Refusal, Refusals
 
 # Of a node that had no space for an app a short while ago, in the sentence of `no_fit`.
 FULL = "with no space left on its disk"
+# Containers that run or will do so by themselves.
+ALIVE = frozenset({"running", "paused", "stopping", "removing", "restarting"})
 
 Views = Mapping[str, Union[tuple[Container, ...], None]]
 """Node name to its containers; None when it did not answer, which is not the same as having none."""
@@ -39,8 +44,19 @@ class Fleet:
     cordoned: Collection[str] = ()
     draining: Collection[str] = ()
     """Nodes that are emptied: their apps move away one after the other."""
-    full: Collection[str] = ()
-    """Those that had no space for an app a short while ago."""
+    refusals: Refusals = field(default_factory=dict)
+    """Those that hold now."""
+
+    @functools.cached_property
+    def full(self) -> Collection[str]:
+        """Nodes that had no space for an app a short while ago."""
+        return {refusal.node for refusal in self.refusals.values() if refusal.of_node}
+
+    def refusal(self, node: str, app: App) -> Refusal | None:
+        """Why the node's engine refuses this app as it is specified now."""
+        found = self.refusals.get((node, app.name))
+        same = found is not None and (found.spec, found.generation) == (spec_hash(app), app.generation)
+        return found if same else None
 
     @functools.cached_property
     def copies(self) -> Mapping[str, Sequence[Container]]:
@@ -79,32 +95,42 @@ def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str
     """
     ports = host_ports(app)
     misfits: Counter[str] = Counter()
+    refused: dict[str, str] = {}
     fit: list[str] = []
     for node in fleet.nodes:
         clash = sorted(ports & set(taken.get(node, ())))
+        refusal = fleet.refusal(node, app)
         if node in fleet.cordoned:
             misfits["cordoned"] += 1
         elif node in fleet.full:
             misfits[FULL] += 1
         elif fleet.views.get(node) is None:
             misfits["unreachable"] += 1
+        elif refusal is not None:
+            refused[node] = refusal.reason
         elif clash:
             misfits[f"with port {clash[0]} taken"] += 1
         else:
             fit.append(node)
     if not fit:
-        return "", no_fit(misfits)
+        return "", no_fit(misfits, refused)
     fewest = min(counts.get(node, 0) for node in fit)
     return next(node for node in round_robin(fleet.nodes, turn) if node in fit and counts.get(node, 0) == fewest), ""
 
 
 @dataclass(frozen=True)
 class Room:
-    """A node that new apps may go to: how many it has, and which host ports are given away."""
+    """A node that new apps may go to: how many it has, which host ports are given away, and which apps it refuses."""
 
     node: str
     apps: int
     ports: Collection[str] = ()
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+
+    def refuses(self, app: App) -> str:
+        """The reason, "" when it does not."""
+        found = self.refusals.get(app.name)
+        return found.reason if found is not None and found.spec == spec_hash(app) else ""
 
 
 def spread_many(
@@ -115,6 +141,7 @@ def spread_many(
     `misfits` counts the nodes that are left out, by why. The cost per app grows with the logarithm of the nodes.
     """
     taken = {room.node: set(room.ports) for room in rooms}
+    by_name = {room.node: room for room in rooms}
     first = turn % len(rooms) if rooms else 0
     heap = [(room.apps, (position - first) % len(rooms), room.node) for position, room in enumerate(rooms)]
     heapq.heapify(heap)
@@ -123,7 +150,17 @@ def spread_many(
     for app in apps:
         ports = host_ports(app)
         passed_over = []
-        while heap and ports & taken[heap[0][2]]:
+        clashes: Counter[str] = Counter()
+        refused: dict[str, str] = {}
+        while heap:
+            top = heap[0][2]
+            refusal = by_name[top].refuses(app)
+            if refusal:
+                refused[top] = refusal
+            elif ports & taken[top]:
+                clashes[f"with port {min(ports & taken[top])} taken"] += 1
+            else:
+                break
             passed_over.append(heapq.heappop(heap))
         if heap:
             count, order, node = heap[0]
@@ -131,17 +168,20 @@ def spread_many(
             taken[node] |= ports
             placed[app.name] = node
         else:
-            clashes = {f"with port {min(ports & taken[node])} taken": 1 for _, _, node in passed_over[:1]}
-            whole = {**misfits, **{why: len(passed_over) for why in clashes}}
-            reasons[app.name] = no_fit(whole)
+            reasons[app.name] = no_fit({**misfits, **clashes}, refused)
         for item in passed_over:
             heapq.heappush(heap, item)
     return placed, reasons
 
 
-def no_fit(misfits: Mapping[str, int]) -> str:
-    """Why no node fits, in numbers."""
-    return "no node fits: " + (", ".join(f"{count} {why}" for why, count in sorted(misfits.items()) if count) or "there are none")
+def no_fit(misfits: Mapping[str, int], refused: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Why no node fits: in numbers, and for nodes that refused the app by name and reason."""
+    counted = ", ".join(f"{count} {why}" for why, count in sorted(misfits.items()) if count)
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in refused.items():
+        by_reason.setdefault(reason, []).append(node)
+    named = [f"{some_of(sorted(nodes))}: {reason}" for reason, nodes in sorted(by_reason.items())]
+    return "no node fits: " + ("; ".join([*([counted] if counted else []), *named]) or "there are none")
 
 
 def host_ports(app: App) -> set[str]:
@@ -185,7 +225,8 @@ def assign(
         at_home = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
         leaves = at_home and not moving and _may_leave(kept[name], fleet)
         stays = at_home and not leaves
-        if chosen is None and stays and not (_crowded_out(app, kept, apps, fleet) or _turned_away(kept[name], app, fleet)):
+        refused = stays and _turned_away(kept[name], app, fleet)
+        if chosen is None and stays and not (refused or _crowded_out(app, kept, apps, fleet)):
             chosen = _in_place(app, kept[name], fleet)
             if chosen is None:
                 continue
@@ -196,7 +237,11 @@ def assign(
                 continue
             node, reason = spread(app, fleet, counts, taken, generation)
             if not node:
-                if not stays:
+                if refused and not any(copy.node == kept[name].node for copy in fleet.copies.get(name, ())):
+                    # Nothing of it is anywhere: it waits without a place until a node takes it.
+                    counts[kept.pop(name).node] -= 1
+                    reasons[name] = reason
+                elif not stays:
                     reasons[name] = f"cannot leave {kept[name].node}: {reason}" if leaves else reason
                 continue
             moving = moving or leaves
@@ -274,8 +319,12 @@ def _crowded_out(app: App, kept: Mapping[str, Placement], apps: Mapping[str, App
 
 
 def _turned_away(place: Placement, app: App, fleet: Fleet) -> bool:
-    """Whether the app's node has no space for it. One that has a copy there has found its space."""
-    return place.node in fleet.full and not any(copy.node == place.node for copy in fleet.copies.get(app.name, ()))
+    """Whether the app's node refuses it. What runs there stays, and one that has a copy there has found its space."""
+    if fleet.views.get(place.node) is None:
+        return False
+    there = [copy for copy in fleet.copies.get(app.name, ()) if copy.node == place.node]
+    refuses = fleet.refusal(place.node, app) is not None and not any(copy.state in ALIVE for copy in there)
+    return refuses or (place.node in fleet.full and not there)
 
 
 def _runs(name: str, place: Placement, fleet: Fleet) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from duckconf.backoff import Tries
 from duckconf.overview import AppView
+from duckconf.refusal import Refusal, shifted
 
 READY = "ready"
 SILENT = "silent"
@@ -17,12 +18,10 @@ LOST = "lost"
 @dataclass(frozen=True)
 class NodeView:
     """`status` is ready, silent (did not answer in this pass) or lost (longer than
-    node_timeout); `reason` says why it is not ready. `full` when it had no
-    space for an app a short while ago."""
+    node_timeout); `reason` says why it is not ready."""
 
     status: str
     reason: str = ""
-    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Report:
     apps: Sequence[AppView] = ()
     faults: Sequence[str] = ()
     tries: Mapping[str, Tries] = field(default_factory=dict)
+    refusals: Sequence[Refusal] = ()
     clock: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -41,11 +41,16 @@ class Report:
             "apps": [asdict(view) for view in self.apps],
             "faults": list(self.faults),
             "tries": {name: asdict(tries) for name, tries in self.tries.items()},
+            "refusals": [asdict(refusal) for refusal in self.refusals],
             "clock": self.clock,
         }
 
     def full_nodes(self) -> set[str]:
-        return {name for name, view in self.nodes.items() if view.full}
+        return {refusal.node for refusal in self.refusals if refusal.of_node}
+
+    def refusals_at(self, now: float) -> dict[tuple[str, str], Refusal]:
+        """The refusals on the clock of another process that begins at `now`."""
+        return shifted(self.refusals, now - self.clock)
 
     def tries_at(self, now: float) -> dict[str, Tries]:
         """The tries on the clock of another process that begins at `now`: what was still to wait is still to wait."""
@@ -63,6 +68,7 @@ def report_from_json(data: Any) -> Report:
         tuple(AppView(**_known(AppView, view)) for view in data["apps"]),
         tuple(str(fault) for fault in data["faults"]),
         {str(name): Tries(**_known(Tries, tries)) for name, tries in data["tries"].items()},
+        tuple(Refusal(**_known(Refusal, refusal)) for refusal in data.get("refusals", ())),
         float(data["clock"]),
     )
 

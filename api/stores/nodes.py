@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
+from duckconf.model import App
 from duckconf.reach.state.files import write_durably
+from duckconf.refusal import Refusal, shifted
 
 log = logging.getLogger(__name__)
 
@@ -56,18 +59,18 @@ class Node:
     instance: str = ""
     cordoned: bool = False
     containers: tuple[Seen, ...] = ()
-    full: bool = False
-    """Whether it had no space for an app a short while ago."""
+    refusals: tuple[Refusal, ...] = ()
+    """What its engine refused to run, until when on the server's monotonic clock."""
     facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an agent tells with a heartbeat."""
+    """What an agent tells with a heartbeat; its refusals hold for the seconds that are in their `until`."""
 
     instance: str
     containers: tuple[Seen, ...] = ()
-    full: bool = False
+    refusals: tuple[Refusal, ...] = ()
     facts: Facts = field(default_factory=Facts)
 
 
@@ -102,10 +105,11 @@ class NodeBook:
                 raise Conflict(
                     f"another agent calls itself {name} and is alive", "give one of the machines another name in the inventory"
                 )
-            news = self._status(node, now) != READY or node.full != report.full
+            news = self._status(node, now) != READY or _marks(node.refusals) != _marks(report.refusals)
             before = node.containers
             node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
-            node.containers, node.full, node.facts = report.containers, report.full, report.facts
+            node.containers, node.facts = report.containers, report.facts
+            node.refusals = tuple(shifted(report.refusals, now).values())
         if news:
             self._tell()
         return node.heartbeat, before
@@ -133,6 +137,16 @@ class NodeBook:
 
     def status(self, name: str) -> str:
         return self._status(self.nodes[name], self._clock())
+
+    def refusals(self, name: str) -> tuple[tuple[Refusal, float], ...]:
+        """What the node refuses now, each with the seconds that are left of its pause."""
+        now = self._clock()
+        return tuple((item, item.until - now) for item in self.nodes[name].refusals if item.until > now)
+
+    def refusal(self, name: str, app: App) -> Refusal | None:
+        """Why the node refuses the app as it is specified now."""
+        found = [item for item, _ in self.refusals(name) if (item.app, item.spec) == (app.name, spec_hash(app))]
+        return found[0] if found else None
 
     def age(self, name: str) -> float:
         """Seconds since the node was heard, or since the server started."""
@@ -179,6 +193,10 @@ class NodeBook:
                 for name, node in self.nodes.items()
             }
         write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
+
+
+def _marks(refusals: Sequence[Refusal]) -> set[tuple[str, str, str, int]]:
+    return {(item.app, item.spec, item.kind, item.strikes) for item in refusals}
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -22,7 +22,9 @@ from api.openapi import document
 from api.stores.desired import DesiredStore
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
+from duckconf.codec import spec_hash
 from duckconf.desired import PLACED_COLUMNS, empty_document
+from duckconf.model import App
 from duckconf.reach.api.control_config import ControlConfig
 from duckconf.reach.state.journal import Journal
 from tests.api.test_api_push import problem
@@ -175,7 +177,7 @@ def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(oper
         ("PUT", "/node/node-1", {"cordoned": "yes"}, "cordoned"),
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "containers": [{"app": "a"}]}, "containers/0"),
         ("PUT", "/node/node-1/heartbeat", [], "instance"),
-        ("PUT", "/node/node-1/heartbeat", {"instance": "x", "full": "no"}, "full"),
+        ("PUT", "/node/node-1/heartbeat", {"instance": "x", "refusals": "no"}, "refusals"),
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "facts": []}, "facts"),
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "facts": {"load": "high"}}, "facts"),
         ("POST", "/events", {"events": [{"message": "x"}]}, "events/0"),
@@ -196,11 +198,34 @@ def test_what_a_node_has_left_is_shown_to_who_asks(operator: Client, agent: Clie
     assert "engine" not in operator("GET", "/nodes").get_json()["nodes"][0]
 
 
+FULL = {"app": "large", "spec": "s", "kind": "space", "reason": "no space left on its disk", "wait": 60.0}
+
+
+def test_an_app_that_its_node_refuses_says_why_and_for_how_long(operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/web", {"image": "nginx", "node": "node-1"})
+    refusal = {
+        "app": "web",
+        "spec": spec_hash(App("nginx", "web")),
+        "kind": "path",
+        "reason": "path /data is missing",
+        "wait": 60,
+    }
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "refusals": [refusal]})
+    (row,) = operator("GET", "/apps").get_json()["apps"]
+    assert (row["status"], row["refused"]) == ("starting", "path /data is missing")
+    assert row["note"] == "node-1 refuses it: path /data is missing"
+    (told,) = operator("GET", "/nodes").get_json()["nodes"][0]["refusals"]
+    assert told.items() >= {**refusal, "wait": told["wait"]}.items()
+    assert 59 < told["wait"] <= 60
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    assert "refused" not in operator("GET", "/app/web").get_json()
+
+
 def test_a_node_that_becomes_full_is_news(operator: Client, agent: Client) -> None:
     agent("PUT", "/node/node-1/heartbeat", {"instance": "one"})
     before = operator("GET", "/nodes").get_json()
     assert before["nodes"][0]["full"] is False
-    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "full": True})
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "refusals": [FULL]})
     after = operator("GET", f"/nodes?since={before['revision']}&wait=5").get_json()
     assert (after["revision"] > before["revision"], after["nodes"][0]["full"]) == (True, True)
 

@@ -126,8 +126,7 @@ def test_with_no_node_left_it_is_503_with_every_reason(client: FlaskClient, node
     ("words", "status"),
     [
         ("Error: nosuch: image not known", 422),
-        ("Error: cannot listen on the TCP port: listen tcp4 :80: bind: address already in use", 409),
-        ("docker: Error response from daemon: Bind for 0.0.0.0:80 failed: port is already allocated.", 409),
+        ('Conflict. The container name "/a" is already in use by 1', 409),
     ],
 )
 def test_the_engines_no_is_passed_on_and_leaves_nothing(
@@ -138,6 +137,34 @@ def test_the_engines_no_is_passed_on_and_leaves_nothing(
     assert words.rpartition(": ")[2] in detail
     assert nodes["node-1"].containers == {}
     assert asked({name: node for name, node in nodes.items() if name != "node-1"}) == 0
+
+
+PORT_TAKEN = "Error: cannot listen on the TCP port: listen tcp4 :80: bind: address already in use"
+PATH_MISSING = "Error: statfs /data: no such file or directory"
+NO_SPACE = "Error: writing blob: no space left on device"
+
+
+def test_a_node_that_refuses_for_a_reason_of_its_own_is_passed_over_with_the_reason(
+    client: FlaskClient, nodes: dict[str, FakeNode]
+) -> None:
+    nodes["node-1"].refusal = PORT_TAKEN
+    answer = client.post("/app/start", json={"image": "nginx", "ports": ["80:80"]})
+    assert (answer.status_code, answer.get_json()["node"], answer.get_json()["skipped"]) == (201, "node-2", ["node-1"])
+    assert answer.get_json()["reasons"]["node-1"].startswith("port 80 is in use; the engine said: cannot listen")
+    assert nodes["node-1"].containers == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [((PORT_TAKEN,), 409), ((PATH_MISSING,), 422), ((PORT_TAKEN, PATH_MISSING), 422), ((NO_SPACE,), 503)]
+)
+def test_when_every_node_refuses_the_answer_says_why_each_does(
+    client: FlaskClient, nodes: dict[str, FakeNode], words: tuple[str, ...], status: int
+) -> None:
+    for number, node in enumerate(nodes.values()):
+        node.refusal = words[number % len(words)]
+    told = problem(client.post("/app/start", json={"image": "nginx"}), status)
+    assert told["skipped"] == list(NAMES)
+    assert all(node in told["detail"] for node in NAMES)
 
 
 def test_a_name_is_refused_because_push_gives_names(client: FlaskClient) -> None:

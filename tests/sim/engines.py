@@ -64,6 +64,8 @@ class Engine:
 
     boxes: dict[str, Box] = field(default_factory=dict)
     stubborn: set[str] = field(default_factory=set)
+    refusing: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Node and app ("" for every app) to the words in which the engine refuses to start it there for now."""
     made: int = 0
 
     def of_node(self, node: str) -> list[Box]:
@@ -112,6 +114,9 @@ class Hand:
             raise BadInput(Fault("", "the command is longer than a shell takes"))
         if image.startswith(REFUSED):
             return Completed(125, "", f"Error: {image}: image not known")
+        refused = self._refuses(labels.get(LABEL_APP, ""))
+        if refused is not None:
+            return refused
         there = self.engine.boxes.get(name)
         if there is not None and (there.node != self.node or name in self.engine.stubborn):
             return Completed(125, "", f'Error: the container name "{name}" is already in use by {there.number}')
@@ -124,7 +129,11 @@ class Hand:
         if box is None:
             return Completed(125, "", f"Error: no such container {argv[2]}")
         self.touched(self.job, box)
-        return self._begin(box)
+        return self._refuses(box.app) or self._begin(box)
+
+    def _refuses(self, app: str) -> Completed | None:
+        words = self.engine.refusing.get((self.node, app)) or self.engine.refusing.get((self.node, ""))
+        return Completed(126, "", words) if words else None
 
     def _begin(self, box: Box) -> Completed:
         for other in self.engine.boxes.values():

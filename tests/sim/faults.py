@@ -14,15 +14,20 @@ from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
 from tests.sim.world import Node, SimWorld
 
 NAMES = tuple("abcdefgh")
+NODES_OWN = (
+    "Error: cannot listen on the TCP port: listen tcp4 :8080: bind: address already in use",
+    "Error: statfs /data: no such file or directory",
+    "Error: writing blob: write /var/lib/containers/storage/overlay: no space left on device",
+)
 
 
 class Faults:
     """Draws from the world's dice and does it to the world."""
 
-    def __init__(self, world: SimWorld, *, drains: bool) -> None:
+    def __init__(self, world: SimWorld, *, drains: bool, refusals: bool) -> None:
         self._world = world
         self._dice = world.dice
-        self._kinds = {**KINDS, **DRAINS} if drains else KINDS
+        self._kinds = {**KINDS, **(DRAINS if drains else {}), **(REFUSALS if refusals else {})}
         self._mood = {name: self._dice.choice((0, 0, 1, 1, 1, 3, 8)) for name in self._kinds}
 
     def begin(self) -> None:
@@ -48,6 +53,7 @@ class Faults:
             node.frozen_until = node.unplugged_until = node.down_until = world.now()
             node.slowness = 1.0
             node.engine.stubborn.clear()
+            node.engine.refusing.clear()
             world.thaw(node)
             for box in node.engine.boxes.values():
                 if box.state == "paused":
@@ -158,6 +164,14 @@ class Faults:
         engine.stubborn.add(box.name)
         self._after(seconds, lambda: engine.stubborn.discard(box.name))
         return f"{box.name} on {box.node} for {seconds:.1f} s"
+
+    def _refuse(self) -> str:
+        """A node's engine refuses an app, or every app, for a while and for a reason of the node."""
+        node, app, seconds = self._node(), self._dice.choice(("", *NAMES)), self._dice.choice((2, 20, 200))
+        words = self._dice.choice(NODES_OWN)
+        node.engine.refusing[node.name, app] = words
+        self._after(seconds, lambda: node.engine.refusing.pop((node.name, app), None))
+        return f"{app or 'every app'} on {node.name} for {seconds} s: {words}"
 
     def _stranger(self) -> str:
         """Containers that are none of ours: by name, by label, or by cluster. Some hold the names that we would use."""
@@ -301,3 +315,4 @@ KINDS: Mapping[str, Callable[[Faults], str]] = {
 
 # Apart from the others, so that their seeds keep their meaning.
 DRAINS: Mapping[str, Callable[[Faults], str]] = {"drain": Faults._drain}
+REFUSALS: Mapping[str, Callable[[Faults], str]] = {"refuse": Faults._refuse}

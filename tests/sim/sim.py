@@ -11,7 +11,7 @@ from controllers.reconciler import Reconciler
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
-from tests.sim.faults import Faults
+from tests.sim.faults import NODES_OWN, Faults
 from tests.sim.watch import NODE_TIMEOUT, Violation
 from tests.sim.world import Killed, SimWorld
 
@@ -29,10 +29,11 @@ class Run:
     seed: int
     folder: Path
     drains: bool = False
+    refusals: bool = False
 
     def __post_init__(self) -> None:
         self.world = SimWorld(self.seed, self.folder)
-        self.faults = Faults(self.world, drains=self.drains)
+        self.faults = Faults(self.world, drains=self.drains, refusals=self.refusals)
         self._start_loop()
 
     def go(self, steps: int) -> None:
@@ -56,6 +57,7 @@ class Run:
         last = world.last_report()
         if last is not None:
             reconciler.tries.update(last.tries_at(world.now()))
+            reconciler.refusals.update(last.refusals_at(world.now()))
         self.cycle = Cycle(world, reconciler)
         world.watch.reconciler = reconciler
 
@@ -116,6 +118,9 @@ class Run:
             raise Violation(f"{passes} passes in a minute of rest")
 
     def _check_that_the_hopeless_delay_nobody(self) -> None:
+        if self.refusals and len(self.world.nodes) > 1:
+            for node in list(self.world.nodes.values())[1:3]:
+                node.engine.refusing[node.name, "late"] = NODES_OWN[0]
         self.world.person.apps["late"] = App("web:1", "late")
         self.world.wake()
         self._pass_time(SOON)

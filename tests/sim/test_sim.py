@@ -46,6 +46,11 @@ def test_nodes_that_are_emptied_among_faults_stay_safe_too(seed: int, tmp_path: 
     Run(seed, tmp_path, drains=True).go(STEPS)
 
 
+@pytest.mark.parametrize("seed", FRESH or range(2000, 2020))
+def test_nodes_that_refuse_apps_among_faults_stay_safe_too(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, drains=seed % 2 == 0, refusals=True).go(STEPS)
+
+
 def test_the_same_seed_gives_the_same_trace_in_any_process(tmp_path: Path) -> None:
     run = Run(7, tmp_path)
     run.go(STEPS)

@@ -17,7 +17,7 @@ from duckconf.actions import Remove, Restart, Start
 from duckconf.codec import spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NodeFailure, NotFound
+from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound
 from duckconf.events import Event
 from duckconf.health import BRAKE_FROM
 from duckconf.model import App
@@ -79,6 +79,7 @@ class Watch:
     last_asked: dict[str, float] = field(default_factory=dict)
     all_silent_at: float = float("-inf")
     counted: dict[str, tuple[str, deque[float]]] = field(default_factory=dict)
+    refused_at: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
     issued_at: dict[str, deque[float]] = field(default_factory=dict)
     issued_at_all: list[str] = field(default_factory=list)
     excused: int = 0
@@ -93,6 +94,7 @@ class Watch:
         self.jobs, self.lost, self.last_asked = [], frozenset(), {}
         self.all_silent_at = float("-inf")
         self.counted.clear()
+        self.refused_at.clear()
         self.issued_at.clear()
 
     def forget(self) -> None:
@@ -166,6 +168,9 @@ class Watch:
 
     def ended(self, job: Job, failure: Union[DuckconfError, None]) -> None:
         job.ended, job.told = True, failure is None
+        if isinstance(failure, NodeRefused):
+            where = (job.step.action.node, job.step.app, self._spec_of(job.step.app))
+            self.refused_at.setdefault(where, deque(maxlen=20)).append(self.world.now())
         if not isinstance(job.step.action, Remove) and not isinstance(failure, (NodeFailure, NotFound)):
             spec = self._spec_of(job.step.app)
             known, times = self.counted.get(job.step.app, ("", deque()))
@@ -245,6 +250,10 @@ class Watch:
     def _check_pace(self, job: Job) -> None:
         now, action = self.world.now(), job.step.action
         if not isinstance(action, Remove):
+            where = (action.node, job.step.app)
+            times = self.refused_at.get((*where, self._spec_of(job.step.app)), deque())
+            recent = sum(now - time < 60 for time in times)
+            self._require(recent <= 8, f"{action}, which was refused there {recent} times in a minute")
             spec, times = self.counted.get(job.step.app, ("", deque()))
             recent = sum(now - time < 60 for time in times)
             self._require(spec != self._spec_of(job.step.app) or recent <= 8, f"{action} for the {recent}th time in a minute")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from api.stores.nodes import READY, SILENT, SUSPECT, NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
-from controllers.node_controller import Watch, look, without_space
+from controllers.node_controller import Watch, look, turned_away
 from controllers.scheduler import schedule
+from duckconf.codec import spec_hash
 from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, read_document
 from duckconf.errors import Conflict, SetupError
 from duckconf.model import App
@@ -34,15 +35,25 @@ def test_apps_are_spread_over_ready_nodes_and_each_misfit_is_counted() -> None:
     assert none.reasons == {"a": f"no node fits: {why}"}
 
 
-def test_a_full_node_keeps_what_was_started_there_and_the_rest_goes_elsewhere() -> None:
+def test_a_node_that_refuses_an_app_is_passed_over_for_it_and_only_while_its_spec_is_the_same() -> None:
+    web = App("x", "web")
+    refusal = {"app": "web", "spec": spec_hash(web), "kind": "port", "reason": "port 80 is in use", "wait": 3.0}
+    nodes = [node("n1", refusals=[refusal]), node("n2", cordoned=True)]
+    assert schedule([web], nodes, 0).reasons == {"web": "no node fits: 1 cordoned; n1: port 80 is in use"}
+    assert [binding["node"] for binding in schedule([App("x", "other"), App("y", "web")], nodes, 0).bindings] == ["n1", "n1"]
+
+
+def test_a_full_node_keeps_what_was_started_there_and_the_rest_is_rescheduled() -> None:
     apps = [
         {"name": "a", "node": "n1", "started": "2026-01-01T00:00:00Z"},
         {"name": "b", "node": "n1"},
         {"name": "c", "node": "n2"},
         {"name": "d", "node": ""},
     ]
-    assert [app["name"] for app in without_space(apps, {"n1", "n3"})] == ["b"]
-    assert without_space(apps, set()) == []
+    assert [app["name"] for app in turned_away(apps, {"n1", "n3"})] == ["b"]
+    assert turned_away(apps, set()) == []
+    refused = [{"name": "e", "node": "n1", "refused": "port 80 is in use"}]
+    assert turned_away([*apps, *refused], set()) == refused
 
 
 @given(st.lists(st.sampled_from([(), ("80:80",), ("81:80",)]), max_size=12), st.integers(0, 7))

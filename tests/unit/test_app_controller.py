@@ -245,9 +245,11 @@ def test_an_image_that_is_refused_is_told_with_the_engines_words(agent: AgentPro
 
 def test_a_node_without_space_says_so_and_what_the_engine_said(agent: AgentProcess, api: FakeApi) -> None:
     api.place({"name": "web", "image": "large"})
-    until("it is told", lambda: bool(api.beats) and api.beats[-1]["full"] and api.reported() == {"web": "backoff"})
-    told = api.beats[-1]["containers"][0]
-    assert (told["started"], "no space left on device" in told["note"]) == (0.0, True)
+    until("it is told", lambda: bool(api.beats) and bool(api.beats[-1]["refusals"]))
+    (refusal,) = api.beats[-1]["refusals"]
+    assert (refusal["app"], refusal["kind"], refusal["reason"]) == ("web", "space", "no space left on its disk")
+    assert "no space left on device" in refusal["words"]
+    assert 50 < refusal["wait"] <= 60
 
 
 def test_what_the_node_is_and_has_left_is_told_and_not_only_with_the_second_heartbeat(agent: AgentProcess, api: FakeApi) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from duckconf import engine
 from duckconf.command import Command, Completed, Secret
 from duckconf.engine_output import read_containers, run_failure
-from duckconf.errors import BadInput, EngineRefused, EngineUnavailable, NotFound
+from duckconf.errors import BadInput, EngineRefused, EngineUnavailable, NodeRefused, NotFound
 from duckconf.inventory import read_inventory
 from duckconf.model import App
 from duckconf.naming import push_app, push_number
@@ -88,7 +88,7 @@ def test_a_listing_that_cannot_be_read_is_a_failure_and_not_an_empty_node(done: 
     ("words", "kind", "conflict"),
     [
         ("Error: image not known", EngineRefused, False),
-        ("listen tcp4 :80: bind: address already in use", EngineRefused, True),
+        ("listen tcp4 :80: bind: address already in use", NodeRefused, None),
         ("Conflict. The container name is already in use by", EngineRefused, True),
         ("Cannot connect to Podman. Please verify your connection", EngineUnavailable, None),
         ("docker-wrapper: no node name", EngineUnavailable, None),

@@ -19,6 +19,8 @@ from duckconf.health import Health, judge
 from duckconf.model import App
 from duckconf.placement import Assignment, Fleet, Placement, assign, host_ports, spread
 from duckconf.plan import Plan, plan
+from duckconf.refusal import Refusal
+from duckconf.refusal_words import NO_SPACE, SPACE
 
 NODES = ("n1", "n2", "n3")
 WEB = App("nginx", "web")
@@ -82,20 +84,24 @@ def test_no_node_that_fits_says_why_in_numbers() -> None:
     assert (node, reason) == ("", "no node fits: 1 cordoned, 1 unreachable, 1 with port 8080/tcp taken")
 
 
+def full(*nodes: str) -> dict[tuple[str, str], Refusal]:
+    return {(node, "large"): Refusal(node, "large", "spec", SPACE, NO_SPACE, "", 99.0) for node in nodes}
+
+
 def test_an_app_that_a_full_node_turned_away_goes_elsewhere_and_what_runs_there_stays() -> None:
     new = App("nginx", "new")
     kept = {"web": HERE, "new": Placement("n1", "c-new", 2)}
-    seen = replace(fleet(container()), full={"n1"})
+    seen = replace(fleet(container()), refusals=full("n1"))
     placed = assign({"web": WEB, "new": new}, seen, kept, {"web": "c-web", "new": "c-new"}, 3, certain=True).placements
     assert placed["web"] == HERE
     assert placed["new"].node in ("n2", "n3")
 
 
-def test_an_app_waits_where_it_is_placed_when_all_nodes_are_full_and_a_new_one_says_why() -> None:
-    seen = replace(fleet(), full=set(NODES))
+def test_apps_that_run_nowhere_wait_without_a_place_when_all_nodes_are_full() -> None:
+    seen = replace(fleet(), refusals=full(*NODES))
     result = assign({"web": WEB, "new": App("nginx", "new")}, seen, {"web": HERE}, {"web": "w", "new": "n"}, 2, certain=True)
-    assert result.placements == {"web": HERE}
-    assert result.reasons == {"new": "no node fits: 3 with no space left on its disk"}
+    assert result.placements == {}
+    assert result.reasons == dict.fromkeys(("web", "new"), "no node fits: 3 with no space left on its disk")
 
 
 def test_host_ports_tell_protocols_apart_and_forget_addresses() -> None:

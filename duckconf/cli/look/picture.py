@@ -19,6 +19,7 @@ from duckconf.reach.state import cordons, reports
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
 from duckconf.reach.state.reports import ReportFile
+from duckconf.refusal import active, shifted
 from duckconf.report import LOST, Report
 
 
@@ -41,7 +42,8 @@ def take_picture(cluster: Cluster) -> Picture:
     lost = {node for node, view in report.nodes.items() if view.status == LOST and views.get(node) is None}
     drains = Cordons(project.state / cordons.DRAINS_NAME).names()
     cordoned = Cordons(project.state / cordons.FILE_NAME).names() | drains
-    fleet = Fleet(tuple(views), views, lost, cordoned, drains, full=report.full_nodes())
+    now = time.monotonic()
+    fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals=active(shifted(report.refusals, 0.0), now))
     placements = {
         view.app: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
     }
@@ -51,7 +53,7 @@ def take_picture(cluster: Cluster) -> Picture:
     except BadInput as bad:
         desired, faults = UNKNOWN, (str(bad),)
     memory = Memory(placements, report.tries, certain=bool(report.nodes))
-    decision = decide(project.cluster, desired, fleet, memory, time.monotonic())
+    decision = decide(project.cluster, desired, fleet, memory, now)
     return Picture(overview(desired, fleet, decision, memory), decision, faults, seen)
 
 

@@ -14,17 +14,22 @@ from duckconf.actions import Action, Kill, Remove, Restart, Start
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import engine_failure, run_failure
-from duckconf.errors import EngineRefused, NodeFailure, NotFound
+from duckconf.errors import EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABEL_SPEC, app_env, app_labels
 
 
 def execute(action: Action, cluster: str, runner: Runner) -> None:
-    """Raises EngineRefused (the engine's no), NodeFailure (nobody there) or NotFound (nothing of ours by that name)."""
+    """Raises EngineRefused (the engine's no), NodeRefused (a no that is the node's), another NodeFailure (nobody there) or
+    NotFound (nothing of ours by that name)."""
     if isinstance(action, Start):
         _start(action, cluster, runner)
     elif isinstance(action, Restart):
         _require_ours(action.node, action.container, cluster, runner)
-        _must(action.node, runner.run(engine.start_again(action.container)))
+        done = runner.run(engine.start_again(action.container))
+        failure = None if done.ok else run_failure(action.node, done)
+        if isinstance(failure, NodeRefused):
+            raise failure
+        _must(action.node, done)
     elif isinstance(action, Remove):
         _require_ours(action.node, action.container, cluster, runner)
         _must(action.node, runner.run(engine.stop(action.container)))
@@ -85,4 +90,6 @@ def _labels(container: str, runner: Runner) -> dict[str, str]:
 def _must(node: str, done: Completed) -> None:
     if not done.ok:
         failure = run_failure(node, done)
+        if isinstance(failure, NodeRefused):
+            failure = EngineRefused(f"{node}: {failure.words}", conflict=False)
         raise failure if isinstance(failure, EngineRefused) else engine_failure(node, done)

@@ -1,0 +1,236 @@
+"""A node that refuses an app for a reason of its own is passed over for this app, for pauses that grow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from controllers.placements import PlacementBook
+from controllers.reconciler import Reconciler, Verdict
+from duckconf.actions import Start
+from duckconf.codec import spec_hash
+from duckconf.command import Completed
+from duckconf.desired import Desired
+from duckconf.engine_output import Container, run_failure
+from duckconf.errors import EngineRefused, NodeRefused
+from duckconf.model import App
+from duckconf.refusal import LATER, SOON, refusal_from_json, refusal_to_json, refused
+from duckconf.refusal_words import PATH, PORT, SPACE
+from duckconf.report import Report, report_from_json
+
+NODES = ("n1", "n2")
+WEB = App("nginx", "web")
+# As podman 4.3 and docker 20, 27 and 29 print them, over runc and crun.
+WORDS = {
+    "Error: cannot listen on the TCP port: listen tcp4 127.0.0.1:8080: bind: address already in use": (
+        "port 127.0.0.1:8080 is in use"
+    ),
+    "Error: cannot listen on the TCP port: listen tcp4 :8080: bind: address already in use": "port 8080 is in use",
+    "Error: rootlessport listen tcp 0.0.0.0:8080: bind: address already in use": "port 0.0.0.0:8080 is in use",
+    "docker: Error response from daemon: driver failed programming external connectivity on endpoint w (39c7): "
+    "Error starting userland proxy: listen tcp4 0.0.0.0:8080: bind: address already in use.": "port 0.0.0.0:8080 is in use",
+    "docker: Error response from daemon: driver failed programming external connectivity on endpoint w (68f7): "
+    "Bind for 127.0.0.1:8080 failed: port is already allocated.": "port 127.0.0.1:8080 is in use",
+    "docker: Error response from daemon: failed to set up container networking: driver failed programming external "
+    "connectivity on endpoint w (1): failed to bind host port 0.0.0.0:8080/tcp: address already in use": (
+        "port 0.0.0.0:8080/tcp is in use"
+    ),
+    "Error: cannot listen on the TCP port: listen tcp4 192.0.2.77:80: bind: cannot assign requested address": (
+        "192.0.2.77:80 is not an address of this node"
+    ),
+    "Error: rootlessport cannot expose privileged port 80, you can add 'net.ipv4.ip_unprivileged_port_start=80'": (
+        "port 80 is reserved for root"
+    ),
+    "docker: Error response from daemon: Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available.": (
+        "it has 2 cores, fewer than the app asks for"
+    ),
+    "Error: requested CPUs are not available - requested 63, available: 0-1": "it has only the cores 0-1",
+    "Error: statfs /no/such/path: no such file or directory": "path /no/such/path is missing",
+    "docker: Error response from daemon: error while creating mount source path '/proc/no/such': mkdir /proc/no: no such "
+    "file or directory.": "path /proc/no/such is missing and cannot be created",
+    "Error: stat /dev/no-such: no such file or directory": "it has no device /dev/no-such",
+    'docker: Error response from daemon: error gathering device information while adding custom device "/dev/no-such": no '
+    "such file or directory.": "it has no device /dev/no-such",
+    'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].': (
+        "it has no device with [[gpu]]"
+    ),
+    "Error: crun: exec container process `/app`: Exec format error: OCI runtime error": "the image is for another architecture",
+    "docker: no matching manifest for linux/arm64/v8 in the manifest list entries.": "the image is for another architecture",
+    "Error: writing blob: write /var/lib/containers/storage/overlay: no space left on device": "no space left on its disk",
+}
+OF_THE_APP = (
+    'Error: runc: runc create failed: unable to start container process: exec: "/no/such": stat /no/such: no such file or '
+    "directory: OCI runtime attempted to invoke a command that was not found",
+    "docker: Error response from daemon: Minimum memory limit allowed is 6MB.",
+    "Error: sysctl 'kernel.foo' is not allowed",
+    'Error: invalid option type "nosuch"',
+    "docker: Error response from daemon: invalid mode: nosuch.",
+    "Error: localhost/none: image not known",
+    'Conflict. The container name "/web" is already in use by container 1.',
+)
+
+
+def port(node: str) -> NodeRefused:
+    return NodeRefused(node, PORT, "port 80 is in use", "bind: address already in use")
+
+
+def path(node: str) -> NodeRefused:
+    return NodeRefused(node, PATH, "path /data is missing", "statfs /data: no such file or directory")
+
+
+def copy_of(app: App, node: str, state: str, spec: str = "") -> Container:
+    return Container("id", f"c-{app.name}", node, app.name, spec or spec_hash(app), app.image, state, 5.0, 1)
+
+
+class Loop:
+    """A reconciler and what its nodes answer."""
+
+    def __init__(self, folder: Path, nodes: Sequence[str] = NODES) -> None:
+        self.nodes = nodes
+        self.reconciler = Reconciler("demo", PlacementBook(folder / "placements.json"), 20.0)
+
+    def look(self, now: float, *apps: App, seen: Mapping[str, tuple[Container, ...]] | None = None) -> Verdict:
+        desired = Desired({app.name: app for app in apps})
+        found = dict.fromkeys(self.nodes, ()) if seen is None else seen
+        heard = {node: (now, containers) for node, containers in found.items()}
+        return self.reconciler.decide(desired, self.nodes, heard, (), now)
+
+    def starts(self, now: float, *apps: App, seen: Mapping[str, tuple[Container, ...]] | None = None) -> dict[str, str]:
+        """The node of each start, which is refused there at once by a port that is in use."""
+        steps = self.look(now, *apps, seen=seen).decision.plan.steps
+        for step in steps:
+            self.reconciler.settle(step, port(step.action.node), now, last=True)
+        return {step.app: step.action.node for step in steps if isinstance(step.action, Start)}
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    return Loop(tmp_path)
+
+
+@pytest.mark.parametrize(("words", "meaning"), WORDS.items())
+def test_the_words_of_both_engines_about_their_node_are_understood(words: str, meaning: str) -> None:
+    failure = run_failure("n1", Completed(125, "", words), "nginx")
+    assert isinstance(failure, NodeRefused)
+    assert failure.why == meaning
+    assert failure.words in words
+
+
+@pytest.mark.parametrize("words", OF_THE_APP)
+def test_what_every_node_would_refuse_is_the_apps_own_fault(words: str) -> None:
+    assert isinstance(run_failure("n1", Completed(125, "", words), "nginx"), EngineRefused)
+
+
+def test_a_refused_app_is_tried_on_the_next_node_at_once_and_then_waits_without_a_place(loop: Loop) -> None:
+    first = loop.starts(1.0, WEB)["web"]
+    second = loop.starts(1.1, WEB)["web"]
+    assert {first, second} == set(NODES)
+    verdict = loop.look(1.2, WEB)
+    assert verdict.decision.plan.steps == ()
+    (row,) = verdict.apps
+    assert (row.state, row.node, row.note) == ("pending", "", "no node fits: n1, n2: port 80 is in use")
+    assert loop.reconciler.wake_after(NODES, 1.2) == pytest.approx(1.0 + SOON - 1.2)
+
+
+def test_pauses_of_one_node_grow_to_minutes(loop: Loop) -> None:
+    loop.nodes = ("n1",)
+    now, tried = 1.0, []
+    while now < 2000:
+        if loop.starts(now, WEB):
+            tried.append(now)
+        now += 0.5
+    gaps = [round(after - before) for before, after in itertools.pairwise(tried)]
+    assert gaps[:5] == [1, 2, 4, 8, 16]
+    assert set(gaps[9:]) == {300}
+
+
+def test_another_spec_is_tried_at_once(loop: Loop) -> None:
+    loop.nodes = ("n1",)
+    assert loop.starts(1.0, WEB)
+    assert not loop.starts(1.1, WEB)
+    assert loop.starts(1.2, App("nginx", "web", env={"A": "1"}))
+
+
+def test_an_app_that_was_withdrawn_and_declared_again_is_tried_at_once(loop: Loop) -> None:
+    loop.nodes = ("n1",)
+    assert loop.starts(1.0, WEB)
+    assert not loop.starts(1.1)
+    assert loop.starts(1.2, WEB)
+
+
+def test_a_node_that_was_lost_and_is_back_is_asked_again_at_once(loop: Loop) -> None:
+    step = loop.look(1.0, WEB).decision.plan.steps[0]
+    loop.reconciler.settle(step, path(step.action.node), 1.0, last=True)
+    other = next(node for node in NODES if node != step.action.node)
+    for now in (2.0, 10.0, 30.0):
+        loop.look(now, WEB, seen={other: (copy_of(WEB, other, "running"),)})
+    assert loop.reconciler.refusals
+    loop.look(31.0, WEB, seen={step.action.node: (), other: (copy_of(WEB, other, "running"),)})
+    assert loop.reconciler.refusals == {}
+
+
+def test_nothing_that_runs_is_moved_and_its_update_waits_with_the_reason(loop: Loop) -> None:
+    old = copy_of(WEB, "n1", "running", "another")
+    seen: dict[str, tuple[Container, ...]] = {"n1": (old,), "n2": ()}
+    step = loop.look(1.0, WEB, seen=seen).decision.plan.steps[0]
+    loop.reconciler.settle(step, path("n1"), 1.0, last=True)
+    verdict = loop.look(1.1, WEB, seen=seen)
+    assert verdict.decision.plan.steps == ()
+    assert verdict.decision.plan.notes["web"] == "held back for 60 s: n1 refuses it: path /data is missing"
+    assert [(row.node, row.state) for row in verdict.apps] == [("n1", "running")]
+
+
+def test_what_exited_and_is_refused_where_it_was_starts_elsewhere(loop: Loop) -> None:
+    seen: dict[str, tuple[Container, ...]] = {"n1": (copy_of(WEB, "n1", "exited"),), "n2": ()}
+    step = loop.look(1.0, WEB, seen=seen).decision.plan.steps[0]
+    loop.reconciler.settle(step, port("n1"), 1.0, last=True)
+    assert loop.starts(1.1, WEB, seen=seen) == {"web": "n2"}
+
+
+def test_a_refusal_by_a_node_that_is_silent_moves_nothing(loop: Loop) -> None:
+    old = copy_of(WEB, "n1", "running", "another")
+    step = loop.look(1.0, WEB, seen={"n1": (old,), "n2": ()}).decision.plan.steps[0]
+    loop.reconciler.settle(step, path("n1"), 1.0, last=True)
+    assert loop.starts(2.0, WEB, seen={"n2": ()}) == {}
+
+
+def test_a_node_without_space_gets_no_other_app_until_its_pause_is_over_or_a_start_works(loop: Loop) -> None:
+    step = loop.look(1.0, WEB).decision.plan.steps[0]
+    full = step.action.node
+    other = next(node for node in NODES if node != full)
+    loop.reconciler.settle(step, NodeRefused(full, SPACE, "no space left on its disk", "no space"), 2.0, last=True)
+    many = tuple(App("nginx", name) for name in "abcdef")
+    placed = {step.action.node for step in loop.look(3.0, *many).decision.plan.steps}
+    assert placed == {other}
+    fresh = tuple(App("nginx", name) for name in "ghijkl")
+    assert full in {step.action.node for step in loop.look(3.0 + LATER, *fresh).decision.plan.steps}
+    loop.reconciler.settle(step, None, 70.0, last=True)
+    assert loop.reconciler.refusals == {}
+
+
+def test_refusals_go_on_in_the_next_process_with_the_pause_that_was_left() -> None:
+    refusal = refused(None, WEB, path("n1"), 100.0)
+    report = report_from_json(Report(refusals=(refusal,), clock=110.0).to_json())
+    (moved,) = report.refusals_at(5.0).values()
+    assert (moved.until, moved.spec, moved.reason) == (5.0 + LATER - 10.0, spec_hash(WEB), "path /data is missing")
+
+
+def test_a_refusal_travels_with_the_seconds_that_are_left() -> None:
+    refusal = refused(None, WEB, path("n1"), 100.0)
+    there = refusal_from_json("n1", refusal_to_json(refusal, 130.0), 7.0)
+    assert (there.until, there.app, there.kind, there.words) == (7.0 + LATER - 30.0, "web", PATH, refusal.words)
+
+
+def test_a_newer_placement_is_tried_at_once_by_the_agent_that_refused_an_older_one(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, ("n1",))
+    loop.reconciler.only_mine = True
+    first = App("nginx", "web", node="n1", generation=7)
+    assert loop.starts(1.0, first)
+    assert not loop.starts(1.1, first)
+    assert not loop.starts(1.2)
+    assert loop.starts(1.3, App("nginx", "web", node="n1", generation=8))
+    (refusal,) = loop.reconciler.refusals.values()
+    assert refusal.strikes == 2
