@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import ssl
 import sys
@@ -52,7 +53,8 @@ def install(tmp_path: Path, engine: FakeEngine) -> Iterator[Install]:
     programs = tmp_path / "bin"
     programs.mkdir()
     docker = programs / "docker"
-    docker.write_text(f'#!/bin/sh\nexec {sys.executable} -S {ROOT / "tests" / "fake_docker.py"} "$@"\n')
+    program = shlex.join((sys.executable, "-S", str(ROOT / "tests" / "fake_docker.py")))
+    docker.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
     docker.chmod(0o755)
     environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     environ |= {"FAKE_ENGINE": str(engine.folder), "FAKE_NODE": NODE}

@@ -295,9 +295,8 @@ class DemoHosts:
             except NodeFailure as failure:
                 state = self.engine.must("inspect", "--format", "{{.State.Status}}", container)
                 if state != "running" or time.monotonic() > end:
-                    words = self.engine.run("logs", "--tail=5", container)
-                    detail = " ".join((words.stdout + words.stderr).split())[-300:]
-                    raise SetupError(f"{failure.message}; its container is {state}: {detail}") from failure
+                    words, remedy = self.engine.why_host_ended(container)
+                    raise SetupError(f"{failure.message}; {words}", remedy) from failure
 
     def _remove_control_plane_state(self) -> None:
         """Its files belong to a user of the host; without root on this machine only the engine may remove them."""

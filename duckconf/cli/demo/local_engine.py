@@ -17,6 +17,7 @@ from duckconf import engine
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command, Completed
 from duckconf.engine import PODMAN
+from duckconf.engine_hints import DELEGATE, hint, why_no_systemd
 from duckconf.engine_output import Container, last_line, read_containers
 from duckconf.errors import SetupError
 from duckconf.naming import LABEL_NODE
@@ -25,6 +26,11 @@ from duckconf.reach.nodes.local import LocalRunner
 PACKAGES = ("podman", "runc", "crun", "netavark", "aardvark-dns", "nftables", "iptables", "mmdebstrap")
 PROGRAMS = ("podman", "runc", "mmdebstrap")
 REMOVAL_DEADLINE = 300.0
+# Seconds in which systemd comes up in a host.
+HOST_DEADLINE = 30.0
+# Until its socket is there, systemctl cannot wait by itself. Degraded: a unit of the image has failed, such as sshd, which has
+# no host key yet.
+AWAIT_SYSTEMD = "until systemctl is-system-running --wait 2>/dev/null | grep -Eq 'running|degraded'; do sleep 0.1; done"
 DOCKER_ADDRESS = "unix:///var/run/docker.sock"
 # In the order in which they are tried; each holds what the one before it holds.
 RUNTIME = '[engine]\nruntime = "runc"\n'
@@ -54,7 +60,8 @@ class LocalEngine:
         """The output; raises SetupError with the engine's own words."""
         done = self.run(*argv, deadline=deadline, stdin=stdin)
         if not done.ok:
-            raise SetupError(f"{self.program} {argv[0]} failed: {last_line(done)}", "see `./inv doctor`")
+            words = last_line(done)
+            raise SetupError(f"{self.program} {argv[0]} failed: {words}", hint(words) or "see `./inv doctor`")
         return done.stdout.strip()
 
     def remove(self, *containers: str) -> None:
@@ -90,7 +97,32 @@ class LocalEngine:
                 done = self._try(image)
         if not done.ok:
             self.settings.unlink(missing_ok=True)
-            raise SetupError(f"podman cannot start a container here: {last_line(done)}", "try `podman run --rm -it IMAGE true`")
+            words = last_line(done)
+            remedy = hint(words) or "try `podman run --rm -it IMAGE true`"
+            raise SetupError(f"podman cannot start a container here: {words}", remedy)
+
+    def check_host(self, image: str, name: str, *options: str) -> None:
+        """Start a throwaway host of this image on a network of its own, until its systemd is up; raises SetupError."""
+        try:
+            self.must("network", "create", name)
+            self.must("run", "-d", "--name", name, "--systemd=always", f"--network={name}", *options, "--pull=never", image)
+            up = self.run("exec", name, "sh", "-c", AWAIT_SYSTEMD, deadline=HOST_DEADLINE)
+            if not up.ok:
+                raise SetupError(*self.why_host_ended(name, last_line(up)))
+        finally:
+            self.run("rm", "-f", "-v", "-i", "-t", "0", name)
+            self.run("network", "rm", "-f", name)
+
+    def why_host_ended(self, name: str, seen: str = "") -> tuple[str, str]:
+        """What became of a host that does not come up, in words, and what to do."""
+        state = self.run("inspect", "--format", "{{.State.Status}} with code {{.State.ExitCode}}", name)
+        said = self.run("logs", "--tail=5", name)
+        words = " ".join(f"{said.stdout} {said.stderr}".split())[-300:] or seen
+        info = self.run("info", "--format", "json")
+        reason = why_no_systemd(json.loads(info.stdout)) if info.ok else ""
+        told = "; ".join(part for part in (words, reason) if part)
+        ended = f"the host's container is {last_line(state)}: {told or 'it said nothing'}"
+        return ended, DELEGATE if reason else hint(words) or f"see `podman logs {name}`"
 
     def _try(self, image: str) -> Completed:
         return self.run("run", "--rm", "--pull=never", image, "true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.cluster.services import api_service
 from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.errors import DuckconfError
-from duckconf.naming import NODE_IMAGE
+from duckconf.naming import LABEL_CLUSTER, NODE_IMAGE, network
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
@@ -59,7 +60,9 @@ def _image(project: Project) -> str:
     if not engine.has_image(NODE_IMAGE):
         raise DuckconfError(f"{NODE_IMAGE} is not built", "./inv up push builds it")
     engine.check(NODE_IMAGE)
-    return "a container starts"
+    name = f"{network(project.cluster)}-doctor-{os.getpid()}"
+    engine.check_host(NODE_IMAGE, name, f"--label={LABEL_CLUSTER}={project.cluster}", "--publish=127.0.0.1::22")
+    return "a throwaway host starts, with systemd and a published port"
 
 
 def _api(project: Project) -> str:
