@@ -299,7 +299,7 @@ def accept_key(_: Any, node: str, fingerprint: str) -> None:
 
     here = project()
     host = here.inventory().node(node)
-    accept(here.pins, host.name, host.address, host.port, fingerprint, here.settings.node_deadline)
+    accept(here.pins, host, fingerprint, here.settings.node_deadline)
     print(f"{node}: {fingerprint} is pinned now")
 
 

@@ -49,8 +49,8 @@ def as_root(command: Command, host: Host) -> Command:
         return command
     program = ("sh", "-c", WITHOUT_INPUT, "sh", *command.argv)
     if host.become_password is None:
-        return replace(command, argv=("env", "LC_ALL=C", "sudo", "-n", "--", *program))
-    argv = ("env", "LC_ALL=C", "sudo", "-S", "-p", "", "--", *program)
+        return replace(command, argv=("env", "LC_ALL=C", *host.sudo, "-n", "--", *program))
+    argv = ("env", "LC_ALL=C", *host.sudo, "-S", "-p", "", "--", *program)
     return replace(command, argv=argv, stdin=f"{host.become_password}\n".encode())
 
 

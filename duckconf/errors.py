@@ -74,6 +74,10 @@ class LoginRefused(NodeFailure):
     """The node answered and refused our user, key or password."""
 
 
+class NotSupported(NodeFailure):
+    """The inventory or ssh's configuration asks for what Duckconf does not have; the node itself was not asked."""
+
+
 class HostKeyRefused(NodeFailure):
     """The node's host key is unknown or not the pinned one; nothing was sent to it."""
 

@@ -15,6 +15,8 @@ from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 from duckconf.net_address import with_port
+from duckconf.route import DIRECT, Origins, Refusal, Route, Way, refused_connection, refused_root, route, sudo, unreadable
+from duckconf.ssh_config import Answer, question
 
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
@@ -27,21 +29,14 @@ ROOT = "root"
 # The login on a node that may use the engine and nothing else; the role `node` makes it.
 OWN_LOGIN = "duckconf"
 # How one gets there, and nothing that belongs there.
-SECRETS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
-# The variables that Duckconf reads; the resolver hands over these and no others.
+SECRETS = (
+    "ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_become_password", "ansible_become_pass",
+    "ansible_sudo_pass", "ansible_private_key", "ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase",
+)  # fmt: skip
+# How variables begin that an inventory gives: settings of ansible.cfg and of the environment have other names.
+BY_INVENTORY = ("ansible_", "duckconf_")
+# What only Duckconf knows; what concerns the login is handed over as Ansible resolves it.
 VARIABLES = (
-    "ansible_host",
-    "ansible_port",
-    "ansible_user",
-    "ansible_password",
-    "ansible_ssh_pass",
-    "ansible_ssh_private_key_file",
-    "ansible_become_password",
-    "ansible_become_pass",
-    "ansible_sudo_pass",
-    "ansible_ssh_host",
-    "ansible_ssh_port",
-    "ansible_ssh_user",
     "duckconf_provider",
     "duckconf_cluster",
     "duckconf_engine",
@@ -78,6 +73,14 @@ class Host:
     """Of a demo host: whether it borrows this machine's engine, or has its own as every real machine does."""
     bare: bool = False
     """A demo host that is no node yet: sshd and python3 alone."""
+    way: Way = DIRECT
+    sudo: tuple[str, ...] = ("sudo",)
+    refused: Refusal | None = None
+    """Why it cannot be reached as the inventory or ssh's configuration has it."""
+    root_refused: Refusal | None = None
+    """Why its administrator cannot become root; the daily login may be well."""
+    ssh_words: tuple[str, ...] = ()
+    """What the inventory and ansible.cfg add to the command line of ssh."""
 
     def daily(self) -> Host:
         """The host as Duckconf's own commands reach it."""
@@ -134,12 +137,17 @@ class Inventory:
 
 def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     """From `{"hosts": {name: variables}, "groups": {name: [host, …]}, "first": variables}`, `first` being those of a first
-    node, while there is none; raises BadInput, one Fault per variable.
+    node, while there is none; raises BadInput, one Fault per variable. Of the hosts that are used, "origins" has who says what,
+    and "ssh" what ssh's configuration makes of them.
     """
     faults: list[Fault] = []
     groups = document["groups"]
     nodes = set(groups.get(NODES, ()))
-    hosts = {name: _host(name, variables, faults, node=name in nodes) for name, variables in document["hosts"].items()}
+    origins, answers = document.get("origins", {}), document.get("ssh", {})
+    hosts = {
+        name: _host(name, variables, faults, origins.get(name, {}), answers.get(name), node=name in nodes)
+        for name, variables in document["hosts"].items()
+    }
     every = [*document["hosts"].values(), document.get("first", {})]
     clusters = {str(variables["duckconf_cluster"]) for variables in every if "duckconf_cluster" in variables}
     if len(clusters) > 1:
@@ -184,44 +192,85 @@ def check_cluster(name: str) -> str:
     raise BadInput(Fault("cluster", f"should be 1 to {LONGEST_CLUSTER} of a-z, 0-9 and -, got {name!r}"))
 
 
-def _host(name: str, variables: Mapping[str, Any], faults: list[Fault], *, node: bool) -> Host:
-    def first(*names: str, default: Any = None) -> Any:
-        return next((variables[key] for key in names if variables.get(key) is not None), default)
+def used(document: Mapping[str, Any]) -> list[str]:
+    """The hosts that Duckconf reaches; what the inventory says of others is not judged."""
+    groups = document["groups"]
+    return list(dict.fromkeys([*groups.get(CONTROL_PLANE, ()), *groups.get(NODES, ())]))
 
+
+def is_demo(variables: Mapping[str, Any]) -> bool:
+    return variables.get("duckconf_provider") == "container"
+
+
+def _host(
+    name: str, variables: Mapping[str, Any], faults: list[Fault], origins: Origins, answer: Answer | None, *, node: bool
+) -> Host:
+    def first(key: str, default: Any = None) -> Any:
+        return default if variables.get(key) is None else variables[key]
+
+    if is_demo(variables):
+        # Made here, and reached as the inventory has it: what ansible.cfg says of other machines is not for it.
+        variables = {key: value for key, value in variables.items() if origins.get(key, (key,))[0].startswith(BY_INVENTORY)}
     if not HOST_NAME.fullmatch(name):
         faults.append(Fault(name, "should be letters, digits, . _ and - (63 at most): apps are named after it"))
-    port = first("ansible_port", "ansible_ssh_port", default=22)
+    port = first("ansible_port", 22)
     if not (str(port).isdigit() and 0 < int(port) < 65536):
         faults.append(Fault(f"{name}/ansible_port", f"should be a port from 1 to 65535, got {port!r}"))
         port = 22
-    provider = first("duckconf_provider", default="")
+    provider = first("duckconf_provider", "")
     if provider not in ("", "container"):
         faults.append(Fault(f"{name}/duckconf_provider", f"should be container or absent, got {provider!r}"))
-    engine = first("duckconf_engine", default=PODMAN)
+    engine = first("duckconf_engine", PODMAN)
     if engine not in (PODMAN, DOCKER):
         faults.append(Fault(f"{name}/duckconf_engine", f"should be podman or docker, got {engine!r}"))
-    topology = first("duckconf_topology", default=SHARED)
+    topology = first("duckconf_topology", SHARED)
     if topology not in TOPOLOGIES:
         faults.append(Fault(f"{name}/duckconf_topology", f"should be {' or '.join(TOPOLOGIES)}, got {topology!r}"))
-    image = first("duckconf_demo_image", default=DEMO_IMAGES[0])
+    image = first("duckconf_demo_image", DEMO_IMAGES[0])
     if image not in DEMO_IMAGES:
         faults.append(Fault(f"{name}/duckconf_demo_image", f"should be {' or '.join(DEMO_IMAGES)}, got {image!r}"))
-    user = str(first("ansible_user", "ansible_ssh_user", default=ROOT))
+    found = _route(name, variables, origins, answer, int(port))
+    user = found.user or ROOT
     # Only a node has the login that the role makes.
     own_login = _truth(variables, "duckconf_become", user != ROOT, f"{name}/duckconf_become", faults) and node
-    password = first("ansible_password", "ansible_ssh_pass")
-    become_password = first("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+    password, become_password = first("ansible_password"), first("ansible_become_password")
+    root_refused = refused_root(variables, origins, user, ROOT)
+    become: tuple[str, ...] = ()
+    try:
+        become = sudo(variables)
+    except ValueError as unclosed:
+        root_refused = root_refused or unreadable(str(unclosed), origins)
     return Host(
         name=name,
-        address=str(first("ansible_host", "ansible_ssh_host", default=name)),
-        port=int(port),
+        address=found.address,
+        port=found.port,
         user=user,
         password=None if password is None else Secret(password),
         key_file=first("ansible_ssh_private_key_file"),
         become_password=None if become_password is None else Secret(become_password),
         own_login=own_login,
-        demo=provider == "container",
+        demo=is_demo(variables),
         engine=engine,
         topology=topology,
         bare=image == "bare",
+        way=found.way,
+        sudo=become,
+        refused=found.refused,
+        root_refused=root_refused,
+        ssh_words=found.words,
     )
+
+
+def _route(name: str, variables: Mapping[str, Any], origins: Origins, answer: Answer | None, port: int) -> Route:
+    """As ssh's configuration has it, where it says anything."""
+    user = str(variables.get("ansible_user") or "")
+    plain = Route(str(variables.get("ansible_host") or name), port, user)
+    if (refused := refused_connection(variables, origins)) is not None:
+        return replace(plain, refused=refused)
+    if is_demo(variables):
+        return plain
+    try:
+        asked = question(name, variables)
+    except ValueError as unclosed:
+        return replace(plain, refused=unreadable(str(unclosed), origins))
+    return replace(route(asked, answer) if answer else plain, words=asked.added)

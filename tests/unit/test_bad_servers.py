@@ -75,14 +75,14 @@ def why_not(port: int, tmp_path: Path) -> str:
 def test_one_that_hangs_up_is_told_from_one_that_is_silent(server: int, tmp_path: Path) -> None:
     assert why_not(server, tmp_path) == f"127.0.0.1:{server} hangs up before anybody can log in"
     with pytest.raises(Unreachable, match="it hangs up at once"):
-        shown_key("n", "127.0.0.1", server, DEADLINE)
+        shown_key(Host("n", "127.0.0.1", server), DEADLINE)
 
 
 @pytest.mark.parametrize("server", [says_nothing], indirect=True)
 def test_one_that_says_nothing_is_told_with_the_deadline(server: int, tmp_path: Path) -> None:
     assert why_not(server, tmp_path) == f"no answer from 127.0.0.1:{server} within 0.5 s"
     with pytest.raises(Unreachable, match=r"no answer within 0.5 s"):
-        shown_key("n", "127.0.0.1", server, DEADLINE)
+        shown_key(Host("n", "127.0.0.1", server), DEADLINE)
 
 
 def test_where_nothing_listens_that_is_said(tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ def test_where_nothing_listens_that_is_said(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     assert why_not(port, tmp_path) == f"nothing listens on 127.0.0.1:{port}"
     with pytest.raises(Unreachable, match="nothing listens there"):
-        shown_key("n", "127.0.0.1", port, DEADLINE)
+        shown_key(Host("n", "127.0.0.1", port), DEADLINE)

@@ -224,7 +224,7 @@ class TestRefusing:
 # Tells how it was called, then speaks as our callback does.
 ANSIBLE = """#!/usr/bin/env python3
 import json, os, sys
-seen = {"argv": sys.argv[1:], "ssh": os.environ["ANSIBLE_SSH_ARGS"], "checks": os.environ["ANSIBLE_HOST_KEY_CHECKING"]}
+seen = {"argv": sys.argv[1:]}
 json.dump(seen, open(os.environ["SEEN"], "w"))
 print(open(os.environ["SAYS"]).read(), end="")
 sys.stderr.write("[ERROR]: the reason\\n")
@@ -265,10 +265,12 @@ class TestPlaybook:
     def test_unknown_host_keys_are_refused(self, says: Path, tmp_path: Path) -> None:
         says.write_text(self.line("ok", "node-1", changed=True) + self.line("ok", "far", changed=False))
         self.playbook(tmp_path).run()
-        seen = json.loads((tmp_path / "seen").read_text())
-        assert "StrictHostKeyChecking=yes" in seen["ssh"]
-        assert str(tmp_path / ".duckconf" / "demo" / "known_hosts") in seen["ssh"]
-        assert seen["checks"] == "true"
+        hosts, variables = (json.loads(path.read_text()) for path in sorted((tmp_path / ".duckconf/demo/provision").iterdir()))
+        for host in hosts["all"]["hosts"].values():
+            assert "StrictHostKeyChecking=yes" in host["duckconf_ssh_args"]
+            assert str(tmp_path / ".duckconf" / "demo" / "known_hosts") in host["duckconf_ssh_args"]
+        assert variables["ansible_ssh_args"] == "{{ duckconf_ssh_args }}"
+        assert variables["ansible_host_key_checking"] is variables["ansible_ssh_host_key_checking"] is True
 
     def test_one_result_per_host_and_the_first_failure_does_not_win(
         self, says: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

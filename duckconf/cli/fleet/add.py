@@ -148,22 +148,27 @@ def _as_it_would_be(project: Project, new: NewNode) -> tuple[Host, dict[str, Any
         if not after.hosts[new.name].demo:
             break
     host = after.hosts[new.name]
-    if other := next((known.name for known in after.hosts.values() if known.where == host.where and known is not host), ""):
+    if other := next((known.name for known in after.hosts.values() if _is_same_machine(known, host)), ""):
         raise Conflict(f"{host.where} is in the inventory already: {other}", "one machine is one node")
     return host, variables
+
+
+def _is_same_machine(known: Host, host: Host) -> bool:
+    """An address behind a jump host is another machine's than the same address here."""
+    return known.name != host.name and (known.where, known.way.proxy) == (host.where, host.way.proxy)
 
 
 @contextmanager
 def _pinned(project: Project, host: Host, accept_key: str, confirm: Callable[[str], bool]) -> Iterator[None]:
     """The host's key is expected while the block runs and afterwards; no more when the block fails."""
     with step(f"reading the host key of {host.where}"):
-        key = shown_key(host.name, host.address, host.port, PATIENCE, _known(project, host))
+        key = shown_key(host, PATIENCE, _known(project, host))
     if _is_expected(project, host, key, accept_key, confirm):
         yield
         return
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = project.pins.read_bytes() if project.pins.exists() else b""
-    pin(project.pins, host.address, host.port, f"{key.get_name()} {key.get_base64()}")
+    pin(project.pins, host.address, host.port, f"{key.get_name()} {key.get_base64()}", alias=host.way.alias)
     try:
         yield
     except BaseException:
@@ -172,7 +177,7 @@ def _pinned(project: Project, host: Host, accept_key: str, confirm: Callable[[st
 
 
 def _known(project: Project, host: Host) -> Expected:
-    return KnownHosts(project.pins, OWN_PINS).expected(host.address, host.port)
+    return KnownHosts(project.pins, OWN_PINS).of(host)
 
 
 def _is_expected(project: Project, host: Host, key: paramiko.PKey, accept_key: str, confirm: Callable[[str], bool]) -> bool:

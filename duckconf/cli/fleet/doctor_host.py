@@ -25,6 +25,7 @@ from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.ssh.fleet import Fleet, refused_key
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, WrongHostKey, is_expected, shown_key
+from duckconf.reach.ssh.line import Line
 
 WRAPPER_SOURCE = ("roles", "node", "files", "docker-wrapper")
 ON_THE_HOST = ("python", "engine", "wrapper", "node name", "clock", "disk")
@@ -57,6 +58,8 @@ class Checkup:
         self._failed = ""
 
     def findings(self) -> Iterator[Finding]:
+        if self._host.refused is not None:
+            yield self._check("inventory", self._refuse)
         yield self._check("name", self._resolve)
         yield self._check("port", self._connect)
         yield self._check("host key", self._compare_key)
@@ -84,9 +87,16 @@ class Checkup:
             self._failed = check
             return Finding(check, WRONG, str(error))
 
+    def _refuse(self) -> str:
+        with Line(self._host, self._deadline) as line:
+            line.open()
+        raise AssertionError
+
     def _resolve(self) -> str:
         """In a thread of its own: a resolver has deadlines of its own, and long ones."""
         host, pool = self._host, ThreadPoolExecutor(1)
+        if host.way.proxy:
+            return f"{host.address} is resolved by {host.way.jump}"
         try:
             found = pool.submit(socket.getaddrinfo, host.address, host.port, 0, socket.SOCK_STREAM).result(self._deadline)
         except (OSError, UnicodeError) as error:
@@ -102,19 +112,25 @@ class Checkup:
     def _connect(self) -> str:
         host = self._host
         try:
-            socket.create_connection((host.address, host.port), self._deadline).close()
+            with Line(host, self._deadline) as line:
+                opened = line.open()
+                if host.way.proxy:
+                    # That a program runs says nothing: sshd speaks first.
+                    opened.settimeout(self._deadline)
+                    if not opened.recv(1):
+                        raise line.why() or ConnectionResetError("it hangs up")
         except OSError as error:
             reason = f"nothing answers at {host.where}: {error.strerror or error}"
             remedy = (
                 "a demo host is started by `./inv up MODE`" if host.demo else "is the host up, sshd running, the firewall open?"
             )
             raise NodeFailure(host.name, reason, remedy) from None
-        return f"{host.where} is open"
+        return f"{host.where} is open{f', through {host.way.jump}' if host.way.proxy else ''}"
 
     def _compare_key(self) -> str:
         host = self._host
-        expected = KnownHosts(self._project.pins, OWN_PINS).expected(host.address, host.port)
-        key = shown_key(host.name, host.address, host.port, self._deadline, expected)
+        expected = KnownHosts(self._project.pins, OWN_PINS).of(host)
+        key = shown_key(host, self._deadline, expected)
         if not is_expected(expected, key):
             raise refused_key(host, WrongHostKey(key, expected))
         return f"{key.fingerprint} is pinned"

@@ -111,7 +111,7 @@ def _take_back(project: Project, host: Host) -> None:
 
 def _forget(project: Project, host: Host) -> None:
     """All but the cordon: a loop that has not read the inventory yet would put something there."""
-    forget(project.pins, host.address, host.port)
+    forget(project.pins, host)
     (project.state / "tokens" / host.name).unlink(missing_ok=True)
     record = Record(project.state)
     record.forget(host.name)

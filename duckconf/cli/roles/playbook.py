@@ -34,6 +34,14 @@ SILENCES = 3
 SILENCE_SECONDS = 5
 # What Mitogen says then, and also when the host goes down.
 MITOGENS_LOSS = ("Channel was disconnected", "Mitogen was disconnected")
+# What all hosts have instead of what inventory, ansible.cfg and environment say, which is part of it.
+SSH_VARIABLES = {
+    "ansible_ssh_args": "{{ duckconf_ssh_args }}",
+    "ansible_ssh_common_args": "",
+    "ansible_ssh_extra_args": "",
+    "ansible_host_key_checking": True,
+    "ansible_ssh_host_key_checking": True,
+}
 
 
 @dataclass
@@ -67,7 +75,7 @@ class Playbook:
         self.outcomes.update({host.name: Outcome() for host in self.hosts})
         hosts_file, shared_file = (folder / f"{'-'.join(self.tags)}.{name}.json" for name in ("hosts", "variables"))
         write_durably(hosts_file, json.dumps(self._inventory(), indent=2).encode())
-        write_durably(shared_file, json.dumps(dict(self.shared), indent=2).encode())
+        write_durably(shared_file, json.dumps({**SSH_VARIABLES, **self.shared}, indent=2).encode())
         argv = [
             str(Path(sys.executable).with_name("ansible-playbook")), str(self.project.root / PLAYBOOK),
             "--inventory", str(hosts_file), "--inventory", str(self.project.inventory_path),
@@ -76,7 +84,13 @@ class Playbook:
         ]  # fmt: skip
         with tempfile.TemporaryFile() as words:
             with subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, env=self._environ(), text=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=words,
+                env=self._environ(),
+                cwd=self.project.root,
+                text=True,
             ) as process:
                 for line in process.stdout or ():
                     self._take(line)
@@ -121,24 +135,25 @@ class Playbook:
         }
 
     def _login(self, host: Host) -> dict[str, Any]:
-        """A demo host is found by its address alone: what the operator's ssh_config says of 127.0.0.1 is not for it."""
-        own = {"ansible_user": host.user, "duckconf_become": host.own_login}
-        if not host.demo:
-            return own
-        own["ansible_ssh_common_args"] = "-F /dev/null -o IdentitiesOnly=yes"
-        if host.key_file is None and host.password is None:
+        own = {"ansible_user": host.user, "duckconf_become": host.own_login, "duckconf_ssh_args": self._ssh_args(host)}
+        if host.demo and host.key_file is None and host.password is None:
             own["ansible_ssh_private_key_file"] = str(self.project.login_key)
         return own
 
-    def _environ(self) -> dict[str, str]:
-        pins = " ".join(f'"{path}"' for path in (self.project.pins, OWN_PINS))
+    def _ssh_args(self, host: Host) -> str:
+        """What counts for ssh beside the inventory's own arguments: host keys are expected as everywhere else."""
+        known = [str(OWN_PINS)] if host.way.known_hosts is None else host.way.known_hosts
+        pins = " ".join(f'"{path}"' for path in (self.project.pins, *known))
         options = (
             "ControlMaster=auto", "ControlPersist=30s", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={pins}",
         )  # fmt: skip
+        # A demo host is found by its address alone: what the operator's ssh_config says of 127.0.0.1 is not for it.
+        more = ("-F", "/dev/null", "-o", "IdentitiesOnly=yes") if host.demo else host.ssh_words
+        return shlex.join([*(word for option in options for word in ("-o", option)), *more])
+
+    def _environ(self) -> dict[str, str]:
         return {
             **os.environ,
-            "ANSIBLE_SSH_ARGS": shlex.join(word for option in options for word in ("-o", option)),
-            "ANSIBLE_HOST_KEY_CHECKING": "true",
             **quick_strategy(),
             "ANSIBLE_FORKS": str(min(len(self.hosts), MOST_FORKS)),
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),

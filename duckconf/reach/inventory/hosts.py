@@ -23,12 +23,16 @@ from typing import Any
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.inventory import SECRETS, VARIABLES, Inventory, read_inventory
+from duckconf.reach.inventory.ssh_config import ssh_answers
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.state.files import write_durably
 
 RESOLVER_DEADLINE = 60.0
 # Of what is remembered; another number when it holds something else.
-FORMAT = 2
+FORMAT = 3
+# What of the environment changes what Ansible resolves; a vault's password is only needed where nothing is remembered.
+SETTINGS = "ANSIBLE_"
+VAULT = "VAULT"
 LOOK_AGAIN = 1.0
 VAULT_MARK = b"$ANSIBLE_VAULT"
 BESIDE = ("group_vars", "host_vars")
@@ -53,16 +57,19 @@ def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inven
         document = _resolve(path, project)
         if not contents.computed:
             _remember(cache, contents, document)
-    return read_inventory(document, _shown(path, project))
+    answers = ssh_answers(document, _cache_of(path, project, "ssh"), keep=not contents.computed)
+    return read_inventory({**document, "ssh": answers}, _shown(path, project))
 
 
-def _cache_of(path: Path, project: Path) -> Path:
-    return project / ".duckconf" / f"inventory-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.json"
+def _cache_of(path: Path, project: Path, what: str = "inventory") -> Path:
+    return project / ".duckconf" / f"{what}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.json"
 
 
 def load_with(path: Path, extra: Path, project: Path) -> Inventory:
     """The inventory as it would be with the hosts of `extra`; nothing is remembered. Raises as `load_inventory` does."""
-    return read_inventory(_resolve(path, project, extra), _shown(path, project))
+    document = _resolve(path, project, extra)
+    answers = ssh_answers(document, _cache_of(path, project, "ssh"), keep=False)
+    return read_inventory({**document, "ssh": answers}, _shown(path, project))
 
 
 def host_digests(path: Path, project: Path) -> dict[str, str]:
@@ -86,7 +93,8 @@ class _Contents:
 
     def __init__(self, path: Path, project: Path) -> None:
         digest = hashlib.sha256(_ansible_version().encode())
-        digest.update(repr((FORMAT, VARIABLES)).encode())
+        said = sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS) and VAULT not in item[0])
+        digest.update(repr((FORMAT, VARIABLES, said)).encode())
         self.vaulted = False
         self.computed = False
         for file in [*_files(path), *_configuration(project)]:

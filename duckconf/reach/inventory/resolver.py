@@ -1,7 +1,8 @@
 """Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
 
-`python -m duckconf.reach.inventory.resolver PATH VARIABLE…` prints `{"hosts", "groups", "first", "digests"}`; PATH may be
-several, one a line.
+`python -m duckconf.reach.inventory.resolver PATH VARIABLE…` prints `{"hosts", "origins", "groups", "first", "digests"}`; PATH
+may be several, one a line. What concerns the connection is resolved as Ansible's own ssh and sudo plugins resolve it: aliases,
+ansible.cfg, environment and precedence are theirs.
 Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on
 stderr, code 1.
 """
@@ -13,7 +14,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from duckconf.inventory import NODES, SECRETS
@@ -27,6 +28,32 @@ OTHERS = re.compile(r"\b(groups|hostvars)\b")
 # A host that nobody has, to ask what its group says.
 FIRST = "duckconf-first-node"
 CLUSTER = "duckconf_cluster"
+# Options of Ansible's plugins, and the variable under which each is handed over, whoever has said it.
+SSH_OPTIONS = {
+    "host": "ansible_host",
+    "port": "ansible_port",
+    "remote_user": "ansible_user",
+    "password": "ansible_password",
+    "private_key_file": "ansible_ssh_private_key_file",
+    "private_key": "ansible_private_key",
+    "pkcs11_provider": "ansible_ssh_pkcs11_provider",
+    "ssh_args": "ansible_ssh_args",
+    "ssh_common_args": "ansible_ssh_common_args",
+    "ssh_extra_args": "ansible_ssh_extra_args",
+    "ssh_executable": "ansible_ssh_executable",
+}
+SUDO_OPTIONS = {
+    "become_exe": "ansible_become_exe",
+    "become_flags": "ansible_become_flags",
+    "become_user": "ansible_become_user",
+    "become_pass": "ansible_become_password",
+}
+PLUGINS = (("connection", "ssh", SSH_OPTIONS), ("become", "sudo", SUDO_OPTIONS))
+# Ansible's own settings of the same rank, with the variable that each host may have instead.
+SETTINGS = {"DEFAULT_TRANSPORT": "ansible_connection", "DEFAULT_BECOME_METHOD": "ansible_become_method"}
+BECOME = "ansible_become"
+# Of these it is only told that they are there.
+UNTOLD = ("ansible_private_key",)
 
 
 def main(path: str, variables: list[str]) -> int:
@@ -75,14 +102,88 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
         templar = Templar(loader=loader, variables=known)
         return {name: _plain(templar.template(known[name])) for name in wanted if name in known}
 
-    hosts = {host.name: variables(host, names) for host in inventory.get_hosts()}
+    hosts, origins = {}, {}
+    for host in inventory.get_hosts():
+        known = everything(host)
+        templar = Templar(loader=loader, variables=known)
+        login, origins[host.name] = _login(known, templar.template)
+        hosts[host.name] = {**variables(host, names), **login}
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
     first: dict[str, Any] = {}
     if groups.get(NODES) == []:
         inventory.add_host(FIRST, NODES)
         first = variables(inventory.get_host(FIRST), [CLUSTER])
     digests = {host.name: _digest(everything(host)) for host in inventory.get_hosts() if host.name in hosts}
-    return {"hosts": hosts, "groups": groups, "first": first, "digests": digests}
+    return {"hosts": hosts, "origins": origins, "groups": groups, "first": first, "digests": digests}
+
+
+def _login(known: dict[str, Any], template: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
+    """How a host is logged in to, where anybody says something of it; and of each who says it: name and place."""
+    from ansible import constants
+    from ansible.plugins.loader import become_loader, connection_loader
+
+    found: dict[str, Any] = {}
+    origins: dict[str, tuple[str, str]] = {}
+
+    def take(variable: str, value: Any, name: str, place: str) -> None:
+        found[variable] = True if variable in UNTOLD else _plain(value)
+        origins[variable] = (name, place)
+
+    connection_loader.get("ssh", class_only=True)
+    become_loader.get("sudo", class_only=True)
+    for kind, plugin, options in PLUGINS:
+        definitions = constants.config.get_configuration_definitions(kind, plugin)
+        named = {entry["name"] for option in options for entry in definitions.get(option, {}).get("vars") or ()}
+        said = {name: template(known[name]) for name in named if name in known}
+        for option in (option for option in options if option in definitions):
+            value, origin = _asked(constants.config, option, kind, plugin, said)
+            if value is not None and origin not in ("default", "var: inventory_hostname"):
+                take(options[option], value, *_who(definitions[option], origin, known))
+    for setting, variable in SETTINGS.items():
+        value, origin = constants.config.get_config_value_and_origin(setting)
+        if variable in known:
+            take(variable, template(known[variable]), variable, _place(known[variable]))
+        elif origin != "default":
+            take(variable, value, *_who(constants.config.get_configuration_definitions()[setting], str(origin), known))
+    if BECOME in known:
+        take(BECOME, template(known[BECOME]), BECOME, _place(known[BECOME]))
+    return found, origins
+
+
+def _asked(config: Any, option: str, kind: str, plugin: str, said: Mapping[str, Any]) -> tuple[Any, str]:
+    """The value of an option and who says it; as it was written where it is none that Ansible takes."""
+    from ansible.errors import AnsibleError
+
+    try:
+        value, origin = config.get_config_value_and_origin(option, plugin_type=kind, plugin_name=plugin, variables=said)
+    except AnsibleError:
+        entries = config.get_configuration_definitions(kind, plugin)[option].get("vars") or ()
+        name = next((entry["name"] for entry in reversed(entries) if entry["name"] in said), "")
+        if not name:
+            raise
+        return said[name], f"var: {name}"
+    return value, str(origin)
+
+
+def _who(definition: Mapping[str, Any], origin: str, known: Mapping[str, Any]) -> tuple[str, str]:
+    """The name of a variable, setting or environment variable, and where it stands."""
+    kind, _, name = origin.partition(": ")
+    if kind == "var":
+        return name, _place(known.get(name))
+    if kind == "env":
+        return name, "the environment"
+    keys = [entry["key"] for entry in definition.get("ini") or ()]
+    return (keys[0] if keys else "a setting"), origin
+
+
+def _place(value: object) -> str:
+    """File and line of a variable; "" where this Ansible does not tell."""
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:
+        return ""
+    found = Origin.get_tag(value)
+    return "" if found is None or not found.path else f"{found.path}:{found.line_num}" if found.line_num else str(found.path)
 
 
 def _digest(known: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,25 @@ from duckconf.errors import HostKeyRefused, LoginRefused, NodeFailure, Unreachab
 from duckconf.host_words import quoted
 from duckconf.inventory import OWN_LOGIN, ROOT, Host
 from duckconf.reach.ssh.host_keys import KnownHosts, OnlyExpected, WrongHostKey, prefer
+from duckconf.reach.ssh.line import Line
 from duckconf.reach.ssh.root import RootRunner
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.ssh.transport import PromptTransport, Watchdog, hung_up
+from duckconf.route import DIRECT, Way
 
 # What Paramiko says when a deadline passed: after accept, banner, key exchange or login.
 SILENCE = ("timed out", "timeout", "No existing session", "Error reading SSH protocol banner")
 
-
+# Makes a connection with the given maker of transports, and with arguments of Paramiko's `connect`.
+Make = Callable[..., fabric.Connection]
+# A key that is none from its file alone.
+NO_KEY_FROM_FILE = (
+    OSError, TypeError, ValueError, UnsupportedAlgorithm, paramiko.SSHException, paramiko.pkey.UnknownKeyType,
+)  # fmt: skip
 # Hundreds of key exchanges at once would share this process's one lock so thinly that none ends within its deadline.
 LOGINS_AT_ONCE = 32
+# A jump host logs each of them in; sshd turns away one in three beyond ten that are not done (MaxStartups).
+JUMPS_AT_ONCE = 8
 
 
 class Fleet:
@@ -47,13 +57,13 @@ class Fleet:
         self._keeps_trying = keeps_trying
         self._refusals = refusals
         self._logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+        self._through_jumps = threading.BoundedSemaphore(JUMPS_AT_ONCE)
         self._key_cache: dict[str, paramiko.PKey] = {}
         # Shared and used by one thread at a time: making a Connection writes into its Config.
         self._making = threading.Lock()
         self._admitting = threading.Lock()
-        # A demo host is found by its address alone; what the operator's ssh_config says of 127.0.0.1 is not for it.
-        self._demo_config = fabric.Config(ssh_config=paramiko.SSHConfig())
-        self._real_config: fabric.Config | None = None
+        # ssh's configuration has been asked already, by OpenSSH itself.
+        self._config = fabric.Config(ssh_config=paramiko.SSHConfig())
         self._hosts: dict[str, Host] = {}
         self._runners: dict[str, SshRunner] = {}
         self._admins: dict[str, SshRunner] = {}
@@ -98,14 +108,14 @@ class Fleet:
 
     def _connector(self, host: Host) -> Callable[[], fabric.Connection]:
         def connect() -> fabric.Connection:
-            with self._logins:
+            with self._logins, self._through_jumps if host.way.proxy else nullcontext():
                 return open_connection(host, self._make(host), self._deadline)
 
         return connect
 
-    def _make(self, host: Host) -> Callable[[Callable[..., paramiko.Transport]], fabric.Connection]:
-        def make(factory: Callable[..., paramiko.Transport]) -> fabric.Connection:
-            expected = self._known_hosts.expected(host.address, host.port)
+    def _make(self, host: Host) -> Make:
+        def make(factory: Callable[..., paramiko.Transport], **kwargs: Any) -> fabric.Connection:
+            expected = self._known_hosts.of(host)
 
             def preferring(sock: Any, **kwargs: Any) -> paramiko.Transport:
                 transport = factory(sock, **kwargs)
@@ -117,36 +127,62 @@ class Fleet:
                     host.address,
                     user=host.user,
                     port=host.port,
-                    config=self._config(host),
+                    config=self._config,
                     connect_timeout=self._deadline,
-                    connect_kwargs={**self._login(host), "transport_factory": preferring},
+                    connect_kwargs={**self._login(host), **kwargs, "transport_factory": preferring},
                 )
             connection.client.set_missing_host_key_policy(OnlyExpected(expected))
             return connection
 
         return make
 
-    def _config(self, host: Host) -> fabric.Config:
-        if host.demo:
-            return self._demo_config
-        if self._real_config is None:
-            self._real_config = fabric.Config()
-        return self._real_config
-
     def _login(self, host: Host) -> dict[str, Any]:
         bounds: dict[str, Any] = dict.fromkeys(("banner_timeout", "auth_timeout", "channel_timeout"), self._deadline)
         if host.password is not None:
             return {**bounds, "password": str(host.password), "allow_agent": False, "look_for_keys": False}
-        key_file = host.key_file or (str(self._default_key) if host.demo or host.own_login else None)
-        if key_file is None:
+        ours = host.demo or host.own_login
+        key_file = host.key_file or (str(self._default_key) if ours else None)
+        way = DIRECT if ours else host.way
+        if key_file is not None:
+            first = self._key(host, str(Path(key_file).expanduser()))
+            return {**bounds, "allow_agent": False, "look_for_keys": False, **self._more_keys(way, first)}
+        if way.key_files is None:
             return bounds
-        return {**bounds, "allow_agent": False, "look_for_keys": False, **self._key(host, str(Path(key_file).expanduser()))}
+        login = {"allow_agent": way.agent, **self._more_keys(way, {})}
+        if way.other_agent and "pkey" not in login:
+            reason = f"ssh's configuration has IdentityAgent {way.other_agent}, which is not asked"
+            raise LoginRefused(host.name, reason, f"start this with SSH_AUTH_SOCK={way.other_agent}, or name a key file")
+        return {**bounds, "look_for_keys": False, **login}
+
+    def _more_keys(self, way: Way, first: dict[str, Any]) -> dict[str, Any]:
+        """`first` with the keys that ssh's configuration names (IdentityFile), where they exist."""
+        login = dict(first)
+        for path in (Path(file).expanduser() for file in way.key_files or ()):
+            if not path.is_file():
+                continue
+            try:
+                key = self._read(str(path))
+            except NO_KEY_FROM_FILE:
+                # With a passphrase, in a security key, or the public half alone: the agent may have it.
+                login["allow_agent"] = not way.other_agent
+                continue
+            if "pkey" in login:
+                login["key_filename"] = [*login.get("key_filename", ()), str(path)]
+            else:
+                login["pkey"] = key
+        return login
+
+    def _read(self, path: str) -> paramiko.PKey:
+        """Once for all hosts."""
+        if path not in self._key_cache:
+            self._key_cache[path] = paramiko.PKey.from_path(path)
+        return self._key_cache[path]
 
     def _key(self, host: Host, path: str) -> dict[str, Any]:
-        """The key read once for all hosts. One that needs a passphrase is left to Paramiko and the agent."""
+        """One that needs a passphrase is left to Paramiko and the agent."""
         if path not in self._key_cache:
             try:
-                self._key_cache[path] = paramiko.PKey.from_path(path)
+                self._read(path)
             except FileNotFoundError:
                 remedy = "see ansible_ssh_private_key_file in the inventory"
                 if host.demo or host.own_login:
@@ -163,15 +199,15 @@ class Fleet:
                     raise LoginRefused(host.name, reason, remedy) from None
                 return {"allow_agent": True}
             except (paramiko.PasswordRequiredException, TypeError, ValueError, paramiko.SSHException):
-                return {"key_filename": path, "allow_agent": True}
+                return {"key_filename": [path], "allow_agent": True}
         return {"pkey": self._key_cache[path]}
 
 
-def open_connection(
-    host: Host, make: Callable[[Callable[..., paramiko.Transport]], fabric.Connection], deadline: float
-) -> fabric.Connection:
+def open_connection(host: Host, make: Make, deadline: float) -> fabric.Connection:
     """Connect, check the host key and log in, all within `deadline`; raises the NodeFailure that says what failed."""
     transports: list[PromptTransport] = []
+    connection: fabric.Connection | None = None
+    line = Line(host, deadline)
 
     def factory(sock: Any, **kwargs: Any) -> paramiko.Transport:
         if dog.barked:
@@ -182,16 +218,24 @@ def open_connection(
     def end() -> None:
         for transport in transports:
             transport.close()
+        line.close()
 
-    connection = make(factory)
     with Watchdog(deadline, end) as dog:
         try:
+            # Paramiko connects by itself where nothing else is wanted.
+            connection = make(factory) if line.plain else make(factory, sock=line.open())
             connection.open()
             return connection
         except Exception as error:
             # Neither Fabric nor Paramiko ends a connection that could not log in, and sshd serves only so many of those.
+            through = None if isinstance(error, (WrongHostKey, paramiko.AuthenticationException)) else line.why()
             end()
-            connection.close()
+            if connection is not None:
+                connection.close()
+            if isinstance(error, NodeFailure):
+                raise
+            if through is not None:
+                raise through from error
             greeted = any(transport.initial_kex_done for transport in transports)
             words = " ".join(transport.words() for transport in transports)
             raise _why(host, error, words, frozen=dog.barked, greeted=greeted, deadline=deadline) from error

@@ -5,7 +5,6 @@ A key that is not pinned is refused. The operator's own ~/.ssh/known_hosts count
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 import paramiko
 
 from duckconf.errors import BadInput, Fault, Unreachable
+from duckconf.inventory import Host
 from duckconf.known_hosts import SSH_PORT, Book, Expected, HostKey, entry_name, expected
-from duckconf.net_address import with_port
+from duckconf.reach.ssh.line import Line
 from duckconf.reach.ssh.transport import hung_up
 from duckconf.reach.state.files import write_durably
 
@@ -67,11 +67,16 @@ class KnownHosts:
         self._read: dict[Path, tuple[tuple[int, int, int], Book]] = {}
         self._unread: dict[Path, str] = {}
 
-    def expected(self, address: str, port: int, *, alias: str = "", files: Sequence[Path] = ()) -> Expected:
-        """What this host may show. `alias` is looked up instead of address and port (HostKeyAlias); `files` stand in for
+    def of(self, host: Host) -> Expected:
+        """What this host may show, as ssh's configuration has it."""
+        files = None if host.way.known_hosts is None else [Path(file).expanduser() for file in host.way.known_hosts]
+        return self.expected(host.address, host.port, alias=host.way.alias, files=files)
+
+    def expected(self, address: str, port: int, *, alias: str = "", files: Sequence[Path] | None = None) -> Expected:
+        """What may be shown there. `alias` is looked up instead of address and port (HostKeyAlias); `files` stand in for
         all but the first (UserKnownHostsFile, GlobalKnownHostsFile)."""
         with self._lock:
-            books = [self._current(path) for path in ((self.path, *files) if files else self._files)]
+            books = [self._current(path) for path in (self._files if files is None else (self.path, *files))]
         found = expected(books, alias or entry_name(address, port))
         if found.keys or found.authorities or alias or port == SSH_PORT:
             return found
@@ -100,16 +105,16 @@ class KnownHosts:
         return Book(b"")
 
 
-def pin(path: Path, address: str, port: int, key: str) -> None:
+def pin(path: Path, address: str, port: int, key: str, *, alias: str = "") -> None:
     """Expect `key` ("ssh-ed25519 AAAA…") from this host from now on, in place of any other."""
-    name = entry_name(address, port)
+    name = alias or entry_name(address, port)
     kept = [line for line in _lines(path) if line.split(b" ", 1)[0] != name.encode()]
     write_durably(path, b"".join(line + b"\n" for line in [*kept, f"{name} {key}".encode()]))
 
 
-def forget(path: Path, address: str, port: int) -> None:
+def forget(path: Path, host: Host) -> None:
     """Expect no key from this host any more."""
-    name = entry_name(address, port)
+    name = host.way.alias or entry_name(host.address, host.port)
     lines = _lines(path)
     kept = [line for line in lines if line.split(b" ", 1)[0] != name.encode()]
     if kept != lines:
@@ -120,26 +125,32 @@ def _lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines() if path.exists() else []
 
 
-def accept(path: Path, node: str, address: str, port: int, fingerprint: str, deadline: float) -> None:
+def accept(path: Path, host: Host, fingerprint: str, deadline: float) -> None:
     """Pin the key that the host shows now if its fingerprint is this one; raises NodeFailure or BadInput."""
-    key = shown_key(node, address, port, deadline)
+    key = shown_key(host, deadline)
     if key.fingerprint != fingerprint:
-        raise BadInput(Fault("fingerprint", f"{node} shows {key.fingerprint}, not {fingerprint}; nothing was pinned"))
-    pin(path, address, port, f"{key.get_name()} {key.get_base64()}")
+        raise BadInput(Fault("fingerprint", f"{host.name} shows {key.fingerprint}, not {fingerprint}; nothing was pinned"))
+    pin(path, host.address, host.port, f"{key.get_name()} {key.get_base64()}", alias=host.way.alias)
 
 
-def shown_key(node: str, address: str, port: int, deadline: float, expected: Expected = NOTHING) -> paramiko.PKey:
-    """The host key that is shown now, pinned or not, of an expected type if there is one; raises Unreachable."""
-    try:
-        with socket.create_connection((address, port), timeout=deadline) as raw, paramiko.Transport(raw) as transport:
-            prefer(transport, expected)
-            transport.start_client(timeout=deadline)
-            return transport.get_remote_server_key()
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        silent = isinstance(error, TimeoutError) or "No existing session" in str(error)
-        reason = f"no answer within {deadline:g} s" if silent else _words(error)
-        trouble = f"shows no host key at {with_port(address, port)}: {reason}"
-        raise Unreachable(node, trouble, "is the address right, sshd running, the firewall open?") from error
+def shown_key(host: Host, deadline: float, expected: Expected = NOTHING) -> paramiko.PKey:
+    """The host key that is shown now, pinned or not, of an expected type if there is one; raises NodeFailure."""
+    with Line(host, deadline) as line:
+        try:
+            transport = paramiko.Transport(line.open())
+            try:
+                prefer(transport, expected)
+                transport.start_client(timeout=deadline)
+                return transport.get_remote_server_key()
+            finally:
+                transport.close()
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            if failure := line.why():
+                raise failure from error
+            silent = isinstance(error, TimeoutError) or "No existing session" in str(error)
+            reason = f"no answer within {deadline:g} s" if silent else _words(error)
+            remedy = "is the address right, sshd running, the firewall open?"
+            raise Unreachable(host.name, f"shows no host key at {host.where}: {reason}", remedy) from error
 
 
 def _words(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from duckconf.become import as_root, refusal
 from duckconf.command import Command, Completed, Runner
+from duckconf.errors import LoginRefused
 from duckconf.inventory import Host
 
 
@@ -20,17 +21,24 @@ class Following(Runner, Protocol):
 
 
 class RootRunner:
-    """A `Runner` for commands without input. Raises LoginRefused in clear words when sudo says no."""
+    """A `Runner` for commands without input. Raises LoginRefused in clear words when sudo says no, or the inventory
+    wants another way than sudo."""
 
     def __init__(self, host: Host, runner: Following) -> None:
         self._host = host
         self._runner = runner
 
     def run(self, command: Command) -> Completed:
+        self._check()
         done = self._runner.run(as_root(command, self._host))
         if (failure := refusal(done, self._host)) is not None:
             raise failure
         return done
 
     def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None:
+        self._check()
         self._runner.follow(as_root(command, self._host), on_data)
+
+    def _check(self) -> None:
+        if (refused := self._host.root_refused) is not None:
+            raise LoginRefused(self._host.name, refused.reason, refused.remedy)

@@ -34,7 +34,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class PromptSocket:
-    """A connected TCP socket with a timeout, which acknowledges at once: the kernel forgets that after each receive.
+    """A connected socket with a timeout, which acknowledges at once if it is TCP: the kernel forgets that after each receive.
 
     All threads share one interpreter lock, which each system call gives up and then has to wait for again. So what has
     come is taken at once, where Paramiko asks for a packet in pieces, and a packet is sent without waiting for room
@@ -43,6 +43,7 @@ class PromptSocket:
 
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
+        self._quickack = QUICKACK if raw.family in (socket.AF_INET, socket.AF_INET6) else None
         self._received = b""
         # The number of a socket that was closed may be another file's by the time it is written to.
         self._sending = threading.Lock()
@@ -50,8 +51,8 @@ class PromptSocket:
     def recv(self, size: int) -> bytes:
         if not self._received:
             self._received = self._raw.recv(max(size, RECEIVED_AT_ONCE))
-            if self._received and QUICKACK is not None:
-                self._raw.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+            if self._received and self._quickack is not None:
+                self._raw.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
         data, self._received = self._received[:size], self._received[size:]
         return data
 
