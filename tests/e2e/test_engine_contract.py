@@ -17,12 +17,13 @@ from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
-from duckconf.errors import EngineRefused
+from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
+from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
 from tests.e2e.conftest import Live
 from tests.fakes import FakeNode
 from tests.waiting import until
@@ -53,12 +54,20 @@ class Real:
         return done.stdout.strip()
 
     def refusal(self, app: App, name: str = "") -> EngineRefused:
+        failure = self._failure(app, name)
+        assert isinstance(failure, EngineRefused)
+        return failure
+
+    def nodes_own(self, app: App, name: str) -> NodeRefused:
+        failure = self._failure(app, name)
+        assert isinstance(failure, NodeRefused), failure
+        return failure
+
+    def _failure(self, app: App, name: str = "") -> DuckconfError:
         name = name or self.name
         done = self.runner.run(engine.run(name, app, app_labels(self.cluster, name, "spec"), {}))
         assert not done.ok
-        failure = run_failure(NODE, done, app.image)
-        assert isinstance(failure, EngineRefused)
-        return failure
+        return run_failure(NODE, done, app.image)
 
     def listed(self) -> dict[str, Container]:
         found = read_containers(NODE, self.runner.run(engine.list_ours(self.cluster, self.host.engine)))
@@ -158,10 +167,18 @@ def test_an_image_that_is_not_there_is_told_with_the_command_that_brings_it(real
     assert not failure.conflict
 
 
-def test_a_port_that_is_taken_is_a_conflict(real: Real) -> None:
+def test_what_only_this_node_refuses_is_told_from_what_every_node_would(real: Real) -> None:
     real.start(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-first")
-    failure = real.refusal(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-second")
-    assert failure.conflict
+    port = real.nodes_own(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-second")
+    assert (port.kind, port.why) == (PORT, "port 127.0.0.1:18080 is in use")
+    address = real.nodes_own(App(WEB_IMAGE, ports=("192.0.2.77:18080:80",)), f"{real.name}-third")
+    assert (address.kind, address.why) == (ADDRESS, "192.0.2.77:18080 is not an address of this node")
+    # Podman refuses any path that is missing, docker one that it cannot create.
+    path = real.nodes_own(App(WEB_IMAGE, volumes=("/proc/no/such:/data",)), f"{real.name}-fourth")
+    assert (path.kind, "/proc/no/such" in path.why) == (PATH, True)
+    if real.host.engine == DOCKER:
+        cores = real.nodes_own(App(WEB_IMAGE, cpus=1024), f"{real.name}-fifth")
+        assert (cores.kind, "fewer than the app asks for" in cores.why) == (CORES, True)
 
 
 def test_a_command_that_the_image_lacks_is_a_refusal_in_the_engines_words(real: Real) -> None:

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,10 @@ class Own:
     def full(self) -> list[str]:
         return [row["name"] for row in json.loads(self.live.inv("nodes", "--json").stdout) if row["full"]]
 
+    def pending_note(self, app: str) -> str:
+        (row,) = (row for row in json.loads(self.live.inv("ps", "--json").stdout) if row["app"] == app)
+        return str(row["note"]) if row["state"] == "pending" else ""
+
     def notes(self, *kinds: str) -> list[str]:
         page = self.api.call("GET", "/events?limit=100")
         return [event["message"] for event in page["events"] if event["kind"] in kinds]
@@ -163,6 +168,48 @@ def test_an_image_that_one_node_lacks_is_named_with_the_command_that_brings_it(o
     pushed = own.live.inv("push-image", OTHER_IMAGE, "--json")
     assert pushed.returncode == 0, pushed.stderr
     assert own.on("node-2", "podman", "image", "exists", OTHER_IMAGE).ok
+
+
+@contextmanager
+def foreign_listener(own: Own, node: str, port: int) -> Iterator[None]:
+    """A program that is none of ours holds the port on this node."""
+    own.must(node, "systemd-run", "--unit=foreign", "--collect", "python3", "-m", "http.server", str(port))
+    try:
+        until("it listens", lambda: f":{port}" in own.must(node, "ss", "-Hltn"))
+        yield
+    finally:
+        own.must(node, "systemctl", "stop", "foreign")
+
+
+def test_push_passes_over_a_node_where_a_port_is_held_by_something_foreign(own: Own) -> None:
+    with foreign_listener(own, "node-1", 8085):
+        answers = [own.live.post({"image": WEB_IMAGE, "ports": ["8085:80"]}) for _ in NODES]
+    assert [status for status, _ in answers] == [201, 201, 409], answers
+    assert {answer["node"] for _, answer in answers[:2]} == {"node-2", "node-3"}
+    assert all(f"{node}: port 8085 is in use" in answers[2][1]["detail"] for node in NODES)
+    for _, answer in answers[:2]:
+        assert own.live.inv("stop-app", answer["app"]).returncode == 0
+    assert not any(own.containers(node) for node in NODES)
+
+
+def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_when_all_do(controlled: Own) -> None:
+    controlled.must("node-2", "mkdir", "-p", "/srv/only-here")
+    with foreign_listener(controlled, "node-2", 8085):
+        controlled.put("ported", ports=["8085:80"])
+        controlled.put("stored", volumes=["/srv/only-here:/data"])
+        controlled.put("hopeless", volumes=["/srv/nowhere:/data"], ports=["8086:80"])
+        until("they run where they can", lambda: controlled.homes().keys() == {"ported", "stored"}, 40)
+        homes = controlled.homes()
+        assert (homes["stored"], homes["ported"] in ("node-1", "node-3")) == ("node-2", True)
+        until("it says why", lambda: controlled.pending_note("hopeless").count("path /srv/nowhere is missing"), 20)
+        assert all(node in controlled.pending_note("hopeless") for node in NODES)
+        diff = controlled.live.inv("diff")
+        assert "path /srv/nowhere is missing" in diff.stdout
+    assert controlled.homes() == homes
+    # Another spec is tried at once.
+    controlled.put("hopeless", volumes=["/srv/only-here:/data"])
+    until("it runs", lambda: controlled.homes().get("hopeless") == "node-2", 20)
+    controlled.withdraw(("ported", "stored", "hopeless"))
 
 
 def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:
