@@ -137,6 +137,7 @@ class Watch:
         # What is not remembered to be on a node that was given up may start elsewhere, also after the next restart.
         for app in [app for app in self.forgotten if app in self.known and self.known[app].node in lost]:
             del self.known[app]
+        self._check_unplaced()
         if not self.heard:
             self.all_silent_at = now
         for node in nodes:
@@ -144,6 +145,15 @@ class Watch:
         for node in [node for node in self.last_asked if node not in nodes]:
             del self.last_asked[node]
         self.lost = lost
+
+    def _check_unplaced(self) -> None:
+        """An app loses its place only where its node refused it."""
+        reconciler = self._reconciler()
+        gone = self.known.keys() & self.desired.apps.keys() - reconciler.book.placements.keys() - self.forgotten
+        for app in sorted(gone):
+            node = self.known.pop(app).node
+            refused = any(item.node == node and (item.of_node or item.app == app) for item in reconciler.refusals.values())
+            self._require(refused, f"{app} is no longer placed on {node}, which did not refuse it")
 
     # What the loop does.
 
