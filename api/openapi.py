@@ -296,6 +296,9 @@ FACTS: dict[str, Any] = {
     **{size: {**COUNT, "description": "Bytes."} for size in ("disk_free", "disk_total", "memory_free", "memory_total")},
     "load": {"type": ["number", "null"], "description": "The mean of the last minute."},
     "cores": COUNT,
+    "architecture": {"type": ["string", "null"], "description": "As images have it, such as amd64."},
+    "machine": {"type": ["string", "null"], "description": "The same for two nodes that are one machine."},
+    "node_name": {"type": ["string", "null"], "description": "The name that the role gave to the machine."},
 }
 DESCRIPTIONS = {
     "push": "Push mode: an app starts when the request comes, and nobody looks back.",

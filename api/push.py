@@ -17,12 +17,12 @@ from duckconf.errors import BadInput, Fault, NodeFailure, NodeRefused, NoNodeFit
 from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import push_app
-from duckconf.placement import round_robin
 from duckconf.reach.inventory.hosts import InventoryFollower
 from duckconf.reach.nodes.actuator import clean_up, execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state.cordons import Cordons
 from duckconf.refusal_words import PORT, SPACE
+from duckconf.spreading import round_robin
 
 log = logging.getLogger(__name__)
 

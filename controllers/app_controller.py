@@ -30,6 +30,7 @@ from duckconf.desired import UNKNOWN
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable
 from duckconf.events import Event
+from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING, AppView
 from duckconf.plan import Step
@@ -92,6 +93,10 @@ class Itself:
 
     def draining(self) -> Collection[str]:
         return ()
+
+    def facts(self) -> Mapping[str, Facts]:
+        # What the node is too small for was placed by somebody who knows it.
+        return {}
 
     def setpoint(self) -> Setpoint:
         if self._heart.rival:

@@ -19,6 +19,7 @@ from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
+from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
@@ -49,6 +50,8 @@ class World(Protocol):
     def cordoned(self) -> Collection[str]: ...
     def draining(self) -> Collection[str]: ...
     def setpoint(self) -> Setpoint: ...
+    def facts(self) -> Mapping[str, Facts]:
+        """What is known of the nodes. Asks nobody."""
 
     def look(self, host: Host) -> Look:
         """Begin to ask a node for its containers; the future fails with a NodeFailure."""
@@ -93,7 +96,7 @@ class Cycle:
         with self._lock:
             oldest = min((asked for asked, _ in self._asked.values()), default=float("inf"))
             now, nodes = world.now(), inventory.nodes
-            verdict = self._reconciler.decide(setpoint.desired, nodes, heard, cordoned, now, oldest, draining)
+            verdict = self._reconciler.decide(setpoint.desired, nodes, heard, cordoned, now, oldest, draining, world.facts())
             self._open_steps.update(step.app for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
             refusals = tuple(active(self._reconciler.refusals, now).values())

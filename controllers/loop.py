@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from duckconf import engine
 from duckconf.desired import UNKNOWN, desired_of
 from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
 from duckconf.events import Event
+from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
 from duckconf.reach.inventory.hosts import InventoryFollower
@@ -73,6 +74,7 @@ class Outside:
         self._woken = threading.Event()
         self._ended = threading.Event()
         self._followed: set[str] = set()
+        self._facts: dict[str, Facts] = {}
         self._sensors = ThreadPoolExecutor(SENSORS, "sensor")
         self._actuators: dict[str, ThreadPoolExecutor] = {}
 
@@ -93,6 +95,9 @@ class Outside:
 
     def draining(self) -> Collection[str]:
         return self._drains.names()
+
+    def facts(self) -> Mapping[str, Facts]:
+        return dict(self._facts)
 
     def setpoint(self) -> Setpoint:
         try:
@@ -183,6 +188,7 @@ class Outside:
                 runner = self._fleet.runner(host.name)
                 runner.open()
                 self.wake()
+                self._facts[host.name] = read_facts(host.engine, runner.run(ask_machine()).stdout)
                 runner.follow(command, lambda *_: self.wake())
             except (NodeFailure, KeyError, OSError):
                 pass

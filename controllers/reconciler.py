@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Union
 
 from controllers.placements import Book
@@ -18,13 +19,14 @@ from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
+from duckconf.facts import Facts
 from duckconf.health import Health, judge, next_verdict
 from duckconf.model import App
 from duckconf.naming import declared_app
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
-from duckconf.refusal import Refusal, active, after_success, refused, remembered
+from duckconf.refusal import Refusal, active, after_success, refused, remembered, with_siblings
 
 Heard = tuple[float, tuple[Container, ...]]
 
@@ -65,9 +67,10 @@ class Reconciler:
         now: float,
         oldest_open: float = float("inf"),
         draining: Collection[str] = (),
+        facts: Mapping[str, Facts] = MappingProxyType({}),
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
-        oldest look that is not answered yet was asked for; `draining` nodes are emptied.
+        oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
@@ -76,7 +79,8 @@ class Reconciler:
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
         self._review(desired, nodes, before - self.health.lost, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals=active(self.refusals, now))
+        refusals = with_siblings(active(self.refusals, now), facts)
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 from controllers.component import Component, main
 from duckconf.codec import revision
 from duckconf.events import Event
+from duckconf.facts import facts_from_json
 from duckconf.model import App, parse_app
-from duckconf.placement import FULL, Room, spread_many
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
-from duckconf.refusal import Refusal, refusal_from_json
+from duckconf.refusal import Refusal, by_node, refusal_from_json, with_siblings
+from duckconf.spreading import FULL, Room, spread_many
 
 NAME = "scheduler"
 # Bindings in one transaction: an agent that gets ten apps is woken once and not ten times.
@@ -37,6 +38,8 @@ class Schedule(NamedTuple):
 def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int) -> Schedule:
     """Pure. `nodes` are rows of `GET /nodes`; only those that are ready, have space and are not cordoned get something new."""
     rooms: list[Room] = []
+    known = {str(node["name"]): facts_from_json(node) for node in nodes}
+    refusals = by_node(with_siblings(_refusals(nodes), known))
     misfits: Counter[str] = Counter()
     for node in nodes:
         if node["cordoned"]:
@@ -46,7 +49,8 @@ def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int)
         elif node["full"]:
             misfits[FULL] += 1
         else:
-            rooms.append(Room(str(node["name"]), int(node["apps"]), node.get("ports", ()), _refusals(node)))
+            name = str(node["name"])
+            rooms.append(Room(name, int(node["apps"]), node.get("ports", ()), refusals.get(name, {}), known[name]))
     ordered = sorted(apps, key=lambda app: app.name)
     placed, reasons = spread_many(ordered, rooms, misfits, turn)
     bindings = tuple(
@@ -55,10 +59,10 @@ def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int)
     return Schedule(bindings, reasons)
 
 
-def _refusals(node: Mapping[str, Any]) -> dict[str, Refusal]:
-    """By app: what the node's agent said that its engine refuses for now."""
-    found = [refusal_from_json(str(node["name"]), entry, 0.0) for entry in node.get("refusals", ())]
-    return {refusal.app: refusal for refusal in found}
+def _refusals(nodes: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Refusal]:
+    """What the nodes' agents said that their engines refuse for now."""
+    told = [refusal_from_json(str(node["name"]), entry, 0.0) for node in nodes for entry in node.get("refusals", ())]
+    return {(refusal.node, refusal.app): refusal for refusal in told}
 
 
 def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
@@ -73,7 +77,7 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         if not unplaced:
             said.clear()
             return config.interval
-        plan = schedule(unplaced, api.call("GET", "/nodes")["nodes"], turn)
+        plan = schedule(unplaced, api.call("GET", "/nodes?facts=true")["nodes"], turn)
         turn += len(plan.bindings)
         for first in range(0, len(plan.bindings), BATCH):
             part = plan.bindings[first : first + BATCH]

@@ -1,6 +1,6 @@
 """What a node is and has left: its engine, disk, memory and load, read from what one command on it prints. Pure.
 
-What a node does not say is None and never a failure: facts are there to be looked at, and nothing is decided by them.
+What a node does not say is None and never a failure: a fact that is unknown excludes nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from duckconf.command import Command, Completed
 from duckconf.engine import DOCKER
 
 KIB = 1024
+ARCHITECTURES = {
+    "x86_64": "amd64",
+    "i386": "386",
+    "i686": "386",
+    "aarch64": "arm64",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "armv8l": "arm",
+    "loongarch64": "loong64",
+}
 SECONDS = 10.0
 UNITS = "BKMGTPE"
 # Both engines know `info`, and name what is asked for differently; the root is where images and containers lie.
@@ -22,10 +32,11 @@ FORMAT = "{{.Version.Version}} {{.Store.GraphRoot}}"
 # One word first on each line says what the line is, up to what `df` says. As much as can be is done by the shell itself:
 # a hundred nodes may be asked at once. The engine's root may lie where this login sees nothing, or on another machine's
 # disk; then the disk of / is what there is to know.
-ASK = """\
-info=$(docker info --format "$1" 2>/dev/null) || info=
-printf 'engine %s\\n' "$info"
+MACHINE = """\
 {
+  echo "architecture $(uname -m)"
+  read -r boot </proc/sys/kernel/random/boot_id && echo "machine $boot $(readlink /proc/self/ns/pid)"
+  read -r name <"${DUCKCONF_NODE_FILE:-/etc/duckconf/node}" && echo "node $name"
   read -r cores </sys/devices/system/cpu/online && echo "cores $cores"
   read -r load </proc/loadavg && echo "load $load"
   while read -r name value; do
@@ -35,9 +46,14 @@ printf 'engine %s\\n' "$info"
     esac
   done </proc/meminfo
 } 2>/dev/null
+"""
+ASK = f"""\
+info=$(docker info --format "$1" 2>/dev/null) || info=
+printf 'engine %s\\n' "$info"
+{MACHINE}\
 echo disk
-root=${info#* }
-df -Pk -- "${root:-/}" 2>/dev/null || df -Pk / 2>/dev/null || :"""
+root=${{info#* }}
+df -Pk -- "${{root:-/}}" 2>/dev/null || df -Pk / 2>/dev/null || :"""
 FACTS_FOLLOW = "\nfacts\n"
 # Another command runs meanwhile; its code is the code of both.
 ASK_BESIDE = f"""\
@@ -55,7 +71,11 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class Facts:
-    """Sizes are in bytes; `load` is the mean of the last minute."""
+    """Sizes are in bytes; `load` is the mean of the last minute. `architecture` is in the words of images (amd64, arm64).
+
+    `machine` is the same for two logins if and only if they lead to one machine, or one container that behaves as one: a
+    machine-id is not, since machines and images are cloned. `node_name` is the name that the role gave to the machine.
+    """
 
     engine: Optional[str] = None
     engine_version: Optional[str] = None
@@ -65,9 +85,15 @@ class Facts:
     memory_total: Optional[int] = None
     load: Optional[float] = None
     cores: Optional[int] = None
+    architecture: Optional[str] = None
+    machine: Optional[str] = None
+    node_name: Optional[str] = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+UNKNOWN = Facts()
 
 
 def facts_from_json(data: Mapping[str, Any]) -> Facts:
@@ -80,7 +106,7 @@ def facts_from_json(data: Mapping[str, Any]) -> Facts:
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("engine", "engine_version"), (str,)),
+    **dict.fromkeys(("engine", "engine_version", "architecture", "machine", "node_name"), (str,)),
     **dict.fromkeys(("disk_free", "disk_total", "memory_free", "memory_total", "cores"), (int,)),
     "load": (int, float),
 }
@@ -89,6 +115,11 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 def ask(engine: str) -> Command:
     """A constant script, for any login that may use `docker`."""
     return Command(("sh", "-c", ASK, "sh", FORMATS.get(engine, FORMAT)), deadline=SECONDS)
+
+
+def ask_machine() -> Command:
+    """Only what the kernel knows, without the engine and the disk: cheap enough to be asked on each connection."""
+    return Command(("sh", "-c", MACHINE), deadline=SECONDS)
 
 
 def ask_beside(command: Command, engine: str) -> Command:
@@ -123,7 +154,15 @@ def read_facts(engine: str, output: str) -> Facts:
         memory_free=_number(said.get("MemAvailable", []), 0, int, KIB),
         load=_number(said.get("load", []), 0, float, 1.0),
         cores=_count(said.get("cores", [])),
+        architecture=architecture(next(iter(said.get("architecture", [])), "")) or None,
+        machine=" ".join(said.get("machine", [])) or None,
+        node_name=next(iter(said.get("node", [])), None),
     )
+
+
+def architecture(machine: str) -> str:
+    """What `uname -m` prints, in the words that images and engines use."""
+    return ARCHITECTURES.get(machine, machine)
 
 
 def short(facts: Mapping[str, Any]) -> dict[str, str]:

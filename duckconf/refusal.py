@@ -13,8 +13,9 @@ from typing import Any
 from duckconf import backoff
 from duckconf.codec import spec_hash
 from duckconf.errors import NodeRefused
+from duckconf.facts import Facts
 from duckconf.model import App
-from duckconf.refusal_words import PORT, SPACE
+from duckconf.refusal_words import ARCHITECTURE, PORT, SPACE
 
 # A port is often free a moment later, when the app that had it is removed; disks, cores and paths take a person.
 SOON = 1.0
@@ -59,6 +60,18 @@ def active(refusals: Refusals, now: float) -> dict[tuple[str, str], Refusal]:
     return {where: refusal for where, refusal in refusals.items() if refusal.until > now}
 
 
+def with_siblings(refusals: Refusals, facts: Mapping[str, Facts]) -> dict[tuple[str, str], Refusal]:
+    """What one node said of an image's architecture, nodes of the same architecture would say too."""
+    found = dict(refusals)
+    for refusal in refusals.values():
+        known = facts[refusal.node].architecture if refusal.node in facts else None
+        if refusal.kind == ARCHITECTURE and known:
+            for node, others in facts.items():
+                if others.architecture == known:
+                    found.setdefault((node, refusal.app), replace(refusal, node=node))
+    return found
+
+
 def remembered(
     refusals: Refusals, now: float, *, nodes: Collection[str], returned: Collection[str], withdrawn: Collection[str] = ()
 ) -> dict[tuple[str, str], Refusal]:
@@ -80,6 +93,14 @@ def after_success(refusals: Refusals, node: str, app: str) -> dict[tuple[str, st
         for where, refusal in refusals.items()
         if refusal.node != node or not (refusal.of_node or refusal.app == app)
     }
+
+
+def by_node(refusals: Refusals) -> dict[str, dict[str, Refusal]]:
+    """Node to app to refusal."""
+    found: dict[str, dict[str, Refusal]] = {}
+    for (node, app), refusal in refusals.items():
+        found.setdefault(node, {})[app] = refusal
+    return found
 
 
 def shifted(refusals: Iterable[Refusal], seconds: float) -> dict[tuple[str, str], Refusal]:

@@ -21,6 +21,8 @@ class FakeNode:
     containers: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[Command] = field(default_factory=list)
     refusal: str = ""
+    answers: dict[str, Completed] = field(default_factory=dict)
+    """To commands that are none of the engine's, by their first word."""
     failure: NodeFailure | None = None
     away: NodeFailure | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -39,6 +41,8 @@ class FakeNode:
             if verb == "rm":
                 del self.containers[command.argv[-1]]
                 return Completed(0, "", "")
+            if command.argv[0] in self.answers:
+                return self.answers[command.argv[0]]
             return Completed(127, "", f"{command.argv[0]}: command not found")
 
     def _run(self, options: list[str]) -> Completed:

@@ -15,7 +15,7 @@ from api.stores.changes import Changes
 from api.stores.nodes import SILENT, NodeBook, Seen
 from duckconf.desired import Document, desired_of
 from duckconf.model import App
-from duckconf.placement import host_ports
+from duckconf.spreading import host_ports
 
 UNPLACED = ""
 

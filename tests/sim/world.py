@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from controllers.placements import FILE_NAME
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreachable
 from duckconf.events import Event
+from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
@@ -101,6 +102,9 @@ class SimWorld:
     def draining(self) -> Collection[str]:
         self.drains_read = frozenset(self.drains)
         return self.drains_read
+
+    def facts(self) -> Mapping[str, Facts]:
+        return {}
 
     def setpoint(self) -> Setpoint:
         self._may_die()

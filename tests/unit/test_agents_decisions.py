@@ -17,7 +17,8 @@ from duckconf.codec import spec_hash
 from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, read_document
 from duckconf.errors import Conflict, SetupError
 from duckconf.model import App
-from duckconf.placement import Room, spread, spread_many
+from duckconf.placement import spread
+from duckconf.spreading import Room, spread_many
 from tests.unit.test_plan import fleet
 
 
@@ -41,6 +42,16 @@ def test_a_node_that_refuses_an_app_is_passed_over_for_it_and_only_while_its_spe
     nodes = [node("n1", refusals=[refusal]), node("n2", cordoned=True)]
     assert schedule([web], nodes, 0).reasons == {"web": "no node fits: 1 cordoned; n1: port 80 is in use"}
     assert [binding["node"] for binding in schedule([App("x", "other"), App("y", "web")], nodes, 0).bindings] == ["n1", "n1"]
+
+
+def test_the_scheduler_knows_how_large_a_node_is_and_of_which_architecture() -> None:
+    web = App("x", "web", cpus=8)
+    nodes = [node("n1", cores=4), node("n2")]
+    assert [binding["node"] for binding in schedule([web], nodes, 0).bindings] == ["n2"]
+    assert schedule([web], nodes[:1], 0).reasons == {"web": "no node fits: 1 with fewer than 8 cores"}
+    refusal = {"app": "web", "spec": spec_hash(web), "kind": "architecture", "reason": "other", "wait": 3.0}
+    arms = [node("n1", architecture="arm64", refusals=[refusal]), node("n2", architecture="arm64"), node("n3")]
+    assert [binding["node"] for binding in schedule([web], arms, 0).bindings] == ["n3"]
 
 
 def test_a_full_node_keeps_what_was_started_there_and_the_rest_is_rescheduled() -> None:

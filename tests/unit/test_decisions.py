@@ -16,8 +16,8 @@ from duckconf.errors import BadInput, EngineRefused, EngineUnavailable, NodeRefu
 from duckconf.inventory import read_inventory
 from duckconf.model import App
 from duckconf.naming import push_app, push_number
-from duckconf.placement import round_robin
 from duckconf.settings import read_settings
+from duckconf.spreading import round_robin
 
 NAMES = st.lists(st.text("abc-1", min_size=1), min_size=1, max_size=8, unique=True)
 ARGUMENT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

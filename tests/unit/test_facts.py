@@ -11,7 +11,7 @@ import pytest
 from duckconf import facts
 from duckconf.command import Command, Completed
 from duckconf.errors import EngineUnavailable, Unreachable
-from duckconf.facts import Facts, ask, ask_beside, read_facts, short, size, split
+from duckconf.facts import Facts, ask, ask_beside, ask_machine, read_facts, short, size, split
 from duckconf.inventory import Host
 from duckconf.reach.nodes.facts import facts_of, observe_with_facts
 from duckconf.reach.nodes.local import LocalRunner
@@ -65,6 +65,23 @@ def test_a_device_with_blanks_in_its_name_has_its_sizes_read() -> None:
 @pytest.mark.parametrize(("online", "cores"), [("0", 1), ("0-3", 4), ("0-3,6", 5), ("0,2-3,8-15", 11), ("3-", None), ("", None)])
 def test_the_processors_that_are_online_are_counted(online: str, cores: int | None) -> None:
     assert read_facts("podman", f"cores {online}\n").cores == cores
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture"),
+    [("x86_64", "amd64"), ("aarch64", "arm64"), ("armv7l", "arm"), ("riscv64", "riscv64"), ("", None)],
+)
+def test_architectures_are_told_as_images_have_them(machine: str, architecture: str | None) -> None:
+    assert read_facts("podman", f"architecture {machine}\n").architecture == architecture
+
+
+def test_two_questions_to_one_machine_tell_that_it_is_one() -> None:
+    first, second = (
+        read_facts("", subprocess.run(ask_machine().argv, capture_output=True, text=True, check=True).stdout) for _ in "ab"
+    )
+    assert first.machine
+    assert first.machine == second.machine
+    assert (first.cores, first.memory_total) == (os.cpu_count(), second.memory_total)
 
 
 def test_a_banner_of_the_login_before_it_does_no_harm() -> None:

@@ -17,10 +17,11 @@ from duckconf.desired import UNKNOWN, Desired
 from duckconf.engine_output import Container
 from duckconf.health import Health, judge
 from duckconf.model import App
-from duckconf.placement import Assignment, Fleet, Placement, assign, host_ports, spread
+from duckconf.placement import Assignment, Fleet, Placement, assign, spread
 from duckconf.plan import Plan, plan
 from duckconf.refusal import Refusal
 from duckconf.refusal_words import NO_SPACE, SPACE
+from duckconf.spreading import host_ports
 
 NODES = ("n1", "n2", "n3")
 WEB = App("nginx", "web")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -16,10 +17,14 @@ from duckconf.command import Completed
 from duckconf.desired import Desired
 from duckconf.engine_output import Container, run_failure
 from duckconf.errors import EngineRefused, NodeRefused
+from duckconf.facts import Facts
+from duckconf.fit import size_in_bytes
 from duckconf.model import App
+from duckconf.reach.nodes.actuator import execute
 from duckconf.refusal import LATER, SOON, refusal_from_json, refusal_to_json, refused
-from duckconf.refusal_words import PATH, PORT, SPACE
+from duckconf.refusal_words import ARCHITECTURE, PATH, PORT, SPACE
 from duckconf.report import Report, report_from_json
+from tests.fakes import FakeNode
 
 NODES = ("n1", "n2")
 WEB = App("nginx", "web")
@@ -92,15 +97,27 @@ class Loop:
         self.nodes = nodes
         self.reconciler = Reconciler("demo", PlacementBook(folder / "placements.json"), 20.0)
 
-    def look(self, now: float, *apps: App, seen: Mapping[str, tuple[Container, ...]] | None = None) -> Verdict:
+    def look(
+        self,
+        now: float,
+        *apps: App,
+        seen: Mapping[str, tuple[Container, ...]] | None = None,
+        facts: Mapping[str, Facts] = MappingProxyType({}),
+    ) -> Verdict:
         desired = Desired({app.name: app for app in apps})
         found = dict.fromkeys(self.nodes, ()) if seen is None else seen
         heard = {node: (now, containers) for node, containers in found.items()}
-        return self.reconciler.decide(desired, self.nodes, heard, (), now)
+        return self.reconciler.decide(desired, self.nodes, heard, (), now, facts=facts)
 
-    def starts(self, now: float, *apps: App, seen: Mapping[str, tuple[Container, ...]] | None = None) -> dict[str, str]:
+    def starts(
+        self,
+        now: float,
+        *apps: App,
+        seen: Mapping[str, tuple[Container, ...]] | None = None,
+        facts: Mapping[str, Facts] = MappingProxyType({}),
+    ) -> dict[str, str]:
         """The node of each start, which is refused there at once by a port that is in use."""
-        steps = self.look(now, *apps, seen=seen).decision.plan.steps
+        steps = self.look(now, *apps, seen=seen, facts=facts).decision.plan.steps
         for step in steps:
             self.reconciler.settle(step, port(step.action.node), now, last=True)
         return {step.app: step.action.node for step in steps if isinstance(step.action, Start)}
@@ -222,6 +239,50 @@ def test_a_refusal_travels_with_the_seconds_that_are_left() -> None:
     refusal = refused(None, WEB, path("n1"), 100.0)
     there = refusal_from_json("n1", refusal_to_json(refusal, 130.0), 7.0)
     assert (there.until, there.app, there.kind, there.words) == (7.0 + LATER - 30.0, "web", PATH, refusal.words)
+
+
+def test_a_node_that_is_too_small_is_passed_over_before_it_is_asked_and_what_is_unknown_excludes_nothing(loop: Loop) -> None:
+    large = App("nginx", "large", cpus=8, memory="4g")
+    small, big = Facts(cores=4, memory_total=8 * 2**30), Facts(cores=8, memory_total=2 * 2**30)
+    assert loop.starts(1.0, large, facts={"n1": small}) == {"large": "n2"}
+    verdict = loop.look(2.0, App("nginx", "larger", cpus=8, memory="4g"), facts={"n1": small, "n2": big})
+    assert verdict.apps[0].note == "no node fits: 1 with fewer than 8 cores, 1 with less than 4.0G of memory"
+
+
+def test_what_runs_on_a_node_that_is_too_small_stays(loop: Loop) -> None:
+    large = App("nginx", "large", cpus=8)
+    seen: dict[str, tuple[Container, ...]] = {"n1": (copy_of(large, "n1", "running"),), "n2": ()}
+    verdict = loop.look(1.0, large, seen=seen, facts={"n1": Facts(cores=4)})
+    assert (verdict.decision.plan.steps, verdict.decision.placements["large"].node) == ((), "n1")
+
+
+def test_an_image_for_another_architecture_is_tried_on_one_node_of_each(loop: Loop) -> None:
+    loop.nodes = ("n1", "n2", "n3", "n4")
+    arm, amd = Facts(architecture="arm64"), Facts(architecture="amd64")
+    facts = {"n1": amd, "n2": amd, "n3": amd, "n4": arm}
+    step = loop.look(1.0, WEB, facts=facts).decision.plan.steps[0]
+    assert step.action.node != "n4"
+    wrong = NodeRefused(step.action.node, ARCHITECTURE, "the image is for another architecture", "exec format error")
+    loop.reconciler.settle(step, wrong, 1.0, last=True)
+    assert loop.starts(1.1, WEB, facts=facts) == {"web": "n4"}
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("", 0), ("512", 512), ("512b", 512), ("512m", 2**29), ("1.5g", 3 * 2**29), ("512MiB", 2**29), ("x", 0)]
+)
+def test_sizes_are_understood_as_engines_take_them(text: str, count: int) -> None:
+    assert size_in_bytes(text) == count
+
+
+def test_an_app_is_not_started_where_it_is_larger_than_the_node() -> None:
+    node = FakeNode("n1")
+    node.answers["sh"] = Completed(0, "cores 0-1\nMemTotal 1048576 kB\n", "")
+    with pytest.raises(NodeRefused, match="it has 2 cores, and the app asks for 64"):
+        execute(Start("n1", "c", App("nginx", "web", cpus=64)), "demo", node)
+    with pytest.raises(NodeRefused, match=r"it has 1\.0G of memory, and the app asks for 900G"):
+        execute(Start("n1", "c", App("nginx", "web", memory="900g")), "demo", node)
+    execute(Start("n1", "c", App("nginx", "web", cpus=2)), "demo", node)
+    assert list(node.containers) == ["c"]
 
 
 def test_a_newer_placement_is_tried_at_once_by_the_agent_that_refused_an_older_one(tmp_path: Path) -> None:

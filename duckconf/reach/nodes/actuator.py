@@ -15,6 +15,9 @@ from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import engine_failure, run_failure
 from duckconf.errors import EngineRefused, NodeFailure, NodeRefused, NotFound
+from duckconf.facts import ask_machine, read_facts
+from duckconf.fit import misfit
+from duckconf.model import App
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABEL_SPEC, app_env, app_labels
 
 
@@ -41,6 +44,7 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
 
 def _start(action: Start, cluster: str, runner: Runner) -> None:
     app = action.app
+    _require_room(action.node, app, runner)
     labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app))
     done = runner.run(engine.run(action.container, app, labels, app_env(app.name, action.node)))
     if done.ok:
@@ -52,6 +56,14 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
     except NodeFailure as away:
         raise type(away)(action.node, away.reason, away.remedy, may_have_run=True) from failure
     raise failure
+
+
+def _require_room(node: str, app: App, runner: Runner) -> None:
+    """Podman starts what asks for more cores or memory than there are, and nobody knows the node better than itself."""
+    if app.cpus or app.memory:
+        lacks = misfit(app, read_facts("", runner.run(ask_machine()).stdout))
+        if lacks is not None:
+            raise NodeRefused(node, lacks.kind, lacks.alone, "")
 
 
 def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:

@@ -9,11 +9,9 @@ from duckconf import engine, facts
 from duckconf.command import Runner
 from duckconf.engine_output import Container, read_containers
 from duckconf.errors import EngineUnavailable, Unreachable
-from duckconf.facts import Facts
+from duckconf.facts import UNKNOWN, Facts
 from duckconf.inventory import Host
 from duckconf.reach.nodes.parallel import Result, ask_all
-
-UNKNOWN = Facts()
 
 
 def facts_of(hosts: Mapping[str, tuple[Host, Runner]]) -> dict[str, Facts]:
