@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from api.body import query, seconds, whole
 from api.held import HeldRequests
@@ -16,6 +16,7 @@ from duckconf.reach.state.journal import Journal
 
 MOST_EVENTS = 10_000
 NAME = "ops"
+FOLDER = "DUCKCONF_FOLDER"
 
 
 class Mode(Protocol):
@@ -33,12 +34,18 @@ class Mode(Protocol):
         """How many apps there are in each state, empty for a mode that does not look."""
 
 
+def folder() -> dict[str, str]:
+    """The checkout that this server is of, by which its tasks know it among others on the machine."""
+    place = current_app.config.get(FOLDER)
+    return {} if place is None else {"folder": str(place)}
+
+
 def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held: HeldRequests) -> Blueprint:
     routes = Blueprint(NAME, __name__)
 
     @routes.get("/healthz")
     def healthz() -> Response:
-        return jsonify(status="ok", cluster=cluster, mode=mode.name)
+        return jsonify(status="ok", cluster=cluster, mode=mode.name, **folder())
 
     @routes.get("/readyz")
     def readyz() -> tuple[Response, HTTPStatus]:

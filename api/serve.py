@@ -22,6 +22,7 @@ import waitress
 from flask import Flask
 
 from api.factory import create_push, create_reconcile
+from api.ops import FOLDER
 from api.push import Pusher
 from api.stores.desired import DesiredStore
 from api.turns import TurnBook
@@ -69,6 +70,7 @@ def main(arguments: list[str]) -> int:
         project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FolderLock(project.state / "api.lock", "the API server")
         with MODES[options.mode](project) as app:
+            app.app.config[FOLDER] = str(project.root)
             log.info("cluster %s, %s mode, serving %s", project.cluster, options.mode, project.settings.api_url)
             serve(app, project)
         lock.release()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
-from tests.e2e.conftest import NODES, Declared, Live
+from tests.e2e.conftest import NODES, ROOT, Declared, Live
 from tests.waiting import until
 
 
@@ -44,6 +47,21 @@ def test_a_node_that_is_away_blocks_the_take_over_because_its_apps_would_be_stra
     finally:
         assert cluster.inv("start-node", "node-3").returncode == 0
         bring_up.up(cluster.project, modes.PUSH)
+
+
+def test_a_second_checkout_with_the_same_address_changes_nothing(declared: Declared, tmp_path: Path) -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    for words in (("start-app", WEB_IMAGE), ("start-app", WEB_IMAGE, "--push")):
+        argv, environ = [str(tmp_path / "inv"), *words], declared.cluster.environ
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"is that of cluster {declared.cluster.project.cluster} in {ROOT}, not of" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert declared.names() == []
 
 
 def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> None:

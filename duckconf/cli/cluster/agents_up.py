@@ -10,6 +10,7 @@ from typing import Any
 
 from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.modes import AGENTS
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.look.agents import AGENT_UNIT, CONTROL_UNITS
@@ -105,7 +106,7 @@ def _hand_over(project: Project) -> None:
     if document.faults:
         faults = "; ".join(str(fault) for fault in document.faults)
         raise SetupError(f"{FILE_NAME}: {faults}", "mend or remove these rows first; apps without a spec: stop them")
-    api = api_client(project)
+    api = api_client(project, AGENTS)
     for app, node in homes(document, views).items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
         api.call("PUT", f"/app/{app}", {**body, **({"node": node} if node else {})})

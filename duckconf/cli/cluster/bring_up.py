@@ -13,6 +13,7 @@ from pathlib import Path
 
 from duckconf.cli.cluster.adoption import adopt
 from duckconf.cli.cluster.agents_up import enter_agents, leave_agents
+from duckconf.cli.cluster.api import whose
 from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.services import Service, api_service, loop_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
@@ -140,9 +141,10 @@ def _serve_api(project: Project, mode: str, logs: tuple[str, ...]) -> None:
     if service.process() is not None and _is_ours(client, project, mode):
         return
     service.stop()
-    if _answers(client):
+    if other := _other(client):
         raise SetupError(
-            f"another server answers at {project.settings.api_url}", "end it, or choose another address with DUCKCONF_API"
+            f"{other} answers at {project.settings.api_url}",
+            "end it, or choose another address: api_url in invoke.yml, or DUCKCONF_API",
         )
     argv = ("-m", "api.serve", "--project", str(project.root), "--mode", mode, *logs)
     _start(project, service, argv, "starting the API server", lambda: _is_ours(client, project, mode))
@@ -171,12 +173,13 @@ def _is_ours(client: ApiClient, project: Project, mode: str) -> bool:
         answer = client.call("GET", "/healthz", deadline=2.0)
     except DuckconfError:
         return False
-    return (answer.get("cluster"), answer.get("mode")) == (project.cluster, mode)
+    return {key: answer.get(key) for key in ("cluster", "mode", "folder")} == whose(project, mode)
 
 
-def _answers(client: ApiClient) -> bool:
+def _other(client: ApiClient) -> str:
+    """Who has our address; "" when nobody answers there."""
     try:
-        client.call("GET", "/healthz", deadline=2.0)
+        health = client.call("GET", "/healthz", deadline=2.0)
     except DuckconfError as error:
-        return not str(error).startswith("no API answers")
-    return True
+        return "" if str(error).startswith("no API answers") else "another server"
+    return f"the API of cluster {health.get('cluster')} in {health.get('folder') or 'another place'}"
