@@ -109,8 +109,3 @@ def last_words(container: str, lines: int = 20) -> Command:
 def following_words(container: str, lines: int) -> Command:
     """As `last_words`, and on with all that it says until it ends."""
     return Command((DOCKER, "logs", "-f", f"--tail={lines}", container))
-
-
-def inspect_image(name: str) -> Command:
-    """The id of an image."""
-    return Command((DOCKER, "image", "inspect", "--format", "{{.Id}}", name))

@@ -10,20 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional, TypeVar
 
+from duckconf.architecture import architecture
 from duckconf.command import Command, Completed
 from duckconf.engine import DOCKER
 
 KIB = 1024
-ARCHITECTURES = {
-    "x86_64": "amd64",
-    "i386": "386",
-    "i686": "386",
-    "aarch64": "arm64",
-    "armv6l": "arm",
-    "armv7l": "arm",
-    "armv8l": "arm",
-    "loongarch64": "loong64",
-}
 SECONDS = 10.0
 UNITS = "BKMGTPE"
 # Both engines know `info`, and name what is asked for differently; the root is where images and containers lie.
@@ -158,11 +149,6 @@ def read_facts(engine: str, output: str) -> Facts:
         machine=" ".join(said.get("machine", [])) or None,
         node_name=next(iter(said.get("node", [])), None),
     )
-
-
-def architecture(machine: str) -> str:
-    """What `uname -m` prints, in the words that images and engines use."""
-    return ARCHITECTURES.get(machine, machine)
 
 
 def short(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -231,7 +231,8 @@ def test_its_words_are_kept_and_it_ends_as_it_is_asked_to(real: Real) -> None:
 
 
 def test_what_is_not_there_is_an_error_with_words(real: Real) -> None:
-    for command in (engine.kill("no-such-thing"), engine.start_again("no-such-thing"), engine.inspect_image("localhost/none")):
+    image = Command(("docker", "image", "inspect", "--format", "{{.Id}}", "localhost/none"))
+    for command in (engine.kill("no-such-thing"), engine.start_again("no-such-thing"), image):
         done = real.runner.run(command)
         assert not done.ok
         assert "no such" in engine_words(done.stderr).lower() or "not known" in done.stderr

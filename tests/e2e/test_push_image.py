@@ -158,6 +158,21 @@ def test_only_the_nodes_that_are_meant_get_it(hosts: EngineHosts, image: str) ->
     assert have == ["node-1", "node-3"]
 
 
+def test_a_node_of_another_architecture_is_refused_by_name_and_the_others_get_the_image(hosts: EngineHosts, image: str) -> None:
+    assert hosts.inside("node-1", "sh", "-c", "printf '#!/bin/sh\necho aarch64\n' >/usr/local/bin/uname").ok
+    assert hosts.inside("node-1", "chmod", "+x", "/usr/local/bin/uname").ok
+    try:
+        done = hosts.inv("push-image", image, "--json")
+    finally:
+        hosts.inside("node-1", "rm", "/usr/local/bin/uname")
+
+    assert done.returncode == 4, done.stderr
+    rows = {row["node"]: row for row in json.loads(done.stdout)}
+    assert {node: row["status"] for node, row in rows.items()} == {"node-1": "failed", "node-2": PUSHED, "node-3": PUSHED}
+    assert f"is arm64, and {image} is for amd64" in rows["node-1"]["reason"]
+    assert not hosts.inside("node-1", "podman", "image", "exists", image).ok
+
+
 def test_a_push_that_was_cut_off_goes_on_where_it_was(hosts: EngineHosts, image: str, tmp_path: Path) -> None:
     size = cut_off(hosts, image, tmp_path)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from duckconf.architecture import architecture, runs
 from duckconf.command import Command, Completed
 from duckconf.engine_output import run_failure
 from duckconf.errors import BadInput, EngineRefused, EngineUnavailable, NodeFailure, SetupError
@@ -217,7 +218,28 @@ def test_a_node_that_has_the_image_under_another_name_only_names_it(source: Imag
     with source.packing(image, "gz") as archive:
         archive.whole()
         assert target.name_or_part("x", archive, [ID]) is None
-    assert target.held("x") == hashlib.sha256(b"content").hexdigest()
+    held = target.held("x")
+    assert (held.id, held.architecture) == (hashlib.sha256(b"content").hexdigest(), architecture(os.uname().machine))
+    assert target.held("none").id == ""
+
+
+@pytest.mark.parametrize(
+    ("machine", "image", "emulated", "right"),
+    [
+        ("amd64", "amd64", (), True),
+        ("amd64", "arm64", (), False),
+        ("amd64", "arm64", ("arm64",), True),
+        ("amd64", "386", (), True),
+        ("arm64", "arm", (), True),
+        ("arm", "arm64", (), False),
+        ("", "arm64", (), True),
+        ("amd64", "", (), True),
+    ],
+)
+def test_an_image_of_another_architecture_is_told_and_what_is_not_known_runs(
+    machine: str, image: str, emulated: tuple[str, ...], right: bool
+) -> None:
+    assert runs(machine, image, emulated) is right
 
 
 def _part(target: ImageTarget, archive: Archive, image: SourceImage, source: ImageSource) -> Part:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from duckconf.architecture import runs
 from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.demo.local_engine import LocalEngine
@@ -19,13 +20,13 @@ from duckconf.cli.terminal.edge import SOME_UNREACHABLE
 from duckconf.cli.terminal.say import say, step
 from duckconf.cli.terminal.tables import print_json
 from duckconf.cli.terminal.upload_progress import Progress, progress
-from duckconf.errors import DuckconfError
+from duckconf.errors import DuckconfError, NodeFailure
 from duckconf.image import check_name, megabytes
 from duckconf.inventory import Host
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.image_source import Archive, ImageSource, SourceImage, best_packing
-from duckconf.reach.nodes.image_target import ImageTarget
+from duckconf.reach.nodes.image_target import Held, ImageTarget
 from duckconf.reach.nodes.parallel import Result, ask_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state import cordons
@@ -106,13 +107,17 @@ class _Push:
         for node, failure in held.items():
             if isinstance(failure, DuckconfError):
                 self._end(node, failure)
-        lacking = {node: there for node, there in held.items() if isinstance(there, str)}
+        lacking = {node: there.id for node, there in held.items() if isinstance(there, Held)}
         self._skip(image, lacking)
+        for node, there in held.items():
+            if node in lacking and isinstance(there, Held) and not runs(there.architecture, image.architecture, there.emulated):
+                del lacking[node]
+                self._end(node, _for_another(node, there.architecture, image))
         if lacking:
             self._deliver(image, lacking)
         return {node: self._outcomes[node] for node in self._targets}
 
-    def _look(self) -> tuple[SourceImage, dict[str, Result[str]]]:
+    def _look(self) -> tuple[SourceImage, dict[str, Result[Held]]]:
         """The image here, and at the same time what each node has under its name."""
         with ThreadPoolExecutor(1) as pool:
             finding = pool.submit(self._source.find, self._name)
@@ -162,6 +167,11 @@ class _Push:
     def _end(self, node: str, outcome: Result[Pushed]) -> None:
         self._outcomes[node] = outcome
         say(f"  failed: {outcome}" if isinstance(outcome, DuckconfError) else f"  {node}: {outcome}")
+
+
+def _for_another(node: str, architecture: str, image: SourceImage) -> NodeFailure:
+    remedy = f"build or pull it for linux/{architecture}, under a name of its own"
+    return NodeFailure(node, f"is {architecture}, and {image.name} is for {image.architecture}", remedy)
 
 
 def _row(node: str, outcome: Result[Pushed]) -> dict[str, object]:

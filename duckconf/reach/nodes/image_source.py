@@ -46,6 +46,7 @@ class SourceImage:
     name: str
     id: str
     program: str
+    architecture: str = ""
 
 
 class Archive:
@@ -115,9 +116,10 @@ class ImageSource:
             raise SetupError("this machine has neither podman nor docker to take an image from", "see `./inv doctor`")
         runner = LocalRunner("this machine's engine", self._environ)
         for program in programs:
-            done = runner.run(Command((program, "image", "inspect", "--format", "{{.Id}}", name)))
+            done = runner.run(Command((program, "image", "inspect", "--format", "{{.Id}} {{.Architecture}}", name)))
             if done.ok:
-                return SourceImage(name, bare_id(done.stdout), program)
+                found, _, architecture = done.stdout.strip().partition(" ")
+                return SourceImage(name, bare_id(found), program, architecture)
         verb = "has" if len(programs) == 1 else "have"
         remedy = f"see `{programs[0]} images`; build or pull it there first"
         raise NotFound(f"this machine's {' and '.join(programs)} {verb} no image {name}", remedy)

@@ -8,11 +8,11 @@ which compares each layer with its digest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from duckconf.architecture import architecture
 from duckconf.command import Command, Completed, Runner
-from duckconf.engine import inspect_image
 from duckconf.engine_output import engine_words, last_line
 from duckconf.errors import NodeFailure
 from duckconf.image import Part, bare_id, id_on_node, resume_at
@@ -20,6 +20,14 @@ from duckconf.reach.nodes.image_source import Archive
 
 LOAD_DEADLINE = 900.0
 INCOMPLETE = 65
+# What the kernel hands to an emulator by itself runs too. The last line is the image's id.
+HELD = """\
+echo "architecture $(uname -m)"
+for way in /proc/sys/fs/binfmt_misc/qemu-*; do
+  [ ! -e "$way" ] || echo "emulates ${way##*/qemu-}"
+done
+docker image inspect --format '{{.Id}}' "$1"
+"""
 FOLDER = """set -u
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/duckconf/images
 """
@@ -99,6 +107,15 @@ class Pourer(Runner, Protocol):
 
 
 @dataclass(frozen=True)
+class Held:
+    """The id of the image that a node has under a name, "" for none, and the architectures whose programs it runs."""
+
+    id: str
+    architecture: str = ""
+    emulated: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Delivered:
     """The node has the image now: its id there, and how many bytes that took."""
 
@@ -113,9 +130,14 @@ class ImageTarget:
     node: str
     runner: Pourer
 
-    def held(self, name: str) -> str:
-        """The id of the image that the node has under this name, "" for none; raises NodeFailure."""
-        return id_on_node(self.node, self.runner.run(inspect_image(name)))
+    def held(self, name: str) -> Held:
+        """Raises NodeFailure."""
+        done = self.runner.run(_script(HELD, name))
+        *told, last = done.stdout.splitlines() or [""]
+        words = [line.partition(" ")[::2] for line in (told if done.ok else done.stdout.splitlines())]
+        machine = next((architecture(value) for word, value in words if word == "architecture"), "")
+        emulated = frozenset(architecture(value) for word, value in words if word == "emulates")
+        return Held(id_on_node(self.node, replace(done, stdout=last)), machine, emulated)
 
     def name_or_part(self, name: str, archive: Archive, ids: Iterable[str]) -> Part | None:
         """None when one of these ids was there and bears the name now; else what it has of the archive."""
