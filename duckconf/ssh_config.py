@@ -84,8 +84,9 @@ def _option(name: str, value: str) -> tuple[str, ...]:
 
 
 def _split(variables: Mapping[str, Any], name: str) -> list[str]:
+    text = str(variables.get(name) or "")
     try:
-        return shlex.split(str(variables.get(name) or ""))
+        return shlex.split(text) if text else []
     except ValueError:
         raise ValueError(name) from None
 

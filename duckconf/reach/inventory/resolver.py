@@ -9,12 +9,13 @@ stderr, code 1.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from duckconf.inventory import NODES, SECRETS
@@ -97,30 +98,26 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
         known: dict[str, Any] = manager.get_vars(host=host, include_hostvars=False)
         return known
 
-    def variables(host: Any, wanted: Sequence[str]) -> dict[str, Any]:
-        known = everything(host)
-        templar = Templar(loader=loader, variables=known)
-        return {name: _plain(templar.template(known[name])) for name in wanted if name in known}
-
-    hosts, origins = {}, {}
+    hosts, origins, digests = {}, {}, {}
     for host in inventory.get_hosts():
         known = everything(host)
         templar = Templar(loader=loader, variables=known)
         login, origins[host.name] = _login(known, templar.template)
-        hosts[host.name] = {**variables(host, names), **login}
+        hosts[host.name] = {name: _plain(templar.template(known[name])) for name in names if name in known} | login
+        digests[host.name] = _digest(known)
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
     first: dict[str, Any] = {}
     if groups.get(NODES) == []:
         inventory.add_host(FIRST, NODES)
-        first = variables(inventory.get_host(FIRST), [CLUSTER])
-    digests = {host.name: _digest(everything(host)) for host in inventory.get_hosts() if host.name in hosts}
+        known = everything(inventory.get_host(FIRST))
+        if CLUSTER in known:
+            first = {CLUSTER: _plain(Templar(loader=loader, variables=known).template(known[CLUSTER]))}
     return {"hosts": hosts, "origins": origins, "groups": groups, "first": first, "digests": digests}
 
 
 def _login(known: dict[str, Any], template: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
     """How a host is logged in to, where anybody says something of it; and of each who says it: name and place."""
     from ansible import constants
-    from ansible.plugins.loader import become_loader, connection_loader
 
     found: dict[str, Any] = {}
     origins: dict[str, tuple[str, str]] = {}
@@ -129,16 +126,12 @@ def _login(known: dict[str, Any], template: Callable[[Any], Any]) -> tuple[dict[
         found[variable] = True if variable in UNTOLD else _plain(value)
         origins[variable] = (name, place)
 
-    connection_loader.get("ssh", class_only=True)
-    become_loader.get("sudo", class_only=True)
     for kind, plugin, options in PLUGINS:
-        definitions = constants.config.get_configuration_definitions(kind, plugin)
-        named = {entry["name"] for option in options for entry in definitions.get(option, {}).get("vars") or ()}
-        said = {name: template(known[name]) for name in named if name in known}
-        for option in (option for option in options if option in definitions):
-            value, origin = _asked(constants.config, option, kind, plugin, said)
+        for option, (definition, named, value, origin) in _options(kind, plugin, tuple(options)).items():
+            if said := {name: template(known[name]) for name in named if name in known}:
+                value, origin = _asked(constants.config, option, kind, plugin, said)
             if value is not None and origin not in ("default", "var: inventory_hostname"):
-                take(options[option], value, *_who(definitions[option], origin, known))
+                take(options[option], value, *_who(definition, origin, known))
     for setting, variable in SETTINGS.items():
         value, origin = constants.config.get_config_value_and_origin(setting)
         if variable in known:
@@ -148,6 +141,22 @@ def _login(known: dict[str, Any], template: Callable[[Any], Any]) -> tuple[dict[
     if BECOME in known:
         take(BECOME, template(known[BECOME]), BECOME, _place(known[BECOME]))
     return found, origins
+
+
+@functools.cache
+def _options(kind: str, plugin: str, names: tuple[str, ...]) -> dict[str, tuple[Any, tuple[str, ...], Any, str]]:
+    """Of each option its definition, its variables, and its value for a host that has none of these."""
+    from ansible import constants
+    from ansible.plugins import loader
+
+    # The plugin declares its options when it is loaded.
+    getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
+    definitions = constants.config.get_configuration_definitions(kind, plugin)
+    found = {}
+    for name in (name for name in names if name in definitions):
+        variables = tuple(entry["name"] for entry in definitions[name].get("vars") or ())
+        found[name] = (definitions[name], variables, *_asked(constants.config, name, kind, plugin, {}))
+    return found
 
 
 def _asked(config: Any, option: str, kind: str, plugin: str, said: Mapping[str, Any]) -> tuple[Any, str]:

@@ -21,8 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import paramiko
-
 from duckconf.command import Command
 from duckconf.errors import Unreachable
 from duckconf.inventory import ROOT, is_demo, used
@@ -188,6 +186,9 @@ def _answer(asked: Question) -> dict[str, list[str]]:
 
 
 def _without_client(asked: Question) -> dict[str, list[str]]:
+    # Costs a tenth of a second, and commands that reach no host come by here.
+    import paramiko
+
     found = paramiko.SSHConfig()
     try:
         for root in Files(asked.file).roots:
