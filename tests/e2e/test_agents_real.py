@@ -322,8 +322,11 @@ def test_a_node_is_drained_app_by_app_and_gets_nothing_until_it_is_uncordoned(ru
 
 
 def test_the_tasks_show_it_all(running: Live) -> None:
-    rows = json.loads(running.inv("ps", "--json").stdout)
-    assert sorted((row["app"], row["state"]) for row in rows) == [(name, "running") for name in APPS]
+    def states() -> list[tuple[str, str]]:
+        return sorted((row["app"], row["state"]) for row in json.loads(running.inv("ps", "--json").stdout))
+
+    # What the agents report comes a moment after what they do.
+    until("all are shown as running", lambda: states() == [(name, "running") for name in APPS])
     rows = json.loads(running.inv("nodes", "--json").stdout)
     assert [(row["status"], row["engine"], row["full"]) for row in rows] == [("ready", "podman", False)] * 3
     assert all(0 < row["disk_free"] < row["disk_total"] and row["load"] >= 0 for row in rows)
