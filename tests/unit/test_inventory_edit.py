@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
 from duckconf.cli.fleet.inventory_edit import adding, removing
 from duckconf.errors import SetupError
@@ -57,6 +58,12 @@ def test_a_host_is_added_after_the_last_one_and_nothing_else_changes(file: Path)
     assert load_inventory(file, file.parent).node("web-4").address == "192.0.2.7"
 
 
+@pytest.mark.parametrize("value", ["2001:20:30:1:2:3:4:5", "fd00::2", "yes", "0123", "a: b", ""])
+def test_a_value_is_read_by_ansible_as_it_was_meant(file: Path, value: str) -> None:
+    adding(file, "nodes", "web-4", {"ansible_host": "h", "x": value}).write()
+    assert yaml.safe_load(file.read_text())["all"]["children"]["nodes"]["hosts"]["web-4"]["x"] == value
+
+
 def test_what_was_added_and_removed_again_leaves_no_trace(file: Path) -> None:
     adding(file, "nodes", "web-4", WEB_4).write()
     for edit in removing(file, "web-4"):
@@ -84,6 +91,11 @@ def test_it_is_taken_out_of_every_group_and_file(tmp_path: Path) -> None:
     [
         ("nodes:\n  hosts:\n", "nodes:\n  hosts:\n    n:\n      ansible_host: h\n"),
         ("nodes:\n  hosts:\n    a:", "nodes:\n  hosts:\n    a:\n    n:\n      ansible_host: h\n"),
+        ("nodes:\n  hosts: {}\n", "nodes:\n  hosts:\n    n:\n      ansible_host: h\n"),
+        ("nodes:\n  hosts: ~  # none\n", "nodes:\n  hosts:  # none\n    n:\n      ansible_host: h\n"),
+        ("nodes: { }\n", "nodes:\n  hosts:\n    n:\n      ansible_host: h\n"),
+        ("nodes: null\nb:\n", "nodes:\n  hosts:\n    n:\n      ansible_host: h\nb:\n"),
+        ("all: {children: {}}\nnodes: {}\n", "all: {children: {}}\nnodes:\n  hosts:\n    n:\n      ansible_host: h\n"),
         ("a:\nnodes:  # to come\n", "a:\nnodes:  # to come\n  hosts:\n    n:\n      ansible_host: h\n"),
         (
             "all:\n  children:\n    nodes:\n    b:",
@@ -106,8 +118,6 @@ def test_it_is_written_as_the_file_is_written(tmp_path: Path, text: str, after: 
     ("text", "reason"),
     [
         ("nodes: {hosts: {a: }}\n", "cannot be added to"),
-        ("nodes: {}\n", "cannot be added to"),
-        ("nodes: ~\n", "cannot be added to"),
         ("x: &x\n  hosts: &h\n    a:\nnodes:\n  hosts: *h\n", "cannot be added to"),
         ("nodes:\n  hosts:\n    a:\n      x: |\n        y\n\n        # text\n", "cannot be added to"),
         ("others:\n  hosts:\n    a:\n", "no YAML file of the inventory has a group nodes"),

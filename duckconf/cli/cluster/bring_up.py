@@ -14,7 +14,7 @@ from pathlib import Path
 from duckconf.cli.cluster.adoption import adopt
 from duckconf.cli.cluster.agents_up import enter_agents, leave_agents
 from duckconf.cli.cluster.api import whose
-from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of
+from duckconf.cli.cluster.modes import AGENTS, DOWN, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.services import Service, api_service, loop_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.fleet.push_image import failures, push_images
@@ -42,6 +42,7 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     inventory = project.inventory(secrets=True)
     say(f"cluster {project.cluster}: {len(inventory.nodes)} nodes from {inventory.source}")
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (project.state / DOWN).unlink(missing_ok=True)
     demo = [host for host in inventory.node_hosts() if host.demo]
     if demo:
         hosts = DemoHosts(project)
@@ -106,6 +107,8 @@ def down(project: Project, *, purge: bool) -> None:
         (project.state / "mode").unlink(missing_ok=True)
     if purge:
         shutil.rmtree(project.state, ignore_errors=True)
+    elif project.state.exists():
+        (project.state / DOWN).touch()
     say(f"cluster {project.cluster} is down" + (", its images and state are gone" if purge else ""))
 
 

@@ -8,6 +8,8 @@ from duckconf.reach.inventory.project import Project
 PUSH = "push"
 RECONCILE = "reconcile"
 AGENTS = "agents"
+# A file in the state folder from `down` until `up`.
+DOWN = "down"
 MODES = (PUSH, RECONCILE, AGENTS)
 
 
@@ -15,6 +17,11 @@ def check_mode(mode: str) -> str:
     if mode not in MODES:
         raise BadInput(Fault("MODE", f"should be {' or '.join(MODES)}, got {mode!r}"))
     return mode
+
+
+def is_down(project: Project) -> bool:
+    """Whether the cluster was taken down since it was last brought up."""
+    return (project.state / DOWN).exists()
 
 
 def mode_of(project: Project) -> str:

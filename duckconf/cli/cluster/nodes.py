@@ -9,6 +9,7 @@ from typing import Any
 
 from duckconf import engine
 from duckconf.actions import Action
+from duckconf.cli.cluster.modes import is_down
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.terminal.times import stamp
 from duckconf.command import Runner
@@ -79,7 +80,8 @@ def open_cluster(project: Project, *, keeps_trying: bool = False, patience: floa
     """
     inventory = project.inventory(secrets=True)
     hosts = inventory.node_hosts()
-    if any(host.demo for host in hosts) and not project.login_key.exists():
+    demo = [host for host in hosts if host.demo]
+    if demo and (not project.login_key.exists() or (is_down(project) and demo == hosts)):
         raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up MODE`")
     pins, deadline = KnownHosts(project.pins, OWN_PINS), max(project.settings.node_deadline, patience)
     fleet = Fleet(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, TaggedScalar
 from ruamel.yaml.error import YAMLError
@@ -22,6 +24,8 @@ from duckconf.reach.state.files import write_durably
 
 SUFFIXES = (".yml", ".yaml")
 STEP = 2
+# A key whose value is nothing, in any of YAML's spellings.
+NOTHING = re.compile(r"(?P<begin>\s*)(?P<key>[\w.-]+)\s*:(?:\s*(?:\{\s*\}|~|null))?(?P<end>\s*(?:\s#.*)?\n?)")
 
 Variables = Mapping[str, Any]
 
@@ -92,7 +96,8 @@ def _scalar(value: object) -> str:
     stream = io.StringIO()
     YAML().dump({"v": value}, stream)
     text = stream.getvalue().removeprefix("v:").strip()
-    return text if "\n" not in text and text else json.dumps(value)
+    # Ansible reads YAML 1.1, to which 2001:20:30:1:2:3:4:5 is a number with the base 60.
+    return text if text and "\n" not in text and yaml.safe_load(text) == value else json.dumps(value)
 
 
 def _files(inventory: Path, remedy: str) -> list[Path]:
@@ -177,10 +182,10 @@ def _with_host(text: str, parent: CommentedMap, name: str, host: str, variables:
         step = _inner_step(hosts, column)
     elif group and "hosts" in group:
         line, column = group.lc.key("hosts")
-        if hosts is not None or not _is_bare_key(lines[line], "hosts"):
+        if hosts or not _open_key(lines, line, "hosts"):
             return None
         at, column, step = line + 1, column + STEP, STEP
-    elif group is None and _is_bare_key(lines[parent.lc.key(name)[0]], name):
+    elif not group and _open_key(lines, parent.lc.key(name)[0], name):
         line, column = parent.lc.key(name)
         at, column, step = *_begin_hosts(lines, line + 1, column + STEP), STEP
     elif group and not group.fa.flow_style():
@@ -215,9 +220,13 @@ def _end_line(lines: list[str], at: int) -> None:
         lines[at - 1] += "\n"
 
 
-def _is_bare_key(line: str, key: str) -> bool:
-    """Whether the line holds this key and no value."""
-    return line.split("#")[0].strip() == f"{key}:"
+def _open_key(lines: list[str], at: int, key: str) -> bool:
+    """Whether the line holds this key and no value, or nothing that `{}` or `~` stands for: that is taken away."""
+    match = NOTHING.fullmatch(lines[at])
+    if match is None or match["key"] != key:
+        return False
+    lines[at] = f"{match['begin']}{key}:{match['end']}"
+    return True
 
 
 def _inner_step(hosts: CommentedMap, column: int) -> int:
