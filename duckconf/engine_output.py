@@ -33,6 +33,8 @@ NO_IMAGE = re.compile(
     r"Get \"?https?://[^ ]*/v2/",
     re.IGNORECASE,
 )
+# Podman's words where no registry is set up in which it might look for an image whose name has none.
+NO_REGISTRY = re.compile(r"short-name .*(did not resolve|resolution enforced)|no unqualified-search registries", re.IGNORECASE)
 # How the message of an engine begins, which a shell's about a missing command does not.
 ENGINES_OWN = re.compile(r"error(?: response from daemon)?:", re.IGNORECASE)
 
@@ -135,6 +137,11 @@ def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfErr
         return NodeRefused(node, *refusal, engine_words(words))
     remedy = f"if this machine has it: ./inv push-image {image} --to {node}" if image and NO_IMAGE.search(words) else ""
     return EngineRefused(f"{node}: {engine_words(words)}", remedy, conflict=bool(CONFLICTS.search(words)))
+
+
+def asks_for_registry(completed: Completed) -> bool:
+    """Whether a start failed only because the image's name has no registry and the engine knows none to look in."""
+    return not completed.ok and NO_REGISTRY.search(completed.stderr or completed.stdout) is not None
 
 
 def engine_words(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 DEFAULT_CLUSTER = "demo"
+PUBLIC_REGISTRY = "docker.io"
 LONGEST_NAME = 63
 
 ENV_NODE = "DUCKCONF_NODE"
@@ -28,6 +29,14 @@ BARE_IMAGE = "localhost/duckconf/bare"
 BASE_IMAGE = "localhost/duckconf/base"
 WEB_IMAGE = "localhost/duckconf/web"
 NGINX_IMAGE = "localhost/nginx"
+
+
+def public_image(image: str) -> str:
+    """What docker takes an image without a registry for: `nginx` is docker.io/library/nginx. "" for one with a registry."""
+    first, slash, _ = image.partition("/")
+    if slash and (first == "localhost" or any(sign in first for sign in ".:")):
+        return ""
+    return f"{PUBLIC_REGISTRY}/{image}" if slash else f"{PUBLIC_REGISTRY}/library/{image}"
 
 
 def prefix(cluster: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from duckconf import engine
+from duckconf.actions import Start
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
@@ -21,6 +22,7 @@ from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
+from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
@@ -165,6 +167,15 @@ def test_an_image_that_is_not_there_is_told_with_the_command_that_brings_it(real
     failure = real.refusal(App("localhost/there/is/none"))
     assert "push-image localhost/there/is/none" in failure.remedy
     assert not failure.conflict
+
+
+def test_a_short_name_means_what_docker_means_by_it_and_what_is_there_wins(real: Real) -> None:
+    with pytest.raises(EngineRefused, match=r"docker\.io") as caught:
+        execute(Start(NODE, real.name, App("there-is-none", real.name)), real.cluster, real.runner)
+    assert "push-image there-is-none" in caught.value.remedy
+    if real.host.engine == PODMAN:
+        execute(Start(NODE, real.name, App(NGINX_IMAGE.removeprefix("localhost/"), real.name)), real.cluster, real.runner)
+        assert real.listed()[real.name].image.startswith(NGINX_IMAGE)
 
 
 def test_what_only_this_node_refuses_is_told_from_what_every_node_would(real: Real) -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from duckconf import engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
-from duckconf.engine_output import engine_failure, run_failure
+from duckconf.engine_output import asks_for_registry, engine_failure, run_failure
 from duckconf.errors import EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
 from duckconf.model import App
-from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABEL_SPEC, app_env, app_labels
+from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABEL_SPEC, app_env, app_labels, public_image
 
 
 def execute(action: Action, cluster: str, runner: Runner) -> None:
@@ -46,7 +47,11 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
     app = action.app
     _require_room(action.node, app, runner)
     labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app))
-    done = runner.run(engine.run(action.container, app, labels, app_env(app.name, action.node)))
+    env = app_env(app.name, action.node)
+    done = runner.run(engine.run(action.container, app, labels, env))
+    if asks_for_registry(done) and (public := public_image(app.image)):
+        # On podman too a short name means what it means on docker; an image that is there under it has won before.
+        done = runner.run(engine.run(action.container, replace(app, image=public), labels, env))
     if done.ok:
         return
     failure = run_failure(action.node, done, app.image)
