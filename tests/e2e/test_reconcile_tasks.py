@@ -157,6 +157,18 @@ def look_at_bad_row(declared: Declared, before: dict[str, str]) -> None:
     assert declared.cluster.ids().items() >= before.items()
 
 
+def test_a_hand_edit_that_withdraws_most_apps_waits_until_it_is_confirmed(declared: Declared) -> None:
+    path = declared.cluster.project.state / "desired_state.csv"
+    declared.put_all(["a", "b", "c"])
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(row for row in rows if row[:2] not in ("a,", "b,", "c,")))
+    until("status says that it waits", lambda: "./inv confirm-edit" in declared.cluster.inv("status").stderr)
+    assert declared.cluster.once_each(["a", "b", "c"])
+    confirmed = declared.cluster.inv("confirm-edit")
+    assert (confirmed.returncode, confirmed.stderr) == (0, "")
+    until("they are removed", lambda: declared.cluster.apps() == [])
+
+
 def test_a_broken_mode_or_task_says_so_in_one_line(declared: Declared) -> None:
     for words in (("up", "swarm"), ("stop-app", "nobody"), ("logs", "nobody"), ("cordon", "node-9"), ("ps", "--node", "node-9")):
         refused = declared.cluster.inv(*words)

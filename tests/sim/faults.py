@@ -24,10 +24,10 @@ NODES_OWN = (
 class Faults:
     """Draws from the world's dice and does it to the world."""
 
-    def __init__(self, world: SimWorld, *, drains: bool, refusals: bool) -> None:
+    def __init__(self, world: SimWorld, *, kinds: Mapping[str, Callable[[Faults], str]]) -> None:
         self._world = world
         self._dice = world.dice
-        self._kinds = {**KINDS, **(DRAINS if drains else {}), **(REFUSALS if refusals else {})}
+        self._kinds = {**KINDS, **kinds}
         self._mood = {name: self._dice.choice((0, 0, 1, 1, 1, 3, 8)) for name in self._kinds}
 
     def begin(self) -> None:
@@ -63,6 +63,7 @@ class Faults:
         world.drains.clear()
         world.person.slips.clear()
         world.person.missing = False
+        world.person.cut = None
         world.note("fault", "everything is well again")
         world.wake()
 
@@ -230,6 +231,12 @@ class Faults:
         self._world.tell_loop()
         return "gone" if self._world.person.missing else "back"
 
+    def _cut_file(self) -> str:
+        person = self._world.person
+        person.cut = self._dice.random() if person.cut is None else None
+        self._world.tell_loop()
+        return "whole again" if person.cut is None else f"{person.cut:.2f} of it is left"
+
     def _cordon(self) -> str:
         node = self._node()
         self._world.cordons.symmetric_difference_update((node.name,))
@@ -315,4 +322,5 @@ KINDS: Mapping[str, Callable[[Faults], str]] = {
 
 # Apart from the others, so that their seeds keep their meaning.
 DRAINS: Mapping[str, Callable[[Faults], str]] = {"drain": Faults._drain}
+CUTS: Mapping[str, Callable[[Faults], str]] = {"cut": Faults._cut_file}
 REFUSALS: Mapping[str, Callable[[Faults], str]] = {"refuse": Faults._refuse}

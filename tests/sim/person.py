@@ -6,26 +6,33 @@ from controllers.cycle import Setpoint
 from duckconf.desired import COLUMNS, UNKNOWN, Document, desired_of, encode, read_document
 from duckconf.errors import BadInput
 from duckconf.model import App
-from duckconf.seal import EMPTY_END
+from duckconf.seal import EMPTY_END, end_line, mark_line
 
 
 class Person:
     """`apps` is what they mean; `slips` are rows typed badly (app, or "" for one without a name) and `missing` says
-    that the file is not there."""
+    that the file is not there. `cut` is the share that is left of the file that the API wrote, when it was cut."""
 
     def __init__(self) -> None:
         self.apps: dict[str, App] = {}
         self.slips: set[str] = set()
         self.missing = False
+        self.cut: float | None = None
         self._document: Document | None = None
         self._read: tuple[str, Setpoint] | None = None
 
     def text(self) -> str:
-        rows = [",".join(COLUMNS) + "\n"]
-        rows += [f"{name},NOT AN IMAGE\n" if name in self.slips else encode(app, COLUMNS) for name, app in self.apps.items()]
-        rows += ["no name!,nginx\n"] if "" in self.slips else []
+        header = ",".join(COLUMNS) + "\n"
+        rows = self._rows()
+        if self.cut is not None:
+            whole = "".join([header, mark_line(1, 1, len(rows)), *rows, end_line(1)])
+            return whole[: int(self.cut * len(whole))]
         # A header alone may be a file that was cut: nothing declared is written as such.
-        return "".join(rows if len(rows) > 1 else [*rows, EMPTY_END])
+        return "".join([header, *(rows or [EMPTY_END])])
+
+    def _rows(self) -> list[str]:
+        rows = [f"{name},NOT AN IMAGE\n" if name in self.slips else encode(app, COLUMNS) for name, app in self.apps.items()]
+        return rows + (["no name!,nginx\n"] if "" in self.slips else [])
 
     def setpoint(self) -> Setpoint:
         text = "" if self.missing else self.text()

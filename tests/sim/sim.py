@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controllers.cycle import Cycle
@@ -11,7 +12,7 @@ from controllers.reconciler import Reconciler
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
-from tests.sim.faults import NODES_OWN, Faults
+from tests.sim.faults import NODES_OWN, REFUSALS, Faults
 from tests.sim.watch import NODE_TIMEOUT, Violation
 from tests.sim.world import Killed, SimWorld
 
@@ -28,12 +29,12 @@ class Run:
 
     seed: int
     folder: Path
-    drains: bool = False
-    refusals: bool = False
+    more: Mapping[str, Callable[[Faults], str]] = field(default_factory=dict)
+    """Kinds of faults beside the usual ones."""
 
     def __post_init__(self) -> None:
         self.world = SimWorld(self.seed, self.folder)
-        self.faults = Faults(self.world, drains=self.drains, refusals=self.refusals)
+        self.faults = Faults(self.world, kinds=self.more)
         self._start_loop()
 
     def go(self, steps: int) -> None:
@@ -118,7 +119,7 @@ class Run:
             raise Violation(f"{passes} passes in a minute of rest")
 
     def _check_that_the_hopeless_delay_nobody(self) -> None:
-        if self.refusals and len(self.world.nodes) > 1:
+        if REFUSALS.items() <= self.more.items() and len(self.world.nodes) > 1:
             for node in list(self.world.nodes.values())[1:3]:
                 node.engine.refusing[node.name, "late"] = NODES_OWN[0]
         self.world.person.apps["late"] = App("web:1", "late")

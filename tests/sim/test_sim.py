@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.faults import CUTS, DRAINS, REFUSALS
 from tests.sim.sim import Run
 
 STEPS = 300
@@ -43,12 +44,17 @@ def test_a_cluster_among_faults_stays_safe_and_comes_to_rest(seed: int, tmp_path
 
 @pytest.mark.parametrize("seed", FRESH or range(1000, 1015))
 def test_nodes_that_are_emptied_among_faults_stay_safe_too(seed: int, tmp_path: Path) -> None:
-    Run(seed, tmp_path, drains=True).go(STEPS)
+    Run(seed, tmp_path, DRAINS).go(STEPS)
 
 
 @pytest.mark.parametrize("seed", FRESH or range(2000, 2020))
 def test_nodes_that_refuse_apps_among_faults_stay_safe_too(seed: int, tmp_path: Path) -> None:
-    Run(seed, tmp_path, drains=seed % 2 == 0, refusals=True).go(STEPS)
+    Run(seed, tmp_path, {**(DRAINS if seed % 2 == 0 else {}), **REFUSALS}).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(3000, 3012))
+def test_a_desired_state_that_is_cut_anywhere_withdraws_nothing(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, CUTS).go(STEPS)
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class Watch:
     heard: dict[str, tuple[Container, ...]] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
     desired: Desired = field(default_factory=Desired)
+    meant: frozenset[str] = frozenset()
     jobs: list[Job] = field(default_factory=list)
     lost: frozenset[str] = frozenset()
     known: dict[str, Placement] = field(default_factory=dict)
@@ -116,6 +117,7 @@ class Watch:
                 # A node that was given up and is back gets a full timeout, however old the question was.
                 self.last_asked[node] = self.world.now() if node in self.lost else seen.asked
         self.desired = desired
+        self.meant = frozenset(self.world.person.apps)
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
         if desired.complete:
@@ -204,6 +206,7 @@ class Watch:
         target = next((copy for copy in self.heard[action.node] if copy.name == action.container), None)
         self._require(target is not None and target.app == app, f"{action}, which was not seen as a copy of {app}")
         if wanted is None:
+            self._require(app not in self.meant, f"{action} though nobody withdrew {app}")
             return
         place = self._reconciler().book.placements[app]
         self._require((place.node, place.container) != (action.node, action.container), f"{action}, which is the placed copy")
