@@ -25,6 +25,7 @@ from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.refusal import active
 from duckconf.report import LOST, READY, SILENT, NodeView, Report
+from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
 PATIENCE = 0.5
@@ -51,7 +52,7 @@ class World(Protocol):
     def draining(self) -> Collection[str]: ...
     def setpoint(self) -> Setpoint: ...
     def facts(self) -> Mapping[str, Facts]:
-        """What is known of the nodes. Asks nobody."""
+        """What is known of the nodes, in the order of the inventory. Asks nobody."""
 
     def look(self, host: Host) -> Look:
         """Begin to ask a node for its containers; the future fails with a NodeFailure."""
@@ -143,6 +144,9 @@ class Cycle:
                 silent[host.name] = getattr(failure, "reason", failure.message)
             else:
                 raise failure
+        for node, same in twins(self._world.facts()).items():
+            if heard.pop(node, None) is not None:
+                silent[node] = same.reason
         return heard, silent
 
     def _act(self, step: Step) -> None:

@@ -23,6 +23,7 @@ from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf import engine
 from duckconf.desired import UNKNOWN, desired_of
+from duckconf.engine_output import Container
 from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.facts import Facts, ask_machine, read_facts
@@ -34,6 +35,7 @@ from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.state import cordons, journal, logs, reports
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
@@ -97,7 +99,8 @@ class Outside:
         return self._drains.names()
 
     def facts(self) -> Mapping[str, Facts]:
-        return dict(self._facts)
+        known = dict(self._facts)
+        return {node: known[node] for node in self._inventory.nodes if node in known}
 
     def setpoint(self) -> Setpoint:
         try:
@@ -108,7 +111,7 @@ class Outside:
         return Setpoint(desired_of(document), [*([behind] if behind else []), *faults])
 
     def look(self, host: Host) -> Look:
-        return self._sensors.submit(observe, self._project.cluster, host, self._fleet.runner(host.name))
+        return self._sensors.submit(self._observe, host, self._fleet.runner(host.name))
 
     def rest(self, looks: Sequence[Look], seconds: float) -> None:
         wait(looks, timeout=seconds)
@@ -174,6 +177,12 @@ class Outside:
             log.exception("a step failed in an unforeseen way")
             failure = DuckconfError(f"{type(error).__name__}: {error}")
         done(failure)
+
+    def _observe(self, host: Host, runner: SshRunner) -> tuple[Container, ...]:
+        if host.name not in self._facts:
+            # Before anything is seen there: the machine may be known under another name.
+            self._facts[host.name] = read_facts(host.engine, runner.run(ask_machine()).stdout)
+        return observe(self._project.cluster, host, runner)
 
     def _follow(self, host: Host) -> None:
         if host.name not in self._followed:

@@ -47,10 +47,10 @@ root=${{info#* }}
 df -Pk -- "${{root:-/}}" 2>/dev/null || df -Pk / 2>/dev/null || :"""
 FACTS_FOLLOW = "\nfacts\n"
 # Another command runs meanwhile; its code is the code of both.
-ASK_BESIDE = f"""\
+ASK_BESIDE = """\
 (shift && exec "$@") &
 said=$(
-{ASK}
+{ask}
 )
 wait "$!"
 code=$?
@@ -113,9 +113,10 @@ def ask_machine() -> Command:
     return Command(("sh", "-c", MACHINE), deadline=SECONDS)
 
 
-def ask_beside(command: Command, engine: str) -> Command:
+def ask_beside(command: Command, engine: str, *, machine_only: bool = False) -> Command:
     """The same in one go with another command, which reads nothing; `split` takes the answers apart."""
-    return Command(("sh", "-c", ASK_BESIDE, "sh", FORMATS.get(engine, FORMAT), *command.argv), deadline=SECONDS)
+    script = ASK_BESIDE.format(ask=MACHINE if machine_only else ASK)
+    return Command(("sh", "-c", script, "sh", FORMATS.get(engine, FORMAT), *command.argv), deadline=SECONDS)
 
 
 def split(engine: str, done: Completed) -> tuple[Completed, Facts]:

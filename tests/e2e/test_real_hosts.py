@@ -339,6 +339,36 @@ def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unch
     assert "battery staple" not in done.stdout + done.stderr
 
 
+def test_a_second_name_for_a_machine_is_refused_and_nothing_is_counted_twice(nodes: Machines, tmp_path: Path) -> None:
+    folder = tmp_path / "inventory"
+    shutil.copytree(nodes.project.inventory_path.parent, folder)
+    hosts = (folder / "hosts.ini").read_text().splitlines()
+    (line,) = (line for line in hosts if line.startswith("web-1 "))
+    hosts.insert(hosts.index(line), line.replace("web-1", "twin ansible_host=localhost", 1))
+    (folder / "hosts.ini").write_text("\n".join(hosts) + "\n")
+    second = {"DUCKCONF_INVENTORY": str(folder / "hosts.ini")}
+    pins = nodes.project.pins
+    pinned = pins.read_text()
+    pins.write_text(pinned + "".join(entry.replace("127.0.0.1", "localhost") for entry in pinned.splitlines(keepends=True)))
+    address = ("--host", "localhost", "--port", line.partition("ansible_port=")[2].split()[0], "--user", "root")
+    try:
+        refused = nodes.inv("provision", "--limit", "twin,web-1", "--json", **second)
+        listed = nodes.inv("ps", "--json", **second)
+        added = nodes.inv("add-node", "third", *address)
+    finally:
+        pins.write_text(pinned)
+    assert refused.returncode == 4, refused.stderr
+    reasons = {row["host"]: row["reason"] for row in json.loads(refused.stdout)}
+    assert "is the same machine as web-1" in reasons["twin"]
+    assert not reasons["web-1"]
+    assert nodes.on("web-1", "cat", "/etc/duckconf/node").strip() == "web-1"
+    assert listed.returncode == 4
+    assert "twin: is the same machine as web-1" in listed.stderr
+    apps = [row["app"] for row in json.loads(listed.stdout)]
+    assert len(apps) == len(set(apps))
+    assert (added.returncode, "is the machine of web-1" in added.stderr) == (1, True), added.stderr
+
+
 def test_a_host_that_goes_down_or_freezes_in_the_middle_is_told_and_only_it_is_done_again(nodes: Machines) -> None:
     argv = [str(ROOT / "inv"), "provision", "--full", "--json"]
     with subprocess.Popen(argv, env=nodes.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

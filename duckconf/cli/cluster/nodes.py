@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from duckconf import engine
@@ -19,7 +19,7 @@ from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.actuator import execute
-from duckconf.reach.nodes.facts import observe_with_facts
+from duckconf.reach.nodes.facts import observe_with_facts, told_apart
 from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.nodes.sensor import observe_all
 from duckconf.reach.ssh.fleet import Fleet
@@ -35,6 +35,7 @@ class Cluster:
     project: Project
     inventory: Inventory
     fleet: Fleet
+    known: dict[str, Facts] = field(default_factory=dict)
 
     def pairs(self, nodes: str = "") -> dict[str, tuple[Host, Runner]]:
         """The nodes to ask, by a pattern: all when it is empty; raises NotFound."""
@@ -42,11 +43,19 @@ class Cluster:
         return {host.name: (host, self.fleet.runner(host.name)) for host in hosts}
 
     def observe(self, nodes: str = "") -> dict[str, Result[tuple[Container, ...]]]:
-        return observe_all(self.project.cluster, self.pairs(nodes))
+        """The first time with what tells two machines apart."""
+        pairs = self.pairs(nodes)
+        if self.known.keys() >= pairs.keys():
+            seen = observe_all(self.project.cluster, pairs)
+        else:
+            seen, known = observe_with_facts(self.project.cluster, pairs, machine_only=True)
+            self.known.update(known)
+        return told_apart(seen, self.known)
 
     def observe_with_facts(self, nodes: str = "") -> tuple[dict[str, Result[tuple[Container, ...]]], dict[str, Facts]]:
         """The containers, and what each node is and has left."""
-        return observe_with_facts(self.project.cluster, self.pairs(nodes))
+        seen, known = observe_with_facts(self.project.cluster, self.pairs(nodes))
+        return told_apart(seen, known), known
 
     def find(self, app: str) -> Container:
         """The container of an app, by the app's or the container's name; raises NotFound."""

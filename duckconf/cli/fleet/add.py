@@ -27,6 +27,7 @@ from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command
 from duckconf.engine_output import NOT_FOUND
 from duckconf.errors import BadInput, Conflict, DuckconfError, Fault, HostKeyRefused, LoginRefused, NodeFailure, SetupError
+from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.host_words import another_program
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
 from duckconf.known_hosts import Expected
@@ -207,6 +208,7 @@ def _check_login(project: Project, host: Host) -> None:
     fleet = Fleet([host], KnownHosts(project.pins, OWN_PINS), project.login_key, PATIENCE)
     try:
         done = fleet.admin(host.name).run(Command(("python3", "-c", PYTHON_CHECK)))
+        _check_machine(project, host, read_facts("", fleet.admin(host.name).run(ask_machine()).stdout))
     except LoginRefused as refused:
         remedy = f"{refused.remedy}; or name --user and --key-file. Nothing was written"
         raise LoginRefused(host.name, refused.reason, remedy) from refused
@@ -220,6 +222,24 @@ def _check_login(project: Project, host: Host) -> None:
         oldest = ".".join(map(str, OLDEST_PYTHON))
         reason = f"has python3 {found}, older than {oldest}" if found else "has no python3, which the role needs"
         raise NodeFailure(host.name, f"{reason}; nothing was written", "install it there, such as with apt-get install python3")
+
+
+def _check_machine(project: Project, host: Host, found: Facts) -> None:
+    """Raises Conflict when the machine is a node already, under the name that the role gave to it."""
+    inventory = project.inventory(secrets=True)
+    name = found.node_name or ""
+    if not found.machine or name not in inventory.nodes or name == host.name:
+        return
+    fleet = Fleet([inventory.hosts[name]], KnownHosts(project.pins, OWN_PINS), project.login_key, PATIENCE)
+    try:
+        other = read_facts("", fleet.runner(name).run(ask_machine()).stdout)
+    except NodeFailure:
+        # Out of reach under that name: the machine got another address, or is a clone. The role gives it its new name.
+        return
+    finally:
+        fleet.close()
+    if other.machine == found.machine:
+        raise Conflict(f"{host.where} is the machine of {name}; nothing was written", "one machine is one node")
 
 
 def _make_ready(project: Project, name: str) -> None:

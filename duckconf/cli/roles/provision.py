@@ -24,13 +24,15 @@ from duckconf.cli.roles.playbook import Outcome, Playbook
 from duckconf.cli.roles.wanted import wanted
 from duckconf.cli.terminal.say import say, step
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
+from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
 from duckconf.net_address import with_port
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.nodes.parallel import ask_all
+from duckconf.reach.nodes.parallel import Result, ask_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+from duckconf.twins import twins
 
 # The roles of each group, by their tags in the playbook.
 CONTROL_PART = ("control_plane",)
@@ -81,7 +83,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
         with step(f"looking at {some_of(roles) or 'no host'}"):
-            seen = ask_all(roles, lambda name: look(name, fleet.admin(name), roles[name]))
+            seen = _looked(inventory, fleet, roles)
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
         record = Record(project.state)
         due = {
@@ -104,6 +106,19 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
         remedy = f"mend it and run `./inv provision --limit @{FAILED}`"
         raise ProvisionFailed(f"{reasons}; {some_of(others)} done" if others else reasons, remedy, outcomes)
     return outcomes
+
+
+def _looked(inventory: Inventory, fleet: Fleet, roles: Mapping[str, Sequence[str]]) -> dict[str, Result[dict[str, str]]]:
+    """What the roles have left on each host; a failure for one whose machine is a node under another name too."""
+    known: dict[str, Facts] = {}
+
+    def one(name: str) -> dict[str, str]:
+        left = look(name, fleet.admin(name), roles[name])
+        known[name] = read_facts("", fleet.admin(name).run(ask_machine()).stdout)
+        return left
+
+    seen = ask_all(roles, one)
+    return {**seen, **twins({name: known[name] for name in inventory.nodes if name in known})}
 
 
 def _run(

@@ -12,6 +12,7 @@ from duckconf.errors import EngineUnavailable, Unreachable
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.inventory import Host
 from duckconf.reach.nodes.parallel import Result, ask_all
+from duckconf.twins import twins
 
 
 def facts_of(hosts: Mapping[str, tuple[Host, Runner]]) -> dict[str, Facts]:
@@ -24,16 +25,27 @@ def facts_of(hosts: Mapping[str, tuple[Host, Runner]]) -> dict[str, Facts]:
     return {name: found if isinstance(found, Facts) else UNKNOWN for name, found in ask_all(hosts, one).items()}
 
 
+def told_apart(
+    seen: Mapping[str, Result[tuple[Container, ...]]], known: Mapping[str, Facts]
+) -> dict[str, Result[tuple[Container, ...]]]:
+    """The same, with each machine under one name only: under another one it is a failure that names both."""
+    same = twins({name: known[name] for name in seen if name in known})
+    return {name: same.get(name, found) if isinstance(found, tuple) else found for name, found in seen.items()}
+
+
 def observe_with_facts(
-    cluster: str, hosts: Mapping[str, tuple[Host, Runner]]
+    cluster: str, hosts: Mapping[str, tuple[Host, Runner]], *, machine_only: bool = False
 ) -> tuple[dict[str, Result[tuple[Container, ...]]], dict[str, Facts]]:
-    """What `sensor.observe_all` and `facts_of` tell, in one command on each node instead of two."""
+    """What `sensor.observe_all` and `facts_of` tell, in one command on each node instead of two. With `machine_only`, the
+    facts are those that cost next to nothing."""
 
     def one(name: str) -> tuple[Result[tuple[Container, ...]], Facts]:
         host, runner = hosts[name]
         question = engine.list_ours(cluster, host.engine)
         try:
-            listing, known = facts.split(host.engine, runner.run(facts.ask_beside(question, host.engine)))
+            listing, known = facts.split(
+                host.engine, runner.run(facts.ask_beside(question, host.engine, machine_only=machine_only))
+            )
         except Unreachable as failure:
             # Facts that hang, as where an engine is stuck, are no reason to know nothing of the containers.
             if not failure.may_have_run:
