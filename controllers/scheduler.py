@@ -15,6 +15,7 @@ from duckconf.codec import revision
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
 from duckconf.model import App, parse_app
+from duckconf.ports import Port, parse_held
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
 from duckconf.refusal import Refusal, by_node, refusal_from_json, with_siblings
@@ -50,13 +51,17 @@ def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int)
             misfits[FULL] += 1
         else:
             name = str(node["name"])
-            rooms.append(Room(name, int(node["apps"]), node.get("ports", ()), refusals.get(name, {}), known[name]))
+            rooms.append(Room(name, int(node["apps"]), _ports(node), refusals.get(name, {}), known[name]))
     ordered = sorted(apps, key=lambda app: app.name)
     placed, reasons = spread_many(ordered, rooms, misfits, turn)
     bindings = tuple(
         {"name": app.name, "node": placed[app.name], "revision": revision(app)} for app in ordered if app.name in placed
     )
     return Schedule(bindings, reasons)
+
+
+def _ports(node: Mapping[str, Any]) -> list[Port]:
+    return [parse_held(text) for text in node.get("ports", ())]
 
 
 def _refusals(nodes: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Refusal]:

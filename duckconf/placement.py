@@ -13,8 +13,9 @@ from duckconf.engine_output import Container
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.fit import misfit
 from duckconf.model import App
+from duckconf.ports import Port, conflict
 from duckconf.refusal import Refusal, Refusals
-from duckconf.spreading import FULL, host_ports, no_fit, round_robin
+from duckconf.spreading import FULL, host_ports, no_fit, round_robin, taken_port
 
 # Containers that run or will do so by themselves.
 ALIVE = frozenset({"running", "paused", "stopping", "removing", "restarting"})
@@ -82,7 +83,9 @@ class Assignment:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str, Collection[str]], turn: int) -> tuple[str, str]:
+def spread(
+    app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str, Collection[Port]], turn: int
+) -> tuple[str, str]:
     """The node with the fewest apps, ties by turn, and ""; or "" and why no node fits.
 
     `taken` has the host ports that are given away on each node.
@@ -92,7 +95,7 @@ def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str
     refused: dict[str, str] = {}
     fit: list[str] = []
     for node in fleet.nodes:
-        clash = sorted(ports & set(taken.get(node, ())))
+        clash = taken_port(ports, taken.get(node, ()))
         refusal = fleet.refusal(node, app)
         lacks = fleet.misfit(node, app)
         if node in fleet.cordoned:
@@ -106,7 +109,7 @@ def spread(app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str
         elif lacks:
             misfits[lacks] += 1
         elif clash:
-            misfits[f"with port {clash[0]} taken"] += 1
+            misfits[clash] += 1
         else:
             fit.append(node)
     if not fit:
@@ -133,9 +136,9 @@ def assign(
     """
     kept = {name: placements[name] for name in apps if name in placements}
     counts = Counter(placement.node for placement in kept.values())
-    taken: dict[str, set[str]] = {}
+    taken: dict[str, list[Port]] = {}
     for name, placement in kept.items():
-        taken.setdefault(placement.node, set()).update(host_ports(apps[name]))
+        taken.setdefault(placement.node, []).extend(host_ports(apps[name]))
     reasons: dict[str, str] = {}
     generation = next_generation
     moving = any(_on_its_way(name, place, fleet) for name, place in kept.items())
@@ -175,7 +178,7 @@ def assign(
             counts[current.node] -= 1
         kept[name] = chosen
         counts[chosen.node] += 1
-        taken.setdefault(chosen.node, set()).update(host_ports(app))
+        taken.setdefault(chosen.node, []).extend(host_ports(app))
         generation = max(generation, chosen.generation) + 1
     return Assignment(kept, reasons)
 
@@ -234,7 +237,7 @@ def _crowded_out(app: App, kept: Mapping[str, Placement], apps: Mapping[str, App
         bool(wanted)
         and not _runs(app.name, kept[app.name], fleet)
         and any(
-            place.node == node and other != app.name and wanted & host_ports(apps[other]) and _runs(other, place, fleet)
+            place.node == node and other != app.name and _runs(other, place, fleet) and conflict(wanted, host_ports(apps[other]))
             for other, place in kept.items()
         )
     )

@@ -13,6 +13,7 @@ from duckconf.facts import UNKNOWN, Facts
 from duckconf.fit import misfit
 from duckconf.model import App
 from duckconf.patterns import some_of
+from duckconf.ports import Port, conflict, parse_port
 from duckconf.refusal import Refusal
 
 # Of a node that had no space for an app a short while ago, in the sentence of `no_fit`.
@@ -36,7 +37,7 @@ class Room:
 
     node: str
     apps: int
-    ports: Collection[str] = ()
+    ports: Collection[Port] = ()
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     facts: Facts = UNKNOWN
 
@@ -57,7 +58,7 @@ def spread_many(
 
     `misfits` counts the nodes that are left out, by why. The cost per app grows with the logarithm of the nodes.
     """
-    taken = {room.node: set(room.ports) for room in rooms}
+    taken = {room.node: list(room.ports) for room in rooms}
     by_name = {room.node: room for room in rooms}
     first = turn % len(rooms) if rooms else 0
     heap = [(room.apps, (position - first) % len(rooms), room.node) for position, room in enumerate(rooms)]
@@ -76,15 +77,15 @@ def spread_many(
                 refused[top] = refusal
             elif lacks:
                 clashes[lacks] += 1
-            elif ports & taken[top]:
-                clashes[f"with port {min(ports & taken[top])} taken"] += 1
+            elif clash := taken_port(ports, taken[top]):
+                clashes[clash] += 1
             else:
                 break
             passed_over.append(heapq.heappop(heap))
         if heap:
             count, order, node = heap[0]
             heapq.heapreplace(heap, (count + 1, order, node))
-            taken[node] |= ports
+            taken[node] += ports
             placed[app.name] = node
         else:
             reasons[app.name] = no_fit({**misfits, **clashes}, refused)
@@ -103,10 +104,12 @@ def no_fit(misfits: Mapping[str, int], refused: Mapping[str, str] = MappingProxy
     return "no node fits: " + ("; ".join([*([counted] if counted else []), *named]) or "there are none")
 
 
-def host_ports(app: App) -> set[str]:
-    """The ports of the node that an app wants, such as "8080/tcp"."""
-    found = set()
-    for port in app.ports:
-        mapping, _, protocol = port.partition("/")
-        found.add(f"{mapping.split(':')[-2]}/{protocol or 'tcp'}")
-    return found
+def host_ports(app: App) -> tuple[Port, ...]:
+    """The ports of the node that an app wants, without those that the engine chooses."""
+    return tuple(port for port in map(parse_port, app.ports) if port.host is not None)
+
+
+def taken_port(wanted: Sequence[Port], taken: Collection[Port]) -> str:
+    """The first one that is given away on a node, in the sentence of `no_fit`; "" when all are free."""
+    clash = conflict(wanted, taken) if wanted and taken else None
+    return f"with port {clash.on_node} taken" if clash is not None else ""

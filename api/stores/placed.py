@@ -98,7 +98,7 @@ class PlacedIndex:
         return len(self._by_node.get(node, {}))
 
     def ports(self, node: str) -> list[str]:
-        """The host ports that are given away on a node, such as "8080/tcp"."""
+        """The host ports that are given away on a node, such as "127.0.0.1:8080/tcp"."""
         with self._lock:
             return sorted(port for port, count in self._ports.get(node, Counter()).items() if count > 0)
 
@@ -136,7 +136,7 @@ class PlacedIndex:
         if app.ports and app.node:
             ports = self._ports.setdefault(app.node, Counter())
             for port in host_ports(app):
-                ports[port] += by
+                ports[port.on_node] += by
 
     def _revision(self, node: str) -> int:
         return self._revisions.setdefault(node, self._counter)

@@ -18,7 +18,8 @@ from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, 
 from duckconf.errors import Conflict, SetupError
 from duckconf.model import App
 from duckconf.placement import spread
-from duckconf.spreading import Room, spread_many
+from duckconf.ports import Port
+from duckconf.spreading import Room, host_ports, spread_many
 from tests.unit.test_plan import fleet
 
 
@@ -67,18 +68,23 @@ def test_a_full_node_keeps_what_was_started_there_and_the_rest_is_rescheduled() 
     assert turned_away([*apps, *refused], set()) == refused
 
 
-@given(st.lists(st.sampled_from([(), ("80:80",), ("81:80",)]), max_size=12), st.integers(0, 7))
+@given(
+    st.lists(
+        st.sampled_from([(), ("80:80",), ("81:80",), ("127.0.0.1:80:80",), ("10.0.0.1:80:80",), ("80:80/udp",)]), max_size=12
+    ),
+    st.integers(0, 7),
+)
 def test_many_at_once_go_where_one_after_the_other_would(ports: list[tuple[str, ...]], turn: int) -> None:
     apps = [App("x", f"a{number:02}", ports=wanted) for number, wanted in enumerate(ports)]
     placed, reasons = spread_many(apps, [Room(name, 0) for name in ("n1", "n2", "n3")], {}, turn)
     counts: dict[str, int] = {}
-    taken: dict[str, set[str]] = {}
+    taken: dict[str, list[Port]] = {}
     for app in apps:
         where, why = spread(app, fleet(), counts, taken, turn)
         assert (placed.get(app.name, ""), reasons.get(app.name, "")) == (where, why)
         if where:
             counts[where] = counts.get(where, 0) + 1
-            taken.setdefault(where, set()).update(f"{port.split(':')[0]}/tcp" for port in app.ports)
+            taken.setdefault(where, []).extend(host_ports(app))
 
 
 def ages(**by_name: float) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from duckconf import backoff, health
 from duckconf.actions import Remove, Restart, Start
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
+from duckconf.decision import refused_in_place
 from duckconf.desired import UNKNOWN, Desired
 from duckconf.engine_output import Container
 from duckconf.health import Health, judge
@@ -20,7 +21,7 @@ from duckconf.model import App
 from duckconf.placement import Assignment, Fleet, Placement, assign, spread
 from duckconf.plan import Plan, plan
 from duckconf.refusal import Refusal
-from duckconf.refusal_words import NO_SPACE, SPACE
+from duckconf.refusal_words import NO_SPACE, PATH, SPACE
 from duckconf.spreading import host_ports
 
 NODES = ("n1", "n2", "n3")
@@ -81,7 +82,7 @@ def test_a_stale_copy_stays_until_the_placed_one_runs() -> None:
 def test_no_node_that_fits_says_why_in_numbers() -> None:
     seen = Fleet(NODES, {"n1": None, "n2": (), "n3": ()}, cordoned={"n2"})
     app = App("nginx", "web", ports=("8080:80",))
-    node, reason = spread(app, seen, {}, {"n3": {"8080/tcp"}}, 0)
+    node, reason = spread(app, seen, {}, {"n3": host_ports(app)}, 0)
     assert (node, reason) == ("", "no node fits: 1 cordoned, 1 unreachable, 1 with port 8080/tcp taken")
 
 
@@ -105,8 +106,26 @@ def test_apps_that_run_nowhere_wait_without_a_place_when_all_nodes_are_full() ->
     assert result.reasons == dict.fromkeys(("web", "new"), "no node fits: 3 with no space left on its disk")
 
 
-def test_host_ports_tell_protocols_apart_and_forget_addresses() -> None:
-    assert host_ports(App("x", ports=("8080:80", "127.0.0.1:53:53/udp", "[::1]:1:2"))) == {"8080/tcp", "53/udp", "1/tcp"}
+def test_host_ports_tell_protocols_and_addresses_apart() -> None:
+    held = [port.on_node for port in host_ports(App("x", ports=("8080:80", "127.0.0.1:53:53/udp", "[::1]:1:2")))]
+    assert held == ["8080/tcp", "127.0.0.1:53/udp", "[::1]:1/tcp"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        ("80:80", False),
+        ("127.0.0.1:80:80", False),
+        ("10.0.0.1:80:80", True),
+        ("127.0.0.1:80:80/udp", True),
+        ("127.0.0.1:79-81:79-81", False),
+        ("0.0.0.0:80:8080", False),
+    ],
+)
+def test_ports_are_compared_with_their_address_and_protocol(wanted: str, fits: bool) -> None:
+    taken = {node: host_ports(App("x", ports=("127.0.0.1:80:80",))) for node in NODES}
+    node, reason = spread(App("nginx", "web", ports=(wanted,)), fleet(), {}, taken, 0)
+    assert (bool(node), "3 with port" in reason) == (fits, not fits)
 
 
 @given(st.integers(1, 40), st.integers(0, 1000))
@@ -223,6 +242,34 @@ def test_the_plan_is_safe_repeatable_and_comes_to_rest(
             assert not (isinstance(step.action, Remove) and not desired.complete and step.app not in desired.apps)
         seen, placements = applied(result, seen), dict(assignment.placements)
     assert plan(desired, seen, assign(desired.apps, seen, placements, base, 200, certain=True), {}).steps == ()
+
+
+@given(worlds(), st.sets(st.tuples(st.sampled_from(NODES), st.sampled_from("abc"))))
+def test_refusals_are_obeyed_move_nothing_that_runs_and_leave_nothing_without_a_reason(
+    world: tuple[Desired, Fleet, dict[str, Placement]], refusing: set[tuple[str, str]]
+) -> None:
+    desired, seen, placements = world
+    base = {name: f"c-{name}" for name in desired.apps}
+    why = {(node, app): spec_hash(desired.apps[app]) for node, app in refusing if app in desired.apps}
+    refusals = {(node, app): Refusal(node, app, spec, PATH, "no path", "", 99.0) for (node, app), spec in why.items()}
+    seen = replace(seen, refusals=refusals)
+    for _ in range(4):
+        running = {name: place for name, place in placements.items() if name in desired.apps and runs(name, place, seen)}
+        assignment = assign(desired.apps, seen, placements, base, 100, certain=True)
+        assert {name: assignment.placements[name] for name in running} == running
+        held = refused_in_place(desired, seen, assignment.placements, 0.0)
+        result = plan(desired, seen, assignment, held)
+        starts = {(step.action.node, step.app) for step in result.steps if not isinstance(step.action, Remove)}
+        assert not starts & refusals.keys()
+        nowhere = desired.apps.keys() - assignment.placements.keys() - desired.unreadable
+        assert all("no path" in result.notes[name] or "unreachable" in result.notes[name] for name in nowhere)
+        seen, placements = applied(result, seen), dict(assignment.placements)
+    final = assign(desired.apps, seen, placements, base, 200, certain=True)
+    assert plan(desired, seen, final, refused_in_place(desired, seen, final.placements, 0.0)).steps == ()
+
+
+def runs(name: str, place: Placement, seen: Fleet) -> bool:
+    return any((copy.node, copy.name, copy.running) == (place.node, place.container, True) for copy in seen.copies.get(name, ()))
 
 
 def applied(result: Plan, seen: Fleet) -> Fleet:
