@@ -26,6 +26,8 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[2]
 WRAPPER = ROOT / "roles" / "node" / "files" / "docker-wrapper"
 KILLS = 10
+# The quick tests take the Python that most hosts have.
+OFTEN = "3.11"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def app(name: str, **more: object) -> dict[str, Any]:
     return {"name": name, "image": WEB_IMAGE, "generation": 7, **more}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [pytest.param(item, marks=() if item == OFTEN else pytest.mark.slow) for item in VERSIONS])
 def test_an_app_runs_is_healed_and_goes(version: str, install: Install, machine: Machine, api: FakeApi) -> None:
     agent = install(version)
     agent.start()
@@ -123,9 +125,10 @@ def test_an_app_runs_is_healed_and_goes(version: str, install: Install, machine:
     until("it is gone", lambda: machine.rows() == [], 30)
 
 
+@pytest.mark.slow
 def test_an_agent_killed_again_and_again_loses_and_restarts_nothing(install: Install, machine: Machine, api: FakeApi) -> None:
     dice = random.Random(4)
-    agent = install("3.11")
+    agent = install(OFTEN)
     agent.start()
     lasting = [app("s1"), app("s2", env={"A": "b"})]
     api.place(*lasting)

@@ -18,6 +18,8 @@ import pytest
 
 from duckconf.naming import WEB_IMAGE
 
+pytestmark = pytest.mark.slow
+
 WRAPPER = Path(__file__).parents[2] / "roles" / "node" / "files" / "docker-wrapper"
 IMAGE = "localhost/duckconf/wrapper-test"
 DEADLINE = 60.0

@@ -30,9 +30,10 @@ from tests.e2e.conftest import Live
 from tests.fakes import FakeNode
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 NODE = "node-1"
 # Its engine takes as long to come up as a cluster.
-BY_DOCKER = pytest.param(DOCKER, marks=pytest.mark.slow)
 WEB = App(WEB_IMAGE)
 
 
@@ -89,14 +90,14 @@ def opened(live: Live) -> Iterator[Real]:
                 runner.run(engine.remove(name))
 
 
-@pytest.fixture(params=[PODMAN, BY_DOCKER])
+@pytest.fixture(params=[PODMAN, DOCKER])
 def real(request: pytest.FixtureRequest) -> Iterator[Real]:
     with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
         assert found.host.engine == request.param
         yield found
 
 
-@pytest.fixture(params=[PODMAN, BY_DOCKER, "fake"])
+@pytest.fixture(params=[PODMAN, DOCKER, "fake"])
 def node(request: pytest.FixtureRequest) -> Iterator[Runner]:
     if request.param == "fake":
         yield FakeNode(NODE)

@@ -25,6 +25,8 @@ from duckconf.reach.ssh.runner import SshRunner
 from tests.e2e.conftest import NODES, Live
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ODD = {"note": 'comma, equals = "quote" \\ é ✓', "empty": "", "lines": "a\nb"}
 
 

@@ -21,6 +21,8 @@ from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts
 from tests.e2e.conftest import ROOT, Live, write_inventory
 
+pytestmark = pytest.mark.slow
+
 # The file of a key whose secret is in a security key, as ssh-keygen writes it; made of counted bytes.
 SECURITY_KEY = """\
 -----BEGIN OPENSSH PRIVATE KEY-----

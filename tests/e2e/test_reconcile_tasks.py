@@ -7,11 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
 from tests.e2e.conftest import NODES, ROOT, Declared, Live
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_push_cluster_changes_its_mode_and_back_and_no_app_restarts(cluster: Live, stranger: str) -> None:
