@@ -115,7 +115,10 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     (folder / "key").chmod(0o600)
     inventory = folder / "hosts.yml"
     inventory.write_text(INVENTORY.format(cluster=cluster, key=folder / "key"))
+    (folder / "ssh_config").write_text(f"Host second\n  HostName 127.0.0.1\n  Port {port}\n  User root\n")
+    (folder / "ansible.cfg").write_text(f"[ssh_connection]\nssh_args = -F {folder}/ssh_config\n")
     ours = {
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "DUCKCONF_INVENTORY": str(inventory),
         "DUCKCONF_CLUSTER": cluster,
         "DUCKCONF_API": f"http://[::1]:{api_port}",
@@ -190,9 +193,8 @@ def test_a_forced_command_is_quoted_and_named(pushing: Machines) -> None:
 def test_a_node_whose_daily_login_is_refused_is_not_called_one(pushing: Machines) -> None:
     rule = "echo AllowUsers root >/etc/ssh/sshd_config.d/who.conf; systemctl restart ssh"
     pushing.engine("exec", pushing.container("web-2"), "sh", "-c", rule)
-    address = f"root@127.0.0.1:{pushing.addresses['web-2'].port}"
     key = pushing.fingerprint("web-2")
-    done = pushing.inv("add-node", "web-2", "--host", address, "--become", "--accept-key", key, code=4)
+    done = pushing.inv("add-node", "web-2", "--host", "second", "--become", "--accept-key", key, code=4)
     assert "is a node now" not in done.stdout
     assert "refuses the key of duckconf; AllowUsers root in its sshd_config leaves out duckconf" in done.stderr
     assert "provision" not in done.stderr.splitlines()[-1]

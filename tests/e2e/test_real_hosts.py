@@ -43,7 +43,7 @@ BY_SUDO = ("web-2", "web-4")
 PASSWORD = "correct horse"
 INVENTORY = """[nodes]
 web-1 ansible_port={} ansible_user=root {}
-web-2 ansible_port={} ansible_user=admin
+web-2 ansible_host=second ansible_ssh_common_args="-F {}"
 web-3 ansible_port={} ansible_user=root duckconf_engine=docker
 web-4 ansible_port={} ansible_user=admin duckconf_engine=docker
 [all:vars]
@@ -51,6 +51,8 @@ duckconf_cluster={}
 ansible_host=127.0.0.1
 ansible_ssh_private_key_file={}
 """
+# All that is said of where web-2 is and who logs in there.
+SSH_CONFIG = "Host second\n  HostName 127.0.0.1\n  Port {}\n  User admin\n"
 # Where web-1 has the oldest Python that a host may have, beside its own.
 OLD_PYTHON = "/opt/old-python"
 # Programs keep caches, backups and marks there that mean nothing to the host.
@@ -184,9 +186,11 @@ def machines(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     key = ROOT / ".duckconf" / cluster / "id_ed25519"
     old = oldest_python()
     images = {True: ensure_bare_host(LocalEngine(ROOT), ROOT, NEXT_SUITE), False: BARE_IMAGE}
-    first, *others = ports
+    first, second, *others = ports
+    (folder.parent / "ssh_config").write_text(SSH_CONFIG.format(second))
     chosen = f"ansible_python_interpreter={OLD_PYTHON}/bin/python{VERSIONS[0]}" if old else ""
-    (folder / "hosts.ini").write_text(INVENTORY.format(first, chosen, *others, cluster, key))
+    facts = (first, chosen, folder.parent / "ssh_config", *others, cluster, key)
+    (folder / "hosts.ini").write_text(INVENTORY.format(*facts))
     environ = {
         **os.environ,
         "DUCKCONF_INVENTORY": str(folder / "hosts.ini"),
