@@ -50,6 +50,8 @@ class Way:
     """The program whose input and output are the connection."""
     jump: str = ""
     """What the program is to people: `the jump host web`."""
+    try_jump: str = ""
+    """How a person logs in at the jump host; "" for a program of the person's own."""
 
 
 DIRECT = Way()
@@ -78,7 +80,7 @@ def route(asked: Question, answer: Answer) -> Route:
     agent = _of(answer, "identityagent")
     usual = agent in ("", "SSH_AUTH_SOCK", "$SSH_AUTH_SOCK")
     try:
-        proxy, jump = _proxy(asked, answer, {"h": address, "n": asked.host, "p": str(port), "r": user, "%": "%"})
+        proxy, jump, try_jump = _proxy(asked, answer, {"h": address, "n": asked.host, "p": str(port), "r": user, "%": "%"})
     except ValueError as error:
         return Route(address, port, user, refused=Refusal(str(error), "write it without that, or see ssh_config(5)"))
     known = [*_files(answer, "userknownhostsfile"), *_files(answer, "globalknownhostsfile")]
@@ -92,6 +94,7 @@ def route(asked: Question, answer: Answer) -> Route:
         bind=_of(answer, "bindaddress"),
         proxy=proxy,
         jump=jump,
+        try_jump=try_jump,
     )
     return Route(address, port, user, way, _not_supported(answer))
 
@@ -120,16 +123,19 @@ def _not_supported(answer: Answer) -> Refusal | None:
     return None
 
 
-def _proxy(asked: Question, answer: Answer, tokens: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
-    """The program that connects, and its name for people; raises ValueError."""
+def _proxy(asked: Question, answer: Answer, tokens: Mapping[str, str]) -> tuple[tuple[str, ...], str, str]:
+    """The program that connects, its name for people, and how they try it; raises ValueError."""
     jumps, command = _of(answer, "proxyjump"), _of(answer, "proxycommand")
     if jumps and jumps != NO_FILE:
         hops = [hop.strip() for hop in _expanded("ProxyJump", jumps, tokens).split(",")]
         file = ("-F", asked.file) if asked.file else ()
-        return jump_argv((asked.ssh, *file), hops, f"[{tokens['h']}]:{tokens['p']}"), f"the jump host {hops[-1]}"
+        argv = jump_argv((asked.ssh, *file), hops, f"[{tokens['h']}]:{tokens['p']}")
+        last = hops[-1] if "://" in hops[-1] else f"ssh://{hops[-1]}" if ":" in hops[-1] else hops[-1]
+        through = ("-J", ",".join(hops[:-1])) if hops[1:] else ()
+        return argv, f"the jump host {hops[-1]}", shlex.join((asked.ssh, *file, *through, last))
     if command and command != NO_FILE:
-        return ("sh", "-c", f"exec {_expanded('ProxyCommand', command, tokens)}"), f"ProxyCommand {command.split()[0]}"
-    return (), ""
+        return ("sh", "-c", f"exec {_expanded('ProxyCommand', command, tokens)}"), f"ProxyCommand {command.split()[0]}", ""
+    return (), "", ""
 
 
 def _expanded(keyword: str, text: str, tokens: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ port of its own on this machine.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from collections.abc import Iterator
@@ -230,6 +231,17 @@ def test_an_alias_of_a_node_is_that_node(place: Place) -> None:
     same = place.inv("add-node", "web-2", "--host", "gate", DUCKCONF_INVENTORY=str(place.folder / "hosts.yml"))
     assert same.returncode == 1
     assert "is in the inventory already: node-1" in same.stderr
+
+
+def test_a_login_without_any_key_says_what_would_be_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    found = place.loaded().node("node-3")
+    nobody = dataclasses.replace(found, key_file=None, way=dataclasses.replace(found.way, key_files=()))
+    with (
+        closing(Fleet([nobody], KnownHosts(place.folder / "pins"), place.folder / "no-key", 5.0)) as fleet,
+        pytest.raises(LoginRefused, match="there is no key and no password to log in with as root"),
+    ):
+        fleet.runner("node-3").open()
 
 
 def test_what_is_not_supported_is_a_result_of_its_host(place: Place) -> None:

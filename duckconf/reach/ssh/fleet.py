@@ -20,6 +20,7 @@ from duckconf.errors import HostKeyRefused, LoginRefused, NodeFailure, Unreachab
 from duckconf.host_words import quoted
 from duckconf.inventory import OWN_LOGIN, ROOT, Host
 from duckconf.reach.ssh.host_keys import KnownHosts, OnlyExpected, WrongHostKey, prefer
+from duckconf.reach.ssh.jump_host import JumpHost
 from duckconf.reach.ssh.line import Line
 from duckconf.reach.ssh.root import RootRunner
 from duckconf.reach.ssh.runner import SshRunner
@@ -37,8 +38,6 @@ NO_KEY_FROM_FILE = (
 )  # fmt: skip
 # Hundreds of key exchanges at once would share this process's one lock so thinly that none ends within its deadline.
 LOGINS_AT_ONCE = 32
-# A jump host logs each of them in; sshd turns away one in three beyond ten that are not done (MaxStartups).
-JUMPS_AT_ONCE = 8
 
 
 class Fleet:
@@ -57,7 +56,7 @@ class Fleet:
         self._keeps_trying = keeps_trying
         self._refusals = refusals
         self._logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
-        self._through_jumps = threading.BoundedSemaphore(JUMPS_AT_ONCE)
+        self._jumps: dict[str, JumpHost] = {}
         self._key_cache: dict[str, paramiko.PKey] = {}
         # Shared and used by one thread at a time: making a Connection writes into its Config.
         self._making = threading.Lock()
@@ -108,7 +107,8 @@ class Fleet:
 
     def _connector(self, host: Host) -> Callable[[], fabric.Connection]:
         def connect() -> fabric.Connection:
-            with self._logins, self._through_jumps if host.way.proxy else nullcontext():
+            jump = self._jumps.setdefault(host.way.try_jump or host.way.jump, JumpHost())
+            with jump.through(host.name) if host.way.proxy else nullcontext(), self._logins:
                 return open_connection(host, self._make(host), self._deadline)
 
         return connect
@@ -144,21 +144,22 @@ class Fleet:
         key_file = host.key_file or (str(self._default_key) if ours else None)
         way = DIRECT if ours else host.way
         if key_file is not None:
-            first = self._key(host, str(Path(key_file).expanduser()))
-            return {**bounds, "allow_agent": False, "look_for_keys": False, **self._more_keys(way, first)}
+            path = Path(key_file).expanduser()
+            first = self._key(host, str(path))
+            return {**bounds, "allow_agent": False, "look_for_keys": False, **self._more_keys(way, first, path)}
         if way.key_files is None:
             return bounds
-        login = {"allow_agent": way.agent, **self._more_keys(way, {})}
+        login = {"allow_agent": way.agent, **self._more_keys(way, {}, None)}
         if way.other_agent and "pkey" not in login:
             reason = f"ssh's configuration has IdentityAgent {way.other_agent}, which is not asked"
             raise LoginRefused(host.name, reason, f"start this with SSH_AUTH_SOCK={way.other_agent}, or name a key file")
         return {**bounds, "look_for_keys": False, **login}
 
-    def _more_keys(self, way: Way, first: dict[str, Any]) -> dict[str, Any]:
-        """`first` with the keys that ssh's configuration names (IdentityFile), where they exist."""
+    def _more_keys(self, way: Way, first: dict[str, Any], known: Path | None) -> dict[str, Any]:
+        """`first`, which is the key `known`, with the keys that ssh's configuration names (IdentityFile), where they exist."""
         login = dict(first)
         for path in (Path(file).expanduser() for file in way.key_files or ()):
-            if not path.is_file():
+            if path == known or not path.is_file():
                 continue
             try:
                 key = self._read(str(path))
@@ -254,6 +255,9 @@ def _why(host: Host, error: Exception, words: str, *, frozen: bool, greeted: boo
     if isinstance(error, ConnectionRefusedError) or "Unable to connect" in str(error):
         remedy = "a demo host is started by `./inv up push`" if host.demo else "is sshd running there?"
         return Unreachable(name, f"nothing listens on {host.where}", remedy)
+    if "No authentication methods available" in str(error):
+        remedy = "name a key with ansible_ssh_private_key_file or IdentityFile, or add it to ssh-agent"
+        return LoginRefused(name, f"there is no key and no password to log in with as {host.user}", remedy)
     if frozen and greeted:
         # sshd lets a wrong password wait, two seconds and more.
         remedy = f"a wrong {what} is refused slowly: see ansible_user, key and password in the inventory"
@@ -266,7 +270,8 @@ def _why(host: Host, error: Exception, words: str, *, frozen: bool, greeted: boo
         remedy = "is that sshd, and is it at its limit of new connections (MaxStartups)?"
         return Unreachable(name, f"{host.where} hangs up before anybody can log in", remedy)
     if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
-        return Unreachable(name, f"no answer from {host.where} within {deadline:g} s")
+        through = f" through {host.way.jump}" if host.way.jump else ""
+        return Unreachable(name, f"no answer from {host.where}{through} within {deadline:g} s")
     return Unreachable(name, f"cannot connect to {host.where}: {error or type(error).__name__}")
 
 

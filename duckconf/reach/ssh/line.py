@@ -6,6 +6,7 @@ a process group of its own, is asked nothing on a terminal, and ends with the co
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -25,6 +26,24 @@ FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 LAST_WORDS = 1.0
 UNKNOWN_KEY = "Host key verification failed"
 REFUSED_LOGIN = "Permission denied"
+# The jump host is well, and what lies behind it is not.
+BEYOND = "stdio forwarding failed"
+
+
+class AtJump:
+    """Of failures that are the jump host's own, and everybody's who goes through it."""
+
+
+class JumpKeyRefused(AtJump, HostKeyRefused):
+    pass
+
+
+class JumpLoginRefused(AtJump, LoginRefused):
+    pass
+
+
+class JumpUnreachable(AtJump, Unreachable):
+    pass
 
 
 class Line:
@@ -46,7 +65,7 @@ class Line:
         way, refused = self._host.way, self._host.refused
         if refused is not None:
             raise NotSupported(self._host.name, refused.reason, refused.remedy)
-        self._opened = ProgramSocket(self._host) if way.proxy else self._connected()
+        self._opened = ProgramSocket(self._host, self._deadline) if way.proxy else self._connected()
         return self._opened
 
     def _connected(self) -> socket.socket:
@@ -69,14 +88,16 @@ class Line:
         host, said = self._host, self._opened.last_words()
         if not said:
             return None
-        jump, says = host.way.jump, f"; it says: {quoted(said)}"
-        hop = jump.split()[-1]
+        way, says = host.way, f"; it says: {quoted(said)}"
+        if BEYOND in said:
+            return Unreachable(host.name, f"cannot connect to {host.where} through {way.jump}{says}")
+        trial = f"{way.try_jump} true" if way.try_jump else "see ProxyCommand in ssh's configuration"
         if UNKNOWN_KEY in said:
-            remedy = f"compare the key and let ssh know it: ssh {hop} true"
-            return HostKeyRefused(host.name, f"the host key of {jump} is not known, or has changed{says}", remedy)
+            remedy = f"compare the key and let ssh know it: {trial}"
+            return JumpKeyRefused(host.name, f"the host key of {way.jump} is not known, or has changed{says}", remedy)
         if REFUSED_LOGIN in said:
-            return LoginRefused(host.name, f"{jump} refuses the login{says}", f"see: ssh -o BatchMode=yes {hop} true")
-        return Unreachable(host.name, f"cannot connect to {host.where} through {jump}{says}")
+            return JumpLoginRefused(host.name, f"{way.jump} refuses the login{says}", f"try: {trial}")
+        return JumpUnreachable(host.name, f"cannot connect to {host.where} through {way.jump}{says}", f"try: {trial}")
 
     def close(self) -> None:
         if self._opened is not None:
@@ -92,8 +113,12 @@ class Line:
 class ProgramSocket(PromptSocket):
     """One end of a pair of sockets whose other end is a program's input and output."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, deadline: float) -> None:
         """Raises Unreachable when there is no such program."""
+        program, *words = host.way.proxy
+        if host.way.try_jump:
+            # So that ssh itself tells that the jump host is silent, before the deadline ends all.
+            words = ["-o", f"ConnectTimeout={max(1, math.ceil(deadline) - 1)}", *words]
         near, far = socket.socketpair()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the program)
         self._ending = threading.Lock()
@@ -102,12 +127,12 @@ class ProgramSocket(PromptSocket):
             # Out of reach of the terminal: ssh would ask there for passwords and host keys.
             environ = {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}
             self._program = subprocess.Popen(
-                host.way.proxy, stdin=far.fileno(), stdout=far.fileno(), stderr=self._said, start_new_session=True, env=environ
+                [program, *words], stdin=far.fileno(), stdout=far.fileno(), stderr=self._said, start_new_session=True, env=environ
             )
         except OSError as error:
             near.close()
             self._said.close()
-            raise Unreachable(host.name, f"{host.way.proxy[0]} cannot be started: {error.strerror}", "install it here") from error
+            raise Unreachable(host.name, f"{program} cannot be started: {error.strerror}", "install it here") from error
         finally:
             far.close()
         super().__init__(near)
