@@ -53,6 +53,19 @@ ansible_ssh_private_key_file={}
 """
 # All that is said of where web-2 is and who logs in there.
 SSH_CONFIG = "Host second\n  HostName 127.0.0.1\n  Port {}\n  User admin\n"
+# What add-node can write into.
+ONE_HOST = """\
+all:
+  vars:
+    duckconf_cluster: {}
+    ansible_ssh_private_key_file: {}
+nodes:
+  hosts:
+    web-1:
+      ansible_host: 127.0.0.1
+      ansible_port: {}
+      ansible_user: root
+"""
 # Where web-1 has the oldest Python that a host may have, beside its own.
 OLD_PYTHON = "/opt/old-python"
 # Programs keep caches, backups and marks there that mean nothing to the host.
@@ -354,11 +367,13 @@ def test_a_second_name_for_a_machine_is_refused_and_nothing_is_counted_twice(nod
     pins = nodes.project.pins
     pinned = pins.read_text()
     pins.write_text(pinned + "".join(entry.replace("127.0.0.1", "localhost") for entry in pinned.splitlines(keepends=True)))
-    address = ("--host", "localhost", "--port", line.partition("ansible_port=")[2].split()[0], "--user", "root")
+    port = line.partition("ansible_port=")[2].split()[0]
+    (folder / "one.yml").write_text(ONE_HOST.format(nodes.project.cluster, nodes.project.login_key, port))
     try:
         refused = nodes.inv("provision", "--limit", "twin,web-1", "--json", **second)
         listed = nodes.inv("ps", "--json", **second)
-        added = nodes.inv("add-node", "third", *address)
+        where = ("--host", f"root@localhost:{port}")
+        added = nodes.inv("add-node", "third", *where, DUCKCONF_INVENTORY=str(folder / "one.yml"))
     finally:
         pins.write_text(pinned)
     assert refused.returncode == 4, refused.stderr
