@@ -54,6 +54,8 @@ def blueprint(
         wanted = body()
         if not isinstance(wanted, Mapping) or set(wanted) != {"cordoned"} or not isinstance(wanted["cordoned"], bool):
             raise BadInput(Fault("cordoned", 'should be true or false, as in {"cordoned": true}'))
+        if not wanted["cordoned"]:
+            nodes.try_again(name)
         if nodes.cordon(name, cordoned=wanted["cordoned"]):
             state = "cordoned" if wanted["cordoned"] else "uncordoned"
             tell(Event(state, f"{name} is {state}", node=name))

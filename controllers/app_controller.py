@@ -94,6 +94,10 @@ class Itself:
     def draining(self) -> Collection[str]:
         return ()
 
+    def asked(self) -> Mapping[str, int]:
+        # The api-server forgets the refusals, and a new placement is tried at once.
+        return {}
+
     def facts(self) -> Mapping[str, Facts]:
         # What the node is too small for was placed by somebody who knows it.
         return {}

@@ -51,6 +51,9 @@ class World(Protocol):
     def cordoned(self) -> Collection[str]: ...
     def draining(self) -> Collection[str]: ...
     def setpoint(self) -> Setpoint: ...
+    def asked(self) -> Mapping[str, int]:
+        """How often a person asked that a node be tried again."""
+
     def facts(self) -> Mapping[str, Facts]:
         """What is known of the nodes, in the order of the inventory. Asks nobody."""
 
@@ -97,7 +100,9 @@ class Cycle:
         with self._lock:
             oldest = min((asked for asked, _ in self._asked.values()), default=float("inf"))
             now, nodes = world.now(), inventory.nodes
-            verdict = self._reconciler.decide(setpoint.desired, nodes, heard, cordoned, now, oldest, draining, world.facts())
+            verdict = self._reconciler.decide(
+                setpoint.desired, nodes, heard, cordoned, now, oldest, draining, world.facts(), world.asked()
+            )
             self._open_steps.update(step.app for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
             refusals = tuple(active(self._reconciler.refusals, now).values())

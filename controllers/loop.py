@@ -36,7 +36,7 @@ from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.ssh.runner import SshRunner
-from duckconf.reach.state import cordons, journal, logs, reports
+from duckconf.reach.state import asked, cordons, journal, logs, reports
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
 from duckconf.report import Report
@@ -71,6 +71,7 @@ class Outside:
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
         self._drains = cordons.Cordons(project.state / cordons.DRAINS_NAME)
+        self._asked = asked.Asked(project.state / asked.FILE_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
         self._report = reports.ReportFile(project.state / reports.FILE_NAME)
         self._woken = threading.Event()
@@ -97,6 +98,9 @@ class Outside:
 
     def draining(self) -> Collection[str]:
         return self._drains.names()
+
+    def asked(self) -> Mapping[str, int]:
+        return self._asked.numbers()
 
     def facts(self) -> Mapping[str, Facts]:
         known = dict(self._facts)
@@ -206,7 +210,7 @@ class Outside:
 
     def _watch_files(self) -> None:
         """Wake when a file that people or the API write has changed, and again when it has come to rest."""
-        paths = (self._project.state / FILE_NAME, self._cordons.path, self._drains.path)
+        paths = (self._project.state / FILE_NAME, self._cordons.path, self._drains.path, self._asked.path)
         last = [_version(path) for path in paths]
         while not self._ended.wait(LOOK_AT_FILES_EVERY):
             now = [_version(path) for path in paths]

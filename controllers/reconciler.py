@@ -50,6 +50,7 @@ class Reconciler:
     tries: dict[str, Tries] = field(default_factory=dict)
     removals: dict[tuple[str, str], Tries] = field(default_factory=dict)
     refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+    asked: Mapping[str, int] | None = None
     only_mine: bool = False
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
     busy: set[str] = field(default_factory=set)
@@ -68,16 +69,20 @@ class Reconciler:
         oldest_open: float = float("inf"),
         draining: Collection[str] = (),
         facts: Mapping[str, Facts] = MappingProxyType({}),
+        asked: Mapping[str, int] = MappingProxyType({}),
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
-        oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes.
+        oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes,
+        and `asked` is how often a person asked for each to be tried again.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
         """
         before = self.health.lost
         self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
-        self._review(desired, nodes, before - self.health.lost, now)
+        again = {node for node, number in asked.items() if self.asked is not None and number != self.asked.get(node)}
+        self.asked = asked
+        self._review(desired, nodes, (before - self.health.lost) | again, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         refusals = with_siblings(active(self.refusals, now), facts)
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts)

@@ -75,7 +75,8 @@ def with_siblings(refusals: Refusals, facts: Mapping[str, Facts]) -> dict[tuple[
 def remembered(
     refusals: Refusals, now: float, *, nodes: Collection[str], returned: Collection[str], withdrawn: Collection[str] = ()
 ) -> dict[tuple[str, str], Refusal]:
-    """Those that still count: also when the pause is over, so that the next one is longer. `returned` nodes were lost."""
+    """Those that still count: also when the pause is over, so that the next one is longer. `returned` nodes
+    were lost, or a person asked for them."""
     return {
         where: refusal
         for where, refusal in refusals.items()

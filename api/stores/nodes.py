@@ -61,6 +61,8 @@ class Node:
     containers: tuple[Seen, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     """What its engine refused to run, until when on the server's monotonic clock."""
+    forgiven: frozenset[tuple[str, str, str, int]] = frozenset()
+    """Refusals after which a person asked for the node to be tried again; the next one is another one."""
     facts: Facts = field(default_factory=Facts)
 
 
@@ -110,9 +112,17 @@ class NodeBook:
             node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
             node.containers, node.facts = report.containers, report.facts
             node.refusals = tuple(shifted(report.refusals, now).values())
+            node.forgiven &= _marks(node.refusals)
         if news:
             self._tell()
         return node.heartbeat, before
+
+    def try_again(self, name: str) -> None:
+        """A person asks for it: what the node refused until now no longer keeps an app off it."""
+        with self._lock:
+            node = self.nodes[name]
+            node.forgiven = frozenset(_marks(node.refusals))
+        self._tell()
 
     def cordon(self, name: str, *, cordoned: bool) -> bool:
         """Says whether that was a change; returns when it is on disk. Raises OSError, and nothing has changed."""
@@ -141,7 +151,8 @@ class NodeBook:
     def refusals(self, name: str) -> tuple[tuple[Refusal, float], ...]:
         """What the node refuses now, each with the seconds that are left of its pause."""
         now = self._clock()
-        return tuple((item, item.until - now) for item in self.nodes[name].refusals if item.until > now)
+        node = self.nodes[name]
+        return tuple((item, item.until - now) for item in node.refusals if item.until > now and _mark(item) not in node.forgiven)
 
     def refusal(self, name: str, app: App) -> Refusal | None:
         """Why the node refuses the app as it is specified now."""
@@ -195,8 +206,12 @@ class NodeBook:
         write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
 
 
+def _mark(refusal: Refusal) -> tuple[str, str, str, int]:
+    return refusal.app, refusal.spec, refusal.kind, refusal.strikes
+
+
 def _marks(refusals: Sequence[Refusal]) -> set[tuple[str, str, str, int]]:
-    return {(item.app, item.spec, item.kind, item.strikes) for item in refusals}
+    return {_mark(refusal) for refusal in refusals}
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -217,6 +217,12 @@ def test_an_app_that_its_node_refuses_says_why_and_for_how_long(operator: Client
     (told,) = operator("GET", "/nodes").get_json()["nodes"][0]["refusals"]
     assert told.items() >= {**refusal, "wait": told["wait"]}.items()
     assert 59 < told["wait"] <= 60
+    operator("PUT", "/node/node-1", {"cordoned": False})
+    assert operator("GET", "/nodes").get_json()["nodes"][0]["refusals"] == []
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "refusals": [refusal]})
+    assert operator("GET", "/nodes").get_json()["nodes"][0]["refusals"] == []
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "refusals": [{**refusal, "strikes": 2}]})
+    assert operator("GET", "/app/web").get_json()["refused"] == "path /data is missing"
     operator("PUT", "/app/web", {"image": "nginx:2"})
     assert "refused" not in operator("GET", "/app/web").get_json()
 

@@ -206,10 +206,16 @@ def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_wh
         diff = controlled.live.inv("diff")
         assert "path /srv/nowhere is missing" in diff.stdout
     assert controlled.homes() == homes
-    # Another spec is tried at once.
-    controlled.put("hopeless", volumes=["/srv/only-here:/data"])
-    until("it runs", lambda: controlled.homes().get("hopeless") == "node-2", 20)
-    controlled.withdraw(("ported", "stored", "hopeless"))
+    # What a person asks for is tried at once, and so is another spec.
+    controlled.must("node-1", "mkdir", "-p", "/srv/nowhere")
+    assert controlled.live.inv("uncordon", "node-1").returncode == 0
+    until("it runs where it can now", lambda: controlled.homes().get("hopeless") == "node-1", 20)
+    controlled.put("large", cpus=1000)
+    until("it says why", lambda: "with fewer than 1000 cores" in controlled.pending_note("large"), 20)
+    controlled.put("large", cpus=1)
+    until("it runs", lambda: "large" in controlled.homes(), 20)
+    controlled.withdraw(("ported", "stored", "hopeless", "large"))
+    controlled.must("node-1", "rmdir", "/srv/nowhere")
 
 
 def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:

@@ -103,6 +103,9 @@ class SimWorld:
         self.drains_read = frozenset(self.drains)
         return self.drains_read
 
+    def asked(self) -> Mapping[str, int]:
+        return {}
+
     def facts(self) -> Mapping[str, Facts]:
         return {}
 

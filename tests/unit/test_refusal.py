@@ -103,11 +103,12 @@ class Loop:
         *apps: App,
         seen: Mapping[str, tuple[Container, ...]] | None = None,
         facts: Mapping[str, Facts] = MappingProxyType({}),
+        asked: Mapping[str, int] = MappingProxyType({}),
     ) -> Verdict:
         desired = Desired({app.name: app for app in apps})
         found = dict.fromkeys(self.nodes, ()) if seen is None else seen
         heard = {node: (now, containers) for node, containers in found.items()}
-        return self.reconciler.decide(desired, self.nodes, heard, (), now, facts=facts)
+        return self.reconciler.decide(desired, self.nodes, heard, (), now, facts=facts, asked=asked)
 
     def starts(
         self,
@@ -115,9 +116,10 @@ class Loop:
         *apps: App,
         seen: Mapping[str, tuple[Container, ...]] | None = None,
         facts: Mapping[str, Facts] = MappingProxyType({}),
+        asked: Mapping[str, int] = MappingProxyType({}),
     ) -> dict[str, str]:
         """The node of each start, which is refused there at once by a port that is in use."""
-        steps = self.look(now, *apps, seen=seen, facts=facts).decision.plan.steps
+        steps = self.look(now, *apps, seen=seen, facts=facts, asked=asked).decision.plan.steps
         for step in steps:
             self.reconciler.settle(step, port(step.action.node), now, last=True)
         return {step.app: step.action.node for step in steps if isinstance(step.action, Start)}
@@ -187,6 +189,14 @@ def test_a_node_that_was_lost_and_is_back_is_asked_again_at_once(loop: Loop) -> 
     assert loop.reconciler.refusals
     loop.look(31.0, WEB, seen={step.action.node: (), other: (copy_of(WEB, other, "running"),)})
     assert loop.reconciler.refusals == {}
+
+
+def test_a_node_that_a_person_asks_for_is_tried_again_at_once(loop: Loop) -> None:
+    loop.nodes = ("n1",)
+    assert loop.starts(1.0, WEB, asked={"n1": 4})
+    assert not loop.starts(1.1, WEB, asked={"n1": 4})
+    assert loop.starts(1.2, WEB, asked={"n1": 5})
+    assert not loop.starts(1.3, WEB, asked={"n1": 5})
 
 
 def test_nothing_that_runs_is_moved_and_its_update_waits_with_the_reason(loop: Loop) -> None:

@@ -16,7 +16,8 @@ from duckconf.cli.terminal.tables import print_json
 from duckconf.errors import DuckconfError
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.state import cordons
+from duckconf.reach.state import asked, cordons
+from duckconf.reach.state.asked import Asked
 from duckconf.reach.state.cordons import Cordons
 
 # A first start may pull its image.
@@ -113,5 +114,6 @@ def set_cordon(project: Project, node: str, *, cordoned: bool) -> bool:
         return True
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not cordoned:
+        Asked(project.state / asked.FILE_NAME).ask(node)
         Cordons(project.state / cordons.DRAINS_NAME).change(node, cordoned=False)
     return Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)
