@@ -1,28 +1,50 @@
-"""The contract of `Runner`, held against a node over SSH and this machine; test_engine_contract.py holds the fake."""
+"""The contract of `Runner`, held against a node over SSH, one behind a jump host, and this machine; test_engine_contract.py
+holds the fake."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.command import Command, Runner
 from duckconf.errors import BadInput, NodeFailure
+from duckconf.inventory import Host
 from duckconf.reach.nodes.local import LocalRunner
+from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.host_keys import KnownHosts
+from duckconf.route import Way
 from tests.e2e.conftest import Live
 
 HARD = ["", " ", "a b", "'", '"', "$HOME", "`id`", "a\nb", "*", "\\", "-n", "é ✓", "--", "!!", "~"]
 
 
-@pytest.fixture(params=["ssh", "local"])
+def behind_a_jump(live: Live) -> Host:
+    """The second node at its address behind the first one, with the key that is pinned for its port here."""
+    first, second, _ = live.project.inventory().node_hosts()
+    options = ("BatchMode=yes", f"UserKnownHostsFile={live.project.pins}", f"IdentityFile={live.project.login_key}")
+    words = (word for option in options for word in ("-o", option))
+    argv = ("ssh", "-F", "/dev/null", *words, "-p", str(first.port), "-W", "[node-2]:22", f"root@{first.address}")
+    way = Way(proxy=argv, jump="the jump host node-1", alias=f"[{second.address}]:{second.port}")
+    return dataclasses.replace(second, address="node-2", port=22, way=way)
+
+
+@pytest.fixture(params=["ssh", "jump", "local"])
 def runner(request: pytest.FixtureRequest, live: Live) -> Iterator[Runner]:
     if request.param == "local":
         yield LocalRunner()
+        return
+    if request.param == "jump":
+        host, project = behind_a_jump(live), live.project
+        with closing(Fleet([host], KnownHosts(project.pins), project.login_key, 5.0)) as fleet:
+            yield fleet.runner(host.name)
         return
     with open_cluster(live.project) as cluster:
         yield cluster.fleet.runner("node-1")
