@@ -53,6 +53,10 @@ while IFS= read -r line; do
     printf 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "${#body}" "$body"
 done
 """
+# A host is told from the others of its machine by its namespaces; these have the same ones, and names of their own.
+CANNED_NAMESPACE = """#!/bin/sh
+echo "$DUCKCONF_NODE_FILE"
+"""
 # As in the demo hosts; the login shell is the one that starts fastest, for those who start one per look.
 BEGIN = f"""
 mkdir -p /run/sshd && usermod -s /bin/sh root
@@ -82,14 +86,16 @@ def ssh_farm(local: LocalEngine, folder: Path, daemons: int = 1) -> Iterator[Far
     apps = [_write_host(folder, number, where) for number, where in enumerate(hosts)]
     _write_daemons(folder, hosts)
     _write_project(folder, hosts, [app for some in apps for app in some])
-    engine_file = folder / "docker"
-    engine_file.write_text(CANNED_ENGINE)
-    engine_file.chmod(0o755)
+    programs = {"docker": CANNED_ENGINE, "readlink": CANNED_NAMESPACE}
+    for program, script in programs.items():
+        (folder / program).write_text(script)
+        (folder / program).chmod(0o755)
     name = f"{CLUSTER}-{os.getpid()}"
     with step(f"starting {len(hosts)} SSH hosts"):
         local.must(
             "run", "-d", "--name", name, "--network=host", "--pids-limit=-1", "--stop-signal=KILL",
-            f"--volume={folder}:{INSIDE}:ro", f"--volume={engine_file}:/usr/local/bin/docker:ro", NODE_IMAGE, "sh", "-c", BEGIN,
+            f"--volume={folder}:{INSIDE}:ro",
+            *(f"--volume={folder / program}:/usr/local/bin/{program}:ro" for program in programs), NODE_IMAGE, "sh", "-c", BEGIN,
         )  # fmt: skip
     try:
         for where in hosts:
