@@ -22,7 +22,7 @@ from api.auth import Tokens, authenticate, require_operator
 from api.factory import create
 from api.held import HeldRequests
 from api.metrics import Metrics
-from api.server import serve
+from api.server import bind, serve
 from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, NodeBook
 from api.stores.placed import PlacedIndex
@@ -122,7 +122,7 @@ def run(config: ControlConfig) -> None:
     app = create_agents(store, nodes, index, tokens, journal, config, held=threads - THREADS_MORE // 2)
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:
-        serve(app, config.listen, threads, config.certificate, config.key)
+        serve(bind(config.listen, threads, config.certificate, config.key), app)
     finally:
         store.close()
         nodes.close()

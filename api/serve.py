@@ -1,6 +1,6 @@
 """The API server as a process: `python -m api.serve --project DIR --mode MODE`; started by `./inv up MODE`.
 
-Wires a mode's parts to its Flask app, and serves it with waitress until SIGTERM.
+Wires a mode's parts to its Flask app, and serves it until SIGTERM.
 """
 
 from __future__ import annotations
@@ -8,25 +8,23 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-import waitress
+from cheroot import wsgi
 from flask import Flask
 
 from api.factory import create_push, create_reconcile
 from api.ops import FOLDER
 from api.push import Pusher
+from api.server import bind, serve
 from api.stores.desired import DesiredStore
 from api.turns import TurnBook
-from duckconf.errors import DuckconfError, SetupError
+from duckconf.errors import DuckconfError
 from duckconf.inventory import Inventory
 from duckconf.naming import push_number
 from duckconf.reach.inventory.hosts import InventoryFollower
@@ -45,16 +43,12 @@ from duckconf.reach.state.reports import ReportFile
 
 log = logging.getLogger("api")
 
-# Above this waitress itself refuses; below, the app does and says so as a problem.
-LARGEST_READ = 8 * 1024 * 1024
-CONNECTIONS = 1000
-
 
 class Served(NamedTuple):
-    """A mode's app and the socket on which it is to be served."""
+    """A mode's app and the server that listens for it."""
 
     app: Flask
-    listener: socket.socket
+    server: wsgi.Server
 
 
 def main(arguments: list[str]) -> int:
@@ -64,15 +58,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json-logs", action="store_true", help="one JSON object per line, for programs")
     options = parser.parse_args(arguments)
     logs.set_up(as_json=options.json_logs)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         project = load_project(options.project, os.environ)
         project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FolderLock(project.state / "api.lock", "the API server")
-        with MODES[options.mode](project) as app:
-            app.app.config[FOLDER] = str(project.root)
+        with MODES[options.mode](project) as served:
+            served.app.config[FOLDER] = str(project.root)
             log.info("cluster %s, %s mode, serving %s", project.cluster, options.mode, project.settings.api_url)
-            serve(app, project)
+            serve(served.server, served.app, finish=True)
         lock.release()
     except DuckconfError as error:
         log.error("%s", error)
@@ -86,12 +79,12 @@ def push_mode(project: Project) -> Iterator[Served]:
     inventory = hosts.current()
     pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
     fleet = Fleet(inventory.node_hosts(), pins, project.login_key, deadline, keeps_trying=True, refusals=project.refusals)
-    listener = listen(project.settings.api_url)
+    server = bind(project.settings.api_url, project.settings.api_threads)
     book = open_book(project, inventory, fleet)
     pusher = Pusher(project.cluster, hosts, fleet, book, Cordons(project.state / cordons.FILE_NAME))
-    address, threads = listener.getsockname()[0], project.settings.api_threads
+    address, threads = server.socket.getsockname()[0], project.settings.api_threads
     try:
-        yield Served(create_push(pusher, project.cluster, open_journal(project), address, threads), listener)
+        yield Served(create_push(pusher, project.cluster, open_journal(project), address, threads), server)
     finally:
         fleet.close()
 
@@ -99,14 +92,14 @@ def push_mode(project: Project) -> Iterator[Served]:
 @contextmanager
 def reconcile_mode(project: Project) -> Iterator[Served]:
     journal = open_journal(project)
-    listener = listen(project.settings.api_url)
+    server = bind(project.settings.api_url, project.settings.api_threads)
     store = DesiredStore(project.state / desired_file.FILE_NAME, journal.add)
     watcher = threading.Thread(target=store.watch, name="desired-state", daemon=True)
     watcher.start()
     reports = ReportFile(project.state / report_file.FILE_NAME)
-    address, threads = listener.getsockname()[0], project.settings.api_threads
+    address, threads = server.socket.getsockname()[0], project.settings.api_threads
     try:
-        yield Served(create_reconcile(store, reports, project.cluster, journal, address, threads), listener)
+        yield Served(create_reconcile(store, reports, project.cluster, journal, address, threads), server)
     finally:
         store.close()
 
@@ -116,34 +109,6 @@ MODES: Mapping[str, Callable[[Project], AbstractContextManager[Served]]] = {"pus
 
 def open_journal(project: Project) -> Journal:
     return Journal(project.state / journal_file.FILE_NAME, "api")
-
-
-def serve(served: Served, project: Project) -> None:
-    """Serve until the process is told to end."""
-    server = waitress.create_server(
-        served.app,
-        sockets=[served.listener],
-        threads=project.settings.api_threads,
-        connection_limit=CONNECTIONS,
-        max_request_body_size=LARGEST_READ,
-        asyncore_use_poll=True,
-        ident="duckconf",
-    )
-    server.run()
-
-
-def listen(url: str) -> socket.socket:
-    """A bound socket for the server; raises SetupError when the address is bad or taken."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise SetupError(f"api_url should be http://HOST:PORT, got {url}", "see DUCKCONF_API and invoke.yml")
-    listener = socket.socket(socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((parts.hostname, parts.port or 80))
-    except OSError as error:
-        raise SetupError(f"cannot listen on {url}: {error.strerror}", "free it or choose another with DUCKCONF_API") from error
-    return listener
 
 
 def open_book(project: Project, inventory: Inventory, fleet: Fleet) -> TurnBook:

@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from cheroot import wsgi
@@ -33,15 +34,15 @@ class PatientTls(BuiltinSSLAdapter):
         return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
 
-def serve(app: Flask, url: str, threads: int, certificate: str = "", key: str = "") -> None:
-    """Serve until SIGTERM. Raises SetupError when the address cannot be used."""
-    readiness = Readiness()
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SetupError(f"the address to listen on should be http://HOST:PORT, got {url}")
+def bind(url: str, threads: int, certificate: str = "", key: str = "") -> wsgi.Server:
+    """A server that listens and answers when `serve` gives it its app: who cannot have the address learns it before anything
+    else is done. Raises SetupError."""
+    parts, scheme = urlsplit(url), "https" if certificate else "http"
+    if parts.scheme != scheme or not parts.hostname:
+        raise SetupError(f"the address to listen on should be {scheme}://HOST:PORT, got {url}", "see DUCKCONF_API and invoke.yml")
     server = wsgi.Server(
         (_address(parts.hostname), parts.port or 80),
-        app,
+        _not_yet,
         numthreads=threads,
         server_name="duckconf",
         request_queue_size=BACKLOG,
@@ -54,11 +55,28 @@ def serve(app: Flask, url: str, threads: int, certificate: str = "", key: str = 
     try:
         server.prepare()
     except OSError as error:
-        raise SetupError(f"cannot listen on {url}: {error.strerror or error}", "free it or choose another address") from error
-    # What was acknowledged is on disk, and held requests would keep an orderly end waiting: the process just goes.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        reason = error.strerror or str(error)
+        raise SetupError(f"cannot listen on {url}: {reason}", "free it or choose another with DUCKCONF_API") from error
+    return server
+
+
+def serve(server: wsgi.Server, app: Flask, *, finish: bool = False) -> None:
+    """Serve until SIGTERM. With `finish`, requests under way have a few seconds to end; without it the process just goes."""
+    readiness = Readiness()
+    server.wsgi_app = app
+    # What was acknowledged is on disk, and held requests would keep an orderly end waiting.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0) if finish else os._exit(0))
     readiness.tell()
-    server.serve()
+    try:
+        server.serve()
+    finally:
+        server.stop()
+
+
+def _not_yet(_: object, start_response: Callable[[str, list[tuple[str, str]]], object]) -> list[bytes]:
+    """Requests that come before the app is there."""
+    start_response("503 Service Unavailable", [("Retry-After", "1")])
+    return []
 
 
 def _address(wanted: str) -> str:
