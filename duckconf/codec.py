@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from duckconf.model import PLACEMENT, App
+from duckconf.errors import BadInput
+from duckconf.model import DECLARED, FIELDS, PLACEMENT, App, parse_app
 
 
 def to_json(app: App) -> dict[str, Any]:
@@ -27,6 +28,24 @@ def _plain(value: object) -> object:
 def spec_hash(app: App) -> str:
     """16 hex digits that change with anything that a running container cannot take on: not with name or placement."""
     return _hash(manifest(app))
+
+
+def runs_as(app: App, spec: str, label: str) -> bool:
+    """Whether a container with these labels is what the app asks for, also when that was written in other words: `1024m`
+    and `1g` have different hashes."""
+    return spec == spec_hash(app) or (label != "" and _meaning_of(label) == meaning(app))
+
+
+def meaning(app: App) -> Mapping[str, object]:
+    """Equal for two apps that make the same container."""
+    return {name: DECLARED[name].kind.meaning(getattr(app, name)) for name in FIELDS if name != "name" and getattr(app, name)}
+
+
+def _meaning_of(label: str) -> Mapping[str, object] | None:
+    try:
+        return meaning(parse_app(from_label(label)))
+    except (BadInput, ValueError):
+        return None
 
 
 def revision(app: App) -> str:

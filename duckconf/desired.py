@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import csv
 import io
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from duckconf.errors import BadInput, Fault
-from duckconf.model import NAME, App, parse_app
+from duckconf.model import DECLARED, FIELDS, NAME, PLACEMENT, App, parse_app
 from duckconf.naming import declared_number
 from duckconf.seal import EMPTY_END, END, MARK, end_line, mark_line, why_incomplete
 
-COLUMNS = ("name", "image", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
+COLUMNS = ("name", "image", *(field for field in FIELDS if field not in ("name", "image")))
 # In a state that holds the placements too.
-PLACED_COLUMNS = ("name", "image", "node", "generation", "command", "env", "ports", "volumes", "cpus", "memory", "labels")
-LISTS = ("command", "ports", "volumes")
-MAPPINGS = ("env", "labels")
+PLACED_COLUMNS = (*COLUMNS[:2], *PLACEMENT, *COLUMNS[2:])
 HEADER_KEY = "\0header"
 MARK_KEY = "\0mark"
 END_KEY = "\0end"
@@ -202,17 +199,7 @@ def changes_between(before: Document, after: Document) -> dict[str, App | None]:
 
 def encode(app: App, columns: Sequence[str]) -> str:
     """The app's line. Lists and mappings are words as a shell would split them, so that a person can type them."""
-    return _line([_cell(getattr(app, column)) if column in PLACED_COLUMNS else "" for column in columns])
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, Mapping):
-        return shlex.join(f"{name}={item}" for name, item in value.items())
-    if isinstance(value, tuple):
-        return shlex.join(value)
-    if isinstance(value, (int, float)):
-        return repr(value) if value else ""
-    return str(value)
+    return _line([DECLARED[column].kind.cell(getattr(app, column)) if column in DECLARED else "" for column in columns])
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -283,19 +270,12 @@ def _fields(cells: Sequence[str], columns: Sequence[str]) -> dict[str, object]:
 
 
 def _value(column: str, text: str) -> object:
+    if column not in DECLARED:
+        return text.strip()
     try:
-        if column in LISTS:
-            return shlex.split(text)
-        if column in MAPPINGS:
-            pairs = [word.partition("=") for word in shlex.split(text)]
-            if not all(equals for _, equals, _ in pairs):
-                raise ValueError("should be NAME=VALUE words")
-            return {name: value for name, _, value in pairs}
-        if column == "generation":
-            return int(text)
-        return float(text) if column == "cpus" else text.strip()
+        return DECLARED[column].kind.from_cell(text)
     except ValueError as error:
-        raise BadInput(Fault(column, f"{error}, got {text!r}")) from None
+        raise BadInput(Fault(column, str(error))) from None
 
 
 def _needs_more(app: App, document: Document) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from duckconf.command import Command
-from duckconf.model import App
+from duckconf.model import DECLARED, App
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE
 
 DOCKER = "docker"
@@ -37,12 +37,10 @@ esac"""
 def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> Command:
     """Start `app` detached under the name `container`; the user's own labels and variables come last."""
     argv = [DOCKER, "run", "-d", "--name", container]
-    argv += [f"--label={name}={value}" for name, value in {**app.labels, **labels}.items()]
-    argv += [f"--env={name}={value}" for name, value in {**env, **app.env}.items()]
-    argv += [f"--publish={port}" for port in app.ports]
-    argv += [f"--volume={volume}" for volume in app.volumes]
-    argv += [f"--cpus={app.cpus:g}"] if app.cpus else []
-    argv += [f"--memory={app.memory}"] if app.memory else []
+    values = {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}}
+    for name, declared in DECLARED.items():
+        if declared.flag and values[name]:
+            argv += [f"{declared.flag}={argument}" for argument in declared.kind.arguments(values[name])]
     return Command((*argv, app.image, *app.command), deadline=RUN_DEADLINE)
 
 

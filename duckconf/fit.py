@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from duckconf.facts import Facts, size
+from duckconf.field_kinds import size_in_bytes
 from duckconf.model import App
 from duckconf.refusal_words import CORES, MEMORY
-
-SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?)(?:i?b)?", re.IGNORECASE)
-UNITS = "kmgtp"
 
 
 class Misfit(NamedTuple):
@@ -31,12 +28,3 @@ def misfit(app: App, facts: Facts) -> Misfit | None:
         alone = f"it has {size(memory)} of memory, and the app asks for {size(wanted)}"
         return Misfit(MEMORY, f"with less than {size(wanted)} of memory", alone)
     return None
-
-
-def size_in_bytes(text: str) -> int:
-    """Of a size as engines take it, such as 512m; 0 for none."""
-    found = SIZE.fullmatch(text or "")
-    if found is None:
-        return 0
-    power = UNITS.find(found["unit"].lower()) + 1 if found["unit"] else 0
-    return int(float(found["number"]) * 1024**power)

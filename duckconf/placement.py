@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
-from duckconf.codec import spec_hash
+from duckconf.codec import runs_as, spec_hash
 from duckconf.engine_output import Container
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.fit import misfit
@@ -193,15 +193,15 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
         and current.node not in fleet.lost
     ):
         return None
-    spec = spec_hash(app)
     # What runs on a draining node is remembered there before it is moved: a placement that is not known is none.
     copies = [copy for copy in fleet.copies.get(app.name, ()) if current is None or copy.node not in fleet.draining]
     if current is not None and any(
         copy.node == current.node and copy.name == current.container and copy.running for copy in copies
     ):
         return None
-    ranked = sorted(copies, key=lambda copy: (copy.running and copy.spec == spec, copy.running, copy.generation, copy.name))
-    if not ranked or (current is not None and not (ranked[-1].running and ranked[-1].spec == spec)):
+    right = {copy.name for copy in copies if copy.running and runs_as(app, copy.spec, copy.manifest)}
+    ranked = sorted(copies, key=lambda copy: (copy.name in right, copy.running, copy.generation, copy.name))
+    if not ranked or (current is not None and ranked[-1].name not in right):
         return None
     best = ranked[-1]
     return Placement(best.node, best.name, max(generation, best.generation))

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from duckconf.actions import Action, Remove, Restart, Start
-from duckconf.codec import spec_hash
+from duckconf.codec import runs_as
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.model import App
@@ -110,7 +110,7 @@ def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Actio
     start = Start(placement.node, placement.container, app, app.generation or placement.generation)
     if mine is None:
         return start, f"not on {placement.node}"
-    if mine.spec != spec_hash(app) and mine.state not in ON_THE_WAY:
+    if not runs_as(app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
         return start, f"{mine.name} was started from another spec"
     if mine.running:
         return None, ""

@@ -60,12 +60,12 @@ def parse_port(text: str) -> Port:
     """Raises ValueError with what would be right."""
     match = PORT.fullmatch(text)
     if not match:
-        raise ValueError(f"should be HOST:CONTAINER such as 8080:80, or CONTAINER alone, got {text}")
-    inside, count = _range(match["inside"], text)
-    host, host_count = _range(match["host"], text) if match["host"] else (None, count)
+        raise ValueError("should be HOST:CONTAINER such as 8080:80, or CONTAINER alone")
+    inside, count = _range(match["inside"])
+    host, host_count = _range(match["host"]) if match["host"] else (None, count)
     if host_count != count:
-        raise ValueError(f"should have ranges of equal length, got {host_count} and {count} ports in {text}")
-    return Port(inside, host, _address(match["ip"] or "", text), match["protocol"] or "tcp", count)
+        raise ValueError("should have ranges of equal length on both sides")
+    return Port(inside, host, _address(match["ip"] or ""), match["protocol"] or "tcp", count)
 
 
 def parse_held(text: str) -> Port:
@@ -84,16 +84,16 @@ def _span(first: int, count: int) -> str:
     return str(first) if count == 1 else f"{first}-{first + count - 1}"
 
 
-def _range(text: str, whole: str) -> tuple[int, int]:
+def _range(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
     begin, end = int(first), int(last or first)
     if not 0 < begin <= end <= HIGHEST:
-        raise ValueError(f"should have ports from 1 to {HIGHEST}, the lower one first, got {whole}")
+        raise ValueError(f"should have ports from 1 to {HIGHEST}, the lower one first")
     return begin, end - begin + 1
 
 
-def _address(text: str, whole: str) -> str:
+def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip("[]"))) if text else ""
     except ValueError:
-        raise ValueError(f"should have an IP address of the node before its port, got {whole}") from None
+        raise ValueError("should have an IP address of the node before its port") from None

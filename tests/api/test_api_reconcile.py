@@ -101,7 +101,7 @@ def test_if_match_keeps_two_people_from_overwriting_each_other(client: FlaskClie
         ({"name": "other"}, "name"),
         ({"image": "A B"}, "image"),
         ({}, "image"),
-        ({"image": "x", "ports": ["80"]}, "ports/0"),
+        ({"image": "x", "ports": ["80:"]}, "ports/0"),
         ([], ""),
         ({"image": "x", "colour": "red"}, "colour"),
     ],

@@ -58,8 +58,8 @@ def test_a_secret_is_sent_and_not_printed() -> None:
 def test_the_users_words_come_after_the_image_or_inside_one_argument() -> None:
     app = App("nginx", "web", ("--rm", "x"), {"A": "-b"}, ("1:2",), ("v:/x",), 0.5, "1g", {"l": "m"})
     assert list(engine.run("c", app, {"o": "p"}, {"E": "f"}).argv) == [
-        *("docker", "run", "-d", "--name", "c", "--label=l=m", "--label=o=p", "--env=E=f", "--env=A=-b"),
-        *("--publish=1:2", "--volume=v:/x", "--cpus=0.5", "--memory=1g", "nginx", "--rm", "x"),
+        *("docker", "run", "-d", "--name", "c", "--env=E=f", "--env=A=-b", "--publish=1:2", "--volume=v:/x"),
+        *("--cpus=0.5", "--memory=1g", "--label=l=m", "--label=o=p", "nginx", "--rm", "x"),
     ]
 
 

@@ -1,0 +1,169 @@
+"""What requests and answers look like: JSON schemas, for the API's description. An app's fields come from their declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckconf.model import DECLARED, FIELDS
+
+
+def refer(schema: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _field(name: str) -> dict[str, Any]:
+    declared = DECLARED[name]
+    return {**declared.kind.schema(), "description": declared.help, "examples": [declared.example]}
+
+
+APP: dict[str, Any] = {
+    "type": "object",
+    "required": ["image"],
+    "additionalProperties": False,
+    "properties": {name: _field(name) for name in FIELDS},
+}
+
+SKIPPED: dict[str, Any] = {
+    "skipped": {"type": "array", "items": {"type": "string"}, "description": "Nodes passed over, in order."},
+    "reasons": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Node to why."},
+}
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong and what would be right."},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"path": {"type": "string"}, "message": {"type": "string"}}},
+        },
+        **SKIPPED,
+    },
+}
+
+
+TEXT = {"type": "string"}
+COUNT = {"type": ["integer", "null"]}
+FACTS: dict[str, Any] = {
+    "engine": {"type": ["string", "null"], "enum": ["podman", "docker", None]},
+    "engine_version": {"type": ["string", "null"]},
+    **{size: {**COUNT, "description": "Bytes."} for size in ("disk_free", "disk_total", "memory_free", "memory_total")},
+    "load": {"type": ["number", "null"], "description": "The mean of the last minute."},
+    "cores": COUNT,
+    "architecture": {"type": ["string", "null"], "description": "As images have it, such as amd64."},
+    "machine": {"type": ["string", "null"], "description": "The same for two nodes that are one machine."},
+    "node_name": {"type": ["string", "null"], "description": "The name that the role gave to the machine."},
+}
+SCHEMAS: dict[str, Any] = {
+    "App": APP,
+    "Problem": PROBLEM,
+    "Started": {"type": "object", "required": ["app", "node"], "properties": {"app": TEXT, "node": TEXT, **SKIPPED}},
+    "Declared": {"type": "object", "required": ["app", "revision"], "properties": {"app": TEXT, "revision": TEXT}},
+    "Changes": {**APP, "required": []},
+    "Shown": {
+        "type": "object",
+        "required": ["name", "image", "revision", "node", "status"],
+        "properties": {
+            **APP["properties"],
+            "revision": {"type": "string", "description": "Changes whenever the app does."},
+            "node": {"type": "string", "description": "Where the loop placed it, empty when it is not placed."},
+            "status": {
+                "type": "string",
+                "description": "The engine's word, or pending, starting, backoff, unreachable, lost.",
+                "examples": ["running"],
+            },
+            "restarts": {"type": "integer"},
+            "note": {"type": "string", "description": "Why it is not as desired."},
+            "refused": {"type": "string", "description": "Why the engine of its node refuses it."},
+        },
+    },
+    "Apps": {
+        "type": "object",
+        "required": ["revision", "apps"],
+        "properties": {
+            "revision": {"type": "integer"},
+            "apps": {"type": "array", "items": refer("Shown")},
+            "faults": {"type": "array", "items": TEXT, "description": "What of the file cannot be read, with lines."},
+        },
+    },
+    "Bindings": {
+        "type": "object",
+        "required": ["apps"],
+        "properties": {
+            "apps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "node"],
+                    "properties": {"name": TEXT, "node": TEXT, "revision": {**TEXT, "description": "Bind only this one."}},
+                },
+            }
+        },
+    },
+    "Bound": {
+        "type": "object",
+        "properties": {"bound": {"type": "integer"}, "refused": {"type": "object", "additionalProperties": TEXT}},
+    },
+    "Node": {
+        "type": "object",
+        "required": ["name", "status", "heartbeat", "age", "apps", "cordoned"],
+        "properties": {
+            "name": TEXT,
+            "status": {"type": "string", "enum": ["ready", "suspect", "silent"]},
+            "heartbeat": {"type": "number", "description": "Seconds since the epoch, 0 for never."},
+            "age": {"type": "number", "description": "Seconds since it was heard, by the server's clock."},
+            "apps": {"type": "integer"},
+            "cordoned": {"type": "boolean"},
+            "full": {"type": "boolean", "description": "It had no space for an app a short while ago, and gets no new one."},
+            "ports": {"type": "array", "items": TEXT, "description": "Host ports that are given away."},
+            "refusals": {"type": "array", "items": refer("Refusal"), "description": "What its engine refuses for now."},
+            **FACTS,
+        },
+    },
+    "Refusal": {
+        "type": "object",
+        "required": ["app", "spec", "kind", "reason", "wait"],
+        "properties": {
+            **dict.fromkeys(("app", "spec", "kind", "reason"), TEXT),
+            "words": {**TEXT, "description": "The engine's own."},
+            "wait": {"type": "number", "description": "Seconds until the app may be placed there again."},
+            "strikes": {"type": "integer", "description": "Refusals in a row."},
+        },
+    },
+    "Nodes": {
+        "type": "object",
+        "properties": {"revision": {"type": "integer"}, "nodes": {"type": "array", "items": refer("Node")}},
+    },
+    "NodeChange": {"type": "object", "required": ["cordoned"], "properties": {"cordoned": {"type": "boolean"}}},
+    "Heartbeat": {
+        "type": "object",
+        "required": ["instance"],
+        "properties": {
+            "instance": {**TEXT, "description": "Kept by an agent for life, so that two of one name are noticed."},
+            "containers": {"type": "array", "items": {"type": "object", "required": ["app", "container", "state"]}},
+            "refusals": {"type": "array", "items": refer("Refusal"), "description": "What its engine refuses for now."},
+            "facts": {"type": "object", "properties": FACTS, "description": "What the node is and has left."},
+        },
+    },
+    "Events": {
+        "type": "object",
+        "required": ["events"],
+        "properties": {
+            "cursor": TEXT,
+            "events": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["time", "kind", "message"],
+                    "properties": {
+                        "time": {"type": "number", "description": "Seconds since the epoch."},
+                        **dict.fromkeys(("kind", "message", "app", "node", "source"), TEXT),
+                    },
+                },
+            },
+        },
+    },
+}

@@ -1,0 +1,59 @@
+"""The tasks for a cluster as a whole: its mode, its services, the tour.
+
+Thin: parse, call, print. Imports wait until a task needs them, so that `./inv --list` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckconf.cli.terminal.edge import command, project
+
+
+@command(
+    help={
+        "mode": "push; reconcile: one loop keeps the desired state; agents: an agent on each node does",
+        "topology": "own: each demo node has an engine of its own; shared: they borrow this machine's",
+        "json_logs": "services log for programs",
+    }
+)
+def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
+    """Start what a mode needs, or move a running cluster to it: nothing restarts. Example: ./inv up reconcile"""
+    from duckconf.cli.cluster.bring_up import up as bring_up
+    from duckconf.cli.cluster.modes import check_mode
+
+    bring_up(project(), check_mode(mode), topology, json_logs=json_logs)
+
+
+@command(help={"purge": "also remove the cluster's images and state"})
+def down(_: Any, purge: bool = False) -> None:
+    """Take the cluster away: apps, demo hosts, network, services. Example: ./inv down --purge"""
+    from duckconf.cli.cluster import bring_up
+
+    bring_up.down(project(), purge=purge)
+
+
+@command()
+def stop_api(_: Any) -> None:
+    """Stop the api-server on the control plane; apps keep running (agents mode). Example: ./inv stop-api"""
+    from duckconf.cli.look.agents import switch_api
+
+    switch_api(project(), on=False)
+
+
+@command()
+def start_api(_: Any) -> None:
+    """Start the api-server again (agents mode). Example: ./inv start-api"""
+    from duckconf.cli.look.agents import switch_api
+
+    switch_api(project(), on=True)
+
+
+@command(help={"mode": "push, reconcile or agents"})
+def demo(_: Any, mode: str) -> None:
+    """The narrated tour of a mode, from nothing, by itself. Example: ./inv demo push"""
+    from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, check_mode
+    from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
+
+    tours = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents}
+    tours[check_mode(mode)](project())

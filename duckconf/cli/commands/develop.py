@@ -1,0 +1,69 @@
+"""The tasks for those who work on Duckconf.
+
+Thin: parse, call, print. Imports wait until a task needs them, so that `./inv --list` is quick.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from duckconf.cli.terminal.edge import command, project
+
+
+@command(help={"only": "arguments for pytest, such as 'tests/unit -k model'", "all": "also the slow ones: every fault, Molecule"})
+def test(context: Any, only: str = "", all: bool = False) -> int:
+    """The tests, end to end on real sshd and real containers; in full with --all. Example: ./inv test --only tests/unit"""
+    from duckconf.cli.machine.checks import run_tests
+
+    return run_tests(context, only, everything=all)
+
+
+@command()
+def build_agent(_: Any) -> None:
+    """Build what the roles put on hosts, each one file: the agent, and the control plane. `provision` does it by itself."""
+    from duckconf.cli.roles.build_agent import build_agent as agent
+    from duckconf.cli.roles.build_agent import build_control_plane
+
+    root = project().root
+    print(agent(root), build_control_plane(root), sep="\n")
+
+
+@command()
+def role_docs(_: Any) -> None:
+    """Write docs/roles.md from what the roles say of their variables."""
+    from duckconf.cli.roles.role_docs import write_page
+
+    print(write_page(project().root))
+
+
+@command()
+def field_docs(_: Any) -> None:
+    """Write docs/fields.md from the declaration of an app's fields."""
+    from duckconf.cli.apps.field_docs import write_page
+
+    print(write_page(project().root))
+
+
+@command()
+def lint(context: Any) -> int:
+    """Style, types, layers, dependencies, shell and Ansible files."""
+    from duckconf.cli.machine.checks import run_checks
+
+    return run_checks(context)
+
+
+@command(
+    help={
+        "mode": "push, reconcile, agents, or hosts: push-image, provision and listings of many",
+        "rounds": "measurements per row",
+        "only": "parts, such as start",
+    }
+)
+def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
+    """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
+    from duckconf.cli.cluster.modes import check_mode
+
+    module = mode if mode == "hosts" else check_mode(mode)
+    argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(rounds), *(("--only", only) if only else ()))
+    return int(context.run(shlex.join(argv), warn=True).exited)

@@ -1,0 +1,129 @@
+"""The tasks for the nodes: add and remove them, keep apps off them, put on them what they need, freeze them.
+
+Thin: parse, call, print. Imports wait until a task needs them, so that `./inv --list` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from duckconf.cli.terminal.edge import command, project, typed_path
+
+
+@command(help={"node": "gets no new app; what runs there stays. One or more: names, groups, globs, !exceptions"})
+def cordon(_: Any, node: str) -> None:
+    """Keep new apps off a node. Example: ./inv cordon node-2"""
+    from duckconf.cli.apps import change
+
+    change.cordon(project(), node, cordoned=True)
+
+
+@command(help={"node": "may get new apps again. One or more: names, groups, globs, !exceptions"})
+def uncordon(_: Any, node: str) -> None:
+    """Let new apps on a node again. Example: ./inv uncordon node-2"""
+    from duckconf.cli.apps import change
+
+    change.cordon(project(), node, cordoned=False)
+
+
+@command(help={"node": "to be emptied; several are emptied one after the other"})
+def drain(_: Any, node: str) -> None:
+    """Cordon a node and move its apps, one at a time; each runs on its new node first. Example: ./inv drain node-2"""
+    from duckconf.cli.fleet.drain import drain as empty
+
+    empty(project(), node)
+
+
+@command(
+    help={
+        "limit": "only these hosts: names, groups, globs, !exceptions, with commas; @failed for those that failed last",
+        "full": "run the roles also where nothing seems to have changed",
+        "json": "for programs",
+    }
+)
+def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -> None:
+    """Put on the hosts what the mode needs there. Exit code 4 when some failed. Example: ./inv provision --limit @failed"""
+    from duckconf.cli.roles.provision_task import run
+
+    run(project(), limit, full=full, as_json=json)
+
+
+@command(
+    positional=["name"],
+    help={
+        "name": "what the node will be called",
+        "host": "its address, or a name that resolves; USER@HOST:PORT and ssh:// are understood",
+        "port": "of its sshd",
+        "user": "who logs in; one that is not root uses sudo",
+        "key_file": "the private key that logs in; without it, ssh's own keys and agent",
+        "group": "the inventory's group that it belongs to",
+        "accept_key": "pin its host key without asking if this is its fingerprint: SHA256:…",
+        "become": "Duckconf's own login `duckconf` there for daily work; by default where the user is not root",
+        "no_become": "no login of its own: daily work as the user too",
+    },
+)
+def add_node(
+    _: Any,
+    name: str,
+    host: str,
+    port: int = 0,
+    user: str = "",
+    key_file: str = "",
+    group: str = "nodes",
+    accept_key: str = "",
+    become: bool = False,
+    no_become: bool = False,
+) -> None:
+    """A machine with sshd and python3 becomes a node. Example: ./inv add-node web-4 --host 192.0.2.7 --user admin"""
+    from duckconf.cli.fleet.add import NewNode
+    from duckconf.cli.fleet.add import add_node as add
+
+    own_login = (True if become else None) if not no_become else False
+    add(project(), NewNode.typed(name, host, port, user, typed_path(key_file), group, own_login), accept_key)
+
+
+@command(
+    positional=["name"],
+    help={"name": "the node", "force": "the host is dead: no command runs on it, its apps are rescheduled at once"},
+)
+def remove_node(_: Any, name: str, force: bool = False) -> None:
+    """Drain a node, undo the role, and remove it from the inventory. Example: ./inv remove-node web-4"""
+    from duckconf.cli.fleet.remove import remove_node as remove
+
+    remove(project(), name, force=force)
+
+
+@command(help={"node": "a demo host"})
+def stop_node(_: Any, node: str) -> None:
+    """Freeze a demo node and the apps on it, as if it had hung. Example: ./inv stop-node node-2"""
+    names = _demo_hosts(node).freeze(node)
+    print(f"frozen: {', '.join(names)}" if names else f"{node} was not running", file=sys.stdout if names else sys.stderr)
+
+
+@command(help={"node": "a demo host"})
+def start_node(_: Any, node: str) -> None:
+    """Thaw a demo node and its apps. Example: ./inv start-node node-2"""
+    names = _demo_hosts(node).thaw(node)
+    print(f"thawed: {', '.join(names)}" if names else f"{node} was not frozen", file=sys.stdout if names else sys.stderr)
+
+
+def _demo_hosts(node: str) -> Any:
+    from duckconf.cli.demo.demo_hosts import DemoHosts
+    from duckconf.errors import SetupError
+
+    here = project()
+    if not here.inventory().node(node).demo:
+        raise SetupError(f"{node} is a real machine, which is not frozen from here", f"to empty it: ./inv drain {node}")
+    return DemoHosts(here)
+
+
+@command(help={"node": "whose host key", "fingerprint": "SHA256:… as the refusal showed it"})
+def accept_key(_: Any, node: str, fingerprint: str) -> None:
+    """Pin the host key that a node shows now, if it is this one. Example: ./inv accept-key node-2 SHA256:…"""
+    from duckconf.reach.ssh.host_keys import accept
+
+    here = project()
+    host = here.inventory().node(node)
+    accept(here.pins, host, fingerprint, here.settings.node_deadline)
+    print(f"{node}: {fingerprint} is pinned now")

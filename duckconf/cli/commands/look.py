@@ -1,0 +1,88 @@
+"""The tasks that look and change nothing.
+
+Thin: parse, call, print. Imports wait until a task needs them, so that `./inv --list` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckconf.cli.terminal.edge import command, project
+
+
+@command(help={"json": "for programs"})
+def status(_: Any, json: bool = False) -> int:
+    """Services, nodes and problems on one screen. Exit code 4 when a node cannot be reached."""
+    from duckconf.cli.look import tasks as look
+
+    return look.status(project(), as_json=json)
+
+
+@command(help={"node": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
+def ps(_: Any, node: str = "", json: bool = False) -> int:
+    """All apps, desired and observed. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
+    from duckconf.cli.look import tasks as look
+
+    return look.ps(project(), node, as_json=json)
+
+
+@command(help={"limit": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
+def nodes(_: Any, limit: str = "", json: bool = False) -> int:
+    """The nodes and whether they are reachable. Exit code 4 when one is not. Example: ./inv nodes --limit 'nodes:!node-3'"""
+    from duckconf.cli.look import tasks as look
+
+    return look.nodes(project(), limit, as_json=json)
+
+
+@command(help={"json": "for programs"})
+def diff(_: Any, json: bool = False) -> int:
+    """What the loop would do now and why, and what it leaves alone. Exit code 2 when there is something to do."""
+    from duckconf.cli.look import tasks as look
+
+    return look.diff(project(), as_json=json)
+
+
+@command(help={"follow": "go on until interrupted", "limit": "how many of the newest first", "json": "one object per line"})
+def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) -> int:
+    """The events of the cluster, oldest first. Example: ./inv events -f"""
+    from duckconf.cli.look import tasks as look
+
+    return look.events(project(), limit, follow=follow, as_json=json)
+
+
+@command(
+    positional=["what"],
+    help={
+        "what": "a service (api, reconciler, scheduler, node-controller, agent@NODE) or an app",
+        "follow": "go on until interrupted",
+        "lines": "how many",
+    },
+)
+def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
+    """The log of a service, or what an app printed. Example: ./inv logs reconciler -f"""
+    from duckconf.cli.look import tasks as look
+
+    return look.logs(project(), what, lines, follow=follow)
+
+
+@command(
+    positional=["node"],
+    optional=["node"],
+    help={
+        "node": "only this host, or these, from its name to its disk: names, groups, globs, !exceptions",
+        "json": "for programs",
+    },
+)
+def doctor(_: Any, node: str = "", json: bool = False) -> int:
+    """Check everything that Duckconf needs; print problems and how to fix them. Example: ./inv doctor node-2"""
+    from duckconf.cli.machine.doctor import examine
+    from duckconf.cli.terminal.tables import print_json, print_table
+
+    if node:
+        from duckconf.cli.fleet.doctor_host import examine_hosts
+
+        return examine_hosts(project(), node, as_json=json)
+    findings = examine(project)
+    rows = [finding._asdict() for finding in findings]
+    print_json(rows) if json else print_table(rows, ("check", "result", "detail"), "")
+    return 0 if all(finding.result == "ok" for finding in findings) else 1

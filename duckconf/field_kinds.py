@@ -1,0 +1,114 @@
+"""What may stand in each field of an app: names, images, ports, volumes, sizes, cores, labels. Pure.
+
+Each is a kind of `kinds.py` with the words of its errors. What both engines take is taken, in the form that was typed.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from duckconf.kinds import TEXT, Cores, Listed, Number, Pairs, Word, Words, encodable, pattern
+from duckconf.ports import parse_port
+
+# RFC 1123 label: also a valid container name, DNS name and file name.
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# What a node's name becomes part of: container names, labels, files.
+HOST_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+# The grammar of the OCI distribution reference: [host[:port]/]path[:tag][@digest].
+IMAGE = re.compile(
+    r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?)/)?"
+    r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
+)
+LONGEST_IMAGE = 255
+VOLUME = re.compile(r"(?:/[^:\x00]*|[a-zA-Z0-9][a-zA-Z0-9_.-]*):/[^:\x00]*(?::[a-zA-Z]+(?:,[a-zA-Z]+)*)?")
+RELATIVE = re.compile(r"(?P<source>(?:\.|~|[^/:\x00]+/)[^:\x00]*):(?P<rest>/.*)", re.DOTALL)
+SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[kKmMgGtTpP]?)(?:[iI]?[bB])?")
+CORES = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
+ENV_NAME = re.compile(r"[^=\x00-\x1f]+")
+LABEL_NAME = re.compile(r"[^=\s\x00-\x1f\x7f]+")
+UNITS = "kmgtp"
+
+
+def size_in_bytes(text: str) -> int:
+    """As the engines count: every unit is a power of 1024, `512MB` too. 0 for "", which means no limit."""
+    match = SIZE.fullmatch(text)
+    if match is None:
+        return 0
+    return int(Decimal(match["number"]) * 1024 ** (UNITS.find(match["unit"].lower()) + 1 if match["unit"] else 0))
+
+
+def absolute(volume: str, folder: str) -> str:
+    """The volume with its relative path taken as one in `folder`; "" when it has none."""
+    match = RELATIVE.fullmatch(volume)
+    if not match or match["source"].startswith("~"):
+        return ""
+    parts: list[str] = []
+    for part in f"{folder}/{match['source']}".split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return f"/{'/'.join(parts)}:{match['rest']}"
+
+
+def _size(value: object) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and size_in_bytes(text) > 0:
+        return text
+    raise ValueError("should be a size such as 512m, 1.5g, 512MiB or a number of bytes")
+
+
+def _cores(value: object) -> float:
+    number = float(value) if isinstance(value, str) and CORES.fullmatch(value) else value
+    if isinstance(number, (int, float)) and not isinstance(number, bool) and 0.01 <= number <= 1024:
+        return number
+    raise ValueError("should be a number of cores from 0.01 to 1024, such as 0.5")
+
+
+def _generation(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
+        return value
+    raise ValueError("should be a whole number from 0 on")
+
+
+def _port(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("should be text such as 8080:80")
+    parse_port(value)
+    return value
+
+
+def _volume(value: object) -> str:
+    if isinstance(value, str) and VOLUME.fullmatch(value) and encodable(value):
+        return value
+    if isinstance(value, str) and RELATIVE.fullmatch(value):
+        proposed = absolute(value, "/srv")
+        raise ValueError(f"should have the whole path on the node{f', such as {proposed}' if proposed else ''}")
+    raise ValueError("should be /SOURCE:/PATH or NAME:/PATH with an optional :ro")
+
+
+def _env_name(name: str) -> str:
+    return "" if ENV_NAME.fullmatch(name) else "a variable's name should have no = and no control character"
+
+
+def _label_name(name: str) -> str:
+    if not LABEL_NAME.fullmatch(name):
+        return "a label's name should have no =, no space and no control character"
+    reserved = name == "node" or name.startswith("duckconf.")
+    return "is reserved: node and duckconf.* say who owns a container" if reserved else ""
+
+
+NAME_KIND = pattern(NAME, "should be 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")
+NODE_KIND = pattern(HOST_NAME, 'should be the name of a node, or "" for none', empty=True, shape=False)
+IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", LONGEST_IMAGE, shape=False)
+GENERATION_KIND = Number(_generation, {"type": "integer", "minimum": 0}, blank=0)
+COMMAND_KIND = Words(TEXT)
+ENV_KIND = Pairs(_env_name)
+PORTS_KIND = Listed(Word(_port, sense=lambda port: str(parse_port(port))))
+VOLUMES_KIND = Listed(Word(_volume))
+SIZE_KIND = Word(_size, {"type": ["string", "integer"], "minimum": 1}, sense=size_in_bytes)
+CORES_KIND = Cores(_cores, {"type": ["number", "string"], "minimum": 0.01, "maximum": 1024}, sense=float, blank=0)
+LABELS_KIND = Pairs(_label_name)
