@@ -19,7 +19,7 @@ from duckconf.reach.state import cordons, reports
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
 from duckconf.reach.state.reports import ReportFile
-from duckconf.refusal import active, shifted
+from duckconf.refusal import active, shifted, with_siblings
 from duckconf.report import LOST, Report
 
 
@@ -43,7 +43,8 @@ def take_picture(cluster: Cluster) -> Picture:
     drains = Cordons(project.state / cordons.DRAINS_NAME).names()
     cordoned = Cordons(project.state / cordons.FILE_NAME).names() | drains
     now = time.monotonic()
-    fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals=active(shifted(report.refusals, 0.0), now))
+    refusals = with_siblings(active(shifted(report.refusals, 0.0), now), cluster.known)
+    fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known)
     placements = {
         view.app: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
     }
