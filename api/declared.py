@@ -6,6 +6,7 @@ What the loop last reported of an app (node, status) is shown beside what is des
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -24,42 +25,45 @@ from duckconf.report import Report
 Reported = Callable[[], "Report | None"]
 
 
-def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], None], held: HeldRequests) -> Blueprint:
-    """`reported` gives what the loop last said of itself; `tell` is given what clients declare."""
-    routes = Blueprint("apps", __name__)
+@dataclass(frozen=True)
+class Routes:
+    """What is asked of the apps; the routes for it are in `blueprint`.
 
-    @routes.post("/app/start")
-    def start() -> tuple[Response, HTTPStatus]:
-        app = store.add(parse_app(body()))
-        tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
+    `reported` gives what the loop last said of itself; `tell` is given what clients declare.
+    """
+
+    store: DesiredStore
+    reported: Reported
+    tell: Callable[[Event], None]
+    held: HeldRequests
+
+    def start(self) -> tuple[Response, HTTPStatus]:
+        app = self.store.add(parse_app(body()))
+        self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
 
-    @routes.get("/apps")
-    def apps() -> Response:
+    def apps(self) -> Response:
         query("nodeName", "wait", "since")
         since = whole("since", 0)
         if "since" in request.args:
-            with held.up_to(seconds("wait")) as patience:
-                store.wait(since, patience)
-        listing = store.listing()
-        views = _views(reported())
+            with self.held.up_to(seconds("wait")) as patience:
+                self.store.wait(since, patience)
+        listing = self.store.listing()
+        views = _views(self.reported())
         shown = [_shown(app, views.get(name)) for name, app in listing.apps.items()]
         if "nodeName" in request.args:
             shown = [entry for entry in shown if entry["node"] == request.args["nodeName"]]
         answer: dict[str, Any] = {"revision": listing.revision, "apps": shown}
         return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
 
-    @routes.post("/apps/confirm")
-    def confirm() -> Response:
-        return jsonify(confirmed=store.confirm())
+    def confirm(self) -> Response:
+        return jsonify(confirmed=self.store.confirm())
 
-    @routes.get("/app/<name>")
-    def app(name: str) -> Response:
-        found = store.get(name)
-        return with_etag(jsonify(_shown(found, _views(reported()).get(name))), found)
+    def app(self, name: str) -> Response:
+        found = self.store.get(name)
+        return with_etag(jsonify(_shown(found, _views(self.reported()).get(name))), found)
 
-    @routes.put("/app/<name>")
-    def put(name: str) -> tuple[Response, HTTPStatus]:
+    def put(self, name: str) -> tuple[Response, HTTPStatus]:
         if not NAME.fullmatch(name):
             parse_app({"name": name, "image": "x"})
         changes = changes_of(body(), name)
@@ -70,20 +74,28 @@ def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], N
             fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
             return parse_app({field: value for field, value in fields.items() if value is not None})
 
-        before, after = store.put(name, update, expected_revisions())
+        before, after = self.store.put(name, update, expected_revisions())
         if before is None:
-            tell(Event("declared", f"{name} declared ({after.image})", name))
+            self.tell(Event("declared", f"{name} declared ({after.image})", name))
         elif after != before:
-            tell(Event("updated", f"{name} updated ({after.image})", name))
-        answer = with_etag(jsonify(_shown(after, _views(reported()).get(name))), after)
+            self.tell(Event("updated", f"{name} updated ({after.image})", name))
+        answer = with_etag(jsonify(_shown(after, _views(self.reported()).get(name))), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
-    @routes.delete("/app/<name>")
-    def delete(name: str) -> Response:
-        store.delete(name, expected_revisions())
-        tell(Event("withdrawn", f"{name} withdrawn", name))
+    def delete(self, name: str) -> Response:
+        self.store.delete(name, expected_revisions())
+        self.tell(Event("withdrawn", f"{name} withdrawn", name))
         return jsonify(app=name)
 
+
+def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], None], held: HeldRequests) -> Blueprint:
+    routes, served = Blueprint("apps", __name__), Routes(store, reported, tell, held)
+    routes.post("/app/start")(served.start)
+    routes.get("/apps")(served.apps)
+    routes.post("/apps/confirm")(served.confirm)
+    routes.get("/app/<name>")(served.app)
+    routes.put("/app/<name>")(served.put)
+    routes.delete("/app/<name>")(served.delete)
     return routes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -21,49 +22,49 @@ LONGEST_INSTANCE = 200
 MOST_EVENTS = 200
 
 
-def blueprint(
-    index: PlacedIndex, nodes: NodeBook, interval: float, tell: Callable[[Event], None], held: HeldRequests
-) -> Blueprint:
-    """`interval` is how often agents should be heard, in seconds."""
-    routes = Blueprint("nodes", __name__)
+@dataclass(frozen=True)
+class Routes:
+    """What is asked of the nodes; the routes for it are in `blueprint`. Agents should be heard every `interval` seconds."""
 
-    @routes.put("/node/<name>/heartbeat")
-    def heartbeat(name: str) -> Response:
+    index: PlacedIndex
+    nodes: NodeBook
+    interval: float
+    tell: Callable[[Event], None]
+    held: HeldRequests
+
+    def heartbeat(self, name: str) -> Response:
         require_node(name)
-        nodes.require(name)
+        self.nodes.require(name)
         request.max_content_length = LARGE_BODY
         report = _report(name, body())
-        heard, before = nodes.heartbeat(name, report)
-        index.report(name, before, report.containers)
-        return jsonify(node=name, heartbeat=heard, interval=interval)
+        heard, before = self.nodes.heartbeat(name, report)
+        self.index.report(name, before, report.containers)
+        return jsonify(node=name, heartbeat=heard, interval=self.interval)
 
-    @routes.get("/nodes")
-    def listing() -> Response:
+    def listing(self) -> Response:
         require_operator()
         query("since", "wait", "facts")
         patience, since, facts = seconds("wait"), whole("since", -1), request.args.get("facts") == "true"
-        with held.up_to(patience if since >= 0 else 0) as allowed:
-            revision = nodes.wait(since, allowed)
-        rows = [_row(name, nodes, index, facts=facts) for name in nodes.nodes]
-        return jsonify(revision=revision, node_timeout=nodes.timeout, nodes=rows)
+        with self.held.up_to(patience if since >= 0 else 0) as allowed:
+            revision = self.nodes.wait(since, allowed)
+        rows = [_row(name, self.nodes, self.index, facts=facts) for name in self.nodes.nodes]
+        return jsonify(revision=revision, node_timeout=self.nodes.timeout, nodes=rows)
 
-    @routes.put("/node/<name>")
-    def change(name: str) -> Response:
+    def change(self, name: str) -> Response:
         require_operator()
-        nodes.require(name)
+        self.nodes.require(name)
         wanted = body()
         if not isinstance(wanted, Mapping) or set(wanted) != {"cordoned"} or not isinstance(wanted["cordoned"], bool):
             raise BadInput(Fault("cordoned", 'should be true or false, as in {"cordoned": true}'))
         if not wanted["cordoned"]:
-            nodes.try_again(name)
-        if nodes.cordon(name, cordoned=wanted["cordoned"]):
+            self.nodes.try_again(name)
+        if self.nodes.cordon(name, cordoned=wanted["cordoned"]):
             state = "cordoned" if wanted["cordoned"] else "uncordoned"
-            tell(Event(state, f"{name} is {state}", node=name))
-        return jsonify(_row(name, nodes, index))
+            self.tell(Event(state, f"{name} is {state}", node=name))
+        return jsonify(_row(name, self.nodes, self.index))
 
-    @routes.post("/events")
-    def events() -> Response:
-        """What the other components have to tell."""
+    def events(self) -> Response:
+        """What the other components have to self.tell."""
         told = body()
         entries = told.get("events") if isinstance(told, Mapping) else None
         if not isinstance(entries, list) or len(entries) > MOST_EVENTS:
@@ -71,10 +72,19 @@ def blueprint(
         for number, entry in enumerate(entries):
             event = _event(number, entry, caller().node)
             if event.kind == "pending" and event.app:
-                index.notes[event.app] = event.message
-            tell(event)
+                self.index.notes[event.app] = event.message
+            self.tell(event)
         return jsonify(events=len(entries))
 
+
+def blueprint(
+    index: PlacedIndex, nodes: NodeBook, interval: float, tell: Callable[[Event], None], held: HeldRequests
+) -> Blueprint:
+    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held)
+    routes.put("/node/<name>/heartbeat")(served.heartbeat)
+    routes.get("/nodes")(served.listing)
+    routes.put("/node/<name>")(served.change)
+    routes.post("/events")(served.events)
     return routes
 
 

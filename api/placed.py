@@ -6,6 +6,7 @@ A node's agent sees and holds open what concerns it; everything else is the oper
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -28,50 +29,52 @@ from duckconf.model import NAME, PLACEMENT, App, parse_app
 MOST_TOLD = 50
 
 
-def blueprint(
-    store: DesiredStore, index: PlacedIndex, nodes: NodeBook, tell: Callable[[Event], None], held: HeldRequests
-) -> Blueprint:
-    routes = Blueprint("apps", __name__)
+@dataclass(frozen=True)
+class Routes:
+    """What is asked of the apps; the routes for it are in `blueprint`."""
 
-    @routes.post("/app/start")
-    def start() -> tuple[Response, HTTPStatus]:
+    store: DesiredStore
+    index: PlacedIndex
+    nodes: NodeBook
+    tell: Callable[[Event], None]
+    held: HeldRequests
+
+    def start(self) -> tuple[Response, HTTPStatus]:
         require_operator()
         app = parse_app(body())
         if not app.name:
             raise BadInput(Fault("name", "is missing; in agents mode an app has a name of its own, such as web"))
-        store.add(app)
-        tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
+        self.store.add(app)
+        self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
 
-    @routes.get("/apps")
-    def apps() -> Response:
+    def apps(self) -> Response:
         query("nodeName", "wait", "since")
         patience, since = seconds("wait"), whole("since", -1)
         if "nodeName" not in request.args:
             require_operator()
-            with held.up_to(patience if since >= 0 else 0) as allowed:
-                revision = store.wait(since, allowed)
-            listing = store.listing()
-            shown = [_shown(app, index, nodes) for app in listing.apps.values()]
+            with self.held.up_to(patience if since >= 0 else 0) as allowed:
+                revision = self.store.wait(since, allowed)
+            listing = self.store.listing()
+            shown = [_shown(app, self.index, self.nodes) for app in listing.apps.values()]
             answer: dict[str, Any] = {"revision": revision, "apps": shown}
             return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
         node = request.args["nodeName"]
         require_node(node)
         if node:
-            nodes.require(node)
-        with held.up_to(patience if since >= 0 else 0) as allowed:
-            index.wait(node, since, allowed)
-        share = index.share(node)
+            self.nodes.require(node)
+        with self.held.up_to(patience if since >= 0 else 0) as allowed:
+            self.index.wait(node, since, allowed)
+        share = self.index.share(node)
         mine = [{**to_json(app), "revision": codec.revision(app)} for app in share.apps]
         return jsonify(revision=share.revision, apps=mine, kept=list(share.kept))
 
-    @routes.put("/apps")
-    def bind() -> Response:
+    def bind(self) -> Response:
         require_operator()
         request.max_content_length = LARGE_BODY
         bindings = _bindings(body())
         for node in {node for _, node, _ in bindings}:
-            _require_schedulable(node, nodes)
+            _require_schedulable(node, self.nodes)
         refused: dict[str, str] = {}
         placed: list[App] = []
 
@@ -88,29 +91,26 @@ def blueprint(
             placed.extend(app for app in changes.values() if app is not None)
             return changes
 
-        store.submit(decide)
-        _tell_of_places(placed, tell)
+        self.store.submit(decide)
+        _tell_of_places(placed, self.tell)
         return jsonify(bound=len(placed), refused=refused)
 
-    @routes.post("/apps/confirm")
-    def confirm() -> Response:
+    def confirm(self) -> Response:
         require_operator()
-        return jsonify(confirmed=store.confirm())
+        return jsonify(confirmed=self.store.confirm())
 
-    @routes.get("/app/<name>")
-    def app(name: str) -> Response:
-        found = store.get(name)
+    def app(self, name: str) -> Response:
+        found = self.store.get(name)
         require_node(found.node)
-        return with_etag(jsonify(_shown(found, index, nodes)), found)
+        return with_etag(jsonify(_shown(found, self.index, self.nodes)), found)
 
-    @routes.put("/app/<name>")
-    def put(name: str) -> tuple[Response, HTTPStatus]:
+    def put(self, name: str) -> tuple[Response, HTTPStatus]:
         require_operator()
         if not NAME.fullmatch(name):
             parse_app({"name": name, "image": "x"})
         changes = changes_of(body(), name)
         if "node" in changes and changes["node"] is not None:
-            _require_schedulable(str(parse_app({"image": "x", "node": changes["node"]}, placed=True).node), nodes)
+            _require_schedulable(str(parse_app({"image": "x", "node": changes["node"]}, placed=True).node), self.nodes)
 
         def update(app: App | None, revision: int) -> App:
             fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
@@ -120,23 +120,34 @@ def blueprint(
             node = changes.get("node", before.node)
             return bound(parsed, str(node or ""), revision) if node != before.node else parsed
 
-        before, after = store.put(name, update, expected_revisions())
+        before, after = self.store.put(name, update, expected_revisions())
         if before is None:
-            tell(Event("declared", f"{name} declared ({after.image})", name))
+            self.tell(Event("declared", f"{name} declared ({after.image})", name))
         elif codec.spec_hash(before) != codec.spec_hash(after):
-            tell(Event("updated", f"{name} updated ({after.image})", name))
+            self.tell(Event("updated", f"{name} updated ({after.image})", name))
         if after.node != (before.node if before else ""):
-            _tell_of_places([after], tell)
-        answer = with_etag(jsonify(_shown(after, index, nodes)), after)
+            _tell_of_places([after], self.tell)
+        answer = with_etag(jsonify(_shown(after, self.index, self.nodes)), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
-    @routes.delete("/app/<name>")
-    def delete(name: str) -> Response:
+    def delete(self, name: str) -> Response:
         require_operator()
-        store.delete(name, expected_revisions())
-        tell(Event("withdrawn", f"{name} withdrawn", name))
+        self.store.delete(name, expected_revisions())
+        self.tell(Event("withdrawn", f"{name} withdrawn", name))
         return jsonify(app=name)
 
+
+def blueprint(
+    store: DesiredStore, index: PlacedIndex, nodes: NodeBook, tell: Callable[[Event], None], held: HeldRequests
+) -> Blueprint:
+    routes, served = Blueprint("apps", __name__), Routes(store, index, nodes, tell, held)
+    routes.post("/app/start")(served.start)
+    routes.get("/apps")(served.apps)
+    routes.put("/apps")(served.bind)
+    routes.post("/apps/confirm")(served.confirm)
+    routes.get("/app/<name>")(served.app)
+    routes.put("/app/<name>")(served.put)
+    routes.delete("/app/<name>")(served.delete)
     return routes
 
 
