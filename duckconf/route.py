@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ SUDO = ("sudo", "ansible.builtin.sudo", "mitogen_sudo")
 # What we add to sudo ourselves: whether it may ask, and where it reads.
 OURS_TO_SUDO = ("-n", "--non-interactive", "-S", "--stdin")
 TOKEN = re.compile(r"%(.?)")
+# `ssh -G` writes several files in a row without quotes.
+NEXT_FILE = re.compile(r" (?=[/~%])")
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,18 @@ def route(asked: Question, answer: Answer) -> Route:
     user = asked.user or _of(answer, "user")
     agent = _of(answer, "identityagent")
     usual = agent in ("", "SSH_AUTH_SOCK", "$SSH_AUTH_SOCK")
+    tokens = {"h": address, "n": asked.host, "p": str(port), "r": user, "%": "%"}
     try:
-        proxy, jump, try_jump = _proxy(asked, answer, {"h": address, "n": asked.host, "p": str(port), "r": user, "%": "%"})
+        proxy, jump, try_jump = _proxy(asked, answer, tokens)
+        # In names of files two more are allowed: the home, and the name of the host key.
+        tokens |= {"d": "~", "k": _of(answer, "hostkeyalias") or address}
+        keys, certificates, known = ([_expanded(*item, tokens) for item in files] for files in _files(answer))
     except ValueError as error:
         return Route(address, port, user, refused=Refusal(str(error), "write it without that, or see ssh_config(5)"))
-    known = [*_files(answer, "userknownhostsfile"), *_files(answer, "globalknownhostsfile")]
     way = Way(
         alias=_of(answer, "hostkeyalias"),
         known_hosts=tuple(known),
-        key_files=tuple(answer.get("identityfile", ())),
+        key_files=tuple(keys),
         agent=usual and _of(answer, "identitiesonly") != "yes",
         other_agent="" if usual or agent == NO_FILE else agent,
         family=_of(answer, "addressfamily") or "any",
@@ -96,26 +101,30 @@ def route(asked: Question, answer: Answer) -> Route:
         jump=jump,
         try_jump=try_jump,
     )
-    return Route(address, port, user, way, _not_supported(answer))
+    return Route(address, port, user, way, _not_supported(answer, keys, certificates))
 
 
 def _of(answer: Answer, keyword: str) -> str:
     return next(iter(answer.get(keyword, ())), "")
 
 
-def _files(answer: Answer, keyword: str) -> list[str]:
-    return [file for file in _of(answer, keyword).split() if file != NO_FILE]
+def _files(answer: Answer) -> Iterator[list[tuple[str, str]]]:
+    """Keys, certificates and lists of known hosts, each with its keyword."""
+    yield [("IdentityFile", file) for file in answer.get("identityfile", ())]
+    yield [("CertificateFile", file) for file in answer.get("certificatefile", ())]
+    listed = [(keyword, _of(answer, keyword.lower())) for keyword in ("UserKnownHostsFile", "GlobalKnownHostsFile")]
+    yield [(keyword, file) for keyword, files in listed for file in NEXT_FILE.split(files) if file not in ("", NO_FILE)]
 
 
-def _not_supported(answer: Answer) -> Refusal | None:
+def _not_supported(answer: Answer, keys: Sequence[str], certificates: Sequence[str]) -> Refusal | None:
     """Settings that other programs than ssh cannot honour, and without which the host would not be reached as it is meant."""
-    certificates = set(answer.get("certificatefile", ())) - {f"{key}-cert.pub" for key in answer.get("identityfile", ())}
+    elsewhere = set(certificates) - {f"{key}-cert.pub" for key in keys}
     remedies = {
         "ProxyUseFdpass": ("yes" if _of(answer, "proxyusefdpass") == "yes" else "", "use a ProxyCommand that passes the bytes"),
         "PKCS11Provider": (_of(answer, "pkcs11provider"), "add the key to ssh-agent (ssh-add -s)"),
         "RevokedHostKeys": (_of(answer, "revokedhostkeys"), "write the keys into known_hosts, marked @revoked"),
         "BindInterface": (_of(answer, "bindinterface"), "use BindAddress"),
-        "CertificateFile": (min(certificates, default=""), "put it beside its key, as KEY-cert.pub"),
+        "CertificateFile": (min(elsewhere, default=""), "put it beside its key, as KEY-cert.pub"),
     }
     for keyword, (value, remedy) in remedies.items():
         if value and value != NO_FILE:

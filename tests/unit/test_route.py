@@ -132,9 +132,24 @@ class TestAnswers:
         answer = {"hostname": ["10.0.0.9"], "port": ["24"], "proxycommand": ["nc -x %n %h %p %r 100%%"]}
         assert node(answer, ansible_user="bob").way.proxy == ("sh", "-c", "exec nc -x n 10.0.0.9 24 bob 100%")
 
+    def test_files_have_their_tokens_filled_in_and_may_have_spaces(self) -> None:
+        answer = {
+            "hostname": ["web"],
+            "hostkeyalias": ["w"],
+            "identityfile": ["%d/my keys/%h"],
+            "certificatefile": ["~/my keys/web-cert.pub"],
+            "userknownhostsfile": ["/a b/k /root/%k"],
+            "globalknownhostsfile": ["none"],
+        }
+        host = node(answer)
+        assert host.way.key_files == ("~/my keys/web",)
+        assert host.way.known_hosts == ("/a b/k", "/root/w")
+        assert host.refused is None
+
     @pytest.mark.parametrize(
         ("answer", "word"),
         [
+            ({"identityfile": ["~/%u"]}, "IdentityFile with %u"),
             ({"proxycommand": ["nc %C"]}, "ProxyCommand with %C"),
             ({"proxyusefdpass": ["yes"]}, "ProxyUseFdpass"),
             ({"revokedhostkeys": ["/x"]}, "RevokedHostKeys /x"),

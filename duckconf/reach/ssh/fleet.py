@@ -21,7 +21,7 @@ from duckconf.host_words import quoted
 from duckconf.inventory import OWN_LOGIN, ROOT, Host
 from duckconf.reach.ssh.host_keys import KnownHosts, OnlyExpected, WrongHostKey, prefer
 from duckconf.reach.ssh.jump_host import JumpHost
-from duckconf.reach.ssh.line import Line
+from duckconf.reach.ssh.line import Line, local_path
 from duckconf.reach.ssh.root import RootRunner
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.ssh.transport import PromptTransport, Watchdog, hung_up
@@ -158,7 +158,7 @@ class Fleet:
     def _more_keys(self, way: Way, first: dict[str, Any], known: Path | None) -> dict[str, Any]:
         """`first`, which is the key `known`, with the keys that ssh's configuration names (IdentityFile), where they exist."""
         login = dict(first)
-        for path in (Path(file).expanduser() for file in way.key_files or ()):
+        for path in map(local_path, way.key_files or ()):
             if path == known or not path.is_file():
                 continue
             try:

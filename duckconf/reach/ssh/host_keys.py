@@ -14,7 +14,7 @@ import paramiko
 from duckconf.errors import BadInput, Fault, Unreachable
 from duckconf.inventory import Host
 from duckconf.known_hosts import SSH_PORT, Book, Expected, HostKey, entry_name, expected
-from duckconf.reach.ssh.line import Line
+from duckconf.reach.ssh.line import Line, local_path
 from duckconf.reach.ssh.transport import hung_up
 from duckconf.reach.state.files import write_durably
 
@@ -69,7 +69,7 @@ class KnownHosts:
 
     def of(self, host: Host) -> Expected:
         """What this host may show, as ssh's configuration has it."""
-        files = None if host.way.known_hosts is None else [Path(file).expanduser() for file in host.way.known_hosts]
+        files = None if host.way.known_hosts is None else [local_path(file) for file in host.way.known_hosts]
         return self.expected(host.address, host.port, alias=host.way.alias, files=files)
 
     def expected(self, address: str, port: int, *, alias: str = "", files: Sequence[Path] | None = None) -> Expected:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -44,6 +45,11 @@ class JumpLoginRefused(AtJump, LoginRefused):
 
 class JumpUnreachable(AtJump, Unreachable):
     pass
+
+
+def local_path(text: str) -> Path:
+    """A file of ssh's configuration: `~` and `${NAME}` are filled in here."""
+    return Path(os.path.expandvars(text)).expanduser()
 
 
 class Line:
