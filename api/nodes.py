@@ -19,6 +19,7 @@ from duckconf.facts import facts_from_json
 from duckconf.refusal import Refusal, refusal_from_json, refusal_to_json
 
 LONGEST_INSTANCE = 200
+LONGEST_REASON = 500
 MOST_EVENTS = 200
 
 
@@ -38,7 +39,7 @@ class Routes:
         request.max_content_length = LARGE_BODY
         report = _report(name, body())
         heard, before = self.nodes.heartbeat(name, report)
-        self.index.report(name, before, report.containers)
+        self.index.report(name, before, self.nodes.nodes[name].containers)
         return jsonify(node=name, heartbeat=heard, interval=self.interval)
 
     def listing(self) -> Response:
@@ -94,7 +95,7 @@ def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False)
     refusals = [refusal_to_json(item, item.until - left) for item, left in nodes.refusals(name)]
     full = any(item.of_node for item, _ in nodes.refusals(name))
     row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": full, "ports": index.ports(name)}
-    row["refusals"] = refusals
+    row |= {"refusals": refusals, "unreadable": node.unreadable}
     return row | node.facts.to_json() if facts else row
 
 
@@ -109,7 +110,9 @@ def _report(node: str, told: object) -> Report:
     except ValueError as error:
         raise BadInput(Fault("facts", str(error))) from None
     containers, refusals = _containers(told.get("containers", [])), _refusals(node, told.get("refusals", []))
-    return Report(told["instance"][:LONGEST_INSTANCE], containers, refusals, known)
+    return Report(
+        told["instance"][:LONGEST_INSTANCE], containers, refusals, known, str(told.get("unreadable", ""))[:LONGEST_REASON]
+    )
 
 
 def _refusals(node: str, entries: object) -> tuple[Refusal, ...]:

@@ -18,7 +18,7 @@ from api.declared import changes_of, with_etag
 from api.held import HeldRequests
 from api.stores.changes import Changes, View
 from api.stores.desired import DesiredStore
-from api.stores.nodes import READY, NodeBook
+from api.stores.nodes import READY, UNREADABLE, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf import codec
 from duckconf.codec import to_json
@@ -210,6 +210,9 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     if app.node not in nodes.nodes:
         return entry | {"status": "lost", "note": f"{app.node} is not in the inventory"}
     if nodes.status(app.node) != READY:
+        if nodes.status(app.node) == UNREADABLE:
+            entry["note"] = f"{app.node} answers, but its answer cannot be read: {nodes.nodes[app.node].unreadable}"
+            return entry | {"status": "unreadable", **({"container": seen.container} if seen else {})}
         entry["note"] = f"{app.node}: no heartbeat for {nodes.age(app.node):.0f} s"
         return entry | {"status": "unreachable", **({"container": seen.container} if seen else {})}
     refusal = nodes.refusal(app.node, app) if nodes.nodes[app.node].refusals else None

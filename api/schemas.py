@@ -112,7 +112,7 @@ SCHEMAS: dict[str, Any] = {
         "required": ["name", "status", "heartbeat", "age", "apps", "cordoned"],
         "properties": {
             "name": TEXT,
-            "status": {"type": "string", "enum": ["ready", "suspect", "silent"]},
+            "status": {"type": "string", "enum": ["ready", "suspect", "silent", "unreadable"]},
             "heartbeat": {"type": "number", "description": "Seconds since the epoch, 0 for never."},
             "age": {"type": "number", "description": "Seconds since it was heard, by the server's clock."},
             "apps": {"type": "integer"},
@@ -120,6 +120,7 @@ SCHEMAS: dict[str, Any] = {
             "full": {"type": "boolean", "description": "It had no space for an app a short while ago, and gets no new one."},
             "ports": {"type": "array", "items": TEXT, "description": "Host ports that are given away."},
             "refusals": {"type": "array", "items": refer("Refusal"), "description": "What its engine refuses for now."},
+            "unreadable": {"type": "string", "description": "Why its agent cannot read what its engine answers."},
             **FACTS,
         },
     },

@@ -28,7 +28,7 @@ from duckconf import engine
 from duckconf.actions import Start
 from duckconf.desired import UNKNOWN
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable
+from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
@@ -74,6 +74,7 @@ class Itself:
         self._woken = threading.Event()
         self._heart = Heart(config, _instance(state / INSTANCE), self.wake)
         self._containers: tuple[Container, ...] = ()
+        self._unreadable = ""
         self._views: Sequence[AppView] = ()
         self._orders = Orders(config, self._heart, self._present, self.wake)
         self._orphans: Mapping[int, str] = {}
@@ -155,14 +156,18 @@ class Itself:
             cycle.once()
             if self._looked:
                 refusals = tuple(active(reconciler.refusals, self.now()).values())
-                self._heart.see(self._containers, self._views, self._looked, refusals)
+                self._heart.see(self._containers, self._views, self._looked, refusals, self._unreadable)
             self._readiness.tell()
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))
 
     def _seen(self, look: Future[tuple[Container, ...]], asked: float) -> None:
-        if look.exception() is None:
-            self._containers, self._looked = look.result(), asked
+        failure = look.exception()
+        if failure is None:
+            self._containers, self._looked, self._unreadable = look.result(), asked, ""
+        elif isinstance(failure, Unreadable):
+            # This node lives, and what it was told to run may well run.
+            self._looked, self._unreadable = asked, failure.reason
 
     def _present(self) -> Collection[str]:
         return {container.app for container in self._containers}

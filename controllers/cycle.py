@@ -17,14 +17,14 @@ from controllers.reconciler import Heard, Reconciler, Verdict, name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError
+from duckconf.errors import DuckconfError, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.refusal import active
-from duckconf.report import LOST, READY, SILENT, NodeView, Report
+from duckconf.report import LOST, READY, SILENT, UNREADABLE, NodeView, Report
 from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
@@ -32,6 +32,31 @@ PATIENCE = 0.5
 NOT_YET = "has not answered yet"
 
 Look = Future[tuple[Container, ...]]
+
+
+class Sensed(NamedTuple):
+    """Who was heard, who was not, and who gave an answer that cannot be read; each with the reason."""
+
+    heard: dict[str, Heard]
+    silent: dict[str, str]
+    unreadable: dict[str, tuple[float, str]]
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """When those were asked whose answer cannot be read."""
+        return {node: asked for node, (asked, _) in self.unreadable.items()}
+
+    def views(self, before: Mapping[str, NodeView], lost: Collection[str]) -> dict[str, NodeView]:
+        views = {node: NodeView(READY) for node in self.heard}
+        views |= {node: NodeView(UNREADABLE, reason) for node, (_, reason) in self.unreadable.items()}
+        for node, reason in self.silent.items():
+            known = before.get(node, NodeView(SILENT, NOT_YET))
+            if node in lost:
+                views[node] = NodeView(LOST, (known.reason or NOT_YET) if reason == NOT_YET else reason)
+            else:
+                # A node that is only slow in this pass is not worth an event.
+                views[node] = known if reason == NOT_YET else NodeView(SILENT, reason)
+        return views
 
 
 class Setpoint(NamedTuple):
@@ -94,23 +119,32 @@ class Cycle:
         """One pass. Raises OSError when placements cannot be written; nothing was done then."""
         world = self._world
         inventory = world.inventory()
-        heard, silent = self._sense(inventory.node_hosts())
+        sensed = self._sense(inventory.node_hosts())
         setpoint = world.setpoint()
         cordoned, draining = world.cordoned(), world.draining()
         with self._lock:
             oldest = min((asked for asked, _ in self._asked.values()), default=float("inf"))
             now, nodes = world.now(), inventory.nodes
             verdict = self._reconciler.decide(
-                setpoint.desired, nodes, heard, cordoned, now, oldest, draining, world.facts(), world.asked()
+                setpoint.desired,
+                nodes,
+                sensed.heard,
+                cordoned,
+                now,
+                oldest,
+                draining,
+                world.facts(),
+                world.asked(),
+                sensed.asked,
             )
             self._open_steps.update(step.app for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
             refusals = tuple(active(self._reconciler.refusals, now).values())
-        self._heard = tuple(heard)
-        self._tell_of_nodes(inventory, heard, silent)
+        self._heard = (*sensed.heard, *sensed.unreadable)
+        self._tell_of_nodes(inventory.nodes, sensed)
         self._tell_of_faults(setpoint.faults)
         self._tell_of_unplaced(verdict)
-        self._say(heard, silent, setpoint, verdict)
+        self._say(sensed, setpoint, verdict)
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
             self._act(step)
@@ -121,8 +155,8 @@ class Cycle:
         with self._lock:
             return self._reconciler.wake_after(self._heard, self._world.now())
 
-    def _sense(self, hosts: Sequence[Host]) -> tuple[dict[str, Heard], dict[str, str]]:
-        """Who was heard, and who was not with the reason. One slow look is waited for in one pass at most."""
+    def _sense(self, hosts: Sequence[Host]) -> Sensed:
+        """One slow look is waited for in one pass at most."""
         names = {host.name for host in hosts}
         for gone in [name for name in self._asked if name not in names]:
             del self._asked[gone]
@@ -132,27 +166,28 @@ class Cycle:
                 self._asked[host.name] = (self._world.now(), self._world.look(host))
                 asked_now.append(self._asked[host.name][1])
         self._world.rest(asked_now, PATIENCE)
-        heard: dict[str, Heard] = {}
-        silent: dict[str, str] = {}
+        sensed = Sensed({}, {}, {})
         for host in hosts:
             asked, look = self._asked[host.name]
             if not look.done():
-                silent[host.name] = NOT_YET
+                sensed.silent[host.name] = NOT_YET
                 if look in asked_now:
                     look.add_done_callback(lambda _: self._world.wake())
                 continue
             del self._asked[host.name]
             failure = look.exception()
             if failure is None:
-                heard[host.name] = (asked, look.result())
+                sensed.heard[host.name] = (asked, look.result())
+            elif isinstance(failure, Unreadable):
+                sensed.unreadable[host.name] = (asked, failure.reason)
             elif isinstance(failure, DuckconfError):
-                silent[host.name] = getattr(failure, "reason", failure.message)
+                sensed.silent[host.name] = getattr(failure, "reason", failure.message)
             else:
                 raise failure
         for node, same in twins(self._world.facts()).items():
-            if heard.pop(node, None) is not None:
-                silent[node] = same.reason
-        return heard, silent
+            if sensed.heard.pop(node, None) is not None:
+                sensed.silent[node] = same.reason
+        return sensed
 
     def _act(self, step: Step) -> None:
         begun = self._world.now()
@@ -177,17 +212,21 @@ class Cycle:
 
         self._world.act(step, done)
 
-    def _say(self, heard: Mapping[str, Heard], silent: Mapping[str, str], setpoint: Setpoint, verdict: Verdict) -> None:
+    def _say(self, sensed: Sensed, setpoint: Setpoint, verdict: Verdict) -> None:
         """The pass in words, when it has something to do or something new to say."""
         plan, lost = verdict.decision.plan, self._reconciler.health.lost
         notes = [f"{app}: {note}" for app, note in plan.notes.items() if note != UNDER_WAY]
-        said = (tuple(sorted(silent)), tuple(setpoint.faults), tuple(notes), lost)
+        heard, silent = sensed.heard, sensed.silent
+        said = (tuple(sorted(silent)), tuple(sorted(sensed.unreadable)), tuple(setpoint.faults), tuple(notes), lost)
         if not plan.steps and said == self._said:
             return
         self._said = said
         say = self._world.say
         running = sum(container.running for _, containers in heard.values() for container in containers)
-        say("SENSOR", f"{len(heard)} of {len(heard) + len(silent)} nodes answer, {running} apps run")
+        nodes = len(heard) + len(silent) + len(sensed.unreadable)
+        say("SENSOR", f"{nodes - len(silent)} of {nodes} nodes answer, {running} apps run")
+        for node, (_, reason) in sorted(sensed.unreadable.items()):
+            say("SENSOR", f"{node} answers, but its answer cannot be read: {reason}")
         for node, reason in sorted(silent.items()):
             say("SENSOR", f"{node} is {LOST if node in lost else SILENT}: {reason}")
         say("SETPOINT", f"{len(setpoint.desired.apps)} apps should run")
@@ -197,21 +236,13 @@ class Cycle:
         for note in notes:
             say("COMPARATOR", note)
 
-    def _tell_of_nodes(self, inventory: Inventory, heard: Mapping[str, Heard], silent: Mapping[str, str]) -> None:
-        before, lost = self._nodes, self._reconciler.health.lost
-        self._nodes = {}
-        for node in inventory.nodes:
-            known = before.get(node, NodeView(SILENT, NOT_YET))
-            if node in heard:
-                view = NodeView(READY)
-            elif node in lost:
-                view = NodeView(LOST, (known.reason or NOT_YET) if silent[node] == NOT_YET else silent[node])
-            else:
-                # A node that is only slow in this pass is not worth an event.
-                view = known if silent[node] == NOT_YET else NodeView(SILENT, silent[node])
-            self._nodes[node] = view
-            if node in before and view.status != known.status:
-                self._world.tell(turn(node, known, view))
+    def _tell_of_nodes(self, nodes: Sequence[str], sensed: Sensed) -> None:
+        before = self._nodes
+        views = sensed.views(before, self._reconciler.health.lost)
+        self._nodes = {node: views[node] for node in nodes}
+        for node, view in self._nodes.items():
+            if node in before and view.status != before[node].status:
+                self._world.tell(turn(node, view))
 
     def _tell_of_faults(self, faults: Sequence[str]) -> None:
         for fault in faults:
@@ -234,12 +265,15 @@ class Cycle:
             self._world.publish(report)
 
 
-def turn(node: str, before: NodeView, now: NodeView) -> Event:
+def turn(node: str, now: NodeView) -> Event:
     """What became of a node."""
     if now.status == READY:
         return Event("node-back", f"{node}: ready again", node=node)
     if now.status == LOST:
         return Event("node-lost", f"{node}: lost ({now.reason}); rescheduling its apps", node=node)
+    if now.status == UNREADABLE:
+        words = f"{node}: answers, but its answer cannot be read: {now.reason}; its apps count as running, nothing is done there"
+        return Event("node-unreadable", words, node=node)
     return Event("node-silent", f"{node}: unreachable ({now.reason}); its apps count as running until node_timeout", node=node)
 
 

@@ -58,10 +58,13 @@ class Heart:
         self._trouble = ""
 
     def see(
-        self, containers: Sequence[Container], views: Sequence[AppView], when: float, refusals: Sequence[Refusal] = ()
-    ) -> None:
-        """What runs here as of `when` on the monotonic clock, and what the engine refuses to run."""
-        self._seen, self._seen_at = {"containers": entries(containers, views), "refusals": refusals}, when
+        self, containers: Sequence[Container], views: Sequence[AppView], when: float, refusals: Sequence[Refusal] = (),
+        unreadable: str = "",
+    ) -> None:  # fmt: skip
+        """What runs here as of `when` on the monotonic clock, and what the engine refuses to run. `unreadable` says why the
+        engine's answer could not be read then: the containers are those of an earlier look."""
+        self._seen_at = when
+        self._seen = {"containers": entries(containers, views), "refusals": refusals, "unreadable": unreadable}
         self.has_seen.set()
         if self._seen != self._told or self._events:
             self._woken.set()

@@ -36,6 +36,7 @@ class Watch:
     suspect: frozenset[str] = frozenset()
     full: frozenset[str] = frozenset()
     refusing: frozenset[str] = frozenset()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def look(watch: Watch, nodes: Sequence[Mapping[str, Any]], timeout: float, inter
         frozenset(name for name in ages if name not in answered),
         frozenset(str(node["name"]) for node in nodes if node["full"] and node["name"] in answered),
         frozenset(str(node["name"]) for node in nodes if node.get("refusals") and node["name"] in answered),
+        {str(node["name"]): str(node["unreadable"]) for node in nodes if node.get("unreadable") and node["name"] in answered},
     )
     events = _events(watch, now_known, ages)
     verdict = next_verdict(health, answered, now, timeout)
@@ -77,7 +79,11 @@ def _events(watch: Watch, now: Watch, ages: Mapping[str, float]) -> tuple[Event,
         )
     for name in sorted(now.health.lost - watch.health.lost):
         events.append(Event("node-lost", f"{name}: lost (no heartbeat for {ages[name]:.0f} s); rescheduling its apps", node=name))
-    for name in sorted((watch.suspect - now.suspect) & ages.keys()):
+    for name in sorted(now.unreadable.keys() - watch.unreadable.keys()):
+        words = f"{name}: answers, but its answer cannot be read: {now.unreadable[name]}; its apps count as running"
+        events.append(Event("node-unreadable", words, node=name))
+    back = (watch.suspect | watch.unreadable.keys()) - now.suspect - now.unreadable.keys()
+    for name in sorted(back & ages.keys()):
         events.append(Event("node-back", f"{name}: ready again", node=name))
     for name in sorted(now.full - watch.full):
         events.append(Event("node-full", f"{name}: disk full; rescheduling the apps that cannot start there", node=name))

@@ -70,22 +70,25 @@ class Reconciler:
         draining: Collection[str] = (),
         facts: Mapping[str, Facts] = MappingProxyType({}),
         asked: Mapping[str, int] = MappingProxyType({}),
+        unreadable: Mapping[str, float] = MappingProxyType({}),
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
         oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes,
         and `asked` is how often a person asked for each to be tried again.
+        `unreadable` has when each node was asked whose answer cannot be read: its containers are unknown, and it is never lost.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
         """
         before = self.health.lost
-        self.health = judge(self.health, nodes, {node: asked for node, (asked, _) in heard.items()}, now, self.node_timeout)
+        answered = {**{node: when for node, (when, _) in heard.items()}, **unreadable}
+        self.health = judge(self.health, nodes, answered, now, self.node_timeout)
         again = {node for node, number in asked.items() if self.asked is not None and number != self.asked.get(node)}
         self.asked = asked
         self._review(desired, nodes, (before - self.health.lost) | again, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         refusals = with_siblings(active(self.refusals, now), facts)
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts)
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, tuple(unreadable))
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)

@@ -43,11 +43,12 @@ class Command:
 @dataclass(frozen=True)
 class Completed:
     """A command that ended: exit code (128 or more for a signal; SSH does not say which) and what it
-    printed, as UTF-8 with anything else replaced."""
+    printed, as UTF-8 with anything else replaced. `ours` is false when it was certainly another program that ended."""
 
     code: int
     stdout: str
     stderr: str
+    ours: bool = True
 
     @property
     def ok(self) -> bool:

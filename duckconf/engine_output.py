@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from duckconf.command import Completed
-from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused
+from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
 from duckconf.host_words import another_program
 from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
 from duckconf.refusal_words import meaning
 
+DOCTOR = "see ./inv doctor {}"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
@@ -61,13 +62,24 @@ class Container:
 
 def read_containers(node: str, completed: Completed) -> tuple[Container, ...]:
     """The answer to `engine.list_ours`, ordered by name; raises EngineUnavailable when it is not one."""
+    require_ours(node, completed)
     if not completed.ok:
         raise engine_failure(node, completed)
     text = completed.stdout.strip()
     if text and text[0] not in "[{":
-        strange = another_program(node, completed)
-        raise EngineUnavailable(node, strange.reason, strange.remedy)
+        raise unreadable(node, completed)
     return _containers(node, text if text.startswith("[") else f"[{','.join(text.splitlines())}]")
+
+
+def require_ours(node: str, completed: Completed) -> None:
+    """Raises Unreadable when another program than the one that was sent has answered."""
+    if not completed.ours:
+        raise unreadable(node, completed)
+
+
+def unreadable(node: str, completed: Completed) -> Unreadable:
+    strange = another_program(node, completed)
+    return Unreadable(node, strange.reason, strange.remedy)
 
 
 def read_listing(node: str, body: bytes) -> tuple[Container, ...]:
@@ -79,7 +91,7 @@ def _containers(node: str, rows: str | bytes) -> tuple[Container, ...]:
     try:
         containers = [_container(node, row) for row in json.loads(rows)]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise EngineUnavailable(node, f"the engine's list of containers cannot be read: {error}") from error
+        raise Unreadable(node, f"the engine's list of containers cannot be read: {error}", DOCTOR.format(node)) from error
     return tuple(sorted(containers, key=lambda container: container.name))
 
 

@@ -86,6 +86,10 @@ class EngineUnavailable(NodeFailure):
     """SSH works, but the container engine on the node does not answer or is not installed."""
 
 
+class Unreadable(EngineUnavailable):
+    """The node answers, but not with what was asked for: another program speaks. Its containers may well run."""
+
+
 class NodeRefused(NodeFailure):
     """The engine refused this app for a reason of the node, such as a port that is in use there: another node may run it.
 

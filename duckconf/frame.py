@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from duckconf.command import Command
 
+# Of what a login prints before the mark, as much is kept to be quoted.
+LONGEST_NOISE = 4096
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -22,7 +25,34 @@ class Frame:
         middle = len(self.token) // 2
         return f"printf '%s%s\\n' {self.token[:middle]} {self.token[middle:]}; exec {command.shell_line()}"
 
-    def answer(self, stdout: bytes) -> bytes:
-        """What the command itself printed; everything where there is no mark, as under a forced command."""
-        _, mark, answer = stdout.partition(f"{self.token}\n".encode())
-        return answer if mark else stdout
+    def answer(self, stdout: bytes) -> tuple[bytes, bool]:
+        """What the command itself printed and True; everything and False where there is no mark, as under a forced command."""
+        _, mark, answer = stdout.partition(self._mark)
+        return (answer, True) if mark else (stdout, False)
+
+    def opening(self) -> Opening:
+        """For an answer that comes in pieces."""
+        return Opening(self._mark)
+
+    @property
+    def _mark(self) -> bytes:
+        return f"{self.token}\n".encode()
+
+
+class Opening:
+    """Passes on what comes after the mark. Where no mark comes, what was held back is another program's."""
+
+    def __init__(self, mark: bytes) -> None:
+        self._mark: bytes | None = mark
+        self.held = b""
+
+    def after(self, data: bytes) -> bytes:
+        """What of the next piece belongs to the command; never more than the piece."""
+        if self._mark is None:
+            return data
+        noise, found, rest = (self.held + data).partition(self._mark)
+        if found:
+            self._mark, self.held = None, b""
+        else:
+            self.held = noise[-LONGEST_NOISE:]
+        return rest

@@ -17,13 +17,14 @@ BACKOFF = "backoff"
 PENDING = "pending"
 STARTING = "starting"
 UNREACHABLE = "unreachable"
+UNREADABLE = "unreadable"
 LOST = "lost"
 
 
 @dataclass(frozen=True)
 class AppView:
     """`desired` is yes, no, or unclear (its row cannot be read, or the whole state cannot). `state` is the engine's
-    word for the container, or pending (not placed), starting, backoff, unreachable, lost. `started` is in seconds
+    word for the container, or pending (not placed), starting, backoff, unreachable, unreadable, lost. `started` is in seconds
     since the epoch, 0 when it does not run. `note` says why something is not as desired."""
 
     app: str
@@ -75,7 +76,7 @@ def _wanted(
         return AppView(name, "", "", app.image, "yes", PENDING, note=note)
     state = mine.state if mine is not None else STARTING
     if fleet.views.get(place.node) is None:
-        state = LOST if place.node in fleet.lost else UNREACHABLE
+        state = LOST if place.node in fleet.lost else UNREADABLE if place.node in fleet.unreadable else UNREACHABLE
     elif mine is None or not mine.running:
         if name in acting or name in memory.busy:
             state, note = STARTING, acting.get(name, note)

@@ -47,6 +47,8 @@ class Fleet:
     """Those that hold now."""
     facts: Mapping[str, Facts] = field(default_factory=dict)
     """What is known of the nodes; what is not known excludes nothing."""
+    unreadable: Collection[str] = ()
+    """Nodes that answer, but whose answer cannot be read: their view is None, and they are never lost."""
 
     @functools.cached_property
     def full(self) -> Collection[str]:
@@ -103,7 +105,7 @@ def spread(
         elif node in fleet.full:
             misfits[FULL] += 1
         elif fleet.views.get(node) is None:
-            misfits["unreachable"] += 1
+            misfits["unreadable" if node in fleet.unreadable else "unreachable"] += 1
         elif refusal is not None:
             refused[node] = refusal.reason
         elif lacks:

@@ -2,7 +2,7 @@
 
 The rules, in order:
 1. A container without our labels does not exist for us.
-2. A node that did not answer is out of scope: no action touches it.
+2. A node that did not answer, or whose answer cannot be read, is out of scope: no action touches it.
 3. An app whose row cannot be read, that an action is still busy with, or whose new copy elsewhere does not run yet,
    is left alone.
 4. Placed and absent: start. Placed and exited: start again. Either waits while the app is held back.
@@ -93,8 +93,7 @@ def _placed(
     app: App, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
-        state = "lost, and no other node fits" if placement.node in fleet.lost else "silent; counts as running for now"
-        return [], f"{placement.node} is {state}"
+        return [], f"{placement.node} {_why_unseen(placement.node, fleet)}"
     mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
     others = [copy for copy in copies if copy is not mine]
     action, reason = _heal(app, placement, mine)
@@ -103,6 +102,12 @@ def _placed(
     if action is not None and held:
         return [], held
     return ([(action, reason)], "") if action is not None else ([], reason)
+
+
+def _why_unseen(node: str, fleet: Fleet) -> str:
+    if node in fleet.unreadable:
+        return "answers, but its answer cannot be read; the app counts as running"
+    return "is lost, and no other node fits" if node in fleet.lost else "is silent; counts as running for now"
 
 
 def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:

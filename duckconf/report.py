@@ -12,13 +12,14 @@ from duckconf.refusal import Refusal, shifted
 
 READY = "ready"
 SILENT = "silent"
+UNREADABLE = "unreadable"
 LOST = "lost"
 
 
 @dataclass(frozen=True)
 class NodeView:
-    """`status` is ready, silent (did not answer in this pass) or lost (longer than
-    node_timeout); `reason` says why it is not ready."""
+    """`status` is ready, silent (did not answer in this pass), unreadable (answers, but its answer cannot be read) or lost
+    (silent for longer than node_timeout); `reason` says why it is not ready."""
 
     status: str
     reason: str = ""

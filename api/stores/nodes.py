@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 READY = "ready"
 SUSPECT = "suspect"
 SILENT = "silent"
+UNREADABLE = "unreadable"
 WRITE_EVERY = 1.0
 
 
@@ -64,6 +65,8 @@ class Node:
     forgiven: frozenset[tuple[str, str, str, int]] = frozenset()
     """Refusals after which a person asked for the node to be tried again; the next one is another one."""
     facts: Facts = field(default_factory=Facts)
+    unreadable: str = ""
+    """Why its agent cannot read the answers of its engine; the containers are then those of an earlier heartbeat."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Report:
     containers: tuple[Seen, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     facts: Facts = field(default_factory=Facts)
+    unreadable: str = ""
 
 
 class NodeBook:
@@ -108,9 +112,11 @@ class NodeBook:
                     f"another agent calls itself {name} and is alive", "give one of the machines another name in the inventory"
                 )
             news = self._status(node, now) != READY or _marks(node.refusals) != _marks(report.refusals)
+            news = news or node.unreadable != report.unreadable
             before = node.containers
+            node.unreadable = report.unreadable
             node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
-            node.containers, node.facts = report.containers, report.facts
+            node.containers, node.facts = (before if report.unreadable else report.containers), report.facts
             node.refusals = tuple(shifted(report.refusals, now).values())
             node.forgiven &= _marks(node.refusals)
         if news:
@@ -190,7 +196,9 @@ class NodeBook:
         silent_for = now - node.heard
         if silent_for >= self.timeout:
             return SILENT
-        return READY if node.known and silent_for < self.timeout / 2 else SUSPECT
+        if not node.known or silent_for >= self.timeout / 2:
+            return SUSPECT
+        return UNREADABLE if node.unreadable else READY
 
     def _tell(self) -> None:
         with self._news:

@@ -133,6 +133,30 @@ def test_all_nodes_freeze_together_and_nothing_is_stopped_or_doubled(running: Li
     assert lives(running) == before
 
 
+def test_a_node_whose_answers_cannot_be_read_is_never_lost_and_is_named_by_doctor(running: Live) -> None:
+    before, host = lives(running), running.host("node-2")
+    shell = "echo Welcome; echo Bonjour >&2; test -e /tmp/other && echo Please login as admin && exit 0"
+    running.engine.must("exec", host, "sh", "-c", f"touch /tmp/other; echo '{shell}' >/root/.bashrc")
+    try:
+        # The open connection has a line to the engine that no login file can reach any more.
+        running.engine.must("exec", host, "pkill", "-f", "^sshd: root")
+        until("the loop says so", lambda: "unreadable" in statuses(running))
+        end = time.monotonic() + NODE_TIMEOUT + 4
+        until("more than the timeout has passed", lambda: time.monotonic() > end, 3 * NODE_TIMEOUT)
+        assert statuses(running) == {"ready", "unreadable"}
+        assert lives(running) == before
+        examined = running.inv("doctor", "node-2")
+        assert examined.returncode == 1
+        assert "Please login as admin" in examined.stdout
+        assert "answers, but its answer cannot be read" in running.inv("nodes").stderr
+        # What only prints is skipped, also before the events and the line to the engine.
+        running.engine.must("exec", host, "rm", "/tmp/other")
+        until("it is ready again", lambda: statuses(running) == {"ready"})
+        assert lives(running) == before
+    finally:
+        running.engine.must("exec", host, "rm", "-f", "/root/.bashrc", "/tmp/other")
+
+
 def test_the_engines_socket_goes_and_comes_back(running: Live, declared: Declared) -> None:
     before = lives(running)
     engine = Service("engine", running.project.state)

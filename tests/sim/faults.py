@@ -50,7 +50,7 @@ class Faults:
         world.calm = True
         self._mend_disk()
         for node in world.nodes.values():
-            node.frozen_until = node.unplugged_until = node.down_until = world.now()
+            node.frozen_until = node.unplugged_until = node.down_until = node.garbled_until = world.now()
             node.slowness = 1.0
             node.engine.stubborn.clear()
             node.engine.refusing.clear()
@@ -109,6 +109,12 @@ class Faults:
         node = self._node()
         node.slowness = self._dice.choice((1, 1, 5, 20))
         return f"{node.name} is {node.slowness} times as slow"
+
+    def _garble(self) -> str:
+        node, seconds = self._node(), self._dice.uniform(1, 90)
+        node.garbled_until = max(node.garbled_until, self._world.now() + seconds)
+        self._after(seconds, lambda: self._back(node))
+        return f"{node.name} for {seconds:.1f} s"
 
     def _back(self, node: Node) -> None:
         self._world.thaw(node)
@@ -323,4 +329,5 @@ KINDS: Mapping[str, Callable[[Faults], str]] = {
 # Apart from the others, so that their seeds keep their meaning.
 DRAINS: Mapping[str, Callable[[Faults], str]] = {"drain": Faults._drain}
 CUTS: Mapping[str, Callable[[Faults], str]] = {"cut": Faults._cut_file}
+GARBLED: Mapping[str, Callable[[Faults], str]] = {"garble": Faults._garble}
 REFUSALS: Mapping[str, Callable[[Faults], str]] = {"refuse": Faults._refuse}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.faults import CUTS, DRAINS, REFUSALS
+from tests.sim.faults import CUTS, DRAINS, GARBLED, REFUSALS
 from tests.sim.sim import Run
 
 STEPS = 300
@@ -55,6 +55,11 @@ def test_nodes_that_refuse_apps_among_faults_stay_safe_too(seed: int, tmp_path: 
 @pytest.mark.parametrize("seed", FRESH or range(3000, 3012))
 def test_a_desired_state_that_is_cut_anywhere_withdraws_nothing(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, CUTS).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(4000, 4012))
+def test_a_node_whose_answer_cannot_be_read_is_never_lost_and_nothing_is_done_there(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, GARBLED).go(STEPS)
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from duckconf.actions import Remove, Restart, Start
 from duckconf.codec import spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound
+from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound, Unreadable
 from duckconf.events import Event
 from duckconf.health import BRAKE_FROM
 from duckconf.model import App
@@ -46,6 +46,10 @@ class Seen:
     future: Look
     taken: float = 0.0
 
+    @property
+    def garbled(self) -> bool:
+        return self.future.done() and isinstance(self.future.exception(), Unreadable)
+
     def containers(self) -> Union[tuple[Container, ...], None]:
         return self.future.result() if self.future.done() and self.future.exception() is None else None
 
@@ -71,6 +75,7 @@ class Watch:
     nodes: Sequence[str] = ()
     heard: dict[str, tuple[Container, ...]] = field(default_factory=dict)
     taken: dict[str, float] = field(default_factory=dict)
+    garbled: set[str] = field(default_factory=set)
     desired: Desired = field(default_factory=Desired)
     meant: frozenset[str] = frozenset()
     jobs: list[Job] = field(default_factory=list)
@@ -109,8 +114,11 @@ class Watch:
         self.nodes = nodes
 
     def sensed(self, looks: Mapping[str, Seen], desired: Desired) -> None:
-        self.heard, self.taken = {}, {}
+        self.heard, self.taken, self.garbled = {}, {}, set()
         for node, seen in looks.items():
+            if seen.garbled and node in self.nodes:
+                self.garbled.add(node)
+                self.last_asked[node] = self.world.now() if node in self.lost else seen.asked
             found = seen.containers()
             if found is not None and node in self.nodes:
                 self.heard[node], self.taken[node] = found, seen.taken
@@ -128,9 +136,11 @@ class Watch:
         """A pass is over: who was given up in it?"""
         now, nodes = self.world.now(), self.nodes
         lost = self._reconciler().health.lost
-        silent = [node for node in nodes if node not in self.heard and node not in self.lost]
+        answered = {*self.heard, *self.garbled}
+        silent = [node for node in nodes if node not in answered and node not in self.lost]
         for node in lost - self.lost:
-            self._require(bool(self.heard), f"{node} is given up though no node answers")
+            self._require(node not in self.garbled, f"{node} is given up though it answers")
+            self._require(bool(answered), f"{node} is given up though no node answers")
             self._require(
                 len(nodes) < BRAKE_FROM or 2 * len(silent) <= len(nodes), f"{node} is given up though most fell silent together"
             )
@@ -140,7 +150,7 @@ class Watch:
         for app in [app for app in self.forgotten if app in self.known and self.known[app].node in lost]:
             del self.known[app]
         self._check_unplaced()
-        if not self.heard:
+        if not answered:
             self.all_silent_at = now
         for node in nodes:
             self.last_asked.setdefault(node, now)

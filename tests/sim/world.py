@@ -17,7 +17,7 @@ from typing import Union
 from controllers.cycle import Look, Setpoint
 from controllers.placements import FILE_NAME
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, Unreachable
+from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
@@ -48,6 +48,7 @@ class Node:
     frozen_until: float = 0.0
     unplugged_until: float = 0.0
     down_until: float = 0.0
+    garbled_until: float = 0.0
     inbox: list[Callable[[], object]] = field(default_factory=list)
     queue: deque[Job] = field(default_factory=deque)
     working: int = 0
@@ -125,7 +126,8 @@ class SimWorld:
         def arrive() -> None:
             if self._reaches(node, arrive):
                 seen.taken = self.now()
-                found = node.engine.listing(node.name)
+                garbled = node.garbled_until > self.now()
+                found = Unreadable(node.name, "another program speaks") if garbled else node.engine.listing(node.name)
                 self.timeline.after(self._trip(node), lambda: self._answer(future, node, found))
             elif node.down_until > self.now():
                 self._answer(future, node, Unreachable(node.name, "connection refused"))
@@ -280,9 +282,11 @@ class SimWorld:
     def _answer(self, future: Look, node: Node, answer: Union[tuple[Container, ...], DuckconfError]) -> None:
         if future.done():
             return
+        if not isinstance(answer, Unreachable) and max(node.frozen_until, node.unplugged_until) > self.now():
+            return
         if isinstance(answer, DuckconfError):
             future.set_exception(answer)
-        elif max(node.frozen_until, node.unplugged_until) <= self.now():
+        else:
             future.set_result(answer)
 
     def _trip(self, node: Node) -> float:

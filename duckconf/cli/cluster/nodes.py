@@ -14,7 +14,7 @@ from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.terminal.times import stamp
 from duckconf.command import Runner
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError
+from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError, Unreadable
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.reach.inventory.project import Project
@@ -122,7 +122,7 @@ def node_row(host: Host, found: Result[tuple[Container, ...]], *, cordoned: bool
     known = isinstance(found, tuple)
     return {
         "name": host.name,
-        "status": "ready" if known else "unreachable",
+        "status": "ready" if known else "unreadable" if isinstance(found, Unreadable) else "unreachable",
         "address": host.where,
         "apps": len(found) if isinstance(found, tuple) else None,
         "cordoned": cordoned,

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from duckconf import checkup, facts, host_words
+from duckconf import checkup, engine, facts, host_words
 from duckconf.checkup import OK, UNKNOWN, WRONG, Expected, Finding
 from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.cli.fleet.daily_login import diagnosed
 from duckconf.cli.fleet.limits import chosen_hosts
 from duckconf.cli.terminal.tables import print_json, print_table
-from duckconf.command import Command
+from duckconf.command import Command, Runner
+from duckconf.engine_output import read_containers
 from duckconf.errors import DuckconfError, LoginRefused, NodeFailure
 from duckconf.inventory import ROOT, Host
 from duckconf.reach.inventory.project import Project
@@ -28,7 +29,7 @@ from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts, WrongHostKey, is_
 from duckconf.reach.ssh.line import Line
 
 WRAPPER_SOURCE = ("roles", "node", "files", "docker-wrapper")
-ON_THE_HOST = ("python", "engine", "wrapper", "node name", "clock", "disk")
+ON_THE_HOST = ("python", "engine", "wrapper", "node name", "clock", "disk", "containers")
 Look = Callable[[], str]
 
 
@@ -144,7 +145,9 @@ class Checkup:
         return f"as {daily.user}, by {'password' if daily.password is not None else 'key'}"
 
     def _become_root(self, fleet: Fleet) -> str:
-        fleet.admin(self._host.name).run(Command(("true",), deadline=checkup.SECONDS))
+        done = fleet.admin(self._host.name).run(Command(("id", "-u"), deadline=checkup.SECONDS))
+        if not done.ours or done.stdout.strip() != "0":
+            raise host_words.another_program(self._host.name, done)
         return f"{self._host.user} becomes root, {'with' if self._host.become_password is not None else 'without'} a password"
 
     def _inside(self, fleet: Fleet) -> Iterator[Finding]:
@@ -156,18 +159,25 @@ class Checkup:
             try:
                 before = time.time()
                 asked = runner.run(checkup.ask())
-                if not checkup.answers(asked.stdout):
+                if not (asked.ok and asked.ours and checkup.answers(asked.stdout)):
                     raise host_words.another_program(name, asked)
                 told = asked.stdout
                 expected = Expected(name, self._wrapper(), agent, (before + time.time()) / 2)
                 seen = facts.read_facts(self._host.engine, runner.run(facts.ask(self._host.engine)).stdout)
                 yield from (finding for finding in checkup.read(told, seen, expected) if finding.check in checks)
+                if self._node:
+                    yield self._check("containers", lambda: self._list(runner))
                 return
             except NodeFailure as failure:
                 yield Finding("commands", WRONG, f"{failure.reason}: {failure.remedy}" if failure.remedy else failure.reason)
                 self._failed = "commands"
         for check in checks:
             yield Finding(check, UNKNOWN, f"not checked: {self._failed}")
+
+    def _list(self, runner: Runner) -> str:
+        """The question that the modes live on, read as they read it."""
+        question = engine.list_ours(self._project.cluster, self._host.engine)
+        return f"{len(read_containers(self._host.name, runner.run(question)))} of this cluster"
 
     def _wrapper(self) -> str:
         return hashlib.sha256(self._project.root.joinpath(*WRAPPER_SOURCE).read_bytes()).hexdigest()

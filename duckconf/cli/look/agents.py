@@ -181,10 +181,14 @@ def _say_faults(listing: Mapping[str, Any]) -> None:
 
 
 def _silent(rows: list[dict[str, Any]]) -> int:
-    silent = [row["name"] for row in rows if row["status"] == AWAY]
-    for name in silent:
-        print(f"silent: {name}", file=sys.stderr)
-    return SOME_UNREACHABLE if silent else 0
+    away = [row for row in rows if row["status"] == AWAY or row.get("unreadable")]
+    for row in away:
+        reason = row.get("unreadable")
+        print(
+            f"{row['name']}: answers, but its answer cannot be read: {reason}" if reason else f"silent: {row['name']}",
+            file=sys.stderr,
+        )
+    return SOME_UNREACHABLE if away else 0
 
 
 def _write(data: bytes) -> None:

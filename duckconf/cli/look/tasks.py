@@ -20,7 +20,7 @@ from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
 from duckconf.engine_output import Container
-from duckconf.errors import NotFound
+from duckconf.errors import NotFound, Unreadable
 from duckconf.events import Event, event_from_json
 from duckconf.overview import AppView
 from duckconf.reach.inventory.project import Project
@@ -273,5 +273,6 @@ def _none_of(seen: Seen) -> str:
 def _unreachable(seen: Seen) -> int:
     failures = [found for found in seen.values() if isinstance(found, Exception)]
     for failure in failures:
-        print(f"unreachable: {failure}", file=sys.stderr)
+        said = "answers, but its answer cannot be read" if isinstance(failure, Unreadable) else "unreachable"
+        print(f"{said}: {failure}", file=sys.stderr)
     return SOME_UNREACHABLE if failures else 0

@@ -14,7 +14,7 @@ from duckconf import engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
-from duckconf.engine_output import asks_for_registry, engine_failure, run_failure
+from duckconf.engine_output import asks_for_registry, engine_failure, require_ours, run_failure, unreadable
 from duckconf.errors import EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
@@ -30,6 +30,7 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
     elif isinstance(action, Restart):
         _require_ours(action.node, action.container, cluster, runner)
         done = runner.run(engine.start_again(action.container))
+        require_ours(action.node, done)
         failure = None if done.ok else run_failure(action.node, done)
         if isinstance(failure, NodeRefused):
             raise failure
@@ -52,6 +53,7 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
     if asks_for_registry(done) and (public := public_image(app.image)):
         # On podman too a short name means what it means on docker; an image that is there under it has won before.
         done = runner.run(engine.run(action.container, replace(app, image=public), labels, env))
+    require_ours(action.node, done)
     if done.ok:
         return
     failure = run_failure(action.node, done, app.image)
@@ -73,21 +75,21 @@ def _require_room(node: str, app: App, runner: Runner) -> None:
 
 def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
     """A refused replacement must not cost the copy that still runs under the same name with the old spec."""
-    labels = _labels(action.container, runner)
+    labels = _labels(action.node, action.container, runner)
     if _ours(labels, action.node, cluster) and labels.get(LABEL_SPEC) == spec_hash(action.app):
         _must(action.node, runner.run(engine.remove(action.container)))
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
     """Remove what a start that failed or was cut off may have left; says whether there was anything."""
-    if not _ours(_labels(container, runner), node, cluster):
+    if not _ours(_labels(node, container, runner), node, cluster):
         return False
     _must(node, runner.run(engine.remove(container)))
     return True
 
 
 def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> None:
-    if not _ours(_labels(container, runner), node, cluster):
+    if not _ours(_labels(node, container, runner), node, cluster):
         raise NotFound(f"{node} has no container {container} of cluster {cluster}")
 
 
@@ -95,16 +97,21 @@ def _ours(labels: Mapping[str, str], node: str, cluster: str) -> bool:
     return (labels.get(LABEL_NODE), labels.get(LABEL_CLUSTER)) == (node, cluster)
 
 
-def _labels(container: str, runner: Runner) -> dict[str, str]:
-    """The container's labels, empty when there is no such container."""
+def _labels(node: str, container: str, runner: Runner) -> dict[str, str]:
+    """The container's labels, empty when there is no such container; raises Unreadable."""
     done = runner.run(engine.inspect_labels(container))
+    require_ours(node, done)
     try:
-        return (json.loads(done.stdout) or {}) if done.ok else {}
+        labels = (json.loads(done.stdout) or {}) if done.ok else {}
     except ValueError:
-        return {}
+        raise unreadable(node, done) from None
+    if not isinstance(labels, dict):
+        raise unreadable(node, done)
+    return labels
 
 
 def _must(node: str, done: Completed) -> None:
+    require_ours(node, done)
     if not done.ok:
         failure = run_failure(node, done)
         if isinstance(failure, NodeRefused):

@@ -22,7 +22,7 @@ import paramiko
 from duckconf import backoff
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
-from duckconf.frame import Frame
+from duckconf.frame import Frame, Opening
 from duckconf.reach.ssh.engine_line import EngineLine
 from duckconf.reach.ssh.transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
 
@@ -106,13 +106,18 @@ class SshRunner:
 
         A node that freezes is not noticed here, but by the next command, which then ends this too. Raises NodeFailure.
         """
-        _, channel = self._start(command.shell_line())
+        _, channel = self._start(self._frame.line(command))
+        opening = self._frame.opening()
         with _closing(channel):
             # A password at most, for which there is always room.
             channel.sendall(command.stdin)
             channel.shutdown_write()
             while data := channel.recv(CHUNK):
-                on_data(data)
+                if answer := opening.after(data):
+                    on_data(answer)
+            if opening.held:
+                # Another program's words are for the person who looks, too.
+                on_data(opening.held)
 
     def open(self) -> None:
         """Connect now instead of with the first command; raises NodeFailure."""
@@ -126,12 +131,12 @@ class SshRunner:
     def _dial(self, command: Command) -> SshDialogue:
         if self._closed.is_set():
             raise Unreachable(self._node, "is no longer asked: its connection was closed")
-        transport, channel = self._start(command.shell_line())
+        transport, channel = self._start(self._frame.line(command))
 
         def patiently(end: float, step: Callable[[], Value]) -> Value:
             return _patiently(functools.partial(self._check_pulse, transport, end), step)
 
-        return SshDialogue(transport, channel, patiently)
+        return SshDialogue(transport, channel, patiently, self._frame.opening())
 
     @contextmanager
     def _slot(self, deadline: float) -> Iterator[None]:
@@ -185,9 +190,9 @@ class SshRunner:
         code = channel.recv_exit_status()
         if code < 0 and not transport.is_active():
             raise self._lost("the connection broke before the command ended", may_have_run=True)
-        answer = self._frame.answer(b"".join(output[0])), b"".join(output[1])
-        stdout, stderr = (part.decode("utf-8", errors="replace") for part in answer)
-        return Completed(code if code >= 0 else 128, stdout, stderr)
+        answer, ours = self._frame.answer(b"".join(output[0]))
+        stdout, stderr = (part.decode("utf-8", errors="replace") for part in (answer, b"".join(output[1])))
+        return Completed(code if code >= 0 else 128, stdout, stderr, ours)
 
     def _send(self, channel: paramiko.Channel, pieces: Iterable[bytes], check: Callable[[], None]) -> None:
         try:
@@ -313,12 +318,15 @@ class SshDialogue:
     """A command that runs and is spoken to, until it is closed or its connection is."""
 
     def __init__(
-        self, transport: paramiko.Transport, channel: paramiko.Channel, patiently: Callable[[float, Callable[[], Any]], Any]
-    ) -> None:
-        """`patiently` repeats a step that times out, for as long as the node lives and it is not too late."""
+        self, transport: paramiko.Transport, channel: paramiko.Channel,
+        patiently: Callable[[float, Callable[[], Any]], Any], opening: Opening,
+    ) -> None:  # fmt: skip
+        """`patiently` repeats a step that times out, for as long as the node lives and it is not too late. `opening` skips
+        what a login prints first."""
         self._transport = transport
         self._channel = channel
         self._patiently = patiently
+        self._opening = opening
         channel.settimeout(PULSE)
 
     @property
@@ -331,8 +339,10 @@ class SshDialogue:
             data = data[sent:]
 
     def receive(self, size: int, end: float) -> bytes:
-        received: bytes = self._patiently(end, functools.partial(self._channel.recv, size))
-        return received
+        while received := self._patiently(end, functools.partial(self._channel.recv, size)):
+            if answer := self._opening.after(received):
+                return answer
+        return b""
 
     def close(self) -> None:
         self._channel.close()
