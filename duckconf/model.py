@@ -21,8 +21,8 @@ from duckconf.kinds import Kind, named, shown
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is to be known of one field. `option` is its option of `start-app`, `flag` the engine's; "" where it has none.
-    A `placement` says where an app is, and is not part of what it is."""
+    """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. A `placement` field
+    says on which node an app runs; it is not part of the spec."""
 
     kind: Kind
     help: str
@@ -38,22 +38,22 @@ def _is(*args: Any, **more: Any) -> dict[str, Declaration]:
 
 @dataclass(frozen=True)
 class App:
-    """One container that should run. What was not asked for is empty or 0, which also means no limit.
+    """One container that should run. A field that was not given is empty or 0. For limits, 0 means no limit.
 
     `node` and `generation` are its placement where that is part of the state (agents mode): "" is not placed, and the
     higher generation is the newer decision. They are not part of its spec.
     """
 
-    image: str = field(metadata=_is(kinds.IMAGE_KIND, "what to run: an OCI image reference", "nginx:1.25"))
+    image: str = field(metadata=_is(kinds.IMAGE_KIND, "an OCI image reference", "nginx:1.25"))
     name: str = field(
         default="",
         metadata=_is(
-            kinds.NAME_KIND, "an RFC 1123 label; app-N by default, required in agents mode, refused in push mode", "web", "name"
+            kinds.NAME_KIND, "an RFC 1123 label. Default: app-N. Required in agents mode, not allowed in push mode", "web", "name"
         ),
     )
     command: tuple[str, ...] = field(
         default=(),
-        metadata=_is(kinds.COMMAND_KIND, "runs in place of the image's own command", ["sh", "-c", "echo hello"], "command"),
+        metadata=_is(kinds.COMMAND_KIND, "replaces the command of the image", ["sh", "-c", "echo hello"], "command"),
     )
     env: Mapping[str, str] = field(
         default_factory=dict, metadata=_is(kinds.ENV_KIND, "NAME=VALUE", {"MODE": "fast"}, "env", "--env")
@@ -62,8 +62,8 @@ class App:
         default=(),
         metadata=_is(
             kinds.PORTS_KIND,
-            "[IP:]HOST:CONTAINER, ranges such as 8000-8002:80-82, optionally /udp or /sctp; CONTAINER alone lets the engine "
-            "choose the port of the node",
+            "[IP:]HOST:CONTAINER, also ranges such as 8000-8002:80-82, optionally with /udp or /sctp. With CONTAINER alone, "
+            "the engine chooses the port of the node",
             ["8081:80"],
             "port",
             "--publish",
@@ -73,7 +73,7 @@ class App:
         default=(),
         metadata=_is(
             kinds.VOLUMES_KIND,
-            "/SOURCE:/PATH, a path of the node, or NAME:/PATH, a volume of its engine; optionally :ro",
+            "/SOURCE:/PATH (a path on the node) or NAME:/PATH (a volume of its engine), optionally with :ro",
             ["data:/var/lib/data"],
             "volume",
             "--volume",
@@ -83,7 +83,7 @@ class App:
     memory: str = field(
         default="",
         metadata=_is(
-            kinds.SIZE_KIND, "limit in bytes or with a unit, each a power of 1024: k, m, g, MiB", "512m", "memory", "--memory"
+            kinds.SIZE_KIND, "limit in bytes, or with a unit: k, m, g, MiB (powers of 1024)", "512m", "memory", "--memory"
         ),
     )
     labels: Mapping[str, str] = field(
@@ -91,7 +91,7 @@ class App:
         metadata=_is(kinds.LABELS_KIND, "NAME=VALUE; node and duckconf.* are reserved", {"team": "web"}, "label", "--label"),
     )
     node: str = field(default="", metadata=_is(kinds.NODE_KIND, "where it is placed", "node-1", placement=True))
-    generation: int = field(default=0, metadata=_is(kinds.GENERATION_KIND, "the higher is the newer", 7, placement=True))
+    generation: int = field(default=0, metadata=_is(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, placement=True))
 
 
 DECLARED: Mapping[str, Declaration] = {item.name: item.metadata["declaration"] for item in fields(App)}
