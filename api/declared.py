@@ -118,6 +118,7 @@ def _shown(app: App, view: AppView | None) -> dict[str, Any]:
     entry["status"] = view.state if view else "pending"
     if view is not None:
         entry |= {"restarts": view.restarts} | ({"note": view.note} if view.note else {})
+        entry |= {"published": list(view.ports)} if view.ports else {}
     return entry
 
 

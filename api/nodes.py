@@ -137,7 +137,8 @@ def _containers(entries: object) -> tuple[Seen, ...]:
             values: dict[str, Any] = {key: str(entry[key]) for key in ("app", "container", "state")}
             values |= {key: str(entry.get(key, "")) for key in ("image", "spec", "note")}
             values |= {key: int(entry.get(key, 0)) for key in ("generation", "restarts")}
-            found.append(Seen(**values, started=float(entry.get("started", 0))))
+            ports = tuple(str(port) for port in entry.get("ports", ()))
+            found.append(Seen(**values, started=float(entry.get("started", 0)), ports=ports))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"should have app, container and state: {type(error).__name__} {error}"
             raise BadInput(Fault(f"containers/{number}", what)) from None

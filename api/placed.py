@@ -221,4 +221,5 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     if seen is None:
         return entry | {"status": "starting", **({"note": f"{app.node} refuses it: {refusal.reason}"} if refusal else {})}
     entry |= {"status": seen.state, "container": seen.container, "started": seen.started, "restarts": seen.restarts}
+    entry |= {"published": list(seen.ports)} if seen.ports else {}
     return entry | ({"note": seen.note} if seen.note else {})

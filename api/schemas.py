@@ -76,6 +76,11 @@ SCHEMAS: dict[str, Any] = {
                 "examples": ["running"],
             },
             "restarts": {"type": "integer"},
+            "published": {
+                "type": "array",
+                "items": TEXT,
+                "description": "Its ports on the node, those that the engine chose too.",
+            },
             "note": {"type": "string", "description": "Why it is not as desired."},
             "refused": {"type": "string", "description": "Why the engine of its node refuses it."},
         },

@@ -159,6 +159,7 @@ def _entry(container: Container, view: AppView | None) -> Entry:
         container.started,
         view.restarts if view is not None else 0,
         view.note if view is not None else "",
+        container.ports,
     )
 
 
@@ -172,6 +173,7 @@ def _told(
     started: float = 0.0,
     restarts: int = 0,
     note: str = "",
+    ports: Sequence[str] = (),
 ) -> Entry:
     entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
-    return {**entry, "started": started, "restarts": restarts, "note": note}
+    return {**entry, "started": started, "restarts": restarts, "note": note, "ports": list(ports)}

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from duckconf.command import Command
 from duckconf.model import DECLARED, App
-from duckconf.naming import LABEL_CLUSTER, LABEL_NODE
+from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ
 
 DOCKER = "docker"
 PODMAN = "podman"
@@ -34,6 +34,12 @@ case $seen in
 esac"""
 
 
+# Docker's own JSON has all labels in one text with commas between them, where a value can pass for another label.
+DOCKER_CELLS = [f'"{name}":{{{{json .{name}}}}}' for name in ("ID", "Names", "Image", "State", "CreatedAt", "Ports")]
+DOCKER_LABELS = [f'"{label}":{{{{json (.Label "{label}")}}}}' for label in LABELS_READ]
+DOCKER_ROW = f'{{{",".join(DOCKER_CELLS)},"Labels":{{{",".join(DOCKER_LABELS)}}}}}'
+
+
 def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> Command:
     """Start `app` detached under the name `container`; the user's own labels and variables come last."""
     argv = [DOCKER, "run", "-d", "--name", container]
@@ -46,7 +52,7 @@ def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, s
 
 def list_ours(cluster: str, engine: str = PODMAN) -> Command:
     """All containers of the cluster on this node, running or not, as JSON (podman: a list, docker: lines)."""
-    output = "json" if engine == PODMAN else "{{json .}}"
+    output = "json" if engine == PODMAN else DOCKER_ROW
     return Command((DOCKER, "ps", "-a", "--no-trunc", f"--filter=label={LABEL_CLUSTER}={cluster}", f"--format={output}"))
 
 

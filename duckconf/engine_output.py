@@ -13,6 +13,7 @@ from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
 from duckconf.host_words import another_program
 from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
+from duckconf.published import published
 from duckconf.refusal_words import meaning
 
 DOCTOR = "see ./inv doctor {}"
@@ -54,6 +55,8 @@ class Container:
     started: float
     generation: int = 0
     manifest: str = ""
+    ports: tuple[str, ...] = ()
+    """Published on the node, as the engine tells it."""
 
     @property
     def running(self) -> bool:
@@ -96,9 +99,7 @@ def _containers(node: str, rows: str | bytes) -> tuple[Container, ...]:
 
 
 def _container(node: str, row: Mapping[str, Any]) -> Container:
-    names, labels = row["Names"], row["Labels"]
-    if isinstance(labels, str):
-        labels = dict(part.partition("=")[::2] for part in labels.split(","))
+    names, labels = row["Names"], row["Labels"] or {}
     name = names[0] if isinstance(names, list) else names
     return Container(
         id=row.get("Id") or row["ID"],
@@ -111,6 +112,7 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         started=_started(row),
         generation=_number(labels.get(LABEL_GENERATION, "")),
         manifest=labels.get(LABEL_MANIFEST, ""),
+        ports=published(row.get("Ports")),
     )
 
 

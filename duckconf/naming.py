@@ -15,6 +15,8 @@ LABEL_APP = "duckconf.app"
 LABEL_SPEC = "duckconf.spec"
 LABEL_GENERATION = "duckconf.generation"
 LABEL_MANIFEST = "duckconf.manifest"
+# Of an app's container, as the listing of a node is read.
+LABELS_READ = (LABEL_APP, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST)
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"

@@ -25,7 +25,7 @@ LOST = "lost"
 class AppView:
     """`desired` is yes, no, or unclear (its row cannot be read, or the whole state cannot). `state` is the engine's
     word for the container, or pending (not placed), starting, backoff, unreachable, unreadable, lost. `started` is in seconds
-    since the epoch, 0 when it does not run. `note` says why something is not as desired."""
+    since the epoch, 0 when it does not run. `note` says why something is not as desired. `ports` are the published ones."""
 
     app: str
     node: str
@@ -36,6 +36,7 @@ class AppView:
     restarts: int = 0
     started: float = 0.0
     note: str = ""
+    ports: Sequence[str] = ()
 
 
 def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory) -> tuple[AppView, ...]:
@@ -83,7 +84,9 @@ def _wanted(
         elif note.startswith(HELD_BACK):
             state = BACKOFF
     started = mine.started if mine is not None and mine.running else 0.0
-    return AppView(name, place.node, place.container, app.image, "yes", state, tries.restarts if tries else 0, started, note)
+    ports = mine.ports if mine is not None else ()
+    restarts = tries.restarts if tries else 0
+    return AppView(name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports)
 
 
 def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str]) -> AppView:
@@ -91,4 +94,5 @@ def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, 
     usual = "a copy that is not the placed one" if name in desired.apps else "not desired"
     note = notes.get(name, "") if unclear or name in desired.kept else usual
     started = copy.started if copy.running else 0.0
-    return AppView(name, copy.node, copy.name, copy.image, "unclear" if unclear else "no", copy.state, 0, started, note)
+    wanted = "unclear" if unclear else "no"
+    return AppView(name, copy.node, copy.name, copy.image, wanted, copy.state, 0, started, note, copy.ports)

@@ -44,6 +44,7 @@ class Seen:
     started: float = 0.0
     restarts: int = 0
     note: str = ""
+    ports: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:

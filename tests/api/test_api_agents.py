@@ -132,6 +132,13 @@ def test_an_agent_reads_its_share_and_says_that_it_lives(operator: Client, agent
     assert (shown["status"], shown["container"]) == ("running", "duckconf-mine")
 
 
+def test_the_ports_that_an_engine_chose_are_shown(operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/mine", {"image": "nginx", "ports": ["80"], "node": "node-1"})
+    beat(agent, "node-1", {**copy("mine"), "ports": ["41234:80"]})
+    shown = operator("GET", "/app/mine").json or {}
+    assert (shown["ports"], shown["published"]) == (["80"], ["41234:80"])
+
+
 def test_a_second_agent_of_the_same_name_is_refused(agent: Client) -> None:
     assert beat(agent).status_code == 200
     assert "another agent" in problem(beat(agent, instance="two"), 409)["detail"]

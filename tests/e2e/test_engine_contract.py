@@ -19,9 +19,11 @@ from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
 from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
+from duckconf.field_kinds import size_in_bytes
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
+from duckconf.ports import parse_port
 from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
@@ -155,6 +157,38 @@ def test_both_ways_to_list_tell_the_same_of_a_container_in_each_state(real: Real
     for _ in range(3):
         assert {item.name: item for item in observe(real.cluster, real.host, real.runner)} == by_command
     real.runner.run(Command(("docker", "unpause", f"{real.name}-rests")))
+
+
+def test_engines_take_each_form_of_a_field_and_tell_the_ports_that_they_chose(real: Real) -> None:
+    ports = ("127.0.0.1::80", "127.0.0.1:18100-18101:81-82", "127.0.0.1:18102:83/udp")
+    labels = {"-odd,duckconf.app": "x,duckconf.app=other", "ü/team:1": " y "}
+    app = App(WEB_IMAGE, ports=ports, memory="64.5MiB", cpus=0.25, labels=labels)
+    real.start(app)
+    (seen,) = real.listed().values()
+    assert seen.app == real.name
+    chosen, *asked = sorted(seen.ports, key=lambda port: parse_port(port).inside)
+    assert parse_port(chosen).host not in (None, 80)
+    assert {number for port in asked for number in held(port)} == {"18100/tcp", "18101/tcp", "18102/udp"}
+    shown = real.runner.run(Command(("docker", "inspect", "--format={{.HostConfig.Memory}}", seen.name)))
+    assert shown.stdout.strip() == str(size_in_bytes("64.5MiB"))
+    told = json.loads(real.runner.run(engine.inspect_labels(seen.name)).stdout)
+    assert labels.items() <= told.items()
+
+
+def held(text: str) -> set[str]:
+    """The ports of the node: podman tells a range as one, docker's API one by one."""
+    port = parse_port(text)
+    return {f"{(port.host or 0) + number}/{port.protocol}" for number in range(port.count)}
+
+
+def test_sctp_is_published_or_refused_in_the_engines_words(real: Real) -> None:
+    """A kernel without the protocol refuses it; the form is right."""
+    app = App(WEB_IMAGE, ports=("127.0.0.1:18103:84/sctp",))
+    done = real.runner.run(engine.run(real.name, app, app_labels(real.cluster, real.name, "spec"), {}))
+    if done.ok:
+        assert real.listed()[real.name].ports == ("127.0.0.1:18103:84/sctp",)
+    else:
+        assert "sctp" in done.stderr.lower() or "protocol" in done.stderr.lower(), done.stderr
 
 
 def test_a_container_of_the_same_name_is_replaced(real: Real) -> None:

@@ -64,7 +64,7 @@ def test_the_users_words_come_after_the_image_or_inside_one_argument() -> None:
 
 
 PODMAN = [{"Id": "i", "Names": ["c"], "Labels": {"duckconf.app": "a"}, "Image": "x", "State": "running", "StartedAt": 5}]
-DOCKER = {"ID": "i", "Names": "c", "Labels": "duckconf.app=a,duckconf.spec=s", "Image": "x", "State": "exited"}
+DOCKER = {"ID": "i", "Names": "c", "Labels": {"duckconf.app": "a", "duckconf.spec": "s"}, "Image": "x", "State": "exited"}
 
 
 def test_both_engines_listings_are_read() -> None:

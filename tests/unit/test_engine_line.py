@@ -106,7 +106,7 @@ def test_odd_labels_names_and_times_are_read(row: dict[str, Any]) -> None:
 
 
 def test_dockers_two_ways_of_telling_give_the_same_container() -> None:
-    line = {**DOCKER, "ID": "f2", "Names": "a", "Labels": "duckconf.cluster=demo,duckconf.app=a"}
+    line = {**DOCKER, "ID": "f2", "Names": "a", "Labels": {"duckconf.app": "a"}}
     del line["Id"], line["Created"]
     line["CreatedAt"] = "2026-01-31 11:00:00 +0100 CET"
     assert read_containers("n", Completed(0, json.dumps(line), "")) == read_listing("n", json.dumps([DOCKER]).encode())

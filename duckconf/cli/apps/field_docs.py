@@ -22,6 +22,9 @@ an option for it. A cell of the state file uses shell quoting.
 FOOT = """
 Values are normalised before they are compared: `1024m` equals `1g`, `0.50` cores equal `0.5`, and `80:80/tcp` equals `80:80`.
 Such a change replaces no container.
+
+A port `CONTAINER` without `HOST` is published on a port that the engine chooses. `ps`, `ps --json` (`ports`) and `GET /apps`
+(`published`) show that port. Podman keeps it for the life of the container. Docker chooses again at each start.
 """
 
 

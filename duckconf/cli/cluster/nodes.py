@@ -115,6 +115,7 @@ def app_row(container: Container) -> dict[str, Any]:
         "node": container.node,
         "state": container.state,
         "started": stamp(container.started),
+        "ports": list(container.ports),
     }
 
 

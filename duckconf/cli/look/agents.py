@@ -15,7 +15,7 @@ from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import print_nodes
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
-from duckconf.cli.terminal.tables import age, print_json, print_table
+from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import stamp
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, NotFound
@@ -59,7 +59,7 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         print_json([_app_row(app) for app in apps])
         return 0
     rows = [{**_app_row(app), "status": app["status"], "age": _age(app)} for app in apps]
-    print_table(rows, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
+    print_apps(rows, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
     for app in apps:
         if app.get("note") and app["status"] != "running":
             print(f"{app['name']}: {app['note']}", file=sys.stderr)
@@ -155,7 +155,7 @@ def _services(project: Project) -> list[dict[str, Any]]:
 def _app_row(app: Mapping[str, Any]) -> dict[str, Any]:
     row = {"app": app["name"], "container": app.get("container", ""), "image": app["image"], "node": app["node"]}
     row |= {"state": app["status"], "started": stamp(app["started"]) if app.get("started") else None, "desired": "yes"}
-    return row | {"restarts": app.get("restarts", 0), "note": app.get("note", "")}
+    return row | {"restarts": app.get("restarts", 0), "note": app.get("note", ""), "ports": app.get("published", [])}
 
 
 def _node_row(row: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:

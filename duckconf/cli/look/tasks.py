@@ -17,7 +17,7 @@ from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.look.node_table import print_nodes
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
-from duckconf.cli.terminal.tables import age, print_json, print_table
+from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
 from duckconf.engine_output import Container
 from duckconf.errors import NotFound, Unreadable
@@ -86,7 +86,7 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         print_json([_view_row(view) for view in views])
     else:
         columns = ("app", "node", "desired", "status", "restarts", "image", "age")
-        print_table([_view_line(view) for view in views], columns, _none_of(picture.seen))
+        print_apps([_view_line(view) for view in views], columns, _none_of(picture.seen))
         for view in views:
             if view.note and view.state != "running":
                 print(f"{view.app}: {view.note}", file=sys.stderr)
@@ -100,7 +100,7 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
         print_json([app_row(container) for container in containers])
     else:
         rows = [{**app_row(container), "age": age(container.started)} for container in containers]
-        print_table(rows, ("app", "node", "state", "image", "age"), _none_of(seen))
+        print_apps(rows, ("app", "node", "state", "image", "age"), _none_of(seen))
     return _unreachable(seen)
 
 
@@ -251,13 +251,20 @@ def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
 
 def _view_row(view: AppView) -> dict[str, Any]:
     started = stamp(view.started) if view.started else None
-    row = {"app": view.app, "container": view.container, "image": view.image, "node": view.node, "state": view.state}
-    return row | {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
+    row: dict[str, Any] = {
+        "app": view.app,
+        "container": view.container,
+        "image": view.image,
+        "node": view.node,
+        "state": view.state,
+    }
+    row |= {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
+    return row | {"ports": list(view.ports)}
 
 
 def _view_line(view: AppView) -> dict[str, Any]:
     line = {"app": view.app, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
-    return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-"}
+    return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-", "ports": list(view.ports)}
 
 
 def _say_faults(faults: Iterable[str]) -> None:

@@ -24,6 +24,12 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
+def print_apps(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """As `print_table`, with the published ports before the age where an app has some."""
+    shown = [*columns[:-1], "ports", columns[-1]] if any(row.get("ports") for row in rows) else columns
+    print_table([{**row, "ports": ", ".join(row.get("ports", ()))} for row in rows], shown, empty)
+
+
 def age(since: float, now: float | None = None) -> str:
     """How long ago, in the largest whole unit: 5s, 12m, 3h, 9d."""
     seconds = max(0, int((time.time() if now is None else now) - since))
