@@ -91,7 +91,9 @@ class App:
         metadata=_is(kinds.LABELS_KIND, "NAME=VALUE; node and duckconf.* are reserved", {"team": "web"}, "label", "--label"),
     )
     node: str = field(default="", metadata=_is(kinds.NODE_KIND, "where it is placed", "node-1", placement=True))
-    generation: int = field(default=0, metadata=_is(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, placement=True))
+    generation: int = field(
+        default=0, metadata=_is(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, placement=True)
+    )
 
 
 DECLARED: Mapping[str, Declaration] = {item.name: item.metadata["declaration"] for item in fields(App)}

@@ -20,11 +20,12 @@ from duckconf.actions import Start
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.cli.fleet.push_image import PRESENT, PUSHED, Pushed, failures, push_image, push_images
+from duckconf.codec import spec_hash, to_label
 from duckconf.command import Command
 from duckconf.errors import EngineRefused, NodeFailure
 from duckconf.inventory import Host
 from duckconf.model import App
-from duckconf.naming import WEB_IMAGE
+from duckconf.naming import WEB_IMAGE, app_labels
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.image_source import ImageSource
 from tests.e2e.conftest import ROOT
@@ -46,16 +47,20 @@ def hosts(engine_env: dict[str, str]) -> Iterator[EngineHosts]:
 @pytest.fixture
 def image(hosts: EngineHosts) -> Iterator[str]:
     """An image with 12 MB that cannot be compressed, new for each test; on no node before."""
-    with tempfile.TemporaryDirectory() as context:
-        (Path(context) / "data").write_bytes(os.urandom(12 * MEGA))
-        (Path(context) / "Containerfile").write_text(f"FROM {WEB_IMAGE}\nCOPY data /data\n")
-        hosts.local.must("build", "-q", "-t", IMAGE, context)
+    build(hosts)
     yield IMAGE
     source = ImageSource(ROOT / ".duckconf" / "images", hosts.environ)
     source.forget(source.find(IMAGE))
     hosts.local.run("rmi", IMAGE)
     for node in hosts.names:
         hosts.inside(node, "sh", "-c", f"podman rmi -f {IMAGE}; rm -rf {PARTS}")
+
+
+def build(hosts: EngineHosts) -> None:
+    with tempfile.TemporaryDirectory() as context:
+        (Path(context) / "data").write_bytes(os.urandom(12 * MEGA))
+        (Path(context) / "Containerfile").write_text(f"FROM {WEB_IMAGE}\nCOPY data /data\n")
+        hosts.local.must("build", "-q", "-t", IMAGE, context)
 
 
 @pytest.fixture
@@ -148,6 +153,23 @@ def test_an_image_reaches_all_nodes_and_the_second_time_nothing_is_sent(hosts: E
     for node in hosts.names:
         assert_runs(hosts, node, image)
     assert not any(hosts.inside(node, "ls", PARTS).stdout for node in hosts.names)
+
+
+def test_a_rebuilt_tag_names_the_apps_that_run_the_old_image(hosts: EngineHosts, image: str) -> None:
+    assert hosts.inv("push-image", image, "--to", "node-1,node-2").returncode == 0
+    labels = app_labels(hosts.project.cluster, "web", spec_hash(App(image)), 0, to_label(App(image)))
+    argv = [f"--label={name}={value}" for name, value in labels.items()]
+    program = ("--network=none", "--entrypoint=/bin/busybox", image, "sleep", "600")
+    try:
+        assert hosts.inside("node-1", "docker", "run", "-d", "--name=old", *argv, *program).ok
+        fresh = hosts.inv("push-image", image, "--to", "node-1", "--json")
+        assert json.loads(fresh.stdout)[0]["outdated"] == []
+        build(hosts)
+        done = hosts.inv("push-image", image, "--to", "node-1,node-2")
+        assert done.returncode == 0, done.stderr
+        assert f"still on an older {image}: web on node-1 (to start one from the new image: ./inv " in done.stdout + done.stderr
+    finally:
+        hosts.inside("node-1", "docker", "rm", "-f", "-t", "0", "old")
 
 
 def test_only_the_nodes_that_are_meant_get_it(hosts: EngineHosts, image: str) -> None:

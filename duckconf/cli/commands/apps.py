@@ -63,6 +63,14 @@ def confirm_edit(_: Any) -> None:
 
 
 @command(help={"name": "the app, as `ps` shows it"})
+def redeploy(_: Any, name: str) -> None:
+    """Start an app anew from the image that its tag means now (reconcile, agents). Example: ./inv redeploy web"""
+    from duckconf.cli.apps.redeploy import redeploy as start_anew
+
+    start_anew(project(), name)
+
+
+@command(help={"name": "the app, as `ps` shows it"})
 def kill_app(_: Any, name: str) -> None:
     """Crash an app on purpose: its process is killed, nothing else. Example: ./inv kill-app app-1"""
     from duckconf.cli.apps import change

@@ -31,6 +31,7 @@ from duckconf.reach.nodes.parallel import Result, ask_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state import cordons
 from duckconf.reach.state.cordons import Cordons
+from duckconf.rebuilt import apps_on_old, ask_for_old
 
 # Seconds for a node to answer: one that was passed over must be pushed to again.
 PATIENCE = 10.0
@@ -57,12 +58,31 @@ def push_image(project: Project, image: str, to: str, *, as_json: bool) -> int:
     """To the nodes that the pattern means; 4 when some of them do not have it now."""
     hosts = chosen_nodes(project, project.inventory(), to)
     outcomes = push_images(project, [image], hosts)[image]
+    old = _apps_on_old(project, image, [node for node in outcomes if node not in failures(outcomes)])
     if as_json:
-        print_json([_row(node, outcome) for node, outcome in outcomes.items()])
+        print_json([{**_row(node, outcome), "outdated": old.get(node, [])} for node, outcome in outcomes.items()])
     elif failed := failures(outcomes):
         again = f"to go on: ./inv push-image {image} --to {','.join(failed)}"
         say(f"{image}: {len(failed)} of {len(outcomes)} nodes do not have it ({again})")
+    _say_old(project, image, old)
     return SOME_UNREACHABLE if failures(outcomes) else 0
+
+
+def _apps_on_old(project: Project, image: str, nodes: Sequence[str]) -> dict[str, list[str]]:
+    """By node the apps that run what the tag meant before. A node that does not answer any more has none that we know."""
+    with open_cluster(project) as cluster:
+        told = ask_all(
+            nodes, lambda node: cluster.fleet.runner(node).run(ask_for_old(project.cluster, image)), cluster.fleet.close
+        )
+    return {node: apps_on_old(image, done) for node, done in told.items() if not isinstance(done, Exception)}
+
+
+def _say_old(project: Project, image: str, old: Mapping[str, Sequence[str]]) -> None:
+    found = [f"{app} on {node}" for node, apps in old.items() for app in apps]
+    if found:
+        push = mode_of(project) == PUSH
+        remedy = "./inv stop-app NAME, then ./inv start-app" if push else "./inv redeploy NAME"
+        say(f"still on an older {image}: {', '.join(found)} (to start one from the new image: {remedy})")
 
 
 def push_for_start(project: Project, image: str) -> None:

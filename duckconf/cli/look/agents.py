@@ -13,7 +13,7 @@ from typing import Any
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
-from duckconf.cli.look.node_table import print_nodes
+from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import stamp
@@ -39,7 +39,8 @@ def status(project: Project, *, as_json: bool) -> int:
     listing = api.call("GET", "/apps")
     if as_json:
         faults = listing.get("faults", [])
-        print_json({"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults})
+        told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
+        print_json(told | {"empty": empty_nodes(nodes)})
     else:
         print(f"cluster {project.cluster}, mode agents\n")
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
@@ -47,6 +48,7 @@ def status(project: Project, *, as_json: bool) -> int:
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
         running = sum(app["status"] == "running" for app in listing["apps"])
         print(f"\n{len(listing['apps'])} apps desired, {running} of them run")
+        say_empty(nodes)
     _say_faults(listing)
     return _silent(nodes)
 

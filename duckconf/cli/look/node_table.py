@@ -23,3 +23,14 @@ def print_nodes(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     for row in rows:
         if row.get("full"):
             print(f"{row['name']}: disk full; it gets no new apps for now", file=sys.stderr)
+
+
+def empty_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ready nodes without an app while another one has two or more: usually they were lost, and their apps rescheduled."""
+    crowded = any((row["apps"] or 0) > 1 for row in rows)
+    return [row["name"] for row in rows if crowded and row["status"] == "ready" and row["apps"] == 0 and not row["cordoned"]]
+
+
+def say_empty(rows: Sequence[Mapping[str, Any]]) -> None:
+    for name in empty_nodes(rows):
+        print(f"{name}: ready, and no app is placed there; new apps are placed there first, running apps stay where they are")

@@ -15,7 +15,7 @@ from typing import Any
 from duckconf import engine
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
-from duckconf.cli.look.node_table import print_nodes
+from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
@@ -55,7 +55,8 @@ def status(project: Project, *, as_json: bool) -> int:
         nodes = _node_rows(cluster, seen)
     faults = list(picture.faults) if picture else []
     if as_json:
-        print_json({"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults})
+        told = {"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults}
+        print_json(told | {"empty": empty_nodes(nodes) if picture else []})
     else:
         print(f"cluster {project.cluster}, mode {mode}\n")
         print_table(rows, ("service", "state", "pid", "address", "since"), "")
@@ -64,6 +65,7 @@ def status(project: Project, *, as_json: bool) -> int:
         if picture:
             wanted = [view for view in picture.apps if view.desired == "yes"]
             print(f"\n{len(wanted)} apps desired, {sum(view.state == 'running' for view in wanted)} of them run")
+            say_empty(nodes)
     _say_faults(faults)
     return _unreachable(seen)
 
