@@ -37,6 +37,8 @@ NO_IMAGE = re.compile(
 )
 # Podman's words where no registry is set up in which it might look for an image whose name has none.
 NO_REGISTRY = re.compile(r"short-name .*(did not resolve|resolution enforced)|no unqualified-search registries", re.IGNORECASE)
+# What runc leaves in the log of a container whose program is for another processor.
+WRONG_PROGRAM = re.compile(r"^(exec /\S+|standard_init_linux\.go:\d+: exec user process caused): exec format error$", re.M)
 # How the message of an engine begins, which a shell's about a missing command does not.
 ENGINES_OWN = re.compile(r"error(?: response from daemon)?:", re.IGNORECASE)
 
@@ -156,6 +158,13 @@ def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfErr
 def asks_for_registry(completed: Completed) -> bool:
     """Whether a start failed only because the image's name has no registry and the engine knows none to look in."""
     return not completed.ok and NO_REGISTRY.search(completed.stderr or completed.stdout) is not None
+
+
+def another_architecture(log: str) -> tuple[str, str, str] | None:
+    """Kind, reason and words, when the last line of a container's log is runc's about a program that the kernel refused."""
+    found = WRONG_PROGRAM.search(log.strip())
+    told = meaning(found[0]) if found else None
+    return (*told, found[0]) if found and told else None
 
 
 def engine_words(text: str) -> str:

@@ -21,6 +21,8 @@ class FakeNode:
     containers: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[Command] = field(default_factory=list)
     refusal: str = ""
+    log: str = ""
+    """What every container said last."""
     answers: dict[str, Completed] = field(default_factory=dict)
     """To commands that are none of the engine's, by their first word."""
     failure: NodeFailure | None = None
@@ -38,6 +40,10 @@ class FakeNode:
             if verb == "inspect":
                 labels = self.containers.get(command.argv[-1])
                 return Completed(1, "", "no such container") if labels is None else Completed(0, json.dumps(labels), "")
+            if verb == "start":
+                return Completed(0, "", "")
+            if verb == "logs":
+                return Completed(0, "", self.log)
             if verb == "rm":
                 del self.containers[command.argv[-1]]
                 return Completed(0, "", "")

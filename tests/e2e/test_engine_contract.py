@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from duckconf import engine
-from duckconf.actions import Start
+from duckconf.actions import Restart, Start
 from duckconf.cli.cluster.nodes import open_cluster
+from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
@@ -28,7 +31,7 @@ from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
-from tests.e2e.conftest import Live
+from tests.e2e.conftest import ROOT, Live
 from tests.fakes import FakeNode
 from tests.waiting import until
 
@@ -225,6 +228,32 @@ def test_what_only_this_node_refuses_is_told_from_what_every_node_would(real: Re
     if real.host.engine == DOCKER:
         cores = real.nodes_own(App(WEB_IMAGE, cpus=1024), f"{real.name}-fifth")
         assert (cores.kind, "fewer than the app asks for" in cores.why) == (CORES, True)
+
+
+def test_an_image_for_another_processor_is_noticed_at_its_first_restart_at_the_latest(real: Real) -> None:
+    """With crun the start is refused, with runc the container ends and its log says why."""
+    local = LocalEngine(ROOT, real.host.engine)
+    with tempfile.TemporaryDirectory() as context:
+        # An ELF header for a processor that this machine is not.
+        machine = b"\x3e" if os.uname().machine != "x86_64" else b"\xb7"
+        program = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + machine + b"\0\x01" + bytes(4096)
+        (Path(context) / "program").write_bytes(program)
+        (Path(context) / "program").chmod(0o755)
+        (Path(context) / "Containerfile").write_text('FROM scratch\nCOPY program /program\nCMD ["/program"]\n')
+        local.must("build", "-q", "-f", f"{context}/Containerfile", "-t", "localhost/other-processor", context)
+    started = Start(NODE, real.name, App("localhost/other-processor", real.name))
+    try:
+        with pytest.raises(NodeRefused, match="the image is for another architecture"):
+            start_until_it_is_refused(real, started)
+    finally:
+        real.runner.run(engine.remove(real.name))
+        local.run("rmi", "localhost/other-processor")
+
+
+def start_until_it_is_refused(real: Real, started: Start) -> None:
+    execute(started, real.cluster, real.runner)
+    until("it has ended", lambda: real.listed()[real.name].state == "exited")
+    execute(Restart(NODE, real.name, real.name), real.cluster, real.runner)
 
 
 def test_a_command_that_the_image_lacks_is_a_refusal_in_the_engines_words(real: Real) -> None:

@@ -95,6 +95,8 @@ class Hand:
     then_done: bool = False
 
     def run(self, command: Command) -> Completed:
+        if command.argv[1] == "logs":
+            return Completed(0, "", "")
         self.breaks_at -= 1
         broken = self.breaks_at == -1
         if broken and not self.then_done:

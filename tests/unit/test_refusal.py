@@ -11,7 +11,7 @@ import pytest
 
 from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler, Verdict
-from duckconf.actions import Start
+from duckconf.actions import Restart, Start
 from duckconf.codec import spec_hash
 from duckconf.command import Completed
 from duckconf.desired import Desired
@@ -293,6 +293,16 @@ def test_an_app_is_not_started_where_it_is_larger_than_the_node() -> None:
         execute(Start("n1", "c", App("nginx", "web", memory="900g")), "demo", node)
     execute(Start("n1", "c", App("nginx", "web", cpus=2)), "demo", node)
     assert list(node.containers) == ["c"]
+
+
+def test_an_app_that_was_started_again_says_in_its_log_that_it_is_for_another_architecture() -> None:
+    node = FakeNode("n1", {"c": {"node": "n1", "duckconf.cluster": "demo"}})
+    execute(Restart("n1", "c", "web"), "demo", node)
+    node.log = "exec /app: exec format error\n"
+    with pytest.raises(NodeRefused, match="the image is for another architecture"):
+        execute(Restart("n1", "c", "web"), "demo", node)
+    node.log = "the child said: exec format error\n"
+    execute(Restart("n1", "c", "web"), "demo", node)
 
 
 def test_a_newer_placement_is_tried_at_once_by_the_agent_that_refused_an_older_one(tmp_path: Path) -> None:

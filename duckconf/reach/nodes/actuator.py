@@ -14,7 +14,7 @@ from duckconf import engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed, Runner
-from duckconf.engine_output import asks_for_registry, engine_failure, require_ours, run_failure, unreadable
+from duckconf.engine_output import another_architecture, asks_for_registry, engine_failure, require_ours, run_failure, unreadable
 from duckconf.errors import EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
@@ -35,6 +35,7 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
         if isinstance(failure, NodeRefused):
             raise failure
         _must(action.node, done)
+        _require_architecture(action, runner)
     elif isinstance(action, Remove):
         _require_ours(action.node, action.container, cluster, runner)
         _must(action.node, runner.run(engine.stop(action.container)))
@@ -71,6 +72,16 @@ def _require_room(node: str, app: App, runner: Runner) -> None:
         lacks = misfit(app, read_facts("", runner.run(ask_machine()).stdout))
         if lacks is not None:
             raise NodeRefused(node, lacks.kind, lacks.alone, "")
+
+
+def _require_architecture(action: Restart, runner: Runner) -> None:
+    """With runc, podman and docker start an image of another architecture, and only its log says why it ended at once.
+
+    Asked after the start, so that it delays no app that crashed for another reason.
+    """
+    said = runner.run(engine.last_words(action.container, 1))
+    if words := another_architecture(said.stdout + said.stderr):
+        raise NodeRefused(action.node, *words)
 
 
 def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
