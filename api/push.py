@@ -17,7 +17,7 @@ from duckconf.errors import BadInput, Fault, NodeFailure, NodeRefused, NoNodeFit
 from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import push_app
-from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.nodes.actuator import clean_up, execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state.cordons import Cordons

@@ -27,7 +27,7 @@ from api.turns import TurnBook
 from duckconf.errors import DuckconfError
 from duckconf.inventory import Inventory
 from duckconf.naming import push_number
-from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.nodes.sensor import observe_all

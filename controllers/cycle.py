@@ -249,7 +249,7 @@ class Cycle:
             if fault not in self._faults:
                 self._world.tell(Event("bad-state", fault))
         if self._faults and not faults:
-            self._world.tell(Event("state-mended", "the desired state is readable again"))
+            self._world.tell(Event("state-mended", "the desired state and the inventory are readable again"))
         self._faults = tuple(faults)
 
     def _tell_of_unplaced(self, verdict: Verdict) -> None:

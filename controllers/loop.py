@@ -29,7 +29,7 @@ from duckconf.events import Event
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
-from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
@@ -56,7 +56,8 @@ class Outside:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._hosts = InventoryFollower(project.inventory_path, project.root)
+        self._woken = threading.Event()
+        self._hosts = InventoryFollower(project.inventory_path, project.root, self.wake)
         self._inventory = self._hosts.current()
         pins, settings = KnownHosts(project.pins, OWN_PINS), project.settings
         self._fleet = Fleet(
@@ -74,7 +75,6 @@ class Outside:
         self._asked = asked.Asked(project.state / asked.FILE_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
         self._report = reports.ReportFile(project.state / reports.FILE_NAME)
-        self._woken = threading.Event()
         self._ended = threading.Event()
         self._followed: set[str] = set()
         self._facts: dict[str, Facts] = {}
@@ -110,9 +110,12 @@ class Outside:
         try:
             document, behind = self._desired.read()
         except BadInput as bad:
-            return Setpoint(UNKNOWN, [str(bad)])
+            return Setpoint(UNKNOWN, [str(bad), *self._troubles()])
         faults = [f"{FILE_NAME}, {fault}; its app is left as it is" for fault in document.faults]
-        return Setpoint(desired_of(document), [*([behind] if behind else []), *faults])
+        return Setpoint(desired_of(document), [*([behind] if behind else []), *faults, *self._troubles()])
+
+    def _troubles(self) -> Sequence[str]:
+        return [trouble] if (trouble := self._hosts.trouble) else []
 
     def look(self, host: Host) -> Look:
         return self._sensors.submit(self._observe, host, self._fleet.runner(host.name))

@@ -144,11 +144,13 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     groups = document["groups"]
     nodes = set(groups.get(NODES, ()))
     origins, answers = document.get("origins", {}), document.get("ssh", {})
+    broken = document.get("broken", {})
     hosts = {
-        name: _host(name, variables, faults, origins.get(name, {}), answers.get(name), node=name in nodes)
+        name: _judged(name, variables, origins.get(name, {}), answers.get(name), broken.get(name, ""), node=name in nodes)
         for name, variables in document["hosts"].items()
     }
-    every = [*document["hosts"].values(), document.get("first", {})]
+    ours = {*used(document), *(name for name, variables in document["hosts"].items() if is_demo(variables))}
+    every = [*(variables for name, variables in document["hosts"].items() if name in ours), document.get("first", {})]
     clusters = {str(variables["duckconf_cluster"]) for variables in every if "duckconf_cluster" in variables}
     if len(clusters) > 1:
         faults.append(Fault("duckconf_cluster", f"should be one name for all hosts, got {', '.join(sorted(clusters))}"))
@@ -202,6 +204,16 @@ def is_demo(variables: Mapping[str, Any]) -> bool:
     return variables.get("duckconf_provider") == "container"
 
 
+def _judged(name: str, variables: Mapping[str, Any], origins: Origins, answer: Answer | None, broken: str, *, node: bool) -> Host:
+    """What is wrong with one host refuses that host, and nobody else; one that is not used is never asked."""
+    faults = [Fault("", f"a template fails: {broken}")] if broken else []
+    host = _host(name, variables, faults, origins, answer, node=node)
+    if not faults:
+        return host
+    words = "; ".join(str(fault).removeprefix(f"{name}/") for fault in faults)
+    return replace(host, refused=Refusal(f"cannot be used as the inventory has it: {words}", "correct it in the inventory"))
+
+
 def _host(
     name: str, variables: Mapping[str, Any], faults: list[Fault], origins: Origins, answer: Answer | None, *, node: bool
 ) -> Host:
@@ -223,6 +235,7 @@ def _host(
     engine = first("duckconf_engine", PODMAN)
     if engine not in (PODMAN, DOCKER):
         faults.append(Fault(f"{name}/duckconf_engine", f"should be podman or docker, got {engine!r}"))
+        engine = PODMAN
     topology = first("duckconf_topology", SHARED)
     if topology not in TOPOLOGIES:
         faults.append(Fault(f"{name}/duckconf_topology", f"should be {' or '.join(TOPOLOGIES)}, got {topology!r}"))

@@ -17,7 +17,7 @@ from api.push import Pusher
 from api.turns import TurnBook
 from duckconf.errors import Unreachable
 from duckconf.model import FIELDS
-from duckconf.reach.inventory.hosts import InventoryFollower
+from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal

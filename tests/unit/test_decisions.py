@@ -121,16 +121,21 @@ def document(**variables: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("variables", "word"),
     [
-        ({"ansible_port": "http"}, "n1/ansible_port"),
-        ({"ansible_port": 70000}, "n1/ansible_port"),
-        ({"duckconf_provider": "cloud"}, "n1/duckconf_provider"),
-        ({"duckconf_engine": "lxc"}, "n1/duckconf_engine"),
-        ({"duckconf_cluster": "No Name"}, "cluster"),
+        ({"ansible_port": "http"}, "ansible_port"),
+        ({"ansible_port": 70000}, "ansible_port"),
+        ({"duckconf_provider": "cloud"}, "duckconf_provider"),
+        ({"duckconf_engine": "lxc"}, "duckconf_engine"),
     ],
 )
-def test_a_bad_variable_is_named_with_its_host(variables: dict[str, object], word: str) -> None:
-    with pytest.raises(BadInput, match=word):
-        read_inventory(document(**variables))
+def test_a_bad_variable_refuses_its_host_by_name(variables: dict[str, object], word: str) -> None:
+    refused = read_inventory(document(**variables)).node("n1").refused
+    assert refused is not None
+    assert f"cannot be used as the inventory has it: {word}: should be" in refused.reason
+
+
+def test_a_bad_name_of_the_cluster_refuses_the_inventory() -> None:
+    with pytest.raises(BadInput, match="cluster"):
+        read_inventory(document(duckconf_cluster="No Name"))
 
 
 def test_two_demo_hosts_on_one_port_and_a_missing_group_are_refused() -> None:

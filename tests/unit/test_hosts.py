@@ -60,7 +60,6 @@ def test_a_password_from_a_vault_is_used_and_never_kept_in_clear(tmp_path: Path,
         ("bad.yml", "all:\n  hosts: [\n", "bad.yml:"),
         ("bad.yml", "all:\n  hosts:\n    - x\n", "requires a dictionary"),
         ("bad.ini", "[nodes:bars]\nx\n", "unknown type: bars"),
-        ("bad.ini", '[nodes]\nx ansible_port="{{ nope }}"\n', "nope"),
         ("bad.ini", "[web]\nx\n", "group nodes"),
     ],
 )
@@ -69,6 +68,21 @@ def test_a_malformed_inventory_says_what_is_wrong_in_one_line(tmp_path: Path, na
     with pytest.raises(DuckconfError, match=word) as caught:
         load_inventory(tmp_path / name, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_with_one_host_refuses_that_host_and_one_that_is_not_used_is_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "hosts.ini").write_text(
+        '[nodes]\ngood\nx ansible_port="{{ nope }}"\ny ansible_port=70000\n_odd_\n'
+        '[office]\n2001:db8::1\nprinter ansible_host="{{ nope }}" duckconf_cluster=other\n'
+    )
+    found = load_inventory(tmp_path / "hosts.ini", tmp_path)
+    refused = {host.name: host.refused.reason if host.refused else "" for host in found.node_hosts()}
+    assert refused["good"] == ""
+    assert "a template fails: " in refused["x"]
+    assert "nope" in refused["x"]
+    assert "ansible_port: should be a port from 1 to 65535, got 70000" in refused["y"]
+    assert "_odd_: should be letters" in refused["_odd_"]
+    assert found.cluster == "demo"
 
 
 def test_a_missing_inventory_is_named(tmp_path: Path) -> None:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import logging
 import os
 import re
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from duckconf.command import Command
-from duckconf.errors import DuckconfError, SetupError
+from duckconf.errors import SetupError
 from duckconf.inventory import SECRETS, VARIABLES, Inventory, read_inventory
 from duckconf.reach.inventory.ssh_config import ssh_answers
 from duckconf.reach.nodes.local import LocalRunner
@@ -29,18 +26,15 @@ from duckconf.reach.state.files import write_durably
 
 RESOLVER_DEADLINE = 60.0
 # Of what is remembered; another number when it holds something else.
-FORMAT = 3
+FORMAT = 4
 # What of the environment changes what Ansible resolves; a vault's password is only needed where nothing is remembered.
 SETTINGS = "ANSIBLE_"
 VAULT = "VAULT"
-LOOK_AGAIN = 1.0
 VAULT_MARK = b"$ANSIBLE_VAULT"
 BESIDE = ("group_vars", "host_vars")
 # How Ansible reports a file that no parser took: one block per parser, some with the place of the fault.
 LOCATED = re.compile(r"(?:plugin: |caused by >>> )(?P<what>[^<>]*?) Origin: (?P<where>[^\s<>]+:\d+)")
 BY_PLUGIN = re.compile(r"with '(\w+)' plugin: (.*?)(?= Failed to parse| <<<| Origin:|$)")
-
-log = logging.getLogger(__name__)
 
 
 def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inventory:
@@ -169,28 +163,3 @@ def _reason(words: str, path: Path) -> str:
 
 def _shown(path: Path, project: Path) -> str:
     return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
-
-
-class InventoryFollower:
-    """The inventory of a long-lived process: looked at again at most once a second, the last good one kept."""
-
-    def __init__(self, path: Path, project: Path) -> None:
-        """Raises as `load_inventory` does when the inventory is bad from the start."""
-        self._path = path
-        self._project = project
-        self._lock = threading.Lock()
-        self._looked = time.monotonic()
-        self._inventory = load_inventory(path, project, secrets=True)
-
-    def current(self) -> Inventory:
-        with self._lock:
-            if time.monotonic() - self._looked >= LOOK_AGAIN:
-                self._looked = time.monotonic()
-                self._look()
-            return self._inventory
-
-    def _look(self) -> None:
-        try:
-            self._inventory = load_inventory(self._path, self._project, secrets=True)
-        except DuckconfError as error:
-            log.warning("the inventory is broken, going on with the last good one: %s", error)

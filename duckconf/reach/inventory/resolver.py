@@ -1,8 +1,8 @@
 """Resolves an inventory with Ansible itself and prints it as JSON; run as a process of its own by `hosts.py`.
 
-`python -m duckconf.reach.inventory.resolver PATH VARIABLE…` prints `{"hosts", "origins", "groups", "first", "digests"}`; PATH
-may be several, one a line. What concerns the connection is resolved as Ansible's own ssh and sudo plugins resolve it: aliases,
-ansible.cfg, environment and precedence are theirs.
+`python -m duckconf.reach.inventory.resolver PATH VARIABLE…` prints {"hosts", "broken", "origins", "groups", "first", "digests"}.
+PATH may be several, one a line. What concerns the connection is resolved as Ansible's own ssh and sudo plugins resolve it:
+aliases, ansible.cfg, environment and precedence are theirs.
 Ansible writes to the terminal and keeps global state, which is why it stays out of the other processes. Errors: one on
 stderr, code 1.
 """
@@ -79,6 +79,7 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
     """
     from ansible import constants
     from ansible.cli import CLI
+    from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar
@@ -98,12 +99,17 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
         known: dict[str, Any] = manager.get_vars(host=host, include_hostvars=False)
         return known
 
-    hosts, origins, digests = {}, {}, {}
+    hosts, origins, digests, broken = {}, {}, {}, {}
     for host in inventory.get_hosts():
         known = everything(host)
         templar = Templar(loader=loader, variables=known)
-        login, origins[host.name] = _login(known, templar.template)
-        hosts[host.name] = {name: _plain(templar.template(known[name])) for name in names if name in known} | login
+        try:
+            login, origins[host.name] = _login(known, templar.template)
+            hosts[host.name] = {name: _plain(templar.template(known[name])) for name in names if name in known} | login
+        except AnsibleError as error:
+            # A template that fails is the trouble of its host; what is no template still says whose host it is.
+            broken[host.name] = " ".join(str(getattr(error, "message", error)).split())
+            hosts[host.name] = {name: _plain(known[name]) for name in names if name in known and "{" not in str(known[name])}
         digests[host.name] = _digest(known)
     groups = {name: [host.name for host in group.get_hosts()] for name, group in inventory.groups.items()}
     first: dict[str, Any] = {}
@@ -112,7 +118,7 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
         known = everything(inventory.get_host(FIRST))
         if CLUSTER in known:
             first = {CLUSTER: _plain(Templar(loader=loader, variables=known).template(known[CLUSTER]))}
-    return {"hosts": hosts, "origins": origins, "groups": groups, "first": first, "digests": digests}
+    return {"hosts": hosts, "broken": broken, "origins": origins, "groups": groups, "first": first, "digests": digests}
 
 
 def _login(known: dict[str, Any], template: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
