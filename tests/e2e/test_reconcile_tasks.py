@@ -12,6 +12,7 @@ import pytest
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
+from duckconf.ports import parse_port
 from tests.e2e.conftest import NODES, ROOT, Declared, Live
 from tests.waiting import until
 
@@ -85,6 +86,22 @@ def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> N
     words = inv("logs", "reconciler", "--lines", "400").stdout
     for step in ("SENSOR", "SETPOINT", "COMPARATOR", "ACTUATOR"):
         assert step in words
+
+
+def test_a_redeployed_app_has_a_new_container_and_no_other_app_restarts(declared: Declared) -> None:
+    inv, ids = declared.cluster.inv, declared.cluster.ids
+    for name in ("web", "other"):
+        assert inv("start-app", WEB_IMAGE, "--name", name, "--port", "80", "--wait").returncode == 0
+    before = ids()
+    done = inv("redeploy", "web")
+    assert (done.returncode, "the loop starts it from the image" in done.stdout) == (0, True), done.stderr
+    until("web runs anew", lambda: declared.cluster.once_each(["web", "other"]) and ids()["web"] != before["web"])
+    assert ids()["other"] == before["other"]
+    until("its port is shown", lambda: all(ports_of(inv("ps", "--json").stdout, name) == [80] for name in ("web", "other")))
+
+
+def ports_of(listing: str, app: str) -> list[int]:
+    return [parse_port(port).inside for row in json.loads(listing) if row["app"] == app for port in row["ports"]]
 
 
 def test_a_hopeless_app_is_told_with_the_engines_words_and_shown_as_backoff(declared: Declared) -> None:
