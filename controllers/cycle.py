@@ -17,7 +17,7 @@ from controllers.reconciler import Heard, Reconciler, Verdict, name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, Unreadable
+from duckconf.errors import DuckconfError, NotSupported, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
@@ -35,7 +35,7 @@ Look = Future[tuple[Container, ...]]
 
 
 class Sensed(NamedTuple):
-    """Who was heard, who was not, and who gave an answer that cannot be read; each with the reason."""
+    """Who was heard, who was not, and of whom nothing can be read although it may be well; each with the reason."""
 
     heard: dict[str, Heard]
     silent: dict[str, str]
@@ -179,7 +179,10 @@ class Cycle:
             if failure is None:
                 sensed.heard[host.name] = (asked, look.result())
             elif isinstance(failure, Unreadable):
-                sensed.unreadable[host.name] = (asked, failure.reason)
+                sensed.unreadable[host.name] = (asked, f"answers, but its answer cannot be read: {failure.reason}")
+            elif isinstance(failure, NotSupported):
+                # It was not even asked: what the inventory says of it tells nothing of what runs there.
+                sensed.unreadable[host.name] = (asked, f"is not asked: {failure.reason}")
             elif isinstance(failure, DuckconfError):
                 sensed.silent[host.name] = getattr(failure, "reason", failure.message)
             else:
@@ -226,7 +229,7 @@ class Cycle:
         nodes = len(heard) + len(silent) + len(sensed.unreadable)
         say("SENSOR", f"{nodes - len(silent)} of {nodes} nodes answer, {running} apps run")
         for node, (_, reason) in sorted(sensed.unreadable.items()):
-            say("SENSOR", f"{node} answers, but its answer cannot be read: {reason}")
+            say("SENSOR", f"{node} {reason}")
         for node, reason in sorted(silent.items()):
             say("SENSOR", f"{node} is {LOST if node in lost else SILENT}: {reason}")
         say("SETPOINT", f"{len(setpoint.desired.apps)} apps should run")
@@ -272,7 +275,7 @@ def turn(node: str, now: NodeView) -> Event:
     if now.status == LOST:
         return Event("node-lost", f"{node}: lost ({now.reason}); rescheduling its apps", node=node)
     if now.status == UNREADABLE:
-        words = f"{node}: answers, but its answer cannot be read: {now.reason}; its apps count as running, nothing is done there"
+        words = f"{node}: {now.reason}; its apps count as running, nothing is done there"
         return Event("node-unreadable", words, node=node)
     return Event("node-silent", f"{node}: unreachable ({now.reason}); its apps count as running until node_timeout", node=node)
 

@@ -106,7 +106,7 @@ def _placed(
 
 def _why_unseen(node: str, fleet: Fleet) -> str:
     if node in fleet.unreadable:
-        return "answers, but its answer cannot be read; the app counts as running"
+        return "is not asked, or its answer cannot be read; the app counts as running"
     return "is lost, and no other node fits" if node in fleet.lost else "is silent; counts as running for now"
 
 

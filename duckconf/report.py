@@ -18,7 +18,8 @@ LOST = "lost"
 
 @dataclass(frozen=True)
 class NodeView:
-    """`status` is ready, silent (did not answer in this pass), unreadable (answers, but its answer cannot be read) or lost
+    """`status` is ready, silent (did not answer in this pass), unreadable (answers, but its answer cannot be read, or is not
+    asked as the inventory has it) or lost
     (silent for longer than node_timeout); `reason` says why it is not ready."""
 
     status: str

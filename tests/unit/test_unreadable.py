@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from api.stores.nodes import READY, SUSPECT, UNREADABLE, NodeBook, Report, Seen
+from controllers.cycle import Cycle, Look
 from controllers.node_controller import Watch, look
 from controllers.placements import FoundPlacements
 from controllers.reconciler import Reconciler
@@ -15,7 +17,8 @@ from duckconf.actions import Kill, Remove, Restart, Start
 from duckconf.command import Command, Completed
 from duckconf.desired import Desired
 from duckconf.engine_output import read_containers
-from duckconf.errors import EngineUnavailable, Unreadable
+from duckconf.errors import EngineUnavailable, NodeFailure, NotSupported, Unreadable
+from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.placement import Placement
 from duckconf.reach.nodes.actuator import execute
@@ -64,7 +67,7 @@ def test_its_apps_stay_placed_however_long_it_lasts() -> None:
         assert verdict.decision.plan.steps == ()
         assert reconciler.health.lost == frozenset()
     assert verdict.apps[0].state == "unreadable"
-    assert "answers, but its answer cannot be read" in verdict.apps[0].note
+    assert "its answer cannot be read; the app counts as running" in verdict.apps[0].note
 
 
 def test_one_that_falls_silent_afterwards_is_lost_as_any_other() -> None:
@@ -101,3 +104,27 @@ def test_the_node_controller_says_it_once_and_unschedules_nothing() -> None:
         kinds += [event.kind for event in judged.events]
         assert judged.lost == ()
     assert kinds == ["node-unreadable", "node-back"]
+
+
+@pytest.mark.parametrize("failure", [Unreadable("n1", "noise"), NotSupported("n1", "ansible_connection is local")])
+def test_the_loop_tells_it_apart_from_silence(failure: NodeFailure) -> None:
+    class World:
+        def now(self) -> float:
+            return 0.0
+
+        def look(self, host: Host) -> Look:
+            look: Look = Future()
+            look.set_exception(failure)
+            return look
+
+        def rest(self, looks: Any, seconds: float) -> None:
+            """Nobody is waited for."""
+
+        def facts(self) -> dict[str, Any]:
+            return {}
+
+    cycle = Cycle(cast(Any, World()), Reconciler("demo", FoundPlacements(), 20.0))
+    sensed = cycle._sense([Host("n1", "192.0.2.1")])
+    assert (sensed.heard, sensed.silent) == ({}, {})
+    assert failure.reason in sensed.unreadable["n1"][1]
+    assert sensed.views({}, ())["n1"].status == "unreadable"
