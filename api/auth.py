@@ -75,10 +75,12 @@ def caller() -> Caller:
 def require_operator() -> None:
     """Raises BadRequest with 403 for an agent."""
     if not caller().operator:
-        raise BadRequest(HTTPStatus.FORBIDDEN, f"this is for the operator; {caller().node} may report and read its own apps")
+        raise BadRequest(
+            HTTPStatus.FORBIDDEN, f"only the operator may do this; {caller().node} may read and report only its own apps"
+        )
 
 
 def require_node(node: str) -> None:
     """Let the operator pass, and the agent of this node; raises BadRequest with 403."""
     if caller().node not in ("", node):
-        raise BadRequest(HTTPStatus.FORBIDDEN, f"{caller().node} may speak for itself only, not for {node or 'others'}")
+        raise BadRequest(HTTPStatus.FORBIDDEN, f"the token of {caller().node} is not valid for {node or 'other nodes'}")

@@ -26,7 +26,7 @@ def body() -> object:
     try:
         return json.loads(content.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except UnicodeDecodeError:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, "the body should be JSON in UTF-8, and is not UTF-8") from None
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "the body should be JSON in UTF-8, but is not UTF-8") from None
     except RecursionError:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from None
     except ValueError as error:
@@ -77,5 +77,5 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen = dict(pairs)
     if len(seen) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} occurs twice in one object")
     return seen

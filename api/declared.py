@@ -68,7 +68,12 @@ class Routes:
             parse_app({"name": name, "image": "x"})
         changes = changes_of(body(), name)
         if "node" in changes:
-            raise BadInput(Fault("node", "is the loop's choice in reconcile mode; to keep apps off a node: ./inv cordon NODE"))
+            raise BadInput(
+                Fault(
+                    "node",
+                    "cannot be set in reconcile mode, where the loop places apps; to keep apps off a node: ./inv cordon NODE",
+                )
+            )
 
         def update(app: App | None, _: int) -> App:
             fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}

@@ -18,12 +18,12 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._started = Counter("duckconf_apps_started", "Apps started, by node.", ["node"], registry=self._registry)
-        self._skipped = Counter("duckconf_nodes_skipped", "Times a node was passed over.", ["node"], registry=self._registry)
+        self._skipped = Counter("duckconf_nodes_skipped", "How often a node was skipped.", ["node"], registry=self._registry)
         self._answers = Counter(
             "duckconf_http_answers", "Answers, by route and status.", ["route", "status"], registry=self._registry
         )
         self._seconds = Histogram("duckconf_start_seconds", "Time of one app start.", buckets=BUCKETS, registry=self._registry)
-        self._away = Gauge("duckconf_node_away", "1 while a node is known to be out of reach.", ["node"], registry=self._registry)
+        self._away = Gauge("duckconf_node_away", "1 while a node is unreachable.", ["node"], registry=self._registry)
 
         self._apps = Gauge("duckconf_apps", "Apps by state, as the loop last reported.", ["state"], registry=self._registry)
 

@@ -101,7 +101,7 @@ def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False)
 
 def _report(node: str, told: object) -> Report:
     if not isinstance(told, Mapping) or not isinstance(told.get("instance"), str):
-        raise BadInput(Fault("instance", "should be a text that this agent keeps for life"))
+        raise BadInput(Fault("instance", "should be a text that identifies this agent"))
     facts = told.get("facts", {})
     if not isinstance(facts, Mapping):
         raise BadInput(Fault("facts", f"should be an object, got {facts!r}"))

@@ -27,20 +27,20 @@ def _takes(schema: str) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": refer(schema)}}}
 
 
-WAIT = _parameter("wait", {"type": "number", "minimum": 0}, "Seconds to hold the request until there is news, 55 at most.")
+WAIT = _parameter("wait", {"type": "number", "minimum": 0}, "Seconds to hold the request until there is a change, 55 at most.")
 IF_MATCH = _parameter("If-Match", {"type": "string"}, "The app's revision as it was read; 412 when it has changed.", "header")
 NAME = _parameter("name", DECLARED["name"].kind.schema(), "The app.", "path")
 FORM = {
     "400": _problem("The body is not JSON."),
     "413": _problem("The body is larger than 64 KiB."),
-    "415": _problem("The body is not announced as application/json."),
+    "415": _problem("The Content-Type is not application/json."),
     "507": _problem("The disk of the server is full; nothing was changed."),
 }
 UNREADABLE = {"503": _problem("The desired state cannot be read or written now; nothing was changed.")}
 
 CONFIRM = {
     "post": {
-        "summary": "Take an edit by hand that withdraws most apps and waits for this; `confirmed` is false when none waits.",
+        "summary": "Apply a manual edit that withdraws most apps and waits; `confirmed` is false if no edit waits.",
         "responses": {"200": _json("Done.", {"type": "object"}), **UNREADABLE},
     }
 }
@@ -49,19 +49,19 @@ OPERATIONS: dict[str, Any] = {
     "/healthz": {"get": {"summary": "Is the server alive?", "responses": {"200": _json("Yes.", {"type": "object"})}}},
     "/readyz": {
         "get": {
-            "summary": "Can it serve?",
+            "summary": "Is the server ready?",
             "responses": {
                 "200": _json("Yes.", {"type": "object"}),
-                "503": _json("No: all nodes are out of reach, or the state cannot be read.", {"type": "object"}),
+                "503": _json("No: all nodes are unreachable, or the state cannot be read.", {"type": "object"}),
             },
         }
     },
     "/events": {
         "get": {
-            "summary": "What happened, oldest first.",
+            "summary": "Events, oldest first.",
             "parameters": [
-                _parameter("since", {"type": "string"}, "The cursor of an earlier answer: only what came after it."),
-                _parameter("limit", {"type": "integer"}, "Without `since`: how many of the newest, 100 by default."),
+                _parameter("since", {"type": "string"}, "The cursor of an earlier answer; only later events are returned."),
+                _parameter("limit", {"type": "integer"}, "Without `since`: the number of newest events, 100 by default."),
                 WAIT,
             ],
             "responses": {"200": _json("Events.", refer("Events")), "422": _problem("A parameter is wrong.")},
@@ -80,14 +80,14 @@ PUSH: dict[str, Any] = {
     "/app/start": {
         "post": {
             "operationId": "startApp",
-            "summary": "Start an app on the node whose turn it is.",
+            "summary": "Start an app on the next node (round-robin).",
             "requestBody": _takes("App"),
             "responses": {
                 **FORM,
                 "201": _json("The app runs.", refer("Started")),
-                "409": _problem("Something else holds a port or name; the engine's words."),
+                "409": _problem("A port or name is in use; the message of the engine."),
                 "422": _problem("A field is wrong, or the engine refuses the app (no such image)."),
-                "503": _problem("No node can be reached."),
+                "503": _problem("No node is reachable."),
             },
         }
     }
@@ -102,7 +102,7 @@ RECONCILE: dict[str, Any] = {
             "responses": {
                 **FORM,
                 **UNREADABLE,
-                "202": _json("It is in the desired state, on disk.", refer("Declared")),
+                "202": _json("The app is in the desired state, on disk.", refer("Declared")),
                 "409": _problem("An app of this name is declared already, or its row cannot be read."),
                 "422": _problem("A field is wrong."),
             },
@@ -111,10 +111,14 @@ RECONCILE: dict[str, Any] = {
     "/apps": {
         "get": {
             "operationId": "listApps",
-            "summary": "All declared apps, with what the loop last saw of them.",
+            "summary": "All declared apps, with their last observed state.",
             "parameters": [
-                _parameter("nodeName", {"type": "string"}, "Only the apps placed there; empty: those not placed."),
-                _parameter("since", {"type": "integer"}, "A revision: with `wait`, held until there is another one."),
+                _parameter(
+                    "nodeName", {"type": "string"}, "Only the apps placed on this node; if empty, the apps without a node."
+                ),
+                _parameter(
+                    "since", {"type": "integer"}, "A revision; with `wait`, the request is held until the revision differs."
+                ),
                 WAIT,
             ],
             "responses": {"200": _json("Apps.", refer("Apps")), "422": _problem("A parameter is wrong.")},
@@ -128,7 +132,7 @@ RECONCILE: dict[str, Any] = {
         },
         "put": {
             "operationId": "putApp",
-            "summary": "Declare an app or change fields of one; null takes a field away. Idempotent.",
+            "summary": "Declare an app or change its fields; null removes a field. Idempotent.",
             "parameters": [NAME, IF_MATCH],
             "requestBody": _takes("Changes"),
             "responses": {
@@ -136,7 +140,7 @@ RECONCILE: dict[str, Any] = {
                 **UNREADABLE,
                 "200": _json("The app as it is declared now.", refer("Shown")),
                 "201": _json("The app is new.", refer("Shown")),
-                "409": _problem("Its row in the file cannot be read."),
+                "409": _problem("The row of the app in the file cannot be read."),
                 "412": _problem("The app is not at the expected revision."),
                 "422": _problem("A field is wrong."),
             },
@@ -147,7 +151,7 @@ RECONCILE: dict[str, Any] = {
             "parameters": [NAME, IF_MATCH],
             "responses": {
                 **UNREADABLE,
-                "200": _json("It is no longer declared.", {"type": "object"}),
+                "200": _json("The app is no longer declared.", {"type": "object"}),
                 "404": _problem("No such app."),
                 "412": _problem("The app is not at the expected revision."),
             },
@@ -155,7 +159,7 @@ RECONCILE: dict[str, Any] = {
     },
 }
 
-CLOSED = {"401": _problem("The token is missing or wrong."), "403": _problem("That is not yours.")}
+CLOSED = {"401": _problem("The token is missing or wrong."), "403": _problem("The token does not allow this call.")}
 
 
 def _closed(paths: dict[str, Any]) -> dict[str, Any]:
@@ -171,9 +175,11 @@ AGENTS: dict[str, Any] = {
     "/apps": {
         "get": {
             **RECONCILE["/apps"]["get"],
-            "summary": "All apps, for the operator; with nodeName what one agent should make true.",
+            "summary": "All apps, for the operator; with nodeName, the apps that one agent should run.",
             "responses": {
-                "200": _json("Apps; with nodeName also `kept`, the apps whose copy there must stay for now.", refer("Apps")),
+                "200": _json(
+                    "Apps; with nodeName also `kept`, the apps whose old container there must stay for now.", refer("Apps")
+                ),
                 "422": _problem("A parameter is wrong."),
             },
         },
@@ -184,7 +190,7 @@ AGENTS: dict[str, Any] = {
             "responses": {
                 **FORM,
                 **UNREADABLE,
-                "200": _json("What was bound and refused.", refer("Bound")),
+                "200": _json("The placements that were made, and those that were refused.", refer("Bound")),
                 "422": _problem("No."),
             },
         },
@@ -194,7 +200,7 @@ AGENTS: dict[str, Any] = {
             "operationId": "listNodes",
             "parameters": [_parameter("since", {"type": "integer"}, "A revision, with `wait`."), WAIT],
             "responses": {
-                "200": _json("The nodes by the server's clock.", refer("Nodes")),
+                "200": _json("The nodes, with heartbeat ages by the server's clock.", refer("Nodes")),
                 "422": _problem("A parameter is wrong."),
             },
         }
@@ -211,13 +217,13 @@ AGENTS: dict[str, Any] = {
     "/node/{name}/heartbeat": {
         "put": {
             "operationId": "heartbeat",
-            "summary": "An agent lives, and sees these containers.",
+            "summary": "A heartbeat of an agent, with the containers that it observes.",
             "parameters": [NAME],
             "requestBody": _takes("Heartbeat"),
             "responses": {
                 **FORM,
-                "200": _json("Heard; `interval` says how often to come, in seconds.", {"type": "object"}),
-                "409": _problem("Another agent of this name is alive: touch nothing."),
+                "200": _json("Accepted; `interval` is the time until the next heartbeat, in seconds.", {"type": "object"}),
+                "409": _problem("Another agent uses this name; this agent must not change anything."),
                 "422": _problem("A field is wrong."),
             },
         }
@@ -225,9 +231,9 @@ AGENTS: dict[str, Any] = {
 }
 
 DESCRIPTIONS = {
-    "push": "Push mode: an app starts when the request comes, and nobody looks back.",
-    "reconcile": "Reconcile mode: requests change what is desired; a loop of its own makes it true.",
-    "agents": "Agents mode: requests change what is desired; scheduler and node-controller place it, agents make it true.",
+    "push": "Push mode: a request starts an app, which is not observed later.",
+    "reconcile": "Reconcile mode: requests change the desired state; a control loop reconciles it.",
+    "agents": "Agents mode: requests change the desired state; the scheduler places apps, agents reconcile them.",
 }
 
 PATHS = {
@@ -237,7 +243,7 @@ PATHS = {
 }
 PATHS["agents"]["/events"] = {
     **PATHS["agents"]["/events"],
-    "post": {"summary": "What a component tells.", "requestBody": _takes("Events"), "responses": {**FORM, **CLOSED}},
+    "post": {"summary": "Report events of a component.", "requestBody": _takes("Events"), "responses": {**FORM, **CLOSED}},
 }
 
 

@@ -43,7 +43,7 @@ class Routes:
         require_operator()
         app = parse_app(body())
         if not app.name:
-            raise BadInput(Fault("name", "is missing; in agents mode an app has a name of its own, such as web"))
+            raise BadInput(Fault("name", "is missing; in agents mode an app needs a name, such as web"))
         self.store.add(app)
         self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
@@ -158,7 +158,7 @@ def bound(app: App, node: str, revision: int) -> App:
 
 def _require_schedulable(node: str, nodes: NodeBook) -> None:
     if node and nodes.require(node).cordoned:
-        raise BadInput(Fault("node", f"{node} is cordoned and gets nothing new; to allow it: ./inv uncordon {node}"))
+        raise BadInput(Fault("node", f"{node} is cordoned and gets no new apps; to allow them: ./inv uncordon {node}"))
 
 
 def _bindings(data: object) -> list[tuple[str, str, str]]:

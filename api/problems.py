@@ -81,7 +81,7 @@ def of_error(error: DuckconfError) -> Response:
 def of_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     details = {
-        HTTPStatus.NOT_FOUND: "there is nothing at this path; GET /openapi.json lists what there is",
+        HTTPStatus.NOT_FOUND: "there is no such path; GET /openapi.json lists the paths",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is larger than 64 KiB",
     }
     answer = problem(status, details.get(status, error.description or status.phrase))
@@ -89,7 +89,7 @@ def of_http(error: HTTPException) -> Response:
     if allowed:
         answer.headers["Allow"] = ", ".join(sorted(allowed))
         methods = " or ".join(sorted(set(allowed) - {"HEAD", "OPTIONS"}))
-        answer.set_data(json.dumps({**json.loads(answer.get_data()), "detail": f"this path takes {methods}"}) + "\n")
+        answer.set_data(json.dumps({**json.loads(answer.get_data()), "detail": f"this path allows {methods}"}) + "\n")
     return answer
 
 
@@ -101,4 +101,4 @@ def of_disk(error: OSError) -> Response:
 
 def of_surprise(error: Exception) -> Response:
     log.exception("unexpected error")
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"a fault of ours: {type(error).__name__}; the server's log has more")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error: {type(error).__name__}; see the log of the API server")

@@ -52,7 +52,7 @@ class Pusher:
         """Raises EngineRefused when the engine says no to this app, NoNodeReachable when nobody is there, NoNodeFits when
         every node has a reason of its own against it."""
         if app.name:
-            raise BadInput(Fault("name", "push mode names apps itself (duckconf-<node>-app-<N>); leave it out"))
+            raise BadInput(Fault("name", "push mode names apps itself (duckconf-<node>-app-<N>); omit the name"))
         nodes = self.nodes()
         turn = self._book.take()
         cordoned = self._cordons.names()
@@ -64,7 +64,7 @@ class Pusher:
                 self._start(Start(node, name, replace(app, name=name)))
                 return Started(name, node, skipped)
             except NodeFailure as failure:
-                log.warning("passed over %s", failure)
+                log.warning("skipped %s", failure)
                 skipped[node] = failure.reason
                 failures.append(failure)
                 if failure.may_have_run:
@@ -89,7 +89,9 @@ class Pusher:
         runner = self._fleet.runner(action.node)
         for container in self._book.doubts(action.node):
             if clean_up(action.node, container, self._cluster, runner):
-                log.warning("removed %s from %s: its start was cut off and the app went elsewhere", container, action.node)
+                log.warning(
+                    "removed %s from %s: its start was interrupted, and the app runs on another node", container, action.node
+                )
             self._book.settle(action.node, container)
         execute(action, self._cluster, runner)
 

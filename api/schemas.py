@@ -24,8 +24,8 @@ APP: dict[str, Any] = {
 }
 
 SKIPPED: dict[str, Any] = {
-    "skipped": {"type": "array", "items": {"type": "string"}, "description": "Nodes passed over, in order."},
-    "reasons": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Node to why."},
+    "skipped": {"type": "array", "items": {"type": "string"}, "description": "Skipped nodes, in order."},
+    "reasons": {"type": "object", "additionalProperties": {"type": "string"}, "description": "The reason for each skipped node."},
 }
 
 PROBLEM: dict[str, Any] = {
@@ -51,10 +51,10 @@ FACTS: dict[str, Any] = {
     "engine": {"type": ["string", "null"], "enum": ["podman", "docker", None]},
     "engine_version": {"type": ["string", "null"]},
     **{size: {**COUNT, "description": "Bytes."} for size in ("disk_free", "disk_total", "memory_free", "memory_total")},
-    "load": {"type": ["number", "null"], "description": "The mean of the last minute."},
+    "load": {"type": ["number", "null"], "description": "Load average of the last minute."},
     "cores": COUNT,
-    "architecture": {"type": ["string", "null"], "description": "As images have it, such as amd64."},
-    "machine": {"type": ["string", "null"], "description": "The same for two nodes that are one machine."},
+    "architecture": {"type": ["string", "null"], "description": "As images spell it, such as amd64."},
+    "machine": {"type": ["string", "null"], "description": "Identifies the machine; equal for two nodes on one machine."},
     "node_name": {"type": ["string", "null"], "description": "The name that the role gave to the machine."},
 }
 SCHEMAS: dict[str, Any] = {
@@ -68,11 +68,11 @@ SCHEMAS: dict[str, Any] = {
         "required": ["name", "image", "revision", "node", "status"],
         "properties": {
             **APP["properties"],
-            "revision": {"type": "string", "description": "Changes whenever the app does."},
-            "node": {"type": "string", "description": "Where the loop placed it, empty when it is not placed."},
+            "revision": {"type": "string", "description": "Changes when the app changes."},
+            "node": {"type": "string", "description": "The node on which the loop placed it; empty if it is not placed."},
             "status": {
                 "type": "string",
-                "description": "The engine's word, or pending, starting, backoff, unreachable, lost.",
+                "description": "The state of the container, or pending, starting, backoff, unreachable, lost.",
                 "examples": ["running"],
             },
             "restarts": {"type": "integer"},
@@ -81,7 +81,7 @@ SCHEMAS: dict[str, Any] = {
                 "items": TEXT,
                 "description": "Its ports on the node, those that the engine chose too.",
             },
-            "note": {"type": "string", "description": "Why it is not as desired."},
+            "note": {"type": "string", "description": "Why the observed state is not the desired one."},
             "refused": {"type": "string", "description": "Why the engine of its node refuses it."},
         },
     },
@@ -91,7 +91,7 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "revision": {"type": "integer"},
             "apps": {"type": "array", "items": refer("Shown")},
-            "faults": {"type": "array", "items": TEXT, "description": "What of the file cannot be read, with lines."},
+            "faults": {"type": "array", "items": TEXT, "description": "Rows of the file that cannot be read, with line numbers."},
         },
     },
     "Bindings": {
@@ -103,7 +103,11 @@ SCHEMAS: dict[str, Any] = {
                 "items": {
                     "type": "object",
                     "required": ["name", "node"],
-                    "properties": {"name": TEXT, "node": TEXT, "revision": {**TEXT, "description": "Bind only this one."}},
+                    "properties": {
+                        "name": TEXT,
+                        "node": TEXT,
+                        "revision": {**TEXT, "description": "Place the app only at this revision."},
+                    },
                 },
             }
         },
@@ -117,14 +121,14 @@ SCHEMAS: dict[str, Any] = {
         "required": ["name", "status", "heartbeat", "age", "apps", "cordoned"],
         "properties": {
             "name": TEXT,
-            "status": {"type": "string", "enum": ["ready", "suspect", "silent", "unreadable"]},
+            "status": {"type": "string", "enum": ["ready", "suspect", "unreachable", "unreadable"]},
             "heartbeat": {"type": "number", "description": "Seconds since the epoch, 0 for never."},
-            "age": {"type": "number", "description": "Seconds since it was heard, by the server's clock."},
+            "age": {"type": "number", "description": "Seconds since the last heartbeat, by the server's clock."},
             "apps": {"type": "integer"},
             "cordoned": {"type": "boolean"},
-            "full": {"type": "boolean", "description": "It had no space for an app a short while ago, and gets no new one."},
-            "ports": {"type": "array", "items": TEXT, "description": "Host ports that are given away."},
-            "refusals": {"type": "array", "items": refer("Refusal"), "description": "What its engine refuses for now."},
+            "full": {"type": "boolean", "description": "Its disk was full a short time ago; it gets no new apps."},
+            "ports": {"type": "array", "items": TEXT, "description": "Host ports of the apps placed here."},
+            "refusals": {"type": "array", "items": refer("Refusal"), "description": "Apps that its engine refuses for now."},
             "unreadable": {"type": "string", "description": "Why its agent cannot read what its engine answers."},
             **FACTS,
         },
@@ -134,7 +138,7 @@ SCHEMAS: dict[str, Any] = {
         "required": ["app", "spec", "kind", "reason", "wait"],
         "properties": {
             **dict.fromkeys(("app", "spec", "kind", "reason"), TEXT),
-            "words": {**TEXT, "description": "The engine's own."},
+            "words": {**TEXT, "description": "The message of the engine."},
             "wait": {"type": "number", "description": "Seconds until the app may be placed there again."},
             "strikes": {"type": "integer", "description": "Refusals in a row."},
         },
@@ -148,10 +152,10 @@ SCHEMAS: dict[str, Any] = {
         "type": "object",
         "required": ["instance"],
         "properties": {
-            "instance": {**TEXT, "description": "Kept by an agent for life, so that two of one name are noticed."},
+            "instance": {**TEXT, "description": "Identifies the agent, so that two agents with one name are detected."},
             "containers": {"type": "array", "items": {"type": "object", "required": ["app", "container", "state"]}},
-            "refusals": {"type": "array", "items": refer("Refusal"), "description": "What its engine refuses for now."},
-            "facts": {"type": "object", "properties": FACTS, "description": "What the node is and has left."},
+            "refusals": {"type": "array", "items": refer("Refusal"), "description": "Apps that its engine refuses for now."},
+            "facts": {"type": "object", "properties": FACTS, "description": "Cores, memory, free disk and load of the node."},
         },
     },
     "Events": {

@@ -71,5 +71,5 @@ class TurnBook:
             self._next = Turn(int(state["next_number"]), int(state["next_position"]))
             self._doubts = {str(node): [str(name) for name in names] for node, names in state["doubts"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            remedy = "mend it, or move it away: the numbers then go on after the highest name that runs"
+            remedy = "repair it, or move it away: numbers then continue after the highest one in use"
             raise SetupError(f"{path} cannot be read: {type(error).__name__} {error}", remedy) from error

@@ -57,7 +57,7 @@ FACTS_EVERY = 60.0
 LOCK = "agent.lock"
 INSTANCE = "instance"
 REPORT = "report.json"
-RIVAL = "another agent calls itself {} and is alive; nothing is touched while it is"
+RIVAL = "another agent with the name {} is running; this agent changes nothing until it stops"
 
 
 class Itself:
@@ -182,7 +182,7 @@ class Itself:
             failure = error
         except Exception as error:
             # A step that nobody hears of again would keep its app busy for ever.
-            log.exception("a step failed in an unforeseen way")
+            log.exception("a step failed with an unexpected error")
             failure = DuckconfError(f"{type(error).__name__}: {error}")
         done(failure)
 
@@ -194,7 +194,7 @@ class Itself:
             while self.now() < end and any(still_starts(process, container) for process in mine):
                 time.sleep(LOOK_AT_ORPHANS_EVERY)
             self._orphans = {process: starting for process, starting in self._orphans.items() if process not in mine}
-            raise Unreachable(self._config.node, "an earlier agent had begun to start it", may_have_run=True)
+            raise Unreachable(self._config.node, "an earlier agent was still starting it", may_have_run=True)
 
     def _keep_facts(self) -> None:
         pairs = {self._config.node: (self._host, self._runner)}
@@ -222,7 +222,7 @@ def _or_end(target: Callable[[], None]) -> None:
     try:
         target()
     except BaseException:
-        log.exception("ended by a failure that was not foreseen")
+        log.exception("ended by an unexpected error")
         os._exit(1)
 
 

@@ -62,7 +62,7 @@ class Component:
             except DuckconfError as error:
                 pause = AGAIN
                 if not silent:
-                    self.log.warning("nothing is decided for now: %s", error)
+                    self.log.warning("no decisions for now: %s", error)
                 silent = True
             # Also when the api-server is away: then it waits for it, as it should.
             self._readiness.tell()

@@ -34,7 +34,7 @@ class Contact:
         try:
             if self._client is None:
                 token = read_token(Path(self._config.token_file))
-                remedy = "the agent goes on with what it was told last"
+                remedy = "the agent continues with its last desired state"
                 self._client = ApiClient(self._config.api_url, remedy, token, self._config.ca_file)
             return self._client.call(method, path, body, held + ANSWER_WITHIN)
         except DuckconfError:

@@ -24,7 +24,7 @@ from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.refusal import active
-from duckconf.report import LOST, READY, SILENT, UNREADABLE, NodeView, Report
+from duckconf.report import LOST, READY, UNREACHABLE, UNREADABLE, NodeView, Report
 from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
@@ -50,12 +50,12 @@ class Sensed(NamedTuple):
         views = {node: NodeView(READY) for node in self.heard}
         views |= {node: NodeView(UNREADABLE, reason) for node, (_, reason) in self.unreadable.items()}
         for node, reason in self.silent.items():
-            known = before.get(node, NodeView(SILENT, NOT_YET))
+            known = before.get(node, NodeView(UNREACHABLE, NOT_YET))
             if node in lost:
                 views[node] = NodeView(LOST, (known.reason or NOT_YET) if reason == NOT_YET else reason)
             else:
                 # A node that is only slow in this pass is not worth an event.
-                views[node] = known if reason == NOT_YET else NodeView(SILENT, reason)
+                views[node] = known if reason == NOT_YET else NodeView(UNREACHABLE, reason)
         return views
 
 
@@ -231,7 +231,7 @@ class Cycle:
         for node, (_, reason) in sorted(sensed.unreadable.items()):
             say("SENSOR", f"{node} {reason}")
         for node, reason in sorted(silent.items()):
-            say("SENSOR", f"{node} is {LOST if node in lost else SILENT}: {reason}")
+            say("SENSOR", f"{node} is {LOST if node in lost else UNREACHABLE}: {reason}")
         say("SETPOINT", f"{len(setpoint.desired.apps)} apps should run")
         for fault in setpoint.faults:
             say("SETPOINT", fault)
@@ -290,7 +290,7 @@ DONE: Mapping[type[Action], tuple[str, str]] = {
 def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
     """How a step ended. A name that is taken is no failure: the next try has another one."""
     if name_is_taken(step, failure):
-        taken = f"{step.action.container} is the name of another copy; next under a new one"
+        taken = f"{step.action.container} is the name of another container; the next attempt uses a new name"
         return Event("name-taken", taken, step.app, step.action.node)
     if failure is not None:
         return Event("failed", f"{step.action} failed: {failure}", step.app, step.action.node)

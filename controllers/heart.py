@@ -84,7 +84,7 @@ class Heart:
         with self._beating:
             seen, seen_at = self._seen, self._seen_at
             if not self.has_seen.is_set() or time.monotonic() - seen_at > OLD * self._config.interval:
-                raise NotNow("the engine does not answer, so the node is silent")
+                raise NotNow("the engine does not answer")
             refusals = [refusal_to_json(refusal, time.monotonic()) for refusal in seen["refusals"]]
             body = {"instance": self._instance, "facts": self._facts.to_json(), **seen, "refusals": refusals}
             try:
@@ -133,7 +133,7 @@ class Heart:
     def _note_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:
             self._trouble = trouble
-            log.warning("no heartbeat: %s", trouble) if trouble else log.info("the api-server hears this node")
+            log.warning("no heartbeat: %s", trouble) if trouble else log.info("heartbeats reach the api-server")
 
 
 def entries(containers: Sequence[Container], views: Sequence[AppView]) -> list[Entry]:

@@ -111,7 +111,7 @@ class Outside:
             document, behind = self._desired.read()
         except BadInput as bad:
             return Setpoint(UNKNOWN, [str(bad), *self._troubles()])
-        faults = [f"{FILE_NAME}, {fault}; its app is left as it is" for fault in document.faults]
+        faults = [f"{FILE_NAME}, {fault}; its app is left unchanged" for fault in document.faults]
         return Setpoint(desired_of(document), [*([behind] if behind else []), *faults, *self._troubles()])
 
     def _troubles(self) -> Sequence[str]:
@@ -160,7 +160,7 @@ class Outside:
             try:
                 cycle.once()
             except OSError as error:
-                log.error("placements cannot be written, nothing is done: %s", error)
+                log.error("placements cannot be written, so no action is taken: %s", error)
             log.debug("the pass took %.1f ms", (time.monotonic() - begun) * 1000)
             due = cycle.due()
             interval = self._project.settings.loop_interval
@@ -181,7 +181,7 @@ class Outside:
             failure = Unreachable(step.action.node, "is no longer in the inventory")
         except Exception as error:
             # A step that nobody hears of again would keep its app busy for ever.
-            log.exception("a step failed in an unforeseen way")
+            log.exception("a step failed with an unexpected error")
             failure = DuckconfError(f"{type(error).__name__}: {error}")
         done(failure)
 

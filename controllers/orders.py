@@ -88,7 +88,7 @@ class Orders:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise NotNow(f"the api-server's answer cannot be understood: {type(error).__name__} {error}") from error
         if share.goes_back_from(self._share):
-            raise NotNow(f"the api-server answers with revision {share.revision}, older than {self._share.revision}, which holds")
+            raise NotNow(f"ignored revision {share.revision} of the api-server, which is older than {self._share.revision}")
         return share
 
     def _confirmed(self) -> Share:
@@ -102,13 +102,13 @@ class Orders:
             answer = self._ask("")
             if time.monotonic() - heard < BREATH:
                 return answer
-        raise NotNow("the api-server is too slow to be sure that something may go")
+        raise NotNow("the api-server answered too slowly to confirm a removal")
 
     def _obey(self, share: Share) -> None:
         try:
             write_durably(self._path, json.dumps(share.answer).encode() + b"\n")
         except OSError as error:
-            raise NotNow(f"{self._path} cannot be written, the last answer holds: {error.strerror}") from error
+            raise NotNow(f"{self._path} cannot be written; keeping the last desired state: {error.strerror}") from error
         self._share = share
         self._on_news()
 
@@ -120,7 +120,7 @@ class Orders:
     def _note_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:
             self._trouble = trouble
-            log.warning("what was desired last holds: %s", trouble) if trouble else log.info("the api-server answers")
+            log.warning("using the last desired state: %s", trouble) if trouble else log.info("the api-server answers")
 
 
 def _read(path: Path) -> Share:
@@ -130,4 +130,4 @@ def _read(path: Path) -> Share:
         content: Any = json.loads(path.read_bytes())
         return read_share(content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SetupError(f"{path} cannot be read: {error}", "move it away: the api-server is then asked for all") from error
+        raise SetupError(f"{path} cannot be read: {error}", "move it away: the agent then reads the whole state again") from error

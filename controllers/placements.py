@@ -63,5 +63,5 @@ class PlacementBook:
                 for app, (node, container, generation) in content.items()
             }
         except (ValueError, TypeError, AttributeError) as error:
-            remedy = "move it away: placements are then taken from what runs"
+            remedy = "move it away: placements are then read from the running containers"
             raise SetupError(f"{self._path} cannot be read: {error}", remedy) from error

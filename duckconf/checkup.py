@@ -100,7 +100,7 @@ def _wrapper(said: Mapping[str, str], expected: Expected) -> list[Finding]:
     wrapper = (
         Finding("wrapper", OK, WRAPPER)
         if same
-        else Finding("wrapper", WRONG, f"{WRAPPER} is not ours or of another version: {mend}")
+        else Finding("wrapper", WRONG, f"{WRAPPER} is not Duckconf's, or of another version: {mend}")
     )
     if node == expected.name:
         return [wrapper, Finding("node name", OK, node)]
@@ -112,20 +112,20 @@ def _clock(told: str, now: float) -> Finding:
     try:
         offset = float(told) - now
     except ValueError:
-        return Finding("clock", UNKNOWN, "the host does not tell its time")
-    seen = f"{offset:+.1f} s to ours"
+        return Finding("clock", UNKNOWN, "the time of the host cannot be read")
+    seen = f"{offset:+.1f} s from this machine"
     if abs(offset) > MOST_SKEW:
-        return Finding("clock", WRONG, f"{seen}: let both follow a time server, such as with systemd-timesyncd")
+        return Finding("clock", WRONG, f"{seen}: synchronise both with a time server, such as with systemd-timesyncd")
     return Finding("clock", OK, seen)
 
 
 def _disk(facts: Facts) -> Finding:
     if facts.disk_free is None or not facts.disk_total:
-        return Finding("disk", UNKNOWN, "the host does not tell")
+        return Finding("disk", UNKNOWN, "the free space cannot be read")
     percent = 100 * facts.disk_free // facts.disk_total
     seen = f"{size(facts.disk_free)} free ({percent}%) where images and containers lie"
     if facts.disk_free < LEAST_DISK or percent < LEAST_DISK_PART:
-        return Finding("disk", WRONG, f"{seen}: make room, such as with `docker system prune` there")
+        return Finding("disk", WRONG, f"{seen}: free some space, such as with `docker system prune` there")
     return Finding("disk", OK, seen)
 
 

@@ -136,7 +136,7 @@ def read_document(text: str, before: Document | None = None, layout: Sequence[st
             known = {row.text: row for row in before.rows.values()} if before and before.columns == columns else {}
         row = known.get(record) or _row(record, columns, layout)
         if row.app is not None and row.name in rows:
-            row = Row(record, None, row.name, f"the app {row.name} stands in the file twice; one of the rows should go")
+            row = Row(record, None, row.name, f"the app {row.name} has two rows in the file; remove one of them")
         rows[row.name if row.app is not None else f"\0{line}"] = row
         if row.fault:
             faults.append(RowFault(line, row.name, row.fault))

@@ -17,12 +17,12 @@ FORCED = 'a forced command: see command="…" in its authorized_keys, ForceComma
 # sshd's and PAM's words, in lower case, and the setting behind them.
 SETTINGS = (
     ("too many authentication failures", "MaxAuthTries in its sshd_config: name one key with ansible_ssh_private_key_file"),
-    ("not allowed at this time", "PerSourcePenalties in its sshd_config: this address is shut out for a while"),
+    ("not allowed at this time", "PerSourcePenalties in its sshd_config: this address is blocked for a time"),
     ("maxstartups", "MaxStartups in its sshd_config"),
     ("account has expired", "an expired account: see `chage -l USER` there"),
     ("password has expired", "an expired password: see `chage -l USER` there"),
     ("change your password", "an expired password: see `chage -l USER` there"),
-    ("currently not available", "a login shell that lets nobody in (nologin)"),
+    ("currently not available", "a login shell that allows no login (nologin)"),
     ("account is locked", "a locked account: see `passwd -S USER` there"),
     ("system is booting up", "a host that is still starting (/run/nologin)"),
     ("system is going down", "a host that is going down (/run/nologin)"),

@@ -91,7 +91,7 @@ def _wanted(
 
 def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str]) -> AppView:
     unclear = name in desired.unreadable or (name not in desired.apps and not desired.complete)
-    usual = "a copy that is not the placed one" if name in desired.apps else "not desired"
+    usual = "a container of an older placement" if name in desired.apps else "not desired"
     note = notes.get(name, "") if unclear or name in desired.kept else usual
     started = copy.started if copy.running else 0.0
     wanted = "unclear" if unclear else "no"

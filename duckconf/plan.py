@@ -69,14 +69,14 @@ def plan(
         if name in busy:
             notes[name] = UNDER_WAY
         elif name in desired.unreadable:
-            notes[name] = "its row cannot be read; left as it is"
+            notes[name] = "its row cannot be read; left unchanged"
         elif name not in desired.apps:
             if name in desired.kept:
                 notes[name] = KEPT
             elif desired.complete:
                 steps += [Step(name, Remove(copy.node, copy.name), "not desired") for copy in found]
             else:
-                notes[name] = "not in the desired state, which is incomplete; left as it is"
+                notes[name] = "not in the desired state, which is incomplete; left unchanged"
         elif name in assignment.placements:
             done, note = _placed(desired.apps[name], assignment.placements[name], found, fleet, held.get(name, ""))
             steps += [Step(name, action, reason) for action, reason in done]
@@ -107,7 +107,7 @@ def _placed(
 def _why_unseen(node: str, fleet: Fleet) -> str:
     if node in fleet.unreadable:
         return "is not asked, or its answer cannot be read; the app counts as running"
-    return "is lost, and no other node fits" if node in fleet.lost else "is silent; counts as running for now"
+    return "is lost, and no other node fits" if node in fleet.lost else "is unreachable; counts as running for now"
 
 
 def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:

@@ -11,16 +11,15 @@ from duckconf.overview import AppView
 from duckconf.refusal import Refusal, shifted
 
 READY = "ready"
-SILENT = "silent"
+UNREACHABLE = "unreachable"
 UNREADABLE = "unreadable"
 LOST = "lost"
 
 
 @dataclass(frozen=True)
 class NodeView:
-    """`status` is ready, silent (did not answer in this pass), unreadable (answers, but its answer cannot be read, or is not
-    asked as the inventory has it) or lost
-    (silent for longer than node_timeout); `reason` says why it is not ready."""
+    """`status` is ready, unreachable (no answer in this pass), unreadable (it answers and its answer cannot be read, or the
+    inventory keeps us from asking it) or lost (unreachable for longer than node_timeout). `reason` says why it is not ready."""
 
     status: str
     reason: str = ""

@@ -14,7 +14,7 @@ MARK = re.compile(
 )
 END = re.compile(r"^# end( of revision [0-9]{1,15})?[ \t\r]*$", re.MULTILINE)
 EMPTY_END = "# end\n"
-RESTORE = "put the lost rows back; to declare what is there as all there is, delete the lines `# revision` and `# end`"
+RESTORE = "restore the missing rows; if the file is complete, delete the lines `# revision` and `# end`"
 
 
 def mark_line(revision: int, next_number: int, apps: int) -> str:
@@ -32,14 +32,14 @@ def why_incomplete(text: str, mark: re.Match[str] | None, *, header_only: bool) 
     `mark` is its revision line if there is one; `header_only` says that nothing but the header was found.
     """
     if "\0" in text:
-        return "holds NUL bytes, so that it was damaged"
+        return "holds NUL bytes, so it is damaged"
     if not text.endswith("\n"):
-        return "does not end with a newline, so that it may have been cut: end its last line, or put the lost rows back"
+        return "does not end with a newline, so it may be truncated: end its last line, or put the lost rows back"
     end = END.search(text)
     if end is None and mark is not None and mark["apps"] is not None:
-        return f"has no line `# end of revision {mark['revision']}`, so that it may have been cut: {RESTORE}"
+        return f"has no line `# end of revision {mark['revision']}`, so it may be truncated: {RESTORE}"
     if end is None and header_only:
-        return f"holds only the header, so that it may have been cut: {RESTORE}; a state without apps ends with `# end`"
+        return f"holds only the header, so it may be truncated: {RESTORE}; a state without apps ends with `# end`"
     if end is not None and end[1] and mark is None:
         return f"has lost its line `# revision`, or that line was damaged: {RESTORE}"
     return ""

@@ -53,7 +53,7 @@ def read_share(answer: Mapping[str, Any]) -> Share:
             apps[name] = parse_app({key: value for key, value in entry.items() if key != "revision"}, placed=True)
         except BadInput as bad:
             unreadable.add(name)
-            faults.append(f"{name}: {bad}; left as it is")
+            faults.append(f"{name}: {bad}; left unchanged")
     kept = frozenset(str(name) for name in answer["kept"])
     desired = Desired(apps, frozenset(unreadable), complete, kept - apps.keys())
     return Share(int(answer["revision"]), desired, tuple(faults), answer)

@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         if well:
             self._answer(200, {"node": NODE, "heartbeat": time.time(), "interval": 10})
         else:
-            self._answer(409, {"detail": f"another agent calls itself {NODE} and is alive"})
+            self._answer(409, {"detail": f"another agent with the name {NODE} is running"})
 
     def do_POST(self) -> None:
         self.serves.events += self._body()["events"]

@@ -53,4 +53,4 @@ def summary(before: Document, edits: Changes) -> str:
     """An edit in words: `+web` for a new app, `~web` for a changed one, `-web` for one that is gone."""
     signs = {name: "-" if app is None else "~" if before.app(name) else "+" for name, app in edits.items()}
     shown = [f"{sign}{name}" for name, sign in sorted(signs.items())]
-    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") or "no app is concerned"
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") or "no app is affected"

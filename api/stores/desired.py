@@ -248,13 +248,13 @@ class DesiredStore:
         for name in names if self._document.faults else ():
             fault = self._document.names_badly(name)
             if fault is not None:
-                raise Conflict(f"{self.path.name}, {fault}", "mend or remove that row first")
+                raise Conflict(f"{self.path.name}, {fault}", "correct or remove that row first")
 
     def _settle(self) -> None:
         """Know the file as it is now, waiting for one who is writing it; raises NotNow when it cannot be known."""
         self._rest()
         if self._trouble is not None:
-            raise NotNow(self._trouble.message, self._trouble.remedy or "mend the file; nothing was changed")
+            raise NotNow(self._trouble.message, self._trouble.remedy or "repair the file; nothing was changed")
 
     def _rest(self) -> None:
         end = time.monotonic() + PATIENCE

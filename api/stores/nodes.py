@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 READY = "ready"
 SUSPECT = "suspect"
-SILENT = "silent"
+UNREACHABLE = "unreachable"
 UNREADABLE = "unreadable"
 WRITE_EVERY = 1.0
 
@@ -110,7 +110,7 @@ class NodeBook:
             node, now = self.nodes[name], self._clock()
             if node.known and report.instance != node.instance and now - node.heard < self.timeout:
                 raise Conflict(
-                    f"another agent calls itself {name} and is alive", "give one of the machines another name in the inventory"
+                    f"another agent with the name {name} is running", "give one of the machines another name in the inventory"
                 )
             news = self._status(node, now) != READY or _marks(node.refusals) != _marks(report.refusals)
             news = news or node.unreadable != report.unreadable
@@ -196,7 +196,7 @@ class NodeBook:
     def _status(self, node: Node, now: float) -> str:
         silent_for = now - node.heard
         if silent_for >= self.timeout:
-            return SILENT
+            return UNREACHABLE
         if not node.known or silent_for >= self.timeout / 2:
             return SUSPECT
         return UNREADABLE if node.unreadable else READY
@@ -229,7 +229,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise SetupError(f"{path} cannot be read: {error}", "mend it, or move it away: cordons are then forgotten") from error
+        raise SetupError(f"{path} cannot be read: {error}", "repair it, or move it away: cordons are then lost") from error
     return content if isinstance(content, dict) else {}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from api.stores.changes import Changes
-from api.stores.nodes import SILENT, UNREADABLE, NodeBook, Seen
+from api.stores.nodes import UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.desired import Document, desired_of
 from duckconf.model import App
 from duckconf.spreading import host_ports
@@ -130,7 +130,7 @@ class PlacedIndex:
         if app is None:
             return not self._complete
         seen = self.seen(app)
-        return seen is None or not seen.running or self._nodes.status(app.node) in (SILENT, UNREADABLE)
+        return seen is None or not seen.running or self._nodes.status(app.node) in (UNREACHABLE, UNREADABLE)
 
     def _count_ports(self, app: App, by: int) -> None:
         if app.ports and app.node:

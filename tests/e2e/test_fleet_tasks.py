@@ -234,7 +234,7 @@ def test_a_machine_serves_an_app_within_two_commands(pushing: Machines) -> None:
 def test_a_host_that_is_well_is_ok_in_every_line(pushing: Machines) -> None:
     rows = json.loads(pushing.inv("doctor", "web-2", "--json").stdout)
     assert {row["check"]: row["result"] for row in rows if row["check"] != "disk"} == dict.fromkeys(
-        ("name", "port", "host key", "login", "python", "engine", "wrapper", "node name", "clock"), "ok"
+        ("name", "port", "host key", "login", "python", "engine", "containers", "wrapper", "node name", "clock"), "ok"
     )
 
 
@@ -263,7 +263,7 @@ def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing
     pushing.project.pins.write_text(pins)
     again = json.loads(pushing.inv("provision", "--limit", "@failed", "--json").stdout)
     assert [(row["host"], row["result"]) for row in again] == [("web-2", "unchanged")]
-    assert "no host has failed" in pushing.inv("provision", "--limit", "@failed", code=1).stderr
+    assert "no host failed" in pushing.inv("provision", "--limit", "@failed", code=1).stderr
 
 
 def test_push_mode_takes_no_node_from_under_its_apps(pushing: Machines) -> None:

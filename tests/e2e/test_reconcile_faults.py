@@ -161,7 +161,7 @@ def test_the_engines_socket_goes_and_comes_back(running: Live, declared: Declare
     before = lives(running)
     engine = Service("engine", running.project.state)
     assert engine.stop()
-    until("the loop hears nobody", lambda: statuses(running) == {"silent"})
+    until("the loop hears nobody", lambda: statuses(running) == {"unreachable"})
     declared.put("late")
     assert lives(running) == before
     bring_up.up(running.project, modes.RECONCILE)

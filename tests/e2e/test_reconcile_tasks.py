@@ -48,7 +48,7 @@ def test_a_node_that_is_away_blocks_the_take_over_because_its_apps_would_be_stra
     assert cluster.inv("stop-node", "node-3").returncode == 0
     try:
         refused = cluster.inv("up", "reconcile")
-        assert (refused.returncode, "cannot be taken over" in refused.stderr) == (4, True)
+        assert (refused.returncode, "cannot be adopted" in refused.stderr) == (4, True)
     finally:
         assert cluster.inv("start-node", "node-3").returncode == 0
         bring_up.up(cluster.project, modes.PUSH)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.stores.nodes import READY, SILENT, SUSPECT, NodeBook, Report, Seen
+from api.stores.nodes import READY, SUSPECT, UNREACHABLE, NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
 from controllers.node_controller import Watch, look, turned_away
 from controllers.scheduler import schedule
@@ -155,12 +155,12 @@ def test_a_node_is_ready_when_it_was_heard_and_not_before(book: NodeBook, clock:
     clock.now += 10
     assert book.status("n1") == SUSPECT
     clock.now += 10
-    assert (book.status("n1"), book.status("n2")) == (SILENT, SILENT)
+    assert (book.status("n1"), book.status("n2")) == (UNREACHABLE, UNREACHABLE)
 
 
 def test_a_second_agent_of_the_same_name_is_refused_while_the_first_lives(book: NodeBook, clock: Clock) -> None:
     book.heartbeat("n1", Report("one"))
-    with pytest.raises(Conflict, match="another agent calls itself n1"):
+    with pytest.raises(Conflict, match="another agent with the name n1 is running"):
         book.heartbeat("n1", Report("two"))
     clock.now += 20
     book.heartbeat("n1", Report("two"))

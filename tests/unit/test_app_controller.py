@@ -170,7 +170,7 @@ def test_an_agent_that_was_never_told_anything_touches_nothing(install: Install,
     api.stop()
     agent = install(api.url)
     agent.start()
-    until("it has tried", lambda: "what was desired last holds" in agent.log.read_text())
+    until("it has tried", lambda: "using the last desired state" in agent.log.read_text())
     until("it has looked again", lambda: len(engine.calls("ps")) > 1)
     api.start()
     until("it is told", lambda: engine.seen() == {})
@@ -206,7 +206,7 @@ def test_beside_another_agent_of_the_same_name_nothing_is_touched(install: Insta
     api.rival = False
     until("it is the only one", runs(engine, "duckconf-sim-web"))
     api.rival = True
-    until("it knows", lambda: agent.log.read_text().count("nothing is touched") >= 2)
+    until("it knows", lambda: agent.log.read_text().count("this agent changes nothing") >= 2)
     engine.end("duckconf-sim-web")
     looks = len(engine.calls("ps"))
     until("it has seen that", lambda: len(engine.calls("ps")) > looks + 1)

@@ -33,11 +33,15 @@ def test_a_host_that_is_well_is_ok_in_every_line() -> None:
     [
         ("python", {"python": ""}, "there is no python3: install it"),
         ("python", {"python": "3.8.10"}, "older than 3.9"),
-        ("wrapper", {"wrapper": "def  /usr/local/bin/docker"}, "not ours or of another version: ./inv provision --limit n1"),
+        (
+            "wrapper",
+            {"wrapper": "def  /usr/local/bin/docker"},
+            "not Duckconf's, or of another version: ./inv provision --limit n1",
+        ),
         ("wrapper", {"wrapper": ""}, "is not there"),
         ("node name", {"node": "n2"}, "is 'n2'"),
         ("node name", {"node": ""}, "is not there"),
-        ("clock", {"clock": f"{NOW - 2.5}"}, "-2.5 s to ours: let both follow a time server"),
+        ("clock", {"clock": f"{NOW - 2.5}"}, "-2.5 s from this machine: synchronise both with a time server"),
         ("agent", {"agent": "failed"}, "duckconf-agent is failed"),
         ("agent", {"agent": ""}, "there is no duckconf-agent"),
     ],
@@ -52,7 +56,7 @@ def test_what_is_wrong_comes_with_what_to_do(check: str, said: dict[str, str], w
 @pytest.mark.parametrize(("free", "total"), [(9 * GIB, 100 * GIB), (GIB // 2, 2 * GIB)])
 def test_a_disk_that_fills_up_is_wrong(free: int, total: int) -> None:
     found = findings(replace(FACTS, disk_free=free, disk_total=total))["disk"]
-    assert (found.result, "make room" in found.detail) == ("wrong", True)
+    assert (found.result, "free some space" in found.detail) == ("wrong", True)
 
 
 def test_what_the_host_does_not_tell_is_unknown() -> None:

@@ -117,9 +117,9 @@ def test_it_is_written_as_the_file_is_written(tmp_path: Path, text: str, after: 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("nodes: {hosts: {a: }}\n", "cannot be added to"),
-        ("x: &x\n  hosts: &h\n    a:\nnodes:\n  hosts: *h\n", "cannot be added to"),
-        ("nodes:\n  hosts:\n    a:\n      x: |\n        y\n\n        # text\n", "cannot be added to"),
+        ("nodes: {hosts: {a: }}\n", "cannot be edited automatically"),
+        ("x: &x\n  hosts: &h\n    a:\nnodes:\n  hosts: *h\n", "cannot be edited automatically"),
+        ("nodes:\n  hosts:\n    a:\n      x: |\n        y\n\n        # text\n", "cannot be edited automatically"),
         ("others:\n  hosts:\n    a:\n", "no YAML file of the inventory has a group nodes"),
     ],
 )
@@ -133,24 +133,24 @@ def test_what_cannot_be_edited_is_told_with_the_lines_to_write(tmp_path: Path, t
 def test_an_inventory_that_is_no_yaml_is_left_to_the_person(tmp_path: Path) -> None:
     (tmp_path / "hosts.ini").write_text("[nodes]\na\n")
     for inventory in (tmp_path, tmp_path / "hosts.ini"):
-        with pytest.raises(SetupError, match=r"is no YAML file.*add by hand to the group nodes"):
+        with pytest.raises(SetupError, match=r"is not a YAML file.*add by hand to the group nodes"):
             adding(inventory, "nodes", "n", {"ansible_host": "h"})
 
 
 @pytest.mark.parametrize("name", ["node-2.example", "unknown"])
 def test_a_host_of_a_range_is_left_to_the_person(file: Path, name: str) -> None:
-    with pytest.raises(SetupError, match=f"a range.*take {name} out of the inventory by hand"):
+    with pytest.raises(SetupError, match=f"a range.*remove {name} from the inventory by hand"):
         removing(file, name)
 
 
 def test_one_in_flow_style_is_left_to_the_person(file: Path) -> None:
-    with pytest.raises(SetupError, match="x1 cannot be taken out of"):
+    with pytest.raises(SetupError, match="x1 cannot be removed automatically"):
         removing(file, "x1")
 
 
 def test_an_anchor_that_others_need_keeps_its_host(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("nodes:\n  hosts:\n    a: &a\n      x: 1\n    b: *a\n")
-    with pytest.raises(SetupError, match="a cannot be taken out of"):
+    with pytest.raises(SetupError, match="a cannot be removed automatically"):
         removing(tmp_path / "hosts.yml", "a")
 
 

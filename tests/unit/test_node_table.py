@@ -19,7 +19,7 @@ def row(name: str, apps: int | None, status: str = "ready", *, cordoned: bool = 
         ([row("a", 3), row("b", 0)], ["b"]),
         ([row("a", 1), row("b", 0)], []),
         ([row("a", 0), row("b", 0)], []),
-        ([row("a", 3), row("b", 0, "unreachable"), row("c", None, "silent")], []),
+        ([row("a", 3), row("b", 0, "unreachable"), row("c", None, "unreachable")], []),
         ([row("a", 3), row("b", 0, cordoned=True)], []),
     ],
 )

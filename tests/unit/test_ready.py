@@ -35,4 +35,4 @@ def test_a_systemd_that_cannot_be_reached_ends_nobody(
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
     Readiness().tell()
-    assert "nobody can be told" in caplog.text
+    assert "systemd cannot be told" in caplog.text

@@ -71,6 +71,9 @@ def test_the_loop_uses_the_machine_under_one_name_from_its_first_look_on(tmp_pat
     reconciler = Reconciler("sim", PlacementBook(tmp_path / "placements.json"), 20.0)
     Cycle(world, reconciler).once()
     views = report_from_json(json.loads(world.report)).nodes
-    assert {name: view.status for name, view in views.items()} == {"n2": "ready", **dict.fromkeys(set(views) - {"n2"}, "silent")}
+    assert {name: view.status for name, view in views.items()} == {
+        "n2": "ready",
+        **dict.fromkeys(set(views) - {"n2"}, "unreachable"),
+    }
     assert views["n1"].reason == "is the same machine as n2, and one machine is one node"
     assert not any("remove" in line for line in world.trace)

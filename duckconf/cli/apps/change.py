@@ -44,7 +44,7 @@ def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool,
         with open_cluster(project) as cluster:
             cluster.await_running(answer["node"], answer["app"])
     for node in answer.get("skipped", []):
-        print(f"passed over {node}: {answer['reasons'][node]}", file=sys.stderr)
+        print(f"skipped {node}: {answer['reasons'][node]}", file=sys.stderr)
     print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
 
 
@@ -73,7 +73,7 @@ def _await_start(api: ApiClient, app: str, cursor: str) -> None:
                 return
             if event.get("app") == app and event["kind"] in ("failed", "pending"):
                 raise DuckconfError(
-                    f"{app} is declared: {event['message']}; this is tried again", f"./inv stop-app {app} ends it"
+                    f"{app} is declared: {event['message']}; this is tried again", f"to withdraw it: ./inv stop-app {app}"
                 )
     raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
 
@@ -103,7 +103,7 @@ def cordon(project: Project, nodes: str, *, cordoned: bool) -> None:
     """Keep new apps off the nodes that the pattern means, or let them on again. What runs there stays."""
     for host in chosen_nodes(project, project.inventory(), nodes):
         done = set_cordon(project, host.name, cordoned=cordoned)
-        state = "cordoned: it gets nothing new" if cordoned else "uncordoned"
+        state = "cordoned: it gets no new apps" if cordoned else "uncordoned"
         print(f"{host.name} is {state}" if done else f"{host.name} was already {'cordoned' if cordoned else 'not cordoned'}")
 
 

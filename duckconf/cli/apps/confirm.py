@@ -22,7 +22,7 @@ def confirm_edit(project: Project) -> None:
         confirmed = True
     else:
         confirmed = bool(api_client(project).call("POST", "/apps/confirm")["confirmed"])
-    print("the edit is confirmed: the apps that it withdraws are removed" if confirmed else "no edit waits to be confirmed")
+    print("the edit is confirmed: the apps that it withdraws are removed" if confirmed else "no edit waits for confirmation")
 
 
 def _seal(project: Project) -> None:

@@ -22,12 +22,12 @@ def adopt(project: Project) -> None:
     Raises NodeFailure when a node does not answer: its apps would be strangers to the loop, and removed. Raises
     BadInput when there is a desired state that cannot be read.
     """
-    with step("taking over what runs"), open_cluster(project) as cluster:
+    with step("adopting the running containers"), open_cluster(project) as cluster:
         seen = cluster.observe()
     for found in seen.values():
         if isinstance(found, NodeFailure):
-            remedy = "bring it back, or take it out of the inventory"
-            raise type(found)(found.node, f"{found.reason}, so that its apps cannot be taken over", remedy)
+            remedy = "make it reachable, or remove it from the inventory"
+            raise type(found)(found.node, f"{found.reason}, so its apps cannot be adopted", remedy)
     path = project.state / FILE_NAME
     before = read_document(path.read_text("utf-8")) if path.exists() else empty_document()
     after = adopted(before, [container for found in seen.values() if isinstance(found, tuple) for container in found])

@@ -65,7 +65,7 @@ def _declared(project: Project) -> dict[str, App | None] | None:
     try:
         listing = api_client(project).call("GET", "/apps", deadline=10.0)
     except DuckconfError as error:
-        say(f"  the api-server does not tell what should run: {error}")
+        say(f"  the desired state cannot be read from the api-server: {error}")
         return None
     return {app["name"]: _spec(app) for app in listing["apps"]}
 
@@ -83,21 +83,21 @@ def _stop_units(cluster: Cluster, hosts: Any, units: tuple[str, ...]) -> None:
 
     for found in ask_all(hosts, stop).values():
         if isinstance(found, NodeFailure):
-            reason = f"{found.reason}, and its agent must not go on beside another mode"
-            raise type(found)(found.node, reason, "bring it back, or take it out of the inventory")
+            reason = f"{found.reason}, and its agent must stop before another mode starts"
+            raise type(found)(found.node, reason, "make it reachable, or remove it from the inventory")
         if isinstance(found, DuckconfError):
             raise found
 
 
 def _hand_over(project: Project) -> None:
     """Declare what the desired file says and what runs, each app on the node where it runs."""
-    with step("handing over what runs"), open_cluster(project) as cluster:
+    with step("handing over the running containers"), open_cluster(project) as cluster:
         seen = cluster.observe()
     views: dict[str, tuple[Container, ...]] = {}
     for node, found in seen.items():
         if isinstance(found, NodeFailure):
-            reason = f"{found.reason}, so that its apps cannot be handed over"
-            raise type(found)(found.node, reason, "bring it back, or take it out of the inventory")
+            reason = f"{found.reason}, so its apps cannot be handed over"
+            raise type(found)(found.node, reason, "make it reachable, or remove it from the inventory")
         if isinstance(found, tuple):
             views[node] = found
     path = project.state / FILE_NAME
@@ -105,7 +105,7 @@ def _hand_over(project: Project) -> None:
     document = adopted(before, [container for view in views.values() for container in view])
     if document.faults:
         faults = "; ".join(str(fault) for fault in document.faults)
-        raise SetupError(f"{FILE_NAME}: {faults}", "mend or remove these rows first; apps without a spec: stop them")
+        raise SetupError(f"{FILE_NAME}: {faults}", "correct or remove these rows first; stop apps without a spec")
     api = api_client(project, AGENTS)
     for app, node in homes(document, views).items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}

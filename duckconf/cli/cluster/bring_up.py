@@ -109,7 +109,7 @@ def down(project: Project, *, purge: bool) -> None:
         shutil.rmtree(project.state, ignore_errors=True)
     elif project.state.exists():
         (project.state / DOWN).touch()
-    say(f"cluster {project.cluster} is down" + (", its images and state are gone" if purge else ""))
+    say(f"cluster {project.cluster} is down" + (", its images and state are removed" if purge else ""))
 
 
 def _bring_images(project: Project, nodes: list[Host]) -> None:

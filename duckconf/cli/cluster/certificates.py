@@ -98,7 +98,7 @@ def _ensure_ca(path: Path, cluster: str, now: float) -> tuple[x509.Certificate, 
         write_durably(path, made.public_bytes(serialization.Encoding.PEM))
     loaded = serialization.load_pem_private_key(key_file.read_bytes(), None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-        raise SetupError(f"{key_file} is not the key that was made for this cluster", f"remove {path.parent} to have a new CA")
+        raise SetupError(f"{key_file} is not the key that was made for this cluster", f"remove {path.parent} to create a new CA")
     return x509.load_pem_x509_certificate(path.read_bytes()), loaded
 
 

@@ -78,7 +78,7 @@ class Cluster:
         if done.code != 124:
             words = runner.run(engine.last_words(container))
             text = " ".join((words.stdout + words.stderr).split())[-400:] or "nothing"
-            raise DuckconfError(f"{container} ended with code {done.stdout.strip() or done.code}; it said: {text}")
+            raise DuckconfError(f"{container} ended with code {done.stdout.strip() or done.code}; its last output: {text}")
 
 
 @contextmanager

@@ -230,14 +230,16 @@ class DemoHosts:
     def _remove_apps_beside(self, host: Host) -> None:
         """Apps of the time when the node borrowed this machine's engine: nobody would see them any more."""
         if names := [app.name for app in self.engine.apps(self.project.cluster, host.name)]:
-            say(f"  its engine is its own now: {', '.join(names)} on this machine's engine ends")
+            say(f"  now with its own engine: {', '.join(names)} on this machine's engine is removed")
             self.engine.remove(*names)
 
     def _create(self, host: Host, role: Role, name: str, spec: str, authorized: str) -> None:
         require_free(host)
         role.require_free_port()
         if self.engine.run("container", "exists", name).ok:
-            raise SetupError(f"a container {name} that is not ours is in the way", "remove it, or set DUCKCONF_CLUSTER")
+            raise SetupError(
+                f"a container {name} that is not part of this cluster has this name", "remove it, or set DUCKCONF_CLUSTER"
+            )
         labels = {
             LABEL_CLUSTER: self.project.cluster,
             LABEL_HOST: host.name,
@@ -312,7 +314,7 @@ class DemoHosts:
             return
         for name in ALL:
             if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
-                say(f"  kept {name}: a container that is not ours uses it")
+                say(f"  kept {name}: another container uses it")
 
 
 def _answers(path: Path) -> bool:

@@ -121,7 +121,7 @@ class LocalEngine:
         info = self.run("info", "--format", "json")
         reason = why_no_systemd(json.loads(info.stdout)) if info.ok else ""
         told = "; ".join(part for part in (words, reason) if part)
-        ended = f"the host's container is {last_line(state)}: {told or 'it said nothing'}"
+        ended = f"the host's container is {last_line(state)}: {told or 'no output'}"
         return ended, DELEGATE if reason else hint(words) or f"see `podman logs {name}`"
 
     def _try(self, image: str) -> Completed:

@@ -68,7 +68,7 @@ def tour_reconcile(project: Project) -> None:
         say(f"\n3. One app crashes: ./inv kill-app {victim.app}")
         begun = time.monotonic()
         cluster.act(Kill(victim.node, victim.name))
-        tour.until("it is back", lambda: tour.copies_of(names) == [1, 1, 1])
+        tour.until("it runs again", lambda: tour.copies_of(names) == [1, 1, 1])
         say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
         tour.lose_a_node(names)
     say("\nThe loop did all of this without a person. Its log, step by step: ./inv logs reconciler")
@@ -125,7 +125,7 @@ class _AgentTour:
             container = cluster.find(victim)
             begun = time.monotonic()
             cluster.act(Kill(container.node, container.name))
-        self.until("it is back", lambda: self._restarts(victim) > 0 and self.running(names))
+        self.until("it runs again", lambda: self._restarts(victim) > 0 and self.running(names))
         say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
 
     def lose_a_node(self, names: list[str]) -> None:

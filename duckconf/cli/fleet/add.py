@@ -97,14 +97,14 @@ def add_node(project: Project, new: NewNode, accept_key: str = "", confirm: Call
             # A node of this name that was removed was cordoned.
             set_cordon(project, new.name, cordoned=False)
         edit.write()
-    say(f"  {new.name} is written into {edit.path.name}")
+    say(f"  {new.name} is added to {edit.path.name}")
     try:
         _make_ready(project, new.name)
     except DuckconfError as error:
         if isinstance(error, LoginRefused):
             # Provisioning it again would change nothing.
             raise LoginRefused(new.name, f"is in the inventory now, but not ready: {error.reason}", error.remedy) from error
-        remedy = f"mend it and run `./inv provision --limit @{FAILED}`, or `./inv remove-node {new.name} --force`"
+        remedy = f"fix it and run `./inv provision --limit @{FAILED}`, or `./inv remove-node {new.name} --force`"
         failure = DuckconfError(f"{new.name} is in the inventory now, but not ready: {error.message}", remedy)
         failure.exit_code = error.exit_code
         raise failure from error
@@ -145,7 +145,7 @@ def _as_it_would_be(project: Project, new: NewNode) -> tuple[Host, dict[str, Any
             extra.write_text(json.dumps({new.group: {"hosts": {new.name: variables}}}))
             after = load_with(project.inventory_path, extra, project.root)
         if new.name not in after.nodes:
-            raise SetupError(f"hosts of the group {new.group} are no nodes", f"name a group inside {NODES}: --group {NODES}")
+            raise SetupError(f"hosts of the group {new.group} are not nodes", f"name a group inside {NODES}: --group {NODES}")
         if not after.hosts[new.name].demo:
             break
     host = after.hosts[new.name]
@@ -198,7 +198,7 @@ def _is_expected(project: Project, host: Host, key: paramiko.PKey, accept_key: s
         raise HostKeyRefused(host.name, reason, f"if you replaced the machine: --accept-key {shown}")
     say(f"  {host.where} shows the host key {shown} ({key.get_name()})")
     if not accept_key and not confirm("Is that the machine's own key?"):
-        reason = f"shows the host key {shown}, which nobody has confirmed; nothing was written"
+        reason = f"shows the host key {shown}, which is not confirmed; nothing was written"
         raise HostKeyRefused(host.name, reason, f"if that is the right machine: --accept-key {shown}")
     return False
 

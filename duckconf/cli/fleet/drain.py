@@ -23,4 +23,4 @@ def drain_node(project: Project, node: str) -> int:
         return drain_agents.drain(project, node)
     if mode == RECONCILE:
         return drain_loop.drain(project, node)
-    raise NotFound(f"mode {mode} moves no app: nobody remembers what should run", f"keep new apps off: ./inv cordon {node}")
+    raise NotFound(f"mode {mode} cannot move apps, because it has no desired state", f"keep new apps off: ./inv cordon {node}")

@@ -46,9 +46,13 @@ def _move(api: ApiClient, app: dict[str, Any], node: str) -> None:
             return
         if time.monotonic() > end:
             why = now.get("note") or f"{now['status']} on {now['node'] or 'no node'}"
-            raise DuckconfError(f"{name} does not run on another node yet: {why}", f"its copy on {node} stays; drain again later")
+            raise DuckconfError(
+                f"{name} does not run on another node yet: {why}", f"its container on {node} stays; drain again later"
+            )
         page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
         cursor = page["cursor"]
         for event in page["events"]:
             if event.get("app") == name and event["kind"] in ("failed", "pending"):
-                raise DuckconfError(f"{name} cannot move: {event['message']}", f"its copy on {node} stays; drain again later")
+                raise DuckconfError(
+                    f"{name} cannot move: {event['message']}", f"its container on {node} stays; drain again later"
+                )

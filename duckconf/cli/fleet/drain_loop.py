@@ -22,7 +22,7 @@ HELD = 0.5
 def drain(project: Project, node: str) -> int:
     """How many apps have moved. Raises DuckconfError naming what stays and why; the node stays cordoned."""
     if loop_service(project).process() is None:
-        raise SetupError("the control loop does not run, so that nobody moves an app", "start it: ./inv up reconcile")
+        raise SetupError("the control loop does not run, so no app can be moved", "start it: ./inv up reconcile")
     book = Journal(project.state / journal.FILE_NAME)
     cursor = book.tail(0).cursor
     for name in (cordons.FILE_NAME, cordons.DRAINS_NAME):
@@ -42,7 +42,7 @@ def drain(project: Project, node: str) -> int:
                 elif why := _why_they_stay(cluster, left):
                     raise _stuck(min(why), why[min(why)], node)
                 elif time.monotonic() > end:
-                    raise _stuck(min(left), f"nothing has moved for {PATIENCE:g} s", node)
+                    raise _stuck(min(left), f"no app was moved for {PATIENCE:g} s", node)
     return len(first)
 
 
@@ -64,5 +64,5 @@ def _why_they_stay(cluster: Cluster, apps: frozenset[str]) -> dict[str, str]:
 
 def _stuck(app: str, why: str, node: str) -> DuckconfError:
     return DuckconfError(
-        f"{app} cannot move: {why}", f"its copy on {node} stays until it can; to call it off: ./inv uncordon {node}"
+        f"{app} cannot move: {why}", f"its container on {node} stays until then; to cancel the drain: ./inv uncordon {node}"
     )

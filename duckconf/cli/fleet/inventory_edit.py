@@ -62,13 +62,13 @@ def adding(inventory: Path, group: str, name: str, variables: Variables) -> Edit
     body = _parent(wanted, group)[group] or {}
     _parent(wanted, group)[group] = {**body, "hosts": {**(body.get("hosts") or {}), name: dict(variables)}}
     if after is None or _parsed(after) != wanted:
-        raise SetupError(f"{path.name} is written in a way that cannot be added to", remedy)
+        raise SetupError(f"{path.name} has a form that cannot be edited automatically", remedy)
     return Edit(path, text, after)
 
 
 def removing(inventory: Path, name: str) -> list[Edit]:
     """The edits that take a host out of all groups; raises SetupError when one has to be made by hand."""
-    remedy = f"take {name} out of the inventory by hand"
+    remedy = f"remove {name} from the inventory by hand"
     edits = []
     for path in _files(inventory, remedy):
         before = text = path.read_text("utf-8")
@@ -77,12 +77,12 @@ def removing(inventory: Path, name: str) -> list[Edit]:
             del next(hosts for _, hosts in _hosts_of(wanted) if name in hosts)[name]
             after = _without_host(text, found, name)
             if after is None or _pruned(_parsed(after)) != _pruned(wanted):
-                raise SetupError(f"{path.name} is written in a way that {name} cannot be taken out of", remedy)
+                raise SetupError(f"{path.name} has a form from which {name} cannot be removed automatically", remedy)
             text = after
         if text != before:
             edits.append(Edit(path, before, text))
     if not edits:
-        raise SetupError(f"no file of the inventory has a line of its own for {name} (a range?)", remedy)
+        raise SetupError(f"no file of the inventory has a separate line for {name} (a range?)", remedy)
     return edits
 
 
@@ -104,7 +104,7 @@ def _files(inventory: Path, remedy: str) -> list[Path]:
     paths = sorted(path for path in inventory.iterdir() if path.is_file()) if inventory.is_dir() else [inventory]
     found = [path for path in paths if path.suffix in SUFFIXES]
     if not found:
-        raise SetupError(f"the inventory {inventory.name} is no YAML file, and only such are edited", remedy)
+        raise SetupError(f"the inventory {inventory.name} is not a YAML file, and only YAML files can be edited", remedy)
     return found
 
 

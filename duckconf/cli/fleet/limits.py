@@ -51,7 +51,7 @@ def _recalled(project: Project, name: str) -> list[str]:
     if name == FAILED:
         if found := failed_hosts(project):
             return found
-        raise NotFound("no host has failed to be provisioned", "leave --limit out for all hosts")
+        raise NotFound("no host failed in the last provision", "leave --limit out for all hosts")
     try:
         return Path(name).expanduser().read_text("utf-8").split()
     except OSError as error:

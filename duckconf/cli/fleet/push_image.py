@@ -62,7 +62,7 @@ def push_image(project: Project, image: str, to: str, *, as_json: bool) -> int:
     if as_json:
         print_json([{**_row(node, outcome), "outdated": old.get(node, [])} for node, outcome in outcomes.items()])
     elif failed := failures(outcomes):
-        again = f"to go on: ./inv push-image {image} --to {','.join(failed)}"
+        again = f"to resume: ./inv push-image {image} --to {','.join(failed)}"
         say(f"{image}: {len(failed)} of {len(outcomes)} nodes do not have it ({again})")
     _say_old(project, image, old)
     return SOME_UNREACHABLE if failures(outcomes) else 0

@@ -24,7 +24,7 @@ from duckconf.reach.inventory.project import Project
 from duckconf.reach.ssh.host_keys import forget
 
 REMOVE = ("remove",)
-IF_DEAD = "a host that is dead is removed with --force: ./inv remove-node {} --force"
+IF_DEAD = "to remove a dead host: ./inv remove-node {} --force"
 
 
 def remove_node(project: Project, name: str, *, force: bool) -> None:
@@ -36,18 +36,18 @@ def remove_node(project: Project, name: str, *, force: bool) -> None:
     if force:
         _give_up(project, mode, host)
         if not host.demo:
-            say(f"  nothing is asked of {name}: what the role put there stays, and so do apps that it still runs")
+            say(f"  {name} is not contacted: the files of the role stay there, and so do running apps")
     else:
         _empty(project, mode, host)
         if not host.demo:
             _take_back(project, host)
     for edit in edits:
         edit.write()
-        say(f"  {name} is taken out of {edit.path.name}")
+        say(f"  {name} is removed from {edit.path.name}")
     _forget(project, host)
     if mode == AGENTS:
         provision(project, CONTROL_PLANE, (CONTROL_PLANE,))
-    print(f"{name} is no node any more")
+    print(f"{name} is no longer a node")
 
 
 def _empty(project: Project, mode: str, host: Host) -> None:
@@ -62,7 +62,7 @@ def _empty(project: Project, mode: str, host: Host) -> None:
     say(f"  {host.name} is cordoned: it gets no new app (undone by ./inv uncordon {host.name})")
     if apps := _apps(project, host.name):
         names = ", ".join(app.app or app.name for app in apps)
-        raise Conflict(f"{host.name} still runs {names}; push mode moves no app", "stop them first, or end them with --force")
+        raise Conflict(f"{host.name} still runs {names}; push mode moves no app", "stop them first, or stop them with --force")
 
 
 def _give_up(project: Project, mode: str, host: Host) -> None:
@@ -102,10 +102,10 @@ def _apps(project: Project, name: str) -> tuple[Container, ...]:
 
 def _take_back(project: Project, host: Host) -> None:
     """What the role has put there."""
-    say(f"  taking back what {host.name} was given …")
+    say(f"  undoing the role on {host.name} …")
     done = Playbook(project, [host], {"duckconf_cluster": project.cluster}, {}, REMOVE).run()[host.name]
     if done.failure is not None:
-        remedy = f"mend it and try again, or ./inv remove-node {host.name} --force, which leaves there what is there"
+        remedy = f"fix it and try again, or ./inv remove-node {host.name} --force, which changes nothing there"
         raise NodeFailure(host.name, getattr(done.failure, "reason", done.failure.message), remedy)
 
 

@@ -27,7 +27,7 @@ from duckconf.reach.nodes.parallel import ask_all
 CONTROL_UNITS = {"api": "duckconf-api", "scheduler": "duckconf-scheduler", "node-controller": "duckconf-node-controller"}
 AGENT_UNIT = "duckconf-agent"
 AGENT = "agent@"
-AWAY = "silent"
+AWAY = "unreachable"
 NO_APPS = "no apps; start one with ./inv start-app IMAGE --name NAME"
 
 
@@ -124,7 +124,7 @@ def switch_api(project: Project, *, on: bool) -> None:
         done = cluster.fleet.admin(host).run(Command(("systemctl", verb, CONTROL_UNITS["api"])))
     if not done.ok:
         raise DuckconfError(f"{host}: systemctl {verb} failed: {done.stderr.strip()}", f"see `./inv logs api` and {host}")
-    print(f"the api-server on {host} is {'started' if on else 'stopped: apps run on, and nodes heal by themselves'}")
+    print(f"the api-server on {host} is {'started' if on else 'stopped: apps keep running, and agents restart crashed apps'}")
 
 
 def _names(project: Project, pattern: str) -> set[str]:
@@ -187,7 +187,7 @@ def _silent(rows: list[dict[str, Any]]) -> int:
     for row in away:
         reason = row.get("unreadable")
         print(
-            f"{row['name']}: answers, but its answer cannot be read: {reason}" if reason else f"silent: {row['name']}",
+            f"{row['name']}: answers, but its answer cannot be read: {reason}" if reason else f"unreachable: {row['name']}",
             file=sys.stderr,
         )
     return SOME_UNREACHABLE if away else 0

@@ -140,21 +140,21 @@ def diff(project: Project, *, as_json: bool) -> int:
         for step in plan.steps:
             print(f"{step.app}: {step.action}, because: {step.reason}")
         for app, note in plan.notes.items():
-            print(f"{app}: left alone, because: {note}")
+            print(f"{app}: left unchanged, because: {note}")
         _say_faults(picture.faults)
         if not plan.steps:
-            print("nothing to do" + (" but what is named above" if plan.notes else ""), file=sys.stderr)
+            print("nothing to do" + (", except for the apps above" if plan.notes else ""), file=sys.stderr)
     unreachable = _unreachable(picture.seen)
     return DIFFERENCES if plan.steps else unreachable
 
 
 def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
-    """What happened, oldest first."""
+    """Events, oldest first."""
     tail, after = _event_source(project)
     page = tail(limit)
     show = print_events_json if as_json else print_events
     if not page.events and not follow:
-        print("nothing has happened yet", file=sys.stderr)
+        print("no events yet", file=sys.stderr)
     show(page.events)
     while follow:
         page = after(page.cursor)
@@ -276,7 +276,7 @@ def _say_faults(faults: Iterable[str]) -> None:
 
 def _none_of(seen: Seen) -> str:
     """What there is to say where no app is seen."""
-    return "no apps where a node answered" if any(isinstance(found, Exception) for found in seen.values()) else NO_APPS
+    return "no apps on the nodes that answered" if any(isinstance(found, Exception) for found in seen.values()) else NO_APPS
 
 
 def _unreachable(seen: Seen) -> int:

@@ -26,7 +26,7 @@ def examine(load: Callable[[], Project]) -> list[Finding]:
         return [Finding("inventory", "wrong", str(error))]
     findings = [Finding("inventory", "ok", f"{inventory.source}: {len(inventory.nodes)} nodes, cluster {project.cluster}")]
     if faults := KnownHosts(project.pins, OWN_PINS).faults():
-        findings.append(Finding("known_hosts", "wrong", f"passed over: {'; '.join(faults)}"))
+        findings.append(Finding("known_hosts", "wrong", f"skipped: {'; '.join(faults)}"))
     if inventory.demo_hosts():
         findings += [_check("engine", lambda: _engine(project)), _check("image", lambda: _image(project))]
     findings.append(_check("api", lambda: _api(project)))

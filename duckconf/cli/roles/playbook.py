@@ -100,7 +100,7 @@ class Playbook:
             raise SetupError(f"ansible-playbook failed: {_last_error(told)}", "see `./inv doctor`")
         for name, outcome in self.outcomes.items():
             if not outcome.reached:
-                outcome.failure = NodeFailure(name, "was left as it is, because a batch of hosts before it failed as a whole")
+                outcome.failure = NodeFailure(name, "was not run, because all hosts of an earlier batch failed")
         return self.outcomes
 
     def _take(self, line: str) -> None:

@@ -103,7 +103,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     if failed:
         reasons = "; ".join(str(failure) for failure in failed.values())
         others = [name for name in outcomes if name not in failed]
-        remedy = f"mend it and run `./inv provision --limit @{FAILED}`"
+        remedy = f"fix it and run `./inv provision --limit @{FAILED}`"
         raise ProvisionFailed(f"{reasons}; {some_of(others)} done" if others else reasons, remedy, outcomes)
     return outcomes
 
@@ -253,7 +253,7 @@ def _failure(found: object) -> DuckconfError | None:
 def _ended(name: str, roles: Sequence[str]) -> NodeFailure:
     units = [unit for role in roles for unit in UNITS[role]]
     if not units:
-        return NodeFailure(name, "lacks what the role node has put there", f"see `./inv doctor {name}`")
+        return NodeFailure(name, "lacks files of the role node", f"see `./inv doctor {name}`")
     return NodeFailure(name, f"{' or '.join(units)} does not stay up", f"see journalctl -u {units[0]} there")
 
 

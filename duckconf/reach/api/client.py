@@ -46,9 +46,11 @@ class ApiClient:
         try:
             answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]
         except urllib3.exceptions.ReadTimeoutError as error:
-            raise DuckconfError(f"the API at {self.url} took too long to answer {method} {path}", "its log has more") from error
+            raise DuckconfError(f"the API at {self.url} took too long to answer {method} {path}", "see its log") from error
         except urllib3.exceptions.SSLError as error:
-            raise DuckconfError(f"the API at {self.url} is not trusted: {error}", "is its certificate of our CA?") from error
+            raise DuckconfError(
+                f"the API at {self.url} is not trusted: {error}", "is its certificate signed by the CA of the cluster?"
+            ) from error
         except urllib3.exceptions.HTTPError as error:
             raise DuckconfError(f"no API answers at {self.url}", self._remedy) from error
         try:

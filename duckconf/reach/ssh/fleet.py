@@ -151,7 +151,7 @@ class Fleet:
             return bounds
         login = {"allow_agent": way.agent, **self._more_keys(way, {}, None)}
         if way.other_agent and "pkey" not in login:
-            reason = f"ssh's configuration has IdentityAgent {way.other_agent}, which is not asked"
+            reason = f"ssh's configuration has IdentityAgent {way.other_agent}, which Duckconf does not use"
             raise LoginRefused(host.name, reason, f"start this with SSH_AUTH_SOCK={way.other_agent}, or name a key file")
         return {**bounds, "look_for_keys": False, **login}
 
@@ -263,12 +263,12 @@ def _why(host: Host, error: Exception, words: str, *, frozen: bool, greeted: boo
         remedy = f"a wrong {what} is refused slowly: see ansible_user, key and password in the inventory"
         return Unreachable(name, f"did not accept the {what} of {host.user} within {deadline:g} s", remedy)
     if said and not frozen and not greeted:
-        return Unreachable(name, f"{host.where} lets nobody log in{said}", setting or "is that sshd?")
+        return Unreachable(name, f"{host.where} accepts no login{said}", setting or "is that sshd?")
     if said and not frozen and hung_up(error):
         return LoginRefused(name, f"ends the login of {host.user}{said}", _login_remedy(host, setting))
     if hung_up(error) and not frozen:
         remedy = "is that sshd, and is it at its limit of new connections (MaxStartups)?"
-        return Unreachable(name, f"{host.where} hangs up before anybody can log in", remedy)
+        return Unreachable(name, f"{host.where} closes the connection before the login", remedy)
     if frozen or isinstance(error, TimeoutError) or any(word in str(error) for word in SILENCE):
         through = f" through {host.way.jump}" if host.way.jump else ""
         return Unreachable(name, f"no answer from {host.where}{through} within {deadline:g} s")

@@ -156,4 +156,4 @@ def shown_key(host: Host, deadline: float, expected: Expected = NOTHING) -> para
 def _words(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there"
-    return "it hangs up at once; is that sshd?" if hung_up(error) else str(error)
+    return "it closes the connection at once; is that sshd?" if hung_up(error) else str(error)

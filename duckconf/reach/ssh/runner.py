@@ -98,7 +98,7 @@ class SshRunner:
                     return self._finish(transport, channel, guard.counting(pieces), check)
                 except NodeFailure:
                     if guard.barked:
-                        raise self._lost(f"has taken nothing more for {STALLED:g} s", may_have_run=True) from None
+                        raise self._lost(f"accepted no data for {STALLED:g} s", may_have_run=True) from None
                     raise
 
     def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None:

@@ -77,11 +77,11 @@ class DesiredFile:
         stamp = stamp_of(self.path)
         if stamp is None:
             self._stamp = None
-            raise BadInput(Fault(self.path.name, "is missing; all apps are left as they are"))
+            raise BadInput(Fault(self.path.name, "is missing; all apps are left unchanged"))
         if stamp != self._stamp:
             self._take(stamp)
         if self._reason or self._document is None:
-            raise BadInput(Fault(self.path.name, f"{self._reason}; all apps are left as they are"))
+            raise BadInput(Fault(self.path.name, f"{self._reason}; all apps are left unchanged"))
         return self._document
 
     def _take(self, stamp: Stamp) -> None:
@@ -92,7 +92,7 @@ class DesiredFile:
             reason = str(error)
         newer = not reason and self._document is not None and document is not None and document.revision > self._document.revision
         if not (newer or rested(stamp)):
-            raise BeingWritten(f"{self.path.name} is being written", "it is read when it has rested for a moment")
+            raise BeingWritten(f"{self.path.name} is being written", "it is read when the write is complete")
         self._stamp, self._document, self._reason = stamp, document, reason
 
 

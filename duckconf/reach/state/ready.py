@@ -27,4 +27,4 @@ class Readiness:
                 # A name that begins with @ is one without a file, whose first byte is 0.
                 notifier.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
         except OSError as error:
-            log.warning("nobody can be told that this service is up: %s", error)
+            log.warning("systemd cannot be told that this service is ready: %s", error)
