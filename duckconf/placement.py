@@ -48,7 +48,7 @@ class Fleet:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     """What is known of the nodes; what is not known excludes nothing."""
     unreadable: Collection[str] = ()
-    """Nodes whose answer cannot be read, or that the inventory keeps us from asking: their view is None, and they are never lost."""
+    """Nodes whose answer cannot be read, or that are not asked as the inventory has it: without a view, and never lost."""
 
     @functools.cached_property
     def full(self) -> Collection[str]:
