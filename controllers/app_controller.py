@@ -49,6 +49,8 @@ from duckconf.report import Report
 
 log = logging.getLogger("agent")
 
+INSTANCE_LENGTH = 32
+
 # Actions at once.
 HANDS = 5
 FOLLOW_AGAIN = 1.0
@@ -227,10 +229,10 @@ def _or_end(target: Callable[[], None]) -> None:
 
 
 def _instance(path: Path) -> str:
-    """What tells this installation of an agent from another one of the same name; made once."""
+    """What tells this installation of an agent from another one of the same name; made once, and again when it was cut."""
     try:
-        if not path.exists():
-            write_durably(path, secrets.token_hex(16).encode() + b"\n")
+        if not path.exists() or len(path.read_bytes().strip()) != INSTANCE_LENGTH:
+            write_durably(path, secrets.token_hex(INSTANCE_LENGTH // 2).encode() + b"\n")
         return path.read_text("ascii").strip()
     except (OSError, ValueError) as error:
         raise SetupError(f"{path} cannot be used: {error}", "is the state folder writable?") from error

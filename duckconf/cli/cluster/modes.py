@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from duckconf.errors import BadInput, Fault
+from duckconf.errors import BadInput, Fault, SetupError
 from duckconf.reach.inventory.project import Project
 
 PUSH = "push"
@@ -25,8 +25,15 @@ def is_down(project: Project) -> bool:
 
 
 def mode_of(project: Project) -> str:
-    """The mode that the cluster was last brought up in; push for one that never was."""
+    """The mode that the cluster was last brought up in; push for one that never was. Raises SetupError for a cut file."""
+    path = project.state / "mode"
     try:
-        return (project.state / "mode").read_text("utf-8").strip()
+        mode = path.read_text("utf-8").strip()
     except FileNotFoundError:
         return PUSH
+    if mode not in MODES:
+        raise SetupError(
+            f"{path} should hold the mode of the cluster, and holds {mode!r}",
+            f"write {', '.join(MODES[:-1])} or {MODES[-1]} into it",
+        )
+    return mode

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duckconf.cli.cluster.api import TOKEN_FILE
+from duckconf.errors import SetupError
 from duckconf.reach.api.secret import read_token
 from duckconf.reach.state.files import write_durably
 
+# Of 32 random bytes in base64: a shorter one was cut, and could be guessed.
+TOKEN_LENGTH = 43
 HASHES_FILE = "tokens.json"
 
 
@@ -47,4 +50,9 @@ def ensure_tokens(state: Path, nodes: Iterable[str]) -> TokenFiles:
 def _hash_of(path: Path) -> str:
     if not path.exists():
         write_durably(path, f"{secrets.token_urlsafe(32)}\n".encode())
-    return hashlib.sha256(str.__str__(read_token(path)).encode()).hexdigest()
+    token = str.__str__(read_token(path))
+    if len(token) < TOKEN_LENGTH:
+        raise SetupError(
+            f"the token in {path} was cut: it has {len(token)} characters", "remove the file and run ./inv provision"
+        )
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -112,10 +112,14 @@ class Roles:
 
     def _topology_of(self, host: Host) -> str:
         """What was chosen for all, else what the inventory says."""
+        path = self._project.state / TOPOLOGY_FILE
         try:
-            return (self._project.state / TOPOLOGY_FILE).read_text("utf-8").strip()
+            chosen = path.read_text("utf-8").strip()
         except FileNotFoundError:
             return host.topology
+        if chosen not in TOPOLOGIES:
+            raise SetupError(f"{path} should hold {' or '.join(TOPOLOGIES)}, and holds {chosen!r}", "choose again: --topology")
+        return chosen
 
 
 def _named(host: Host, engine: str = "") -> tuple[tuple[str, int, bytes], ...]:

@@ -13,7 +13,7 @@ from duckconf.errors import NotFound
 from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
 from duckconf.patterns import ALL, choose
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.files import whole_lines, write_durably
 
 FAILED = "failed"
 FAILED_FILE = "failed-hosts"
@@ -41,10 +41,7 @@ def remember_failed(project: Project, asked: Iterable[str], failed: Iterable[str
 
 
 def failed_hosts(project: Project) -> list[str]:
-    try:
-        return (project.state / FAILED_FILE).read_text("utf-8").split()
-    except FileNotFoundError:
-        return []
+    return whole_lines(project.state / FAILED_FILE)
 
 
 def _recalled(project: Project, name: str) -> list[str]:

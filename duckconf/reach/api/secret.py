@@ -15,5 +15,5 @@ def read_token(path: Path) -> Secret:
     except OSError as error:
         raise SetupError(f"the token in {path} cannot be read: {error.strerror}") from error
     if not token:
-        raise SetupError(f"{path} should hold a token, and is empty")
+        raise SetupError(f"{path} should hold a token, and is empty", "remove the file and run ./inv provision")
     return Secret(token)

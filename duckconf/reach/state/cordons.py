@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.files import whole_lines, write_durably
 
 FILE_NAME = "cordoned"
 DRAINS_NAME = "draining"
@@ -18,10 +18,7 @@ class Cordons:
         self.path = path
 
     def names(self) -> frozenset[str]:
-        try:
-            return frozenset(line.strip() for line in self.path.read_text("utf-8").splitlines() if line.strip())
-        except FileNotFoundError:
-            return frozenset()
+        return frozenset(whole_lines(self.path))
 
     def change(self, node: str, *, cordoned: bool) -> bool:
         """Put a node in or take it out; says whether that was a change. Returns when it is on disk."""

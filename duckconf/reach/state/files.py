@@ -21,6 +21,18 @@ EXCHANGE = 2
 AT_FDCWD = -100
 
 
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a list that was written with one name in each; none without the file.
+
+    A last line without its newline was cut: it may be the beginning of another name, and does not count.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return []
+    return [line.strip() for line in text.splitlines(keepends=True) if line.endswith("\n") and line.strip()]
+
+
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace `path` as a whole; when this returns, a power cut cannot take it back. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
