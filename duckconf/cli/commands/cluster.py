@@ -12,13 +12,13 @@ from duckconf.cli.terminal.edge import command, project
 
 @command(
     help={
-        "mode": "push; reconcile: one loop keeps the desired state; agents: an agent on each node does",
-        "topology": "own: each demo node has an engine of its own; shared: they borrow this machine's",
-        "json_logs": "services log for programs",
+        "mode": "push, reconcile (one control loop) or agents (an agent on each node)",
+        "topology": "own: each demo node has its own engine; shared: demo nodes use the engine of this machine",
+        "json_logs": "services write their logs as JSON",
     }
 )
 def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
-    """Start what a mode needs, or move a running cluster to it: nothing restarts. Example: ./inv up reconcile"""
+    """Start a cluster in a mode, or move a running cluster to it without restarting its apps. Example: ./inv up reconcile"""
     from duckconf.cli.cluster.bring_up import up as bring_up
     from duckconf.cli.cluster.modes import check_mode
 
@@ -27,7 +27,7 @@ def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
 
 @command(help={"purge": "also remove the cluster's images and state"})
 def down(_: Any, purge: bool = False) -> None:
-    """Take the cluster away: apps, demo hosts, network, services. Example: ./inv down --purge"""
+    """Remove the cluster: apps, demo hosts, network, services. Example: ./inv down --purge"""
     from duckconf.cli.cluster import bring_up
 
     bring_up.down(project(), purge=purge)
@@ -51,7 +51,7 @@ def start_api(_: Any) -> None:
 
 @command(help={"mode": "push, reconcile or agents"})
 def demo(_: Any, mode: str) -> None:
-    """The narrated tour of a mode, from nothing, by itself. Example: ./inv demo push"""
+    """Start a cluster and run the explained tour of a mode. Example: ./inv demo push"""
     from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, check_mode
     from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
 

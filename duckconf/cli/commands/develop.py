@@ -11,9 +11,14 @@ from typing import Any
 from duckconf.cli.terminal.edge import command, project
 
 
-@command(help={"only": "arguments for pytest, such as 'tests/unit -k model'", "all": "also the slow ones: every fault, Molecule"})
+@command(
+    help={
+        "only": "arguments for pytest, such as 'tests/unit -k model'",
+        "all": "also the slow tests: every fault, every engine, Molecule",
+    }
+)
 def test(context: Any, only: str = "", all: bool = False) -> int:
-    """The tests, end to end on real sshd and real containers; in full with --all. Example: ./inv test --only tests/unit"""
+    """Run the tests, end to end on real sshd and real containers. Example: ./inv test --only tests/unit"""
     from duckconf.cli.machine.checks import run_tests
 
     return run_tests(context, only, everything=all)
@@ -21,7 +26,7 @@ def test(context: Any, only: str = "", all: bool = False) -> int:
 
 @command()
 def build_agent(_: Any) -> None:
-    """Build what the roles put on hosts, each one file: the agent, and the control plane. `provision` does it by itself."""
+    """Build the agent and the control plane, each as one file. `provision` does this when needed."""
     from duckconf.cli.roles.build_agent import build_agent as agent
     from duckconf.cli.roles.build_agent import build_control_plane
 
@@ -31,7 +36,7 @@ def build_agent(_: Any) -> None:
 
 @command()
 def role_docs(_: Any) -> None:
-    """Write docs/roles.md from what the roles say of their variables."""
+    """Write docs/roles.md from the argument specifications of the roles."""
     from duckconf.cli.roles.role_docs import write_page
 
     print(write_page(project().root))
@@ -47,7 +52,7 @@ def field_docs(_: Any) -> None:
 
 @command()
 def lint(context: Any) -> int:
-    """Style, types, layers, dependencies, shell and Ansible files."""
+    """Check style, types, layers, dependencies, shell scripts and Ansible files."""
     from duckconf.cli.machine.checks import run_checks
 
     return run_checks(context)
@@ -55,13 +60,13 @@ def lint(context: Any) -> int:
 
 @command(
     help={
-        "mode": "push, reconcile, agents, or hosts: push-image, provision and listings of many",
+        "mode": "push, reconcile, agents, or hosts (push-image, provision, listings of many hosts)",
         "rounds": "measurements per row",
-        "only": "parts, such as start",
+        "only": "only these parts, such as start",
     }
 )
 def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
-    """Measure a mode beside a floor in the same run; table and JSON. Example: ./inv bench reconcile --only hosts"""
+    """Measure a mode, and the least possible time (floor) in the same run. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.cluster.modes import check_mode
 
     module = mode if mode == "hosts" else check_mode(mode)

@@ -11,25 +11,25 @@ from typing import Any
 from duckconf.cli.terminal.edge import command, project, typed_path
 
 
-@command(help={"node": "gets no new app; what runs there stays. One or more: names, groups, globs, !exceptions"})
+@command(help={"node": "the nodes: names, groups, globs, !exceptions, separated by commas"})
 def cordon(_: Any, node: str) -> None:
-    """Keep new apps off a node. Example: ./inv cordon node-2"""
+    """Place no new apps on a node; the apps that run there stay. Example: ./inv cordon node-2"""
     from duckconf.cli.apps import change
 
     change.cordon(project(), node, cordoned=True)
 
 
-@command(help={"node": "may get new apps again. One or more: names, groups, globs, !exceptions"})
+@command(help={"node": "the nodes: names, groups, globs, !exceptions, separated by commas"})
 def uncordon(_: Any, node: str) -> None:
-    """Let new apps on a node again. Example: ./inv uncordon node-2"""
+    """Place new apps on a node again. Example: ./inv uncordon node-2"""
     from duckconf.cli.apps import change
 
     change.cordon(project(), node, cordoned=False)
 
 
-@command(help={"node": "to be emptied; several are emptied one after the other"})
+@command(help={"node": "the nodes; several are drained one after the other"})
 def drain(_: Any, node: str) -> None:
-    """Cordon a node and move its apps, one at a time; each runs on its new node first. Example: ./inv drain node-2"""
+    """Cordon a node and move its apps one at a time, the new container first. Example: ./inv drain node-2"""
     from duckconf.cli.fleet.drain import drain as empty
 
     empty(project(), node)
@@ -37,13 +37,13 @@ def drain(_: Any, node: str) -> None:
 
 @command(
     help={
-        "limit": "only these hosts: names, groups, globs, !exceptions, with commas; @failed for those that failed last",
-        "full": "run the roles also where nothing seems to have changed",
-        "json": "for programs",
+        "limit": "only these hosts: names, groups, globs, !exceptions; @failed means the hosts that failed last",
+        "full": "run the roles on all hosts, changed or not",
+        "json": "print JSON",
     }
 )
 def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -> None:
-    """Put on the hosts what the mode needs there. Exit code 4 when some failed. Example: ./inv provision --limit @failed"""
+    """Run the roles where something has changed. Exit code 4 if a host failed. Example: ./inv provision --limit @failed"""
     from duckconf.cli.roles.provision_task import run
 
     run(project(), limit, full=full, as_json=json)
@@ -52,15 +52,15 @@ def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -
 @command(
     positional=["name"],
     help={
-        "name": "what the node will be called",
-        "host": "its address, or a name that resolves; USER@HOST:PORT and ssh:// are understood",
-        "port": "of its sshd",
-        "user": "who logs in; one that is not root uses sudo",
-        "key_file": "the private key that logs in; without it, ssh's own keys and agent",
-        "group": "the inventory's group that it belongs to",
-        "accept_key": "pin its host key without asking if this is its fingerprint: SHA256:…",
-        "become": "Duckconf's own login `duckconf` there for daily work; by default where the user is not root",
-        "no_become": "no login of its own: daily work as the user too",
+        "name": "the name of the new node",
+        "host": "address, host name or alias of ssh's configuration; also USER@HOST:PORT and ssh://…",
+        "port": "the port of its sshd",
+        "user": "the login; if it is not root, sudo is used",
+        "key_file": "the private key; by default the keys and the agent of ssh",
+        "group": "the group in the inventory",
+        "accept_key": "pin the host key without a question if this is its fingerprint: SHA256:…",
+        "become": "create the login `duckconf` for daily work; default if the user is not root",
+        "no_become": "create no login; use the same user for daily work",
     },
 )
 def add_node(
@@ -75,7 +75,7 @@ def add_node(
     become: bool = False,
     no_become: bool = False,
 ) -> None:
-    """A machine with sshd and python3 becomes a node. Example: ./inv add-node web-4 --host 192.0.2.7 --user admin"""
+    """Make a node of a machine with sshd and python3. Example: ./inv add-node web-4 --host 192.0.2.7 --user admin"""
     from duckconf.cli.fleet.add import NewNode
     from duckconf.cli.fleet.add import add_node as add
 
@@ -96,7 +96,7 @@ def remove_node(_: Any, name: str, force: bool = False) -> None:
 
 @command(help={"node": "a demo host"})
 def stop_node(_: Any, node: str) -> None:
-    """Freeze a demo node and the apps on it, as if it had hung. Example: ./inv stop-node node-2"""
+    """Freeze a demo node and its apps. Example: ./inv stop-node node-2"""
     names = _demo_hosts(node).freeze(node)
     print(f"frozen: {', '.join(names)}" if names else f"{node} was not running", file=sys.stdout if names else sys.stderr)
 
@@ -118,9 +118,9 @@ def _demo_hosts(node: str) -> Any:
     return DemoHosts(here)
 
 
-@command(help={"node": "whose host key", "fingerprint": "SHA256:… as the refusal showed it"})
+@command(help={"node": "the node", "fingerprint": "the fingerprint from the error message: SHA256:…"})
 def accept_key(_: Any, node: str, fingerprint: str) -> None:
-    """Pin the host key that a node shows now, if it is this one. Example: ./inv accept-key node-2 SHA256:…"""
+    """Pin the current host key of a node if it has this fingerprint. Example: ./inv accept-key node-2 SHA256:…"""
     from duckconf.reach.ssh.host_keys import accept
 
     here = project()

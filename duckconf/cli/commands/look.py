@@ -10,41 +10,47 @@ from typing import Any
 from duckconf.cli.terminal.edge import command, project
 
 
-@command(help={"json": "for programs"})
+@command(help={"json": "print JSON"})
 def status(_: Any, json: bool = False) -> int:
-    """Services, nodes and problems on one screen. Exit code 4 when a node cannot be reached."""
+    """Show services, nodes and problems on one screen. Exit code 4 if a node is unreachable."""
     from duckconf.cli.look import tasks as look
 
     return look.status(project(), as_json=json)
 
 
-@command(help={"node": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
+@command(help={"node": "only these nodes: names, groups, globs, !exceptions, separated by commas", "json": "print JSON"})
 def ps(_: Any, node: str = "", json: bool = False) -> int:
-    """All apps, desired and observed. Exit code 4 when a node cannot be reached. Example: ./inv ps --node node-1"""
+    """Show all apps, desired and observed. Exit code 4 if a node is unreachable. Example: ./inv ps --node node-1"""
     from duckconf.cli.look import tasks as look
 
     return look.ps(project(), node, as_json=json)
 
 
-@command(help={"limit": "only these nodes: names, groups, globs, !exceptions, with commas", "json": "for programs"})
+@command(help={"limit": "only these nodes: names, groups, globs, !exceptions, separated by commas", "json": "print JSON"})
 def nodes(_: Any, limit: str = "", json: bool = False) -> int:
-    """The nodes and whether they are reachable. Exit code 4 when one is not. Example: ./inv nodes --limit 'nodes:!node-3'"""
+    """Show the nodes and their status. Exit code 4 if one is unreachable. Example: ./inv nodes --limit 'nodes:!node-3'"""
     from duckconf.cli.look import tasks as look
 
     return look.nodes(project(), limit, as_json=json)
 
 
-@command(help={"json": "for programs"})
+@command(help={"json": "print JSON"})
 def diff(_: Any, json: bool = False) -> int:
-    """What the loop would do now and why, and what it leaves alone. Exit code 2 when there is something to do."""
+    """Show what the loop would do now and why, and what it leaves unchanged. Exit code 2 if there is something to do."""
     from duckconf.cli.look import tasks as look
 
     return look.diff(project(), as_json=json)
 
 
-@command(help={"follow": "go on until interrupted", "limit": "how many of the newest first", "json": "one object per line"})
+@command(
+    help={
+        "follow": "print new events until interrupted",
+        "limit": "number of events, the newest",
+        "json": "print one JSON object per line",
+    }
+)
 def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) -> int:
-    """The events of the cluster, oldest first. Example: ./inv events -f"""
+    """Show the events of the cluster, oldest first. Example: ./inv events -f"""
     from duckconf.cli.look import tasks as look
 
     return look.events(project(), limit, follow=follow, as_json=json)
@@ -54,12 +60,12 @@ def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) ->
     positional=["what"],
     help={
         "what": "a service (api, reconciler, scheduler, node-controller, agent@NODE) or an app",
-        "follow": "go on until interrupted",
-        "lines": "how many",
+        "follow": "print new lines until interrupted",
+        "lines": "number of lines",
     },
 )
 def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
-    """The log of a service, or what an app printed. Example: ./inv logs reconciler -f"""
+    """Show the log of a service or the output of an app. Example: ./inv logs reconciler -f"""
     from duckconf.cli.look import tasks as look
 
     return look.logs(project(), what, lines, follow=follow)
@@ -69,12 +75,12 @@ def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
     positional=["node"],
     optional=["node"],
     help={
-        "node": "only this host, or these, from its name to its disk: names, groups, globs, !exceptions",
-        "json": "for programs",
+        "node": "check only these hosts, from name to disk: names, groups, globs, !exceptions",
+        "json": "print JSON",
     },
 )
 def doctor(_: Any, node: str = "", json: bool = False) -> int:
-    """Check everything that Duckconf needs; print problems and how to fix them. Example: ./inv doctor node-2"""
+    """Check everything that Duckconf needs, and print what to do about each problem. Example: ./inv doctor node-2"""
     from duckconf.cli.machine.doctor import examine
     from duckconf.cli.terminal.tables import print_json, print_table
 
