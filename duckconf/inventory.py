@@ -232,16 +232,9 @@ def _host(
     provider = first("duckconf_provider", "")
     if provider not in ("", "container"):
         faults.append(Fault(f"{name}/duckconf_provider", f"should be container or absent, got {provider!r}"))
-    engine = first("duckconf_engine", PODMAN)
-    if engine not in (PODMAN, DOCKER):
-        faults.append(Fault(f"{name}/duckconf_engine", f"should be podman or docker, got {engine!r}"))
-        engine = PODMAN
-    topology = first("duckconf_topology", SHARED)
-    if topology not in TOPOLOGIES:
-        faults.append(Fault(f"{name}/duckconf_topology", f"should be {' or '.join(TOPOLOGIES)}, got {topology!r}"))
-    image = first("duckconf_demo_image", DEMO_IMAGES[0])
-    if image not in DEMO_IMAGES:
-        faults.append(Fault(f"{name}/duckconf_demo_image", f"should be {' or '.join(DEMO_IMAGES)}, got {image!r}"))
+    engine = _one_of((PODMAN, DOCKER), variables, "duckconf_engine", name, faults)
+    topology = _one_of(TOPOLOGIES, variables, "duckconf_topology", name, faults, SHARED)
+    image = _one_of(DEMO_IMAGES, variables, "duckconf_demo_image", name, faults)
     found = _route(name, variables, origins, answer, int(port))
     user = found.user or ROOT
     # Only a node has the login that the role makes.
@@ -272,6 +265,18 @@ def _host(
         root_refused=root_refused,
         ssh_words=found.words,
     )
+
+
+def _one_of(
+    allowed: Sequence[str], variables: Mapping[str, Any], key: str, name: str, faults: list[Fault], default: str = ""
+) -> str:
+    """The variable's value, else the default, which is the first that is allowed."""
+    default = default or allowed[0]
+    value = default if variables.get(key) is None else variables[key]
+    if value in allowed:
+        return str(value)
+    faults.append(Fault(f"{name}/{key}", f"should be {' or '.join(allowed)}, got {value!r}"))
+    return default
 
 
 def _route(name: str, variables: Mapping[str, Any], origins: Origins, answer: Answer | None, port: int) -> Route:
