@@ -38,6 +38,16 @@ NODES = ("node-1", "node-2", "node-3")
 NODE_TIMEOUT = 8.0
 
 
+def second_checkout(folder: Path) -> Path:
+    """What is tracked, in another folder, with the same packages; returns its `inv`."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder / "inv"
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [item.getsockname()[1] for item in sockets]

@@ -23,7 +23,7 @@ from duckconf.naming import NODE_IMAGE, WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.ssh.host_keys import pin
 from duckconf.ssh_address import SshAddress
-from tests.e2e.conftest import ROOT, free_ports
+from tests.e2e.conftest import ROOT, free_ports, second_checkout
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -264,6 +264,20 @@ def test_the_others_finish_when_hosts_fail_and_only_these_are_done_again(pushing
     again = json.loads(pushing.inv("provision", "--limit", "@failed", "--json").stdout)
     assert [(row["host"], row["result"]) for row in again] == [("web-2", "unchanged")]
     assert "no host failed" in pushing.inv("provision", "--limit", "@failed", code=1).stderr
+
+
+def test_a_second_checkout_that_takes_a_node_over_is_told_and_so_is_the_first(pushing: Machines, tmp_path: Path) -> None:
+    inv = str(second_checkout(tmp_path))
+
+    def there(*words: str) -> str:
+        done = subprocess.run([inv, *words], env=pushing.environ, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    there("accept-key", "web-1", pushing.fingerprint("web-1"))
+    assert f"take the node over from {ROOT} on " in there("provision", "--limit", "web-1")
+    assert f"take the node over from {tmp_path} on " in pushing.inv("provision", "--limit", "web-1").stderr
+    assert "take the node over" not in pushing.inv("provision", "--full", "--limit", "web-1").stderr
 
 
 def test_push_mode_takes_no_node_from_under_its_apps(pushing: Machines) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
 from duckconf.ports import parse_port
-from tests.e2e.conftest import NODES, ROOT, Declared, Live
+from tests.e2e.conftest import NODES, ROOT, Declared, Live, second_checkout
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -55,13 +54,9 @@ def test_a_node_that_is_away_blocks_the_take_over_because_its_apps_would_be_stra
 
 
 def test_a_second_checkout_with_the_same_address_changes_nothing(declared: Declared, tmp_path: Path) -> None:
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, tmp_path / name)
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    inv = second_checkout(tmp_path)
     for words in (("start-app", WEB_IMAGE), ("start-app", WEB_IMAGE, "--push")):
-        argv, environ = [str(tmp_path / "inv"), *words], declared.cluster.environ
+        argv, environ = [str(inv), *words], declared.cluster.environ
         done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert f"is that of cluster {declared.cluster.project.cluster} in {ROOT}, not of" in done.stderr

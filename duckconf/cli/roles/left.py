@@ -34,6 +34,7 @@ NEEDED = {
 OTHERS = {
     "node": (
         "/etc/duckconf/engine",
+        "/etc/duckconf/owner",
         "/etc/duckconf/become",
         "/etc/duckconf/installed",
         "/etc/containers/containers.conf.d/50-duckconf.conf",

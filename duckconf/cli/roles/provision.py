@@ -6,6 +6,7 @@ A role whose work is still there, from the same sources, does not run again: one
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,6 +196,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
     ensure_login_key(project)
     common: dict[str, Any] = {
         "duckconf_cluster": project.cluster,
+        "duckconf_owner": f"{project.root} on {socket.gethostname()}",
         "duckconf_login_key_source": str(project.login_key.with_suffix(".pub")),
     }
     if sources is None:

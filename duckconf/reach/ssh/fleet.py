@@ -299,6 +299,7 @@ def _login_remedy(host: Host, setting: str) -> str:
     if setting:
         return f"likely {setting}"
     if host.user == OWN_LOGIN:
-        return f"likely AllowUsers, AllowGroups or DenyUsers in its sshd_config; `./inv doctor {host.name}` looks there"
+        taken = f"likely another checkout has taken the node over, and `./inv provision --limit {host.name}` takes it back"
+        return f"{taken}; or AllowUsers, AllowGroups or DenyUsers in its sshd_config, where `./inv doctor {host.name}` looks"
     rule = "PermitRootLogin or AllowUsers" if host.user == ROOT else "AllowUsers, AllowGroups or DenyUsers"
     return f"see ansible_user, key and password in the inventory; there: ~/.ssh/authorized_keys, {rule} in sshd_config"

@@ -109,6 +109,8 @@ def pin(path: Path, address: str, port: int, key: str, *, alias: str = "") -> No
     """Expect `key` ("ssh-ed25519 AAAA…") from this host from now on, in place of any other."""
     name = alias or entry_name(address, port)
     kept = [line for line in _lines(path) if line.split(b" ", 1)[0] != name.encode()]
+    # A checkout that has not brought its cluster up yet may accept a key too.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_durably(path, b"".join(line + b"\n" for line in [*kept, f"{name} {key}".encode()]))
 
 
