@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,19 +17,19 @@ from typing import Any
 from duckconf.errors import Fault
 
 
-class Kind:
+class Kind(ABC):
     """One kind of value. The base of all, for values that are one word."""
 
     repeated = False
     """Whether its option may stand several times on a command line."""
 
+    @abstractmethod
     def check(self, path: str, value: object, faults: list[Fault]) -> Any:
         """The value from decoded JSON; what is wrong goes to `faults`, each with its path."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self) -> dict[str, Any]:
         """JSON Schema of it, as OpenAPI takes it."""
-        raise NotImplementedError
 
     def meaning(self, value: Any) -> object:
         """Equal for two values that make the same container."""
