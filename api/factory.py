@@ -68,21 +68,19 @@ class Reconcile:
         return Counter(view.state for view in report.apps) if report else {}
 
 
-def create_push(pusher: Pusher, cluster: str, journal: Journal, host: str = "127.0.0.1", threads: int = 8) -> Flask:
-    """The API in push mode; `host` is the name it is reached by, besides the loopback names."""
+def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8) -> Flask:
+    """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
-    return create(
-        metrics, {host}, pushed.blueprint(pusher, metrics), ops.blueprint(Push(pusher), metrics, cluster, journal, held)
-    )
+    return create(metrics, names, pushed.blueprint(pusher, metrics), ops.blueprint(Push(pusher), metrics, cluster, journal, held))
 
 
 def create_reconcile(
-    store: DesiredStore, reports: ReportFile, cluster: str, journal: Journal, host: str = "127.0.0.1", threads: int = 8
+    store: DesiredStore, reports: ReportFile, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8
 ) -> Flask:
     """The API in reconcile mode: it has no way to a node."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     apps = declared.blueprint(store, reports.read, journal.add, held)
-    return create(metrics, {host}, apps, ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held))
+    return create(metrics, names, apps, ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held))
 
 
 def create(
@@ -93,13 +91,13 @@ def create(
     app = Flask("duckconf", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    known_as = {bracketed(name) for name in (*LOOPBACK, *names)}
+    known_as = {_spelled(name) for name in (*LOOPBACK, *names)}
 
     @app.before_request
     def refuse_foreign_names() -> Response | None:
         """A web page can make a name of its own point here; its requests still carry that name."""
         name = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-        if bracketed(name) in known_as:
+        if _spelled(name) in known_as:
             return None
         return problems.problem(HTTPStatus.MISDIRECTED_REQUEST, f"this server is not called {name!r}")
 
@@ -118,3 +116,8 @@ def create(
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
+
+
+def _spelled(name: str) -> str:
+    """A name as it is compared: hosts' names have no case, and may end with a dot."""
+    return bracketed(name.lower().removesuffix("."))

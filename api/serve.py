@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from cheroot import wsgi
 from flask import Flask
@@ -82,9 +83,9 @@ def push_mode(project: Project) -> Iterator[Served]:
     server = bind(project.settings.api_url, project.settings.api_threads)
     book = open_book(project, inventory, fleet)
     pusher = Pusher(project.cluster, hosts, fleet, book, Cordons(project.state / cordons.FILE_NAME))
-    address, threads = server.socket.getsockname()[0], project.settings.api_threads
+    names, threads = _names(server, project), project.settings.api_threads
     try:
-        yield Served(create_push(pusher, project.cluster, open_journal(project), address, threads), server)
+        yield Served(create_push(pusher, project.cluster, open_journal(project), names, threads), server)
     finally:
         fleet.close()
 
@@ -97,14 +98,19 @@ def reconcile_mode(project: Project) -> Iterator[Served]:
     watcher = threading.Thread(target=store.watch, name="desired-state", daemon=True)
     watcher.start()
     reports = ReportFile(project.state / report_file.FILE_NAME)
-    address, threads = server.socket.getsockname()[0], project.settings.api_threads
+    names, threads = _names(server, project), project.settings.api_threads
     try:
-        yield Served(create_reconcile(store, reports, project.cluster, journal, address, threads), server)
+        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads), server)
     finally:
         store.close()
 
 
 MODES: Mapping[str, Callable[[Project], AbstractContextManager[Served]]] = {"push": push_mode, "reconcile": reconcile_mode}
+
+
+def _names(server: wsgi.Server, project: Project) -> tuple[str, ...]:
+    """What clients call the server: the address that it listens on, and the name for it in the settings."""
+    return str(server.socket.getsockname()[0]), urlsplit(project.settings.api_url).hostname or ""
 
 
 def open_journal(project: Project) -> Journal:

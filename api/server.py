@@ -24,6 +24,7 @@ LARGEST_READ = 8 * 1024 * 1024
 REQUEST_SECONDS = 15
 BACKLOG = 1024
 EVERY_ADDRESS = "::"
+USUAL_PORTS = {"http": 80, "https": 443}
 
 
 class PatientTls(BuiltinSSLAdapter):
@@ -37,11 +38,9 @@ class PatientTls(BuiltinSSLAdapter):
 def bind(url: str, threads: int, certificate: str = "", key: str = "") -> wsgi.Server:
     """A server that listens and answers when `serve` gives it its app: who cannot have the address learns it before anything
     else is done. Raises SetupError."""
-    parts, scheme = urlsplit(url), "https" if certificate else "http"
-    if parts.scheme != scheme or not parts.hostname:
-        raise SetupError(f"the address to listen on should be {scheme}://HOST:PORT, got {url}", "see DUCKCONF_API and invoke.yml")
+    host, port = _place(url, "https" if certificate else "http")
     server = wsgi.Server(
-        (_address(parts.hostname), parts.port or 80),
+        (_address(host), port),
         _not_yet,
         numthreads=threads,
         server_name="duckconf",
@@ -54,8 +53,8 @@ def bind(url: str, threads: int, certificate: str = "", key: str = "") -> wsgi.S
         server.ssl_adapter = PatientTls(certificate, key)
     try:
         server.prepare()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise SetupError(f"cannot listen on {url}: {reason}", "free it or choose another with DUCKCONF_API") from error
     return server
 
@@ -77,6 +76,19 @@ def _not_yet(_: object, start_response: Callable[[str, list[tuple[str, str]]], o
     """Requests that come before the app is there."""
     start_response("503 Service Unavailable", [("Retry-After", "1")])
     return []
+
+
+def _place(url: str, scheme: str) -> tuple[str, int]:
+    """Host and port of a URL; raises SetupError for one that names no place."""
+    wrong = f"the address to listen on should be {scheme}://HOST:PORT, got {url}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, USUAL_PORTS[scheme] if parts.port is None else parts.port
+    except ValueError as error:
+        raise SetupError(f"{wrong} ({error})", "see DUCKCONF_API and invoke.yml") from error
+    if parts.scheme != scheme or not host or not port:
+        raise SetupError(wrong, "see DUCKCONF_API and invoke.yml")
+    return host, port
 
 
 def _address(wanted: str) -> str:

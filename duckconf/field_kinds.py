@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
+from duckconf.errors import Fault
 from duckconf.kinds import TEXT, Cores, Listed, Number, Pairs, Word, Words, encodable, pattern
 from duckconf.ports import parse_port
 
@@ -30,6 +32,8 @@ CORES = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 ENV_NAME = re.compile(r"[^=\x00-\x1f]+")
 LABEL_NAME = re.compile(r"[^=\s\x00-\x1f\x7f]+")
 UNITS = "kmgtp"
+# What an engine can count to.
+LARGEST_SIZE = 2**63 - 1
 
 
 def size_in_bytes(text: str) -> int:
@@ -56,7 +60,7 @@ def absolute(volume: str, folder: str) -> str:
 
 def _size(value: object) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if isinstance(text, str) and size_in_bytes(text) > 0:
+    if isinstance(text, str) and 0 < size_in_bytes(text) <= LARGEST_SIZE:
         return text
     raise ValueError("should be a size such as 512m, 1.5g, 512MiB or a number of bytes")
 
@@ -81,10 +85,24 @@ def _port(value: object) -> str:
     return value
 
 
+class Ports(Listed):
+    """Published ports, of which no two want the same port of the node."""
+
+    def check(self, path: str, value: object, faults: list[Fault]) -> tuple[Any, ...]:
+        before = len(faults)
+        texts = super().check(path, value, faults)
+        if len(faults) == before:
+            ports = [parse_port(text) for text in texts]
+            for index, port in enumerate(ports):
+                if any(port.overlaps(other) for other in ports[:index]):
+                    faults.append(Fault(f"{path}/{index}", f"wants a port of the node that another one has, got {texts[index]}"))
+        return texts
+
+
 def _volume(value: object) -> str:
     if isinstance(value, str) and VOLUME.fullmatch(value) and encodable(value):
         return value
-    if isinstance(value, str) and RELATIVE.fullmatch(value):
+    if isinstance(value, str) and encodable(value) and RELATIVE.fullmatch(value):
         proposed = absolute(value, "/srv")
         raise ValueError(f"should have the whole path on the node{f', such as {proposed}' if proposed else ''}")
     raise ValueError("should be /SOURCE:/PATH or NAME:/PATH with an optional :ro")
@@ -107,7 +125,7 @@ IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", L
 GENERATION_KIND = Number(_generation, {"type": "integer", "minimum": 0}, blank=0)
 COMMAND_KIND = Words(TEXT)
 ENV_KIND = Pairs(_env_name)
-PORTS_KIND = Listed(Word(_port, sense=lambda port: str(parse_port(port))))
+PORTS_KIND = Ports(Word(_port, sense=lambda port: str(parse_port(port))))
 VOLUMES_KIND = Listed(Word(_volume))
 SIZE_KIND = Word(_size, {"type": ["string", "integer"], "minimum": 1}, sense=size_in_bytes)
 CORES_KIND = Cores(_cores, {"type": ["number", "string"], "minimum": 0.01, "maximum": 1024}, sense=float, blank=0)

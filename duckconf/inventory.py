@@ -5,6 +5,7 @@ Pure: `reach/inventory/hosts.py` asks Ansible and keeps the answer; here it is o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -226,7 +227,7 @@ def _host(
     if not HOST_NAME.fullmatch(name):
         faults.append(Fault(name, "should be letters, digits, . _ and - (63 at most): apps are named after it"))
     port = first("ansible_port", 22)
-    if not (str(port).isdigit() and 0 < int(port) < 65536):
+    if not (re.fullmatch("[0-9]{1,5}", str(port)) and 0 < int(port) < 65536):
         faults.append(Fault(f"{name}/ansible_port", f"should be a port from 1 to 65535, got {port!r}"))
         port = 22
     provider = first("duckconf_provider", "")

@@ -19,6 +19,8 @@ PATH = "path"
 DEVICE = "device"
 RUNTIME = "runtime"
 
+# An engine says it in fewer; what an app put into its own command may be long.
+MOST_WORDS = 4000
 NO_SPACE = "no space left on its disk"
 WHERE = r"(?P<what>(?:[\d.]+|\[[\da-f:]*\])?:?\d+(?:/(?:tcp|udp|sctp))?)"
 
@@ -77,7 +79,7 @@ SIGNS = (
 def meaning(words: str) -> tuple[str, str] | None:
     """The kind of refusal and the reason in our words; None when the words are not about the node."""
     for sign in SIGNS:
-        found = sign.words.search(words)
+        found = sign.words.search(words[:MOST_WORDS])
         if found:
             return sign.kind, sign.meaning.format(**{"what": found.groupdict().get("what", "").lstrip(":")})
     return None

@@ -25,6 +25,8 @@ TOKEN = re.compile(r"%(.?)")
 # `ssh -G` writes several files in a row without quotes.
 NEXT_FILE = re.compile(r" (?=[/~%])")
 
+PROXY_COMMAND = "ProxyCommand="
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -77,7 +79,10 @@ def route(asked: Question, answer: Answer) -> Route:
     if ERROR in answer:
         reason = f"ssh cannot read its configuration for {asked.host}: {_of(answer, ERROR)}"
         return Route(asked.host, refused=Refusal(reason, f"try: ssh -G {asked.host}"))
-    address, port = _of(answer, "hostname") or asked.host, int(_of(answer, "port") or 22)
+    address, written = _of(answer, "hostname") or asked.host, _of(answer, "port") or "22"
+    if not (written.isascii() and written.isdigit()):
+        return Route(address, refused=Refusal(f"Port {written} in ssh's configuration is no port", "see ssh_config(5)"))
+    port = int(written)
     user = asked.user or _of(answer, "user")
     agent = _of(answer, "identityagent")
     usual = agent in ("", "SSH_AUTH_SOCK", "$SSH_AUTH_SOCK")
@@ -164,9 +169,15 @@ def jump_argv(ssh: Sequence[str], hops: Sequence[str], target: str) -> tuple[str
         raise ValueError(f"ssh's configuration has ProxyJump {hop}: {error}") from None
     options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ControlMaster=no"]
     if before:
-        options.append(f"ProxyCommand={shlex.join(jump_argv(ssh, before, '[%h]:%p'))}")
+        options.append(f"{PROXY_COMMAND}{shlex.join(_nested(jump_argv(ssh, before, '[%h]:%p')))}")
     login = (*(("-l", where.user) if where.user else ()), *(("-p", str(where.port)) if where.port else ()))
     return (*ssh, *(word for option in options for word in ("-o", option)), *login, "-W", target, "--", where.host)
+
+
+def _nested(argv: Sequence[str]) -> list[str]:
+    """The command of a jump host inside that of the next one, whose ssh puts its own host in for the tokens of it all: those
+    of a jump before this one are for another ssh."""
+    return [word.replace("%", "%%") if word.startswith(PROXY_COMMAND) else word for word in argv]
 
 
 def refused_connection(variables: Mapping[str, Any], origins: Origins) -> Refusal | None:

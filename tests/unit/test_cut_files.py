@@ -110,6 +110,9 @@ def test_no_other_host_has_failed_by_half_a_name(project: Project) -> None:
 
 def test_a_cluster_is_in_no_other_mode(project: Project) -> None:
     path = project.state / "mode"
+    path.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(SetupError):
+        mode_of(project)
     path.write_text(f"{RECONCILE}\n")
     refused_or(path, lambda: mode_of(project), RECONCILE)
 

@@ -121,6 +121,8 @@ class TestAnswers:
         (proxy,) = (word for word in argv if word.startswith("ProxyCommand="))
         assert argv[-1] == "d"
         assert "'[%h]:%p'" in proxy
+        # The tokens of the jump before are left for its own ssh.
+        assert proxy.count("[%%h]:%%p") == 1
         assert proxy.endswith("-- b")
         assert "StrictHostKeyChecking=yes" in proxy
 

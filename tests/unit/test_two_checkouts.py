@@ -19,7 +19,7 @@ class Server(ThreadingHTTPServer):
     """Says what /healthz is to say, and keeps what else it is asked for."""
 
     def __init__(self) -> None:
-        self.health, self.asked = b"{}", []  # type: bytes, list[str]
+        self.health, self.asked, self.tokens = b"{}", [], []  # type: bytes, list[str], list[str]
         super().__init__(("127.0.0.1", 0), Answer)
 
 
@@ -29,6 +29,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.server.health if self.path == "/healthz" else b"{}"
         self.server.asked.append(self.path)
+        self.server.tokens.append(self.headers.get("Authorization", ""))
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -89,6 +90,9 @@ def test_another_api_is_refused_before_anything_is_asked_of_it(
 
 def test_a_control_plane_elsewhere_names_no_folder(server: Server, project: Project) -> None:
     (project.state / "mode").write_text("agents\n")
+    (project.state / "operator.token").write_text("a secret\n")
     server.health = b'{"cluster": "demo", "mode": "agents"}'
     api_client(project).call("GET", "/apps")
     assert server.asked == ["/healthz", "/apps"]
+    # Who has not said whose it is gets no token.
+    assert server.tokens == ["", "Bearer a secret"]

@@ -98,7 +98,7 @@ def _make_ready(project: Project, inventory: Inventory) -> ProvisionFailed | Non
 
 
 def down(project: Project, *, purge: bool) -> None:
-    """Nothing of the cluster runs any more; with `purge` its images and state are gone too."""
+    """Nothing of the cluster runs any more; with `purge` its state is gone too, and the images that no other uses."""
     _stop_services(project)
     if shutil.which("podman") is not None:
         DemoHosts(project).down(purge=purge)
@@ -109,7 +109,7 @@ def down(project: Project, *, purge: bool) -> None:
         shutil.rmtree(project.state, ignore_errors=True)
     elif project.state.exists():
         (project.state / DOWN).touch()
-    say(f"cluster {project.cluster} is down" + (", its images and state are removed" if purge else ""))
+    say(f"cluster {project.cluster} is down" + (", and its state is removed" if purge else ""))
 
 
 def _bring_images(project: Project, nodes: list[Host]) -> None:

@@ -28,7 +28,7 @@ def mode_of(project: Project) -> str:
     """The mode that the cluster was last brought up in; push for one that never was. Raises SetupError for a cut file."""
     path = project.state / "mode"
     try:
-        mode = path.read_text("utf-8").strip()
+        mode = path.read_text("utf-8", errors="replace").strip()
     except FileNotFoundError:
         return PUSH
     if mode not in MODES:

@@ -308,9 +308,9 @@ class DemoHosts:
     def _remove_images(self) -> None:
         """All clusters on an engine share the images, so that the last one takes them away."""
         running = {row["Labels"][LABEL_CLUSTER] for row in self.engine.listing("ps", "-a", f"--filter=label={LABEL_HOST}")}
-        others = sorted(running | {str(state) for state in forget_user(self.project.state)})
+        others = sorted(running | {f"{state.name} in {state.parents[1]}" for state in forget_user(self.project.state)})
         if others:
-            say(f"  kept the images: used by {', '.join(others)} too")
+            say(f"  kept the images, which other clusters use: {', '.join(others)}")
             return
         for name in ALL:
             if self.engine.has_image(name) and not self.engine.run("rmi", name).ok:
