@@ -58,6 +58,22 @@ class Question:
         return found
 
     @property
+    def port(self) -> str:
+        """The one that the inventory says, which comes before the configuration's; "" for none."""
+        return next((word.partition("=")[2] for word in self.words if word.startswith("Port=")), "")
+
+    @property
+    def beyond_a_file(self) -> list[str]:
+        """What the inventory adds to the command line besides `-F FILE`."""
+        found, words = [], iter(self.added)
+        for word in words:
+            if word == "-F":
+                next(words, "")
+            elif not word.startswith("-F"):
+                found.append(word)
+        return found
+
+    @property
     def argv(self) -> tuple[str, ...]:
         return (self.ssh, "-G", "-T", *_option("User", self.user), *self.words, "--", self.host)
 

@@ -135,3 +135,15 @@ def test_without_a_client_paramiko_reads_the_configuration(tmp_path: Path) -> No
     assert (found["a"].where, found["a"].user) == ("192.0.2.7:24", "bob")
     assert found["b"].refused is not None
     assert "needs an OpenSSH client" in found["b"].refused.reason
+
+
+def test_without_a_client_nothing_of_the_inventory_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("Host *\n  Port 23\n")
+    common = "ansible_ssh_executable=/no/ssh ansible_port=2222"
+    found = nodes(
+        tmp_path,
+        f"a {common} ansible_ssh_common_args='-F {tmp_path}/conf'\nb {common} ansible_ssh_common_args='-J bastion -l bob'",
+    )
+    assert found["a"].port == 2222
+    assert found["b"].refused is not None
+    assert "-J bastion -l bob needs an OpenSSH client" in found["b"].refused.reason

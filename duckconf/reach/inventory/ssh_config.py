@@ -189,6 +189,8 @@ def _without_client(asked: Question) -> dict[str, list[str]]:
     # Costs a tenth of a second, and commands that reach no host come by here.
     import paramiko
 
+    if asked.beyond_a_file:
+        return {ERROR: [f"{' '.join(asked.beyond_a_file)} needs an OpenSSH client (apt-get install openssh-client)"]}
     found = paramiko.SSHConfig()
     try:
         for root in Files(asked.file).roots:
@@ -200,4 +202,5 @@ def _without_client(asked: Question) -> dict[str, list[str]]:
         return {ERROR: [str(error)]}
     if "proxyjump" in options:
         return {ERROR: ["ProxyJump needs an OpenSSH client (apt-get install openssh-client)"]}
-    return {keyword: [value] if isinstance(value, str) else list(value) for keyword, value in options.items()}
+    answer = {keyword: [value] if isinstance(value, str) else list(value) for keyword, value in options.items()}
+    return {**answer, "port": [asked.port]} if asked.port else answer
