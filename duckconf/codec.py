@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from duckconf.errors import BadInput
-from duckconf.model import DECLARED, FIELDS, PLACEMENT, App, parse_app
+from duckconf.model import DECLARED, DEFAULTS, SPEC_FIELDS, App, parse_app
 
 
 def to_json(app: App) -> dict[str, Any]:
     """The fields that were set, as `parse_app` takes them."""
-    values = {item.name: getattr(app, item.name) for item in fields(app)}
-    return {name: _plain(value) for name, value in values.items() if value}
+    return {name: _plain(getattr(app, name)) for name in DECLARED if getattr(app, name) != DEFAULTS[name]}
 
 
 def _plain(value: object) -> object:
@@ -38,7 +36,7 @@ def runs_as(app: App, spec: str, label: str) -> bool:
 
 def meaning(app: App) -> Mapping[str, object]:
     """Equal for two apps that make the same container."""
-    return {name: DECLARED[name].kind.meaning(getattr(app, name)) for name in FIELDS if name != "name" and getattr(app, name)}
+    return {name: DECLARED[name].kind.meaning(getattr(app, name)) for name in SPEC_FIELDS if getattr(app, name)}
 
 
 def _meaning_of(label: str) -> Mapping[str, object] | None:
@@ -50,16 +48,16 @@ def _meaning_of(label: str) -> Mapping[str, object] | None:
 
 def revision(app: App) -> str:
     """16 hex digits that change whenever the app or its placement does."""
-    return _hash(_canonical(app, without=("name",)))
+    return _hash(_canonical(app, [name for name in DECLARED if name != "name"]))
 
 
 def manifest(app: App) -> str:
-    """The spec as canonical JSON, without name and placement: what the hash is taken of, and `parse_app` reads back."""
-    return _canonical(app, without=("name", *PLACEMENT))
+    """The spec as canonical JSON, without name, number and placement: what the hash is taken of, and `parse_app` reads back."""
+    return _canonical(app, SPEC_FIELDS)
 
 
-def _canonical(app: App, without: Sequence[str]) -> str:
-    fields = {name: value for name, value in to_json(app).items() if name not in without}
+def _canonical(app: App, names: Collection[str]) -> str:
+    fields = {name: value for name, value in to_json(app).items() if name in names}
     return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from duckconf.errors import BadInput, Fault
-from duckconf.model import DECLARED, FIELDS, NAME, PLACEMENT, App, parse_app
+from duckconf.model import DECLARED, DEFAULTS, FIELDS, NAME, PLACEMENT, App, parse_app
 from duckconf.naming import declared_number
 from duckconf.seal import EMPTY_END, END, MARK, end_line, mark_line, why_incomplete
 
@@ -199,7 +199,14 @@ def changes_between(before: Document, after: Document) -> dict[str, App | None]:
 
 def encode(app: App, columns: Sequence[str]) -> str:
     """The app's line. Lists and mappings are words as a shell would split them, so that a person can type them."""
-    return _line([DECLARED[column].kind.cell(getattr(app, column)) if column in DECLARED else "" for column in columns])
+    return _line([_cell(app, column) for column in columns])
+
+
+def _cell(app: App, column: str) -> str:
+    """Empty for what was not given."""
+    if column not in DECLARED or getattr(app, column) == DEFAULTS[column]:
+        return ""
+    return DECLARED[column].kind.cell(getattr(app, column))
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -279,7 +286,7 @@ def _value(column: str, text: str) -> object:
 
 
 def _needs_more(app: App, document: Document) -> bool:
-    return any(getattr(app, column) for column in document.layout if column not in document.columns)
+    return any(getattr(app, column) != DEFAULTS[column] for column in document.layout if column not in document.columns)
 
 
 def _take_end(rows: dict[str, Row]) -> dict[str, Row]:

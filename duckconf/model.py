@@ -9,7 +9,7 @@ each with its path. An `App` that exists is valid.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from duckconf import field_kinds as kinds
@@ -18,18 +18,23 @@ from duckconf.field_kinds import HOST_NAME as HOST_NAME
 from duckconf.field_kinds import NAME as NAME
 from duckconf.kinds import Kind, named, shown
 
+# A change of the spec makes new containers; a change of the other parts replaces none.
+SPEC = "spec"
+SERVICE = "service"
+PLACED = "placed"
+
 
 @dataclass(frozen=True)
 class Declaration:
-    """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. A `placement` field
-    says on which node an app runs; it is not part of the spec."""
+    """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. `part` says what it
+    is about: the container (SPEC), the app as a set of containers (SERVICE), or where it runs (PLACED)."""
 
     kind: Kind
     help: str
     example: object
     option: str = ""
     flag: str = ""
-    placement: bool = False
+    part: str = SPEC
 
 
 def _is(*args: Any, **more: Any) -> dict[str, Declaration]:
@@ -48,7 +53,11 @@ class App:
     name: str = field(
         default="",
         metadata=_is(
-            kinds.NAME_KIND, "an RFC 1123 label. Default: app-N. Required in agents mode, not allowed in push mode", "web", "name"
+            kinds.NAME_KIND,
+            "an RFC 1123 label. Default: app-N. Required in agents mode, not allowed in push mode",
+            "web",
+            "name",
+            part=SERVICE,
         ),
     )
     command: tuple[str, ...] = field(
@@ -90,15 +99,19 @@ class App:
         default_factory=dict,
         metadata=_is(kinds.LABELS_KIND, "NAME=VALUE; node and duckconf.* are reserved", {"team": "web"}, "label", "--label"),
     )
-    node: str = field(default="", metadata=_is(kinds.NODE_KIND, "where it is placed", "node-1", placement=True))
+    node: str = field(default="", metadata=_is(kinds.NODE_KIND, "where it is placed", "node-1", part=PLACED))
     generation: int = field(
-        default=0, metadata=_is(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, placement=True)
+        default=0, metadata=_is(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, part=PLACED)
     )
 
 
 DECLARED: Mapping[str, Declaration] = {item.name: item.metadata["declaration"] for item in fields(App)}
-FIELDS = tuple(name for name, declared in DECLARED.items() if not declared.placement)
-PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.placement)
+DEFAULTS: Mapping[str, Any] = {
+    item.name: item.default_factory() if item.default_factory is not MISSING else item.default for item in fields(App)
+}
+FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part != PLACED)
+SPEC_FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part == SPEC)
+PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.part == PLACED)
 
 
 def parse_app(data: object, *, placed: bool = False) -> App:

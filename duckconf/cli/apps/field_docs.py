@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from duckconf.errors import Fault
-from duckconf.model import DECLARED, Declaration
+from duckconf.model import DECLARED, PLACED, Declaration
 
 PAGE = Path("docs") / "fields.md"
 HEAD = """\
@@ -45,5 +45,5 @@ def _row(name: str, declared: Declaration) -> str:
     option = f"`--{declared.option}`" if declared.option else "`IMAGE`" if name == "image" else ""
     again = ", repeatable" if declared.option and declared.kind.repeated else ""
     flag = f"`{declared.flag}`" if declared.flag else ""
-    where = " (agents mode, set by the scheduler)" if declared.placement else ""
+    where = " (agents mode, set by the scheduler)" if declared.part == PLACED else ""
     return f"| `{name}` | `{example}` | `{cell}` | {option}{again} | {flag} | {declared.help}{where} |\n"
