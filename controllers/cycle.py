@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from controllers.reconciler import Heard, Reconciler, Verdict, name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
+from duckconf.brake import mended
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NotSupported, Unreadable
@@ -252,7 +253,7 @@ class Cycle:
             if fault not in self._faults:
                 self._world.tell(Event("bad-state", fault))
         if self._faults and not faults:
-            self._world.tell(Event("state-mended", "the desired state and the inventory are readable again"))
+            self._world.tell(Event("state-mended", mended(self._faults)))
         self._faults = tuple(faults)
 
     def _tell_of_unplaced(self, verdict: Verdict) -> None:

@@ -12,10 +12,12 @@ from duckconf.desired import Document
 # An edit that withdraws fewer is taken at once, and so is one that withdraws at most half.
 LEAST = 3
 CONFIRM = "./inv confirm-edit"
+# Added to the file's name: the state before an edit that waits.
+BEFORE_EDIT = ".before-edit"
 
 
-def why_it_waits(document: Document, known: Collection[str]) -> str:
-    """Why this version of the file may not be acted on without a word from a person; "" when it may.
+def why_it_waits(name: str, document: Document, known: Collection[str]) -> str:
+    """Why this version of the file `name` may not be acted on without a word from a person; "" when it may.
 
     `known` are the apps that were declared before; empty when that is not known, and then the number that the API wrote
     into the file counts.
@@ -25,8 +27,24 @@ def why_it_waits(document: Document, known: Collection[str]) -> str:
     lost, before = (len(gone), len(known)) if known else ((document.sealed or 0) - len(named), document.sealed or 0)
     if lost < LEAST or 2 * lost <= before:
         return ""
-    names = f" ({', '.join(gone[:5])}{', …' if len(gone) > 5 else ''})" if gone else ""
-    return f"an edit by hand withdraws {lost} of {before} apps{names} and waits; to confirm it: {CONFIRM}; else put the rows back"
+    shown = f" ({', '.join(gone[:5])}{', …' if len(gone) > 5 else ''})" if gone else ""
+    undo = f"to undo it: put the rows back, as in {name}{BEFORE_EDIT}"
+    return f"{name}: an edit by hand withdraws {lost} of {before} apps{shown} and waits; to confirm it: {CONFIRM}; {undo}"
+
+
+def mended(faults: Collection[str]) -> str:
+    """The sentence for faults of the setpoint that are gone."""
+    if all(CONFIRM in fault for fault in faults):
+        return "no edit of the desired state waits any more: it was confirmed or undone"
+    of_inventory = [fault.startswith("inventory:") for fault in faults]
+    what = (
+        "the inventory"
+        if all(of_inventory)
+        else "the desired state and the inventory"
+        if any(of_inventory)
+        else "the desired state"
+    )
+    return f"{what} can be read again"
 
 
 def is_by_api(document: Document, before: int) -> bool:

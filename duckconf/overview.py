@@ -52,7 +52,8 @@ def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory)
             others = [placed, *others]
         elif name in desired.unreadable and not others:
             rows.append(AppView(name, "", "", "", "unclear", PENDING, note=decision.plan.notes.get(name, "")))
-        rows += [_unwanted(copy, name, desired, decision.plan.notes) for copy in others]
+        tries = memory.tries.get(name)
+        rows += [_unwanted(copy, name, desired, decision.plan.notes, tries.restarts if tries else 0) for copy in others]
     return tuple(rows)
 
 
@@ -89,10 +90,12 @@ def _wanted(
     return AppView(name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports)
 
 
-def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str]) -> AppView:
+def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str], restarts: int) -> AppView:
     unclear = name in desired.unreadable or (name not in desired.apps and not desired.complete)
     usual = "a container of an older placement" if name in desired.apps else "not desired"
     note = notes.get(name, "") if unclear or name in desired.kept else usual
     started = copy.started if copy.running else 0.0
     wanted = "unclear" if unclear else "no"
-    return AppView(name, copy.node, copy.name, copy.image, wanted, copy.state, 0, started, note, copy.ports)
+    return AppView(
+        name, copy.node, copy.name, copy.image, wanted, copy.state, restarts if unclear else 0, started, note, copy.ports
+    )

@@ -1,12 +1,14 @@
-"""What is asked of the store of the desired state, and what it answers: plain values. Pure."""
+"""What is asked of the store of the desired state, and what it answers."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Union
 
+from duckconf import codec
 from duckconf.desired import Document
-from duckconf.errors import DuckconfError
+from duckconf.errors import DuckconfError, PreconditionFailed
 from duckconf.model import App
 
 
@@ -34,6 +36,16 @@ See = Callable[[Changes, Document], None]
 Update = Callable[[Union[App, None], int], App]
 
 
+class Waiting:
+    """A change on its way. `called` is set when it is done, or when its thread is to lead the next flush."""
+
+    def __init__(self, decide: Decide) -> None:
+        self.decide = decide
+        self.done = False
+        self.failure: Exception | None = None
+        self.called = threading.Event()
+
+
 class Put(NamedTuple):
     """An app before (None: it is new) and after a write."""
 
@@ -47,6 +59,14 @@ class Listing(NamedTuple):
     revision: int
     apps: Mapping[str, App]
     faults: tuple[str, ...]
+
+
+def check(name: str, app: App | None, expected: frozenset[str] | None) -> None:
+    """Raises PreconditionFailed when the app is at none of the `expected` revisions."""
+    if expected is None or (app is not None and not expected.isdisjoint({"*", codec.revision(app)})):
+        return
+    now = f"it is {codec.revision(app)} now" if app is not None else "the app is not declared"
+    raise PreconditionFailed(f"{name} is not at revision {', '.join(sorted(expected))}: {now}", f"read it again: GET /app/{name}")
 
 
 def summary(before: Document, edits: Changes) -> str:

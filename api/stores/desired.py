@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.stores.aside import Aside
-from api.stores.changes import Changes, Decide, EditWaits, Listing, Put, See, Update, View, summary
-from duckconf import codec
-from duckconf.brake import is_by_api, why_it_waits
+from api.stores.changes import Changes, Decide, EditWaits, Listing, Put, See, Update, View, Waiting, check, summary
+from duckconf.brake import is_by_api, mended, why_it_waits
 from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
-from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow, PreconditionFailed
+from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow
 from duckconf.events import Event
 from duckconf.merge import History, merged
 from duckconf.model import App
 from duckconf.naming import declared_number
+from duckconf.reach.state.before_edit import BeforeEdit
 from duckconf.reach.state.desired_file import BeingWritten, DesiredFile, stamp_from
 from duckconf.reach.state.files import exchange_durably
 
@@ -33,16 +33,6 @@ LOOK_EVERY = 0.25
 PATIENCE = 5.0
 # After a restart, revisions go on here: edits by hand since the last write were counted in memory only.
 SKIP = 1000
-
-
-class _Waiting:
-    """A change on its way. `called` is set when it is done, or when its thread is to lead the next flush."""
-
-    def __init__(self, decide: Decide) -> None:
-        self.decide = decide
-        self.done = False
-        self.failure: Exception | None = None
-        self.called = threading.Event()
 
 
 class DesiredStore:
@@ -68,8 +58,9 @@ class DesiredStore:
         self._alone = alone
         self._file = DesiredFile(path, layout)
         self._aside = Aside(path, layout)
+        self._before_edit = BeforeEdit(path, layout)
         self._history = History(0)
-        self._queue: list[_Waiting] = []
+        self._queue: list[Waiting] = []
         self._led = False
         self._queueing = threading.Lock()
         self._flushing = threading.Lock()
@@ -114,7 +105,7 @@ class DesiredStore:
 
         def decide(view: View) -> Changes:
             before = view.app(name)
-            _check(name, before, expected)
+            check(name, before, expected)
             app = update(before, view.revision)
             outcome.append(Put(before, app))
             return {} if app == before else {name: app}
@@ -143,7 +134,7 @@ class DesiredStore:
             before = view.app(name)
             if before is None:
                 raise NotFound(f"no app {name!r} is declared", "see `./inv ps`")
-            _check(name, before, expected)
+            check(name, before, expected)
             return {name: None}
 
         self.submit(decide)
@@ -158,6 +149,7 @@ class DesiredStore:
             ours, theirs = self._document, merged(self._file.read(), self._document, self._history)
             edits = changes_between(ours, theirs)
             self._trouble = None
+            self._before_edit.forget()
             self._write(theirs, max(theirs.next_number, ours.next_number), {}, edits)
             self._tell(Event("edited", f"an edit of {self.path.name} was confirmed: {summary(ours, edits)}"))
             return True
@@ -186,7 +178,7 @@ class DesiredStore:
 
     def submit(self, decide: Decide) -> None:
         """Return when the changes that `decide` gives are on disk; raises what it raises, Conflict, NotNow or OSError."""
-        mine = _Waiting(decide)
+        mine = Waiting(decide)
         with self._queueing:
             self._queue.append(mine)
             follows, self._led = self._led, True
@@ -226,7 +218,7 @@ class DesiredStore:
                 waiting.done = True
                 waiting.called.set()
 
-    def _decide(self, batch: list[_Waiting]) -> dict[str, App | None]:
+    def _decide(self, batch: list[Waiting]) -> dict[str, App | None]:
         overlay: dict[str, App | None] = {}
         number, revision = self._document.next_number, self._next_revision(self._document)
 
@@ -253,6 +245,8 @@ class DesiredStore:
     def _settle(self) -> None:
         """Know the file as it is now, waiting for one who is writing it; raises NotNow when it cannot be known."""
         self._rest()
+        if isinstance(self._trouble, EditWaits):
+            raise Conflict(self._trouble.message)
         if self._trouble is not None:
             raise NotNow(self._trouble.message, self._trouble.remedy or "repair the file; nothing was changed")
 
@@ -269,13 +263,15 @@ class DesiredStore:
         for theirs in self._aside.edited():
             if reason := self._why_it_waits(theirs):
                 # That version is not the file any more, so that it cannot be confirmed later.
-                self._tell(Event("edit-refused", f"{self.path.name}: {reason}; it was replaced meanwhile: edit it again"))
+                self._tell(Event("edit-refused", f"{reason}; it was replaced meanwhile: edit it again"))
             else:
                 self._take(theirs)
 
     def _why_it_waits(self, theirs: Document) -> str:
-        document = merged(theirs, self._document, self._history)
-        return "" if is_by_api(theirs, self._document.revision) else why_it_waits(document, self._document.apps().keys())
+        if is_by_api(theirs, self._document.revision):
+            return ""
+        known = self._document if self._document.known else self._before_edit.read() or self._document
+        return why_it_waits(self.path.name, merged(theirs, self._document, self._history), known.apps().keys())
 
     def _read(self) -> Document | None:
         trouble: DuckconfError | None = None
@@ -283,19 +279,29 @@ class DesiredStore:
         try:
             found = self._file.read()
             if found is not self._document and (reason := self._why_it_waits(found)):
-                trouble = EditWaits(f"{self.path.name}: {reason}")
+                trouble = EditWaits(reason)
         except (BadInput, BeingWritten) as error:
             trouble = error
         if trouble is None or str(trouble) != str(self._trouble):
+            self._keep_before_edit(trouble)
             self._note(trouble)
         return None if trouble is not None else found
+
+    def _keep_before_edit(self, trouble: DuckconfError | None) -> None:
+        """From when an edit waits until the file can be acted on again, also over a restart."""
+        if trouble is None and (self._trouble is not None or not self._document.known):
+            self._before_edit.forget()
+        elif isinstance(trouble, EditWaits) and self._document.known:
+            self._before_edit.keep(self._document)
+        elif isinstance(trouble, EditWaits) and (kept := self._before_edit.read()) is not None:
+            self._publish(kept, changes_between(self._document, kept))
 
     def _note(self, trouble: DuckconfError | None) -> None:
         before, self._trouble = self.trouble, trouble
         if self._alone and self.trouble and self.trouble != before:
             self._tell(Event("bad-state", self.trouble))
         if self._alone and before and trouble is None:
-            self._tell(Event("state-mended", "the desired state can be read again"))
+            self._tell(Event("state-mended", mended([before])))
         self._publish(self._document, {})
 
     def _take(self, theirs: Document | None) -> None:
@@ -337,10 +343,3 @@ class DesiredStore:
             self._revision = revision or self._revision + 1
             self._see(changes, document)
             self._news.notify_all()
-
-
-def _check(name: str, app: App | None, expected: frozenset[str] | None) -> None:
-    if expected is None or (app is not None and not expected.isdisjoint({"*", codec.revision(app)})):
-        return
-    now = f"it is {codec.revision(app)} now" if app is not None else "the app is not declared"
-    raise PreconditionFailed(f"{name} is not at revision {', '.join(sorted(expected))}: {now}", f"read it again: GET /app/{name}")

@@ -180,9 +180,24 @@ def test_a_hand_edit_that_withdraws_most_apps_waits_until_it_is_confirmed(declar
     path.write_text("".join(row for row in rows if row[:2] not in ("a,", "b,", "c,")))
     until("status says that it waits", lambda: "./inv confirm-edit" in declared.cluster.inv("status").stderr)
     assert declared.cluster.once_each(["a", "b", "c"])
+    look_at_waiting_edit(declared)
     confirmed = declared.cluster.inv("confirm-edit")
     assert (confirmed.returncode, confirmed.stderr) == (0, "")
     until("they are removed", lambda: declared.cluster.apps() == [])
+    assert "inventory" not in declared.cluster.inv("events", "--limit", "5").stdout
+
+
+def look_at_waiting_edit(declared: Declared) -> None:
+    """Every listing shows the last good state, and one line says what to do about the edit."""
+    status, ps, diff = (declared.cluster.inv(task) for task in ("status", "ps", "diff"))
+    assert "3 apps desired, 3 of them run" in status.stdout
+    assert [line.split()[2:4] for line in ps.stdout.splitlines()[1:]] == [["yes", "running"]] * 3
+    assert (diff.stdout, diff.returncode) == ("", 0)
+    for told in (status, ps, diff):
+        assert sum("./inv confirm-edit" in line for line in told.stderr.splitlines()) == 1
+    for words in (("start-app", "nginx"), ("stop-app", "a")):
+        refused = declared.cluster.inv(*words)
+        assert (refused.returncode, refused.stderr.count("\n"), refused.stderr.count("./inv")) == (1, 1, 1)
 
 
 def test_a_broken_mode_or_task_says_so_in_one_line(declared: Declared) -> None:

@@ -12,11 +12,12 @@ import pytest
 from api.stores.desired import DesiredStore
 from api.stores.nodes import NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
+from duckconf.brake import mended
 from duckconf.desired import COLUMNS, PLACED_COLUMNS, changed, empty_document, marked, read_document
-from duckconf.errors import BadInput, NotNow
+from duckconf.errors import BadInput, Conflict, NotNow
 from duckconf.events import Event
 from duckconf.model import App
-from duckconf.reach.state.desired_file import DesiredReader
+from duckconf.reach.state.desired_file import DesiredReader, read_at_rest
 
 NAMES = [f"app-{number}" for number in range(1, 7)]
 # Each version has a time of its own, long past: it has rested.
@@ -162,12 +163,65 @@ def test_the_loop_alone_brakes_an_edit_and_goes_on_with_what_it_had(path: Path, 
     save(path, without(desired(NAMES, revision), NAMES[:4]))
     document, why = reader.read()
     assert (set(document.apps()), "./inv confirm-edit" in why) == (set(NAMES), True)
+    (path.parent / f"{path.name}.before-edit").unlink()
     again = DesiredReader(path, lambda: NAMES)
     with pytest.raises(BadInput, match="confirm-edit"):
         again.read()
     confirmed = read_document(path.read_text())
     save(path, marked(confirmed, confirmed.revision + 1, confirmed.next_number).text())
     assert (set(reader.read()[0].apps()), set(again.read()[0].apps())) == (set(NAMES[4:]), set(NAMES[4:]))
+
+
+def test_while_an_edit_waits_everyone_goes_on_with_the_state_before_it_also_after_a_restart(path: Path) -> None:
+    save(path, desired(NAMES, 5))
+    loop = DesiredReader(path)
+    loop.read()
+    store = DesiredStore(path, lambda _: None)
+    loop.read()
+    save(path, without(path.read_text(), NAMES[:4]))
+    store._follow()
+    for document, why in (loop.read(), DesiredReader(path).read(), read_at_rest(path)):
+        assert set(document.apps()) == set(NAMES)
+        assert (why.count("./inv confirm-edit"), why.count(path.name + ".before-edit")) == (1, 1)
+    again = DesiredStore(path, lambda _: None)
+    for server in (store, again):
+        assert (set(server.listing().apps), len(server.listing().faults)) == (set(NAMES), 1)
+        with pytest.raises(Conflict) as refused:
+            server.delete("app-1")
+        assert (str(refused.value).count("./inv"), "repair" in str(refused.value)) == (1, False)
+    assert again.confirm()
+    assert (set(again.listing().apps), list(path.parent.glob("*.before-edit"))) == (set(NAMES[4:]), [])
+    assert (set(loop.read()[0].apps()), loop.read()[1]) == (set(NAMES[4:]), "")
+
+
+def test_an_unsealed_edit_waits_over_a_restart_and_putting_the_rows_back_ends_it(path: Path) -> None:
+    save(path, desired(NAMES))
+    DesiredStore(path, lambda _: None)
+    reader = DesiredReader(path)
+    reader.read()
+    save(path, desired(NAMES[4:]))
+    reader.read()
+    assert set(DesiredStore(path, lambda _: None).listing().apps) == set(NAMES)
+    save(path, (path.parent / f"{path.name}.before-edit").read_text())
+    assert (set(reader.read()[0].apps()), reader.read()[1]) == (set(NAMES), "")
+    assert set(DesiredStore(path, lambda _: None).listing().apps) == set(NAMES)
+    assert not list(path.parent.glob("*.before-edit"))
+
+
+def test_half_a_state_before_an_edit_counts_as_none(path: Path) -> None:
+    save(path, without(written(), NAMES[:4]))
+    kept = path.parent / f"{path.name}.before-edit"
+    for length in range(len(written())):
+        kept.write_text(written()[:length])
+        with pytest.raises(BadInput, match="confirm-edit"):
+            DesiredReader(path).read()
+
+
+def test_what_is_mended_is_named() -> None:
+    waits = "state.csv: an edit by hand withdraws 4 of 6 apps and waits; to confirm it: ./inv confirm-edit"
+    assert "inventory" not in mended([waits])
+    assert "inventory" not in mended(["desired_state.csv, line 3: image: is missing"])
+    assert "desired state" not in mended(["inventory: hosts.yml is not YAML; going on with the one of 10:00:00"])
 
 
 def test_the_loop_follows_what_the_api_withdraws_and_stops_nothing_for_a_file_that_was_cut(path: Path) -> None:

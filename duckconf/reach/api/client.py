@@ -22,7 +22,8 @@ class ApiRefused(DuckconfError):
         super().__init__(problem.get("detail") or problem.get("title") or f"HTTP {status}")
         self.status = status
         self.problem = problem
-        self.exit_code = 4 if status == 503 else 1
+        # Of all that a 503 can say, only this is about nodes.
+        self.exit_code = 4 if status == 503 and "skipped" in problem else 1
 
 
 class ApiClient:

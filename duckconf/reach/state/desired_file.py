@@ -1,7 +1,8 @@
-"""Reads `desired_state.csv` for whoever acts on it or writes it. It never writes.
+"""Reads `desired_state.csv` for the control loop, the API server and the tasks. It never changes that file.
 
-A file that is being written in place by an editor looks like one with fewer rows, which would stop apps; so a file is
-believed when it has rested for a moment, or at once when it bears a newer revision: the API puts it there whole.
+An editor that saves a file in place shows an incomplete file for a moment, which would stop apps. Therefore a file is read
+only after it has not changed for half a second. A file with a newer revision is read at once, because the API replaces the
+file as a whole.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from duckconf.brake import is_by_api, why_it_waits
 from duckconf.desired import COLUMNS, Document, read_document
 from duckconf.errors import BadInput, DuckconfError, Fault
+from duckconf.reach.state.before_edit import BeforeEdit
 
 RESTED = 0.5
 FILE_NAME = "desired_state.csv"
@@ -100,11 +102,15 @@ class DesiredReader:
     """The desired state for one who acts on it: versions never go back behind the newest that was seen, and an edit by
     hand that withdraws most apps is not one to act on until it is confirmed."""
 
-    def __init__(self, path: Path, placed: Callable[[], Collection[str]] = tuple) -> None:
-        """`placed` gives the apps that were declared before anything was read, as far as they are known."""
+    def __init__(self, path: Path, placed: Callable[[], Collection[str]] = tuple, *, keeps: bool = True) -> None:
+        """`placed` gives the apps that were declared before anything was read, as far as they are known. `keeps`: the state
+        before an edit that waits is kept on disk."""
         self._file = DesiredFile(path)
+        self._before_edit = BeforeEdit(path)
         self._placed = placed
+        self._keeps = keeps
         self._newest: Document | None = None
+        self._waiting: Document | None = None
 
     def read(self) -> tuple[Document, str]:
         """The document to act on and "", or an earlier one and why; raises BadInput when there is none to act on."""
@@ -121,21 +127,33 @@ class DesiredReader:
             )
         newest = self._newest.revision if self._newest is not None else 0
         if document is not self._newest and not is_by_api(document, newest) and (reason := self._why_it_waits(document)):
-            if self._newest is None:
-                raise BadInput(Fault(self._file.path.name, reason))
-            return self._newest, f"{self._file.path.name}: {reason}"
-        self._newest = document
+            return self._go_on(document, reason), reason
+        if self._keeps and document is not self._newest:
+            self._before_edit.forget()
+        self._newest, self._waiting = document, None
         return document, ""
 
+    def _go_on(self, waiting: Document, reason: str) -> Document:
+        """With the state before the edit; raises BadInput when it is not known."""
+        if self._newest is None:
+            self._newest = self._before_edit.read()
+            if self._newest is None:
+                raise BadInput(Fault("", reason))
+        elif self._keeps and waiting is not self._waiting:
+            self._before_edit.keep(self._newest)
+        self._waiting = waiting
+        return self._newest
+
     def _why_it_waits(self, document: Document) -> str:
-        if self._newest is not None:
-            return why_it_waits(document, self._newest.apps().keys())
-        return why_it_waits(document, () if document.sealed is not None else self._placed())
+        known = self._newest or self._before_edit.read()
+        if known is not None:
+            return why_it_waits(self._file.path.name, document, known.apps().keys())
+        return why_it_waits(self._file.path.name, document, () if document.sealed is not None else self._placed())
 
 
 def read_at_rest(path: Path, placed: Callable[[], Collection[str]] = tuple) -> tuple[Document, str]:
     """As `DesiredReader.read`, for one who looks once: a file that was written just now is waited for."""
-    reader, end = DesiredReader(path, placed), time.monotonic() + 4 * RESTED
+    reader, end = DesiredReader(path, placed, keeps=False), time.monotonic() + 4 * RESTED
     while True:
         try:
             return reader.read()
