@@ -32,6 +32,8 @@ CORES = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 ENV_NAME = re.compile(r"[^=\x00-\x1f]+")
 LABEL_NAME = re.compile(r"[^=\s\x00-\x1f\x7f]+")
 UNITS = "kmgtp"
+# Docker refuses less.
+SMALLEST_SIZE = 6 * 1024**2
 # What an engine can count to.
 LARGEST_SIZE = 2**63 - 1
 
@@ -49,18 +51,27 @@ def absolute(volume: str, folder: str) -> str:
     match = RELATIVE.fullmatch(volume)
     if not match or match["source"].startswith("~"):
         return ""
+    source = _plain(f"{folder}/{match['source']}")
+    return f"{source}:{match['rest']}"
+
+
+def _plain(path: str) -> str:
+    """The path without `.`, `..` and repeated slashes."""
     parts: list[str] = []
-    for part in f"{folder}/{match['source']}".split("/"):
+    for part in path.split("/"):
         if part == "..":
             parts = parts[:-1]
         elif part not in ("", "."):
             parts.append(part)
-    return f"/{'/'.join(parts)}:{match['rest']}"
+    return f"/{'/'.join(parts)}"
 
 
 def _size(value: object) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if isinstance(text, str) and 0 < size_in_bytes(text) <= LARGEST_SIZE:
+    size = size_in_bytes(text) if isinstance(text, str) else 0
+    if 0 < size < SMALLEST_SIZE:
+        raise ValueError("should be 6m or more, the least that docker takes")
+    if isinstance(text, str) and 0 < size <= LARGEST_SIZE:
         return text
     raise ValueError("should be a size such as 512m, 1.5g, 512MiB or a number of bytes")
 
@@ -108,6 +119,22 @@ def _volume(value: object) -> str:
     raise ValueError("should be /SOURCE:/PATH or NAME:/PATH with an optional :ro")
 
 
+class Volumes(Listed):
+    """Mounts, of which no two have the same path in the container."""
+
+    def check(self, path: str, value: object, faults: list[Fault]) -> tuple[Any, ...]:
+        before = len(faults)
+        texts = super().check(path, value, faults)
+        if len(faults) == before:
+            targets = [_plain(text.split(":")[1]) for text in texts]
+            for index, target in enumerate(targets):
+                if target in targets[:index]:
+                    faults.append(
+                        Fault(f"{path}/{index}", f"should have another path in the container: {target} has a volume already")
+                    )
+        return texts
+
+
 def _env_name(name: str) -> str:
     return "" if ENV_NAME.fullmatch(name) else "a variable's name should have no = and no control character"
 
@@ -126,7 +153,7 @@ GENERATION_KIND = Number(_generation, {"type": "integer", "minimum": 0}, blank=0
 COMMAND_KIND = Words(TEXT)
 ENV_KIND = Pairs(_env_name)
 PORTS_KIND = Ports(Word(_port, sense=lambda port: str(parse_port(port))))
-VOLUMES_KIND = Listed(Word(_volume))
-SIZE_KIND = Word(_size, {"type": ["string", "integer"], "minimum": 1}, sense=size_in_bytes)
+VOLUMES_KIND = Volumes(Word(_volume))
+SIZE_KIND = Word(_size, {"type": ["string", "integer"], "minimum": SMALLEST_SIZE}, sense=size_in_bytes)
 CORES_KIND = Cores(_cores, {"type": ["number", "string"], "minimum": 0.01, "maximum": 1024}, sense=float, blank=0)
 LABELS_KIND = Pairs(_label_name)

@@ -92,7 +92,11 @@ class App:
     memory: str = field(
         default="",
         metadata=_is(
-            kinds.SIZE_KIND, "limit in bytes, or with a unit: k, m, g, MiB (powers of 1024)", "512m", "memory", "--memory"
+            kinds.SIZE_KIND,
+            "limit in bytes, or with a unit: k, m, g, MiB (powers of 1024); at least 6m",
+            "512m",
+            "memory",
+            "--memory",
         ),
     )
     labels: Mapping[str, str] = field(

@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_is_named_with_its_host() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SetupError, match=f"node-1: 127.0.0.1:{port} cannot be used: Address already in use"):
-            require_free(Host("node-1", "127.0.0.1", port))
+            require_free(Host("node-1", "127.0.0.1", port), lambda _: "")
 
 
 def test_an_api_that_does_not_run_and_a_missing_inventory_are_one_line(live: Live, tmp_path: Path) -> None:

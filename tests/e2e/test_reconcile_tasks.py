@@ -126,6 +126,9 @@ def test_a_port_that_is_taken_and_a_cordon_lead_elsewhere_or_say_why(declared: D
         declared.put("nowhere")
         until("it says why", lambda: "3 cordoned" in declared.api.call("GET", "/app/nowhere").get("note", ""))
         assert "no node fits" in inv("start-app", WEB_IMAGE, "--wait").stderr
+        for words in (("logs", "nowhere"), ("redeploy", "nowhere"), ("kill-app", "nowhere")):
+            told = inv(*words)
+            assert (told.returncode, "does not run: pending, because: no node fits: 3 cordoned" in told.stderr) == (1, True)
     finally:
         for node in NODES:
             assert inv("uncordon", node).returncode == 0

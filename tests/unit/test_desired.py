@@ -19,7 +19,7 @@ APPS = st.builds(
     command=st.lists(WORD, max_size=3).map(tuple),
     env=st.dictionaries(st.from_regex(r"[A-Z_]{1,5}", fullmatch=True), WORD, max_size=3),
     ports=st.lists(st.sampled_from(["80:80", "127.0.0.1:1:2/udp"]), max_size=2, unique=True).map(tuple),
-    volumes=st.lists(st.sampled_from(["/a b:/c", "data:/x:ro"]), max_size=2).map(tuple),
+    volumes=st.lists(st.sampled_from(["/a b:/c", "data:/x:ro"]), max_size=2, unique=True).map(tuple),
     cpus=st.sampled_from([0, 0.5, 2.0]),
     memory=st.sampled_from(["", "512m"]),
 )

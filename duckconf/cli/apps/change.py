@@ -12,8 +12,9 @@ from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.fleet.push_image import push_for_start
+from duckconf.cli.look.absent import why_absent
 from duckconf.cli.terminal.tables import print_json
-from duckconf.errors import DuckconfError
+from duckconf.errors import DuckconfError, NotFound
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import asked, cordons
@@ -94,7 +95,10 @@ def stop_app(project: Project, name: str) -> None:
 def kill_app(project: Project, name: str) -> None:
     """Crash it: its process is killed, and nothing else is done."""
     with open_cluster(project) as cluster:
-        container = cluster.find(name)
+        try:
+            container = cluster.find(name)
+        except NotFound as missing:
+            raise why_absent(project, name) or missing from None
         cluster.act(Kill(container.node, container.name))
     print(f"{name} killed on {container.node}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from duckconf.errors import BadInput, Fault, SetupError
+from duckconf.errors import BadInput, Fault, NotFound, SetupError
 from duckconf.reach.inventory.project import Project
 
 PUSH = "push"
@@ -22,6 +22,14 @@ def check_mode(mode: str) -> str:
 def is_down(project: Project) -> bool:
     """Whether the cluster was taken down since it was last brought up."""
     return (project.state / DOWN).exists()
+
+
+def require_mode(project: Project, wanted: str, what: str) -> None:
+    """Raises NotFound when `what` is only there in the mode `wanted`, and the cluster is in another one or never was up."""
+    if not (project.state / "mode").exists():
+        raise NotFound(f"cluster {project.cluster} is not up, and {what} needs mode {wanted}", f"start it: ./inv up {wanted}")
+    if (mode := mode_of(project)) != wanted:
+        raise NotFound(f"{what} needs mode {wanted}, and cluster {project.cluster} is in mode {mode}", f"see ./inv up {wanted}")
 
 
 def mode_of(project: Project) -> str:

@@ -21,8 +21,9 @@ def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
     """Start a cluster in a mode, or move a running cluster to it without restarting its apps. Example: ./inv up reconcile"""
     from duckconf.cli.cluster.bring_up import up as bring_up
     from duckconf.cli.cluster.modes import check_mode
+    from duckconf.cli.demo.demo_roles import check_topology
 
-    bring_up(project(), check_mode(mode), topology, json_logs=json_logs)
+    bring_up(project(), check_mode(mode), check_topology(topology), json_logs=json_logs)
 
 
 @command(help={"purge": "also remove the cluster's images and state"})

@@ -63,7 +63,8 @@ def lint(context: Any) -> int:
         "mode": "push, reconcile, agents, or hosts (push-image, provision, listings of many hosts)",
         "rounds": "measurements per row",
         "only": "only these parts, such as start",
-    }
+    },
+    least={"rounds": 1},
 )
 def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode, and the least possible time (floor) in the same run. Example: ./inv bench reconcile --only hosts"""

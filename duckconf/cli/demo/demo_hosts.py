@@ -216,7 +216,7 @@ class DemoHosts:
             if row["State"] in ("running", "paused"):
                 return False
             with step(f"starting {name}"):
-                role.require_free_port()
+                role.require_free_port(self._holder)
                 self.engine.must("start", name)
             return True
         with step(f"making {name}{'' if row is None else ' anew'} on {host.where}"):
@@ -234,8 +234,8 @@ class DemoHosts:
             self.engine.remove(*names)
 
     def _create(self, host: Host, role: Role, name: str, spec: str, authorized: str) -> None:
-        require_free(host)
-        role.require_free_port()
+        require_free(host, self._holder)
+        role.require_free_port(self._holder)
         if self.engine.run("container", "exists", name).ok:
             raise SetupError(
                 f"a container {name} that is not part of this cluster has this name", "remove it, or set DUCKCONF_CLUSTER"
@@ -265,6 +265,14 @@ class DemoHosts:
         except SetupError:
             self.engine.run("rm", "-f", "-v", name)
             raise
+
+    def _holder(self, port: int) -> str:
+        """The host of another cluster that has this port of the machine; "" when there is none."""
+        for row in self.engine.listing("ps", "-a", f"--filter=label={LABEL_HOST}"):
+            if any(port == published.get("host_port") for published in row.get("Ports") or ()):
+                labels = row["Labels"]
+                return f"{labels[LABEL_HOST]} of cluster {labels[LABEL_CLUSTER]} in {labels.get(LABEL_FOLDER, 'another folder')}"
+        return ""
 
     def _host_key(self, host: Host) -> tuple[bytes, str]:
         """Kept in the state folder, so that a host made anew is still the one that is pinned."""

@@ -7,7 +7,7 @@ privileged and keep its store on a volume that goes with them; a control-plane h
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -61,10 +61,18 @@ class Role:
     files: tuple[tuple[str, int, bytes], ...] = ()
     nested: bool = False
 
-    def require_free_port(self) -> None:
+    def require_free_port(self, holder: Callable[[int], str]) -> None:
+        """As `require_free`, for the API's port."""
         if self.api_port is not None and (reason := _taken(LOOPBACK, self.api_port)):
-            where = f"{LOOPBACK}:{self.api_port}"
+            where, reason = f"{LOOPBACK}:{self.api_port}", _held_by(holder(self.api_port)) or reason
             raise SetupError(f"the API cannot listen on {where}: {reason}", "free it, or choose another with DUCKCONF_API")
+
+
+def check_topology(wanted: str) -> str:
+    """ "" for none; raises BadInput."""
+    if wanted and wanted not in TOPOLOGIES:
+        raise BadInput(Fault("--topology", f"should be {' or '.join(TOPOLOGIES)}, got {wanted!r}"))
+    return wanted
 
 
 class Roles:
@@ -100,9 +108,7 @@ class Roles:
         return Role((borrowed,), files=_named(host, BORROWED_ENGINE))
 
     def choose_topology(self, wanted: str) -> None:
-        """For all demo nodes from now on; "" leaves it as it was. Raises BadInput."""
-        if wanted and wanted not in TOPOLOGIES:
-            raise BadInput(Fault("--topology", f"should be {' or '.join(TOPOLOGIES)}, got {wanted!r}"))
+        """For all demo nodes from now on; "" leaves it as it was."""
         if wanted:
             write_durably(self._project.state / TOPOLOGY_FILE, f"{wanted}\n".encode())
 
@@ -127,11 +133,16 @@ def _named(host: Host, engine: str = "") -> tuple[tuple[str, int, bytes], ...]:
     return (name, (CONTAINERS_CONF, 0o644, engine.encode())) if engine else (name,)
 
 
-def require_free(host: Host) -> None:
-    """Raises SetupError when something else listens on the port that the inventory gives this host."""
+def require_free(host: Host, holder: Callable[[int], str]) -> None:
+    """Raises SetupError when something else listens on the port that the inventory gives this host. `holder` names it."""
     if reason := _taken(host.address, host.port):
+        reason = _held_by(holder(host.port)) or reason
         remedy = f"free it, or give {host.name} another ansible_port in the inventory"
         raise SetupError(f"{host.name}: {host.where} cannot be used: {reason}", remedy)
+
+
+def _held_by(other: str) -> str:
+    return f"{other} has it" if other else ""
 
 
 def _taken(address: str, port: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
@@ -118,6 +119,7 @@ def service_logs(project: Project, what: str, lines: int, *, follow: bool) -> in
 
 def switch_api(project: Project, *, on: bool) -> None:
     """Stop or start the api-server, for the lesson; agents go on without it."""
+    require_mode(project, AGENTS, f"{'start' if on else 'stop'}-api")
     host = _control_host(project.inventory())
     verb = "start" if on else "stop"
     with open_cluster(project) as cluster:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from duckconf import engine
-from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
+from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
+from duckconf.cli.look.absent import require_mode_of_service, why_absent
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
@@ -127,8 +128,7 @@ def diff(project: Project, *, as_json: bool) -> int:
         from duckconf.cli.look import agents as agents_look
 
         return agents_look.diff(project, as_json=as_json)
-    if mode_of(project) != RECONCILE:
-        raise NotFound(f"mode {mode_of(project)} has no desired state to compare with", "see `./inv up reconcile`")
+    require_mode(project, RECONCILE, "`diff`, which compares with the desired state,")
     from duckconf.cli.look.picture import step_row, take_picture
 
     with open_cluster(project) as cluster:
@@ -213,8 +213,9 @@ def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
             container = cluster.find(what)
         except NotFound as missing:
             agents = [*agents_look.CONTROL_UNITS, f"{agents_look.AGENT}NODE"]
+            require_mode_of_service(project, what, agents_look.AGENT, agents_look.CONTROL_UNITS)
             names = ", ".join([item.name for item in known] or agents)
-            raise NotFound(missing.message, f"or name a service: {names}") from None
+            raise why_absent(project, what) or NotFound(missing.message, f"or name a service: {names}") from None
         return _app_logs(cluster, container, lines, follow=follow)
 
 

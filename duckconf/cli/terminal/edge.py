@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from invoke.context import Context
@@ -30,8 +31,13 @@ def typed_path(text: str) -> str:
     return text if not text or text.startswith("~") else str(Path(os.environ.get("DUCKCONF_TYPED_IN", "."), text).absolute())
 
 
-def command(*args: Any, **options: Any) -> Callable[[Callable[..., int | None]], Any]:
-    """An Invoke task whose function returns its exit code (None for 0) and may raise DuckconfError."""
+def command(
+    *args: Any, least: Mapping[str, int] = MappingProxyType({}), **options: Any
+) -> Callable[[Callable[..., int | None]], Any]:
+    """An Invoke task whose function returns its exit code (None for 0) and may raise DuckconfError.
+
+    A parameter with a number as its default takes whole numbers, from the one in `least` on, else from 0.
+    """
 
     def decorate(function: Callable[..., int | None]) -> Any:
         signature = inspect.signature(function)
@@ -41,7 +47,7 @@ def command(*args: Any, **options: Any) -> Callable[[Callable[..., int | None]],
         @functools.wraps(function)
         def run(context: Context, *positional: Any, **named: Any) -> None:
             try:
-                named |= {name: _whole_number(name, named[name]) for name in numbers if name in named}
+                named |= {name: _whole_number(name, named[name], least.get(name, 0)) for name in numbers if name in named}
                 code = function(context, *positional, **named)
             except DuckconfError as error:
                 raise Exit(" ".join(f"error: {error}".split()), error.exit_code) from None
@@ -62,8 +68,7 @@ def command(*args: Any, **options: Any) -> Callable[[Callable[..., int | None]],
     return decorate
 
 
-def _whole_number(name: str, typed: str) -> int:
-    try:
+def _whole_number(name: str, typed: str, least: int) -> int:
+    if typed.isascii() and typed.isdigit() and len(typed) < 19 and int(typed) >= least:
         return int(typed)
-    except ValueError:
-        raise BadInput(Fault(f"--{name}", f"should be a whole number, got {typed!r}")) from None
+    raise BadInput(Fault(f"--{name}", f"should be a whole number from {least} on, got {typed!r}"))

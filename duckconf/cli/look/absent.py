@@ -1,0 +1,37 @@
+"""Why no node has the app or service that a person named: it is declared and not started, or it is there in another mode only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of, require_mode
+from duckconf.errors import DuckconfError, NotFound
+from duckconf.reach.inventory.project import Project
+
+
+def why_absent(project: Project, app: str) -> NotFound | None:
+    """None when it is not declared either, or nobody can say."""
+    if mode_of(project) == PUSH:
+        return None
+    try:
+        entry = api_client(project).call("GET", f"/app/{app}", deadline=5.0)
+    except DuckconfError:
+        return None
+    return NotFound(
+        f"{app} is declared and does not run: {reason_of(entry)}", f"see `./inv ps`; to withdraw it: ./inv stop-app {app}"
+    )
+
+
+def reason_of(entry: dict[str, Any]) -> str:
+    """The status of an app as the API shows it, with the reason."""
+    return f"{entry['status']}, because: {entry['note']}" if entry.get("note") else str(entry["status"])
+
+
+def require_mode_of_service(project: Project, name: str, agent: str, units: Collection[str]) -> None:
+    """Raises NotFound for the service of another mode."""
+    if name.startswith(agent) or (name in units and name != "api"):
+        require_mode(project, AGENTS, f"the service {name}")
+    if name == "reconciler":
+        require_mode(project, RECONCILE, f"the service {name}")

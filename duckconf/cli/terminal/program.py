@@ -1,0 +1,57 @@
+"""The program behind `./inv`: Invoke's, with our words for what was typed wrong, and silent when its reader leaves early."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from duckconf.cli.terminal.typed import words_for
+
+READER_LEFT = 141
+
+
+class Duckconf(Program):
+    def parse_core(self, argv: list[str] | None) -> None:
+        with self._in_our_words():
+            super().parse_core(argv)
+
+    def parse_tasks(self) -> None:
+        with self._in_our_words():
+            super().parse_tasks()
+
+    def parse_cleanup(self) -> None:
+        with self._in_our_words():
+            super().parse_cleanup()
+
+    @contextlib.contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except ParseError as error:
+            task = error.context.name or "" if error.context else ""
+            options = error.context.flags if error.context and task else ()
+            tasks = self.collection.task_names if hasattr(self, "collection") else ()
+            doc = self.collection[task].__doc__ or "" if task else ""
+            said = " ".join(words_for(str(error), task, options, tasks, doc).split())
+            raise Exit(f"error: {said}", 1) from None
+
+
+def main() -> None:
+    try:
+        try:
+            Duckconf(name="Duckconf", binary="./inv").run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Such as `./inv ps | head -1`. The interpreter flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_LEFT)
+
+
+if __name__ == "__main__":
+    main()

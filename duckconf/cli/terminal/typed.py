@@ -1,0 +1,44 @@
+"""What a person typed that Invoke could not parse, in our words: what is wrong, what would be right, an example. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+
+UNKNOWN = re.compile(r"No idea what (?P<quote>['\"])(?P<word>.*)(?P=quote) is!", re.DOTALL)
+MISSING = re.compile(r"'.*' did not receive required positional arguments: (?P<names>.*)")
+NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[^ >]+).*> needed value and was not given one!")
+EXAMPLE = re.compile(r"Example: (?P<command>.+)")
+
+
+def words_for(problem: str, task: str, options: Collection[str], tasks: Collection[str], doc: str) -> str:
+    """`problem` in Invoke's words; `task` is the one that it was met in ("" before the first), `doc` its docstring."""
+    if unknown := UNKNOWN.fullmatch(problem):
+        return _unknown(unknown["word"], task, options, tasks, doc)
+    if missing := MISSING.fullmatch(problem):
+        names = missing["names"].replace("'", "").upper().replace("_", "-")
+        return f"{task}: {names} {'are' if ',' in names else 'is'} missing{_right(task, doc)}"
+    if no_value := NO_VALUE.fullmatch(problem):
+        return f"{task}: --{no_value['name'].replace('_', '-')} needs a value{_right(task, doc)}"
+    return f"{task}: {problem}{_right(task, doc)}" if task else problem
+
+
+def _unknown(word: str, task: str, options: Collection[str], tasks: Collection[str], doc: str) -> str:
+    if word.startswith("-") and task:
+        return f"{task} has no option {word}{_meant(word, options)}{_right(task, doc)}"
+    if word.startswith("-"):
+        return f"there is no option {word} before a task (./inv lists the tasks)"
+    if task:
+        return f"{task}: {word!r} is not expected here{_right(task, doc)}"
+    return f"there is no task {word!r}{_meant(word, tasks)} (./inv lists the tasks)"
+
+
+def _meant(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _right(task: str, doc: str) -> str:
+    example = EXAMPLE.search(" ".join(doc.split()))
+    return f" (such as {example['command']}; options: ./inv {task} --help)" if example else f" (options: ./inv {task} --help)"
