@@ -72,9 +72,9 @@ class Routes:
             raise BadInput(Fault("events", f"should be a list of at most {MOST_EVENTS} events"))
         for number, entry in enumerate(entries):
             event = _event(number, entry, caller().node)
-            if event.kind == "pending" and event.app:
-                self.index.notes[event.app] = event.message
-            self.tell(event)
+            known = event.kind == "pending" and event.app and not self.index.waits(event.app, event.message)
+            if not known:
+                self.tell(event)
         return jsonify(events=len(entries))
 
 

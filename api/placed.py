@@ -22,6 +22,7 @@ from api.stores.nodes import READY, UNREADABLE, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf import codec
 from duckconf.codec import to_json
+from duckconf.counts import counted
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.model import NAME, PLACEMENT, App, parse_app
@@ -187,12 +188,8 @@ def _tell_of_places(apps: list[App], tell: Callable[[Event], None]) -> None:
     """One event for each app, or one for all when nobody would read them."""
     if len(apps) > MOST_TOLD:
         gone = sum(not app.node for app in apps)
-        tell(
-            Event(
-                "scheduled",
-                f"{len(apps) - gone} apps placed on {len({app.node for app in apps} - {''})} nodes, {gone} unscheduled",
-            )
-        )
+        nodes = counted(len({app.node for app in apps} - {""}), "node")
+        tell(Event("scheduled", f"{counted(len(apps) - gone, 'app')} placed on {nodes}, {gone} unscheduled"))
         return
     for app in apps:
         if app.node:

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from controllers.reconciler import Heard, Reconciler, Verdict, name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.brake import mended
+from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NotSupported, Unreadable
@@ -228,12 +229,12 @@ class Cycle:
         say = self._world.say
         running = sum(container.running for _, containers in heard.values() for container in containers)
         nodes = len(heard) + len(silent) + len(sensed.unreadable)
-        say("SENSOR", f"{nodes - len(silent)} of {nodes} nodes answer, {running} apps run")
+        say("SENSOR", f"{nodes - len(silent)} of {counted(nodes, 'node')} answer, {counted(running, 'app')} running")
         for node, (_, reason) in sorted(sensed.unreadable.items()):
             say("SENSOR", f"{node} {reason}")
         for node, reason in sorted(silent.items()):
             say("SENSOR", f"{node} is {LOST if node in lost else UNREACHABLE}: {reason}")
-        say("SETPOINT", f"{len(setpoint.desired.apps)} apps should run")
+        say("SETPOINT", f"{counted(len(setpoint.desired.apps), 'app')} desired")
         for fault in setpoint.faults:
             say("SETPOINT", fault)
         say("COMPARATOR", f"{len(plan.steps)} to do" if plan.steps else "nothing to do")
@@ -261,7 +262,9 @@ class Cycle:
         for app, why in unplaced.items():
             if self._unplaced.get(app) != why:
                 self._world.tell(Event("pending", why, app))
-        self._unplaced = unplaced
+        # Told once for each reason until it runs, not at each try.
+        open_ends = {view.app for view in verdict.apps if view.desired == "yes" and view.state != "running"}
+        self._unplaced = {app: why for app, why in self._unplaced.items() if app in open_ends} | unplaced
 
     def _publish(self, report: Report) -> None:
         if self._published is None or replace(report, clock=self._published.clock) != self._published:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controllers.component import Component, main
+from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.health import Health, judge, next_verdict
 from duckconf.patterns import some_of
@@ -89,7 +90,10 @@ def _events(watch: Watch, now: Watch, ages: Mapping[str, float]) -> tuple[Event,
         events.append(Event("node-full", f"{name}: disk full; rescheduling the apps that cannot start there", node=name))
     if now.health.braked and not watch.health.braked:
         events.append(
-            Event("brake", f"{len(now.suspect)} of {len(ages)} nodes sent no heartbeat at the same time; no app is unscheduled")
+            Event(
+                "brake",
+                f"{len(now.suspect)} of {counted(len(ages), 'node')} sent no heartbeat at the same time; no app is unscheduled",
+            )
         )
     return tuple(events)
 
@@ -135,7 +139,9 @@ def unbind(component: Component, api: ApiClient, apps: Sequence[Mapping[str, Any
         part = apps[first : first + BATCH]
         bindings = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in part]
         answer = api.call("PUT", "/apps", {"apps": bindings})
-        component.log.info("%s %s: %d apps unscheduled", some_of(sorted({app["node"] for app in part})), why, answer["bound"])
+        component.log.info(
+            "%s %s: %s unscheduled", some_of(sorted({app["node"] for app in part})), why, counted(answer["bound"], "app")
+        )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from controllers.component import Component, main
 from duckconf.codec import revision
+from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
 from duckconf.model import App, parse_app
@@ -87,7 +88,7 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         for first in range(0, len(plan.bindings), BATCH):
             part = plan.bindings[first : first + BATCH]
             answer = api.call("PUT", "/apps", {"apps": list(part)})
-            component.log.info("placed %d apps, %d had changed meanwhile", answer["bound"], len(answer["refused"]))
+            component.log.info("placed %s, %d had changed meanwhile", counted(answer["bound"], "app"), len(answer["refused"]))
         news = [Event("pending", why, app) for app, why in plan.reasons.items() if said.get(app) != why]
         said.clear()
         said.update(plan.reasons)

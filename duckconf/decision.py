@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from duckconf import backoff
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
+from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.naming import declared_app
 from duckconf.placement import Fleet, Placement, as_found, assign
@@ -85,6 +86,6 @@ def held_back(desired: Desired, tries: Mapping[str, Tries], now: float) -> dict[
         seconds = backoff.wait(past, spec_hash(desired.apps[name]), now) if name in desired.apps else 0.0
         if seconds > 0:
             words = f"; the engine said: {past.words}" if past.words else ""
-            times = "1 try" if past.strikes == 1 else f"{past.strikes} tries"
+            times = counted(past.strikes, "try", "tries")
             held[name] = f"{HELD_BACK} for {math.ceil(seconds)} s after {times}{words}"
     return held

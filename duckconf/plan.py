@@ -69,14 +69,14 @@ def plan(
         if name in busy:
             notes[name] = UNDER_WAY
         elif name in desired.unreadable:
-            notes[name] = "its row cannot be read; left unchanged"
+            notes[name] = "its row cannot be read"
         elif name not in desired.apps:
             if name in desired.kept:
                 notes[name] = KEPT
             elif desired.complete:
                 steps += [Step(name, Remove(copy.node, copy.name), "not desired") for copy in found]
             else:
-                notes[name] = "not in the desired state, which is incomplete; left unchanged"
+                notes[name] = "not in the desired state, which is incomplete"
         elif name in assignment.placements:
             done, note = _placed(desired.apps[name], assignment.placements[name], found, fleet, held.get(name, ""))
             steps += [Step(name, action, reason) for action, reason in done]
@@ -114,7 +114,7 @@ def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Actio
     """What the placed container needs and why; with no action, a reason to wait or "" when all is well."""
     start = Start(placement.node, placement.container, app, app.generation or placement.generation)
     if mine is None:
-        return start, f"not on {placement.node}"
+        return start, "it has no container there"
     if not runs_as(app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
         return start, f"{mine.name} was started from another spec"
     if mine.running:

@@ -46,6 +46,14 @@ class PlacedIndex:
         self._complete = False
         self._kept: dict[str, tuple[str, ...]] = {}
         self.notes: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+
+    def waits(self, name: str, reason: str) -> bool:
+        """Note why an app has no node; whether that is news: it was not told since the app ran last."""
+        with self._lock:
+            self.notes[name] = reason
+            before, self._told[name] = self._told.get(name), reason
+        return before != reason
 
     def see(self, changes: Changes, document: Document) -> None:
         """Take over what changed in the state, and what of it cannot be read."""
@@ -65,6 +73,8 @@ class PlacedIndex:
                     touched.add(app.node)
                 if app is None or app.node:
                     self.notes.pop(name, None)
+                if app is None or (before is not None and not app.node and (seen := self.seen(before)) and seen.running):
+                    self._told.pop(name, None)
                 touched |= self._copies.get(name, set())
             self._bump(touched)
 
@@ -75,6 +85,9 @@ class PlacedIndex:
         if had == has:
             return
         with self._lock:
+            for app, running in has - had:
+                if running:
+                    self._told.pop(app, None)
             for app, _ in had - has:
                 self._copies.get(app, set()).discard(node)
             for app, _ in has:

@@ -273,6 +273,31 @@ def test_a_reason_that_the_scheduler_tells_is_shown_until_the_app_is_placed(oper
     assert "no node fits" not in (operator("GET", "/app/web").json or {}).get("note", "")
 
 
+def test_a_reason_is_an_event_once_until_the_app_has_run(agent: Client, operator: Client) -> None:
+    operator("POST", "/app/start", {"name": "web", "image": "nginx"})
+    told = {"kind": "pending", "message": "no node fits: node-1: port 80 is in use", "app": "web", "source": "scheduler"}
+
+    def waits() -> int:
+        operator("POST", "/events", {"events": [told]})
+        assert (operator("GET", "/app/web").json or {})["note"] == told["message"]
+        events = (operator("GET", "/events").json or {})["events"]
+        return sum(event["kind"] == "pending" for event in events)
+
+    def is_placed_and_unscheduled(state: str) -> None:
+        operator("PUT", "/app/web", {"node": "node-1"})
+        seen = {"app": "web", "container": "duckconf-web", "state": state}
+        agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "containers": [seen]})
+        operator("PUT", "/app/web", {"node": ""})
+
+    assert waits() == 1
+    is_placed_and_unscheduled("created")
+    assert waits() == 1
+    is_placed_and_unscheduled("running")
+    assert (waits(), waits()) == (2, 2)
+    is_placed_and_unscheduled("running")
+    assert waits() == 3
+
+
 def test_an_agents_events_bear_its_name_whatever_it_says(agent: Client, operator: Client) -> None:
     told = {"kind": "started", "message": "x", "app": "a", "node": "node-2", "source": "scheduler"}
     agent("POST", "/events", {"events": [told]})

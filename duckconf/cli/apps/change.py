@@ -15,6 +15,7 @@ from duckconf.cli.fleet.push_image import push_for_start
 from duckconf.cli.look.absent import why_absent
 from duckconf.cli.terminal.tables import print_json
 from duckconf.errors import DuckconfError, NotFound
+from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import asked, cordons
@@ -24,6 +25,8 @@ from duckconf.reach.state.cordons import Cordons
 # A first start may pull its image.
 PATIENCE = 600.0
 HELD = 25.0
+# Until it shows whether a failed start is held back or goes on elsewhere.
+SETTLED = 1.0
 ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
 
 
@@ -64,19 +67,28 @@ def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bo
 
 
 def _await_start(api: ApiClient, app: str, cursor: str) -> None:
-    """Follow the events until the app was started; raises DuckconfError with the engine's words when it was refused."""
-    end = time.monotonic() + PATIENCE
+    """Follow the events until the app was started. A node that refuses it is passed over.
+
+    Raises DuckconfError when no node takes it, with the reason of each, or when the start is held back.
+    """
+    end, failed = time.monotonic() + PATIENCE, ""
     while time.monotonic() < end:
-        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
+        page = api.call("GET", f"/events?since={cursor}&wait={min(HELD, SETTLED) if failed else HELD:g}")
         cursor = page["cursor"]
         for event in page["events"]:
             if event.get("app") == app and event["kind"] == "started":
                 return
-            if event.get("app") == app and event["kind"] in ("failed", "pending"):
-                raise DuckconfError(
-                    f"{app} is declared: {event['message']}; this is tried again", f"to withdraw it: ./inv stop-app {app}"
-                )
+            if event.get("app") == app and event["kind"] == "pending":
+                raise _not_started(app, event["message"])
+            if event.get("app") == app and event["kind"] == "failed":
+                failed = event["message"]
+        if failed and api.call("GET", f"/app/{app}")["status"] == BACKOFF:
+            raise _not_started(app, failed)
     raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
+
+
+def _not_started(app: str, why: str) -> DuckconfError:
+    return DuckconfError(f"{app} is declared: {why}; this is tried again", f"to withdraw it: ./inv stop-app {app}")
 
 
 def stop_app(project: Project, name: str) -> None:

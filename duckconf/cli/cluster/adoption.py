@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.terminal.say import say, step
 from duckconf.codec import from_label
+from duckconf.counts import counted
 from duckconf.desired import Document, changed, empty_document, marked, read_document, with_unclear
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, NodeFailure
@@ -34,7 +35,7 @@ def adopt(project: Project) -> None:
     if after != before or not path.exists():
         write_durably(path, marked(after, after.revision + 1, after.next_number).text().encode())
     count = len(after.apps())
-    say(f"  {count} app{'' if count == 1 else 's'} in {path.relative_to(project.root)}")
+    say(f"  {counted(count, 'app')} in {path.relative_to(project.root)}")
 
 
 def adopted(document: Document, containers: Iterable[Container]) -> Document:

@@ -20,6 +20,7 @@ from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.fleet.push_image import failures, push_images
 from duckconf.cli.roles.provision import BARE_NODE, ProvisionFailed, provision, tell
 from duckconf.cli.terminal.say import say, step
+from duckconf.counts import counted
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.inventory import Host, Inventory
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
@@ -40,7 +41,7 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     `topology` is for all demo nodes, and remembered; "" leaves it as it was, or to the inventory.
     """
     inventory = project.inventory(secrets=True)
-    say(f"cluster {project.cluster}: {len(inventory.nodes)} nodes from {inventory.source}")
+    say(f"cluster {project.cluster}: {counted(len(inventory.nodes), 'node')} from {inventory.source}")
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     (project.state / DOWN).unlink(missing_ok=True)
     demo = [host for host in inventory.node_hosts() if host.demo]

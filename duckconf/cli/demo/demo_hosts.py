@@ -26,6 +26,7 @@ from duckconf.cli.demo.images import ALL, ensure_images
 from duckconf.cli.demo.local_engine import LocalEngine, require_docker, require_engine
 from duckconf.cli.roles.login_key import ensure_login_key
 from duckconf.cli.terminal.say import say, step
+from duckconf.counts import counted
 from duckconf.engine import DOCKER
 from duckconf.errors import LoginRefused, NodeFailure, SetupError
 from duckconf.inventory import Host
@@ -94,7 +95,7 @@ class DemoHosts:
             return
         ours = self.engine.listing("ps", "-a", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}")
         if ours:
-            with step(f"removing {len(ours)} containers"):
+            with step(f"removing {counted(len(ours), 'container')}"):
                 self.engine.run("unpause", *(row["Id"] for row in ours if row["State"] == "paused"))
                 self.engine.remove(*(row["Id"] for row in ours))
         self.engine_service.stop()

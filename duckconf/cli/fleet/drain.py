@@ -5,6 +5,7 @@ from __future__ import annotations
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.fleet import drain_agents, drain_loop
 from duckconf.cli.fleet.limits import chosen_nodes
+from duckconf.counts import counted
 from duckconf.errors import NotFound
 from duckconf.reach.inventory.project import Project
 
@@ -13,7 +14,7 @@ def drain(project: Project, nodes: str) -> None:
     """Those that the pattern means, one after the other. Raises DuckconfError naming the app that could not move."""
     for host in chosen_nodes(project, project.inventory(), nodes):
         moved = drain_node(project, host.name)
-        print(f"{host.name} is drained: {moved} apps moved; to use it again: ./inv uncordon {host.name}")
+        print(f"{host.name} is drained: {counted(moved, 'app')} moved; to use it again: ./inv uncordon {host.name}")
 
 
 def drain_node(project: Project, node: str) -> int:

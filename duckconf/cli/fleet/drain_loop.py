@@ -8,6 +8,7 @@ from duckconf.cli.cluster.nodes import Cluster, open_cluster
 from duckconf.cli.cluster.services import loop_service
 from duckconf.cli.look.picture import take_picture
 from duckconf.cli.terminal.say import step
+from duckconf.counts import counted
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import cordons, journal
@@ -30,7 +31,7 @@ def drain(project: Project, node: str) -> int:
     with open_cluster(project) as cluster:
         left = first = _apps(cluster, node)
         end = time.monotonic() + PATIENCE
-        with step(f"moving {len(first)} apps from {node}"):
+        with step(f"moving {counted(len(first), 'app')} from {node}"):
             while left:
                 page = book.wait(cursor, HELD)
                 cursor = page.cursor

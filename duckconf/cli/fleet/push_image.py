@@ -20,6 +20,7 @@ from duckconf.cli.terminal.edge import SOME_UNREACHABLE
 from duckconf.cli.terminal.say import say, step
 from duckconf.cli.terminal.tables import print_json
 from duckconf.cli.terminal.upload_progress import Progress, progress
+from duckconf.counts import counted
 from duckconf.errors import DuckconfError, NodeFailure
 from duckconf.image import check_name, megabytes
 from duckconf.inventory import Host
@@ -63,7 +64,7 @@ def push_image(project: Project, image: str, to: str, *, as_json: bool) -> int:
         print_json([{**_row(node, outcome), "outdated": old.get(node, [])} for node, outcome in outcomes.items()])
     elif failed := failures(outcomes):
         again = f"to resume: ./inv push-image {image} --to {','.join(failed)}"
-        say(f"{image}: {len(failed)} of {len(outcomes)} nodes do not have it ({again})")
+        say(f"{image}: {len(failed)} of {counted(len(outcomes), 'node')} without it ({again})")
     _say_old(project, image, old)
     return SOME_UNREACHABLE if failures(outcomes) else 0
 

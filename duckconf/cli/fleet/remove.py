@@ -17,6 +17,7 @@ from duckconf.cli.roles.left import Record
 from duckconf.cli.roles.playbook import Playbook
 from duckconf.cli.roles.provision import provision
 from duckconf.cli.terminal.say import say
+from duckconf.counts import counted
 from duckconf.engine_output import Container
 from duckconf.errors import Conflict, DuckconfError, NodeFailure
 from duckconf.inventory import CONTROL_PLANE, Host
@@ -56,7 +57,7 @@ def _empty(project: Project, mode: str, host: Host) -> None:
             moved = drain_node(project, host.name)
         except NodeFailure as failure:
             raise NodeFailure(host.name, failure.reason, IF_DEAD.format(host.name)) from failure
-        say(f"  {host.name}: {moved} apps have moved")
+        say(f"  {host.name}: {counted(moved, 'app')} moved")
         return
     set_cordon(project, host.name, cordoned=True)
     say(f"  {host.name} is cordoned: it gets no new app (undone by ./inv uncordon {host.name})")
@@ -74,7 +75,7 @@ def _give_up(project: Project, mode: str, host: Host) -> None:
         if apps:
             moves = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps]
             api.call("PUT", "/apps", {"apps": moves})
-        say(f"  {host.name}: rescheduling {len(apps)} apps")
+        say(f"  {host.name}: rescheduling {counted(len(apps), 'app')}")
     elif mode == PUSH:
         _end_apps(project, host)
 

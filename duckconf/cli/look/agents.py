@@ -15,6 +15,7 @@ from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
+from duckconf.cli.look.waiting import say_apps, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import stamp
@@ -38,17 +39,18 @@ def status(project: Project, *, as_json: bool) -> int:
     api = api_client(project)
     nodes = [_node_row(row, project.inventory()) for row in api.call("GET", "/nodes")["nodes"]]
     listing = api.call("GET", "/apps")
+    apps = listing["apps"]
+    waiting = [waiting_row(app["name"], app["status"], app.get("note", "")) for app in apps if app["status"] != "running"]
     if as_json:
         faults = listing.get("faults", [])
         told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
-        print_json(told | {"empty": empty_nodes(nodes)})
+        print_json(told | {"empty": empty_nodes(nodes), "waiting": waiting})
     else:
         print(f"cluster {project.cluster}, mode agents\n")
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
         print()
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
-        running = sum(app["status"] == "running" for app in listing["apps"])
-        print(f"\n{len(listing['apps'])} apps desired, {running} of them run")
+        say_apps(len(apps), waiting)
         say_empty(nodes)
     _say_faults(listing)
     return _silent(nodes)

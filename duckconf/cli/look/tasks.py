@@ -17,6 +17,7 @@ from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.look.absent import require_mode_of_service, why_absent
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
+from duckconf.cli.look.waiting import say_apps, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
@@ -55,17 +56,18 @@ def status(project: Project, *, as_json: bool) -> int:
         seen = picture.seen if picture else cluster.observe()
         nodes = _node_rows(cluster, seen)
     faults = list(picture.faults) if picture else []
+    wanted = [view for view in picture.apps if view.desired == "yes"] if picture else []
+    waiting = [waiting_row(view.app, view.state, view.note) for view in wanted if view.state != "running"]
     if as_json:
         told = {"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults}
-        print_json(told | {"empty": empty_nodes(nodes) if picture else []})
+        print_json(told | {"empty": empty_nodes(nodes) if picture else [], "waiting": waiting})
     else:
         print(f"cluster {project.cluster}, mode {mode}\n")
         print_table(rows, ("service", "state", "pid", "address", "since"), "")
         print()
         print_table(nodes, ("name", "status", "address", "apps", "cordoned"), "no nodes")
         if picture:
-            wanted = [view for view in picture.apps if view.desired == "yes"]
-            print(f"\n{len(wanted)} apps desired, {sum(view.state == 'running' for view in wanted)} of them run")
+            say_apps(len(wanted), waiting)
             say_empty(nodes)
     _say_faults(faults)
     return _unreachable(seen)

@@ -10,6 +10,7 @@ from duckconf.checkup import Finding
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.cluster.services import api_service
 from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.counts import counted
 from duckconf.errors import DuckconfError
 from duckconf.naming import LABEL_CLUSTER, NODE_IMAGE, network
 from duckconf.reach.api.client import ApiClient
@@ -24,7 +25,9 @@ def examine(load: Callable[[], Project]) -> list[Finding]:
         inventory = project.inventory()
     except DuckconfError as error:
         return [Finding("inventory", "wrong", str(error))]
-    findings = [Finding("inventory", "ok", f"{inventory.source}: {len(inventory.nodes)} nodes, cluster {project.cluster}")]
+    findings = [
+        Finding("inventory", "ok", f"{inventory.source}: {counted(len(inventory.nodes), 'node')}, cluster {project.cluster}")
+    ]
     if faults := KnownHosts(project.pins, OWN_PINS).faults():
         findings.append(Finding("known_hosts", "wrong", f"skipped: {'; '.join(faults)}"))
     if inventory.demo_hosts():
@@ -33,8 +36,10 @@ def examine(load: Callable[[], Project]) -> list[Finding]:
     try:
         with open_cluster(project) as cluster:
             for node, found in cluster.observe().items():
-                wrong = isinstance(found, DuckconfError)
-                findings.append(Finding(node, "wrong" if wrong else "ok", str(found) if wrong else f"answers, {len(found)} apps"))  # type: ignore[arg-type]
+                if isinstance(found, DuckconfError):
+                    findings.append(Finding(node, "wrong", str(found)))
+                else:
+                    findings.append(Finding(node, "ok", f"answers, {counted(len(found), 'app')}"))
     except DuckconfError as error:
         findings.append(Finding("nodes", "wrong", str(error)))
     return findings

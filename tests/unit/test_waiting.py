@@ -1,0 +1,79 @@
+"""Apps that should run and do not: what status, the events and `start-app --wait` say of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from controllers.cycle import Cycle
+from controllers.reconciler import Verdict
+from duckconf.cli.apps.change import _await_start
+from duckconf.cli.look.waiting import say_apps, waiting_row
+from duckconf.counts import counted
+from duckconf.errors import DuckconfError
+from duckconf.events import Event
+from duckconf.overview import AppView
+
+
+def test_one_of_a_kind_is_singular() -> None:
+    assert [counted(number, "app") for number in (0, 1, 2)] == ["0 apps", "1 app", "2 apps"]
+    assert [counted(number, "try", "tries") for number in (1, 2)] == ["1 try", "2 tries"]
+
+
+def test_status_counts_what_does_not_run_and_gives_the_first_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [waiting_row(f"app-{number}", "pending", "no node fits: 3 cordoned") for number in range(4)]
+    say_apps(6, [waiting_row("a", "backoff", ""), *rows])
+    told = capsys.readouterr().out.strip().splitlines()
+    assert told[:3] == ["6 apps desired, 1 running", "1 backoff, 4 pending:", "  a: backoff"]
+    assert told[3] == "  app-0: pending, because: no node fits: 3 cordoned"
+    assert (len(told), told[-1]) == (6, "  and 2 more; see ./inv ps")
+    say_apps(1, [])
+    assert capsys.readouterr().out.strip() == "1 app desired, 1 running"
+
+
+def test_the_loop_tells_a_reason_once_until_the_app_runs_or_is_withdrawn() -> None:
+    told: list[Event] = []
+    cycle = Cycle(cast(Any, SimpleNamespace(tell=told.append)), cast(Any, None))
+
+    def look(*states: str, why: str = "no node fits: n1: port 80 is in use") -> None:
+        views = [AppView("web", "", "", "nginx", "yes", state, note=why if state == "pending" else "") for state in states]
+        cycle._tell_of_unplaced(Verdict(cast(Any, None), tuple(views)))
+
+    for state in ("pending", "starting", "pending", "starting", "pending"):
+        look(state)
+    assert len(told) == 1
+    look("pending", why="no node fits: 1 cordoned")
+    assert len(told) == 2
+    for states in (("running",), ("pending",), (), ("pending",)):
+        look(*states, why="no node fits: 1 cordoned")
+    assert len(told) == 4
+
+
+class Api:
+    """Pages of events as (kind, message), and the status of the app after each page."""
+
+    def __init__(self, *pages: tuple[str, str, str]) -> None:
+        self.pages = list(pages)
+        self.status = ""
+
+    def call(self, _: str, path: str) -> dict[str, Any]:
+        if path.startswith("/app/"):
+            return {"status": self.status}
+        kind, message, self.status = self.pages.pop(0)
+        return {"cursor": "1", "events": [{"kind": kind, "message": message, "app": "web"}] if kind else []}
+
+
+def test_waiting_for_a_start_goes_on_while_another_node_may_take_the_app() -> None:
+    api = Api(("failed", "n1 refuses", "starting"), ("", "", "starting"), ("started", "started on n2", "running"))
+    _await_start(cast(Any, api), "web", "0")
+    assert api.pages == []
+
+
+def test_waiting_for_a_start_ends_with_the_reason_of_every_node_or_when_it_is_held_back() -> None:
+    everyone = "no node fits: n1, n2: port 80 is in use"
+    with pytest.raises(DuckconfError, match=everyone):
+        _await_start(cast(Any, Api(("failed", "n1 refuses", "starting"), ("pending", everyone, "pending"))), "web", "0")
+    with pytest.raises(DuckconfError, match="there is no such image"):
+        _await_start(cast(Any, Api(("failed", "there is no such image", "starting"), ("", "", "backoff"))), "web", "0")
