@@ -19,10 +19,11 @@ from duckconf.brake import mended
 from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NotSupported, Unreadable
+from duckconf.errors import DuckconfError, NotFound, NotSupported, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.node_name import misnamed
 from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.refusal import active
@@ -192,6 +193,9 @@ class Cycle:
         for node, same in twins(self._world.facts()).items():
             if sensed.heard.pop(node, None) is not None:
                 sensed.silent[node] = same.reason
+        for node, other in misnamed(self._world.facts()).items():
+            if (answer := sensed.heard.pop(node, None)) is not None:
+                sensed.unreadable[node] = (answer[0], f"{other.reason} ({other.remedy})")
         return sensed
 
     def _act(self, step: Step) -> None:
@@ -292,10 +296,13 @@ DONE: Mapping[type[Action], tuple[str, str]] = {
 
 
 def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
-    """How a step ended. A name that is taken is no failure: the next try has another one."""
+    """How a step ended. A name that is taken is no failure: the next try has another one. Nor is a container that somebody
+    removed meanwhile."""
     if name_is_taken(step, failure):
         taken = f"{step.action.container} is the name of another container; the next attempt uses a new name"
         return Event("name-taken", taken, step.app, step.action.node)
+    if isinstance(failure, NotFound):
+        return Event("already-gone", f"{step.action.container} is not on {step.action.node} any more", step.app, step.action.node)
     if failure is not None:
         return Event("failed", f"{step.action} failed: {failure}", step.app, step.action.node)
     kind, verb = DONE[type(step.action)]

@@ -28,6 +28,7 @@ from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
+from duckconf.node_name import misnamed
 from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
@@ -186,8 +187,8 @@ class Outside:
         done(failure)
 
     def _observe(self, host: Host, runner: SshRunner) -> tuple[Container, ...]:
-        if host.name not in self._facts:
-            # Before anything is seen there: the machine may be known under another name.
+        if host.name not in self._facts or misnamed({host.name: self._facts[host.name]}):
+            # Before anything is seen there: the machine may be known under another name, until a person has mended that.
             self._facts[host.name] = read_facts(host.engine, runner.run(ask_machine()).stdout)
         return observe(self._project.cluster, host, runner)
 

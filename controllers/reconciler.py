@@ -49,6 +49,8 @@ class Reconciler:
     health: Health = field(default_factory=Health)
     tries: dict[str, Tries] = field(default_factory=dict)
     removals: dict[tuple[str, str], Tries] = field(default_factory=dict)
+    missed: dict[tuple[str, str], Tries] = field(default_factory=dict)
+    """Containers that were seen and then not found: a moment later none is seen, or the node's two answers differ."""
     refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     asked: Mapping[str, int] | None = None
     only_mine: bool = False
@@ -91,7 +93,9 @@ class Reconciler:
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, tuple(unreadable))
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
-        memory = Memory(self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals)
+        memory = Memory(
+            self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals, self.missed
+        )
         decision = decide(self.cluster, desired, fleet, memory, now)
         self._remember(decision.placements, certain)
         steps = decision.plan.steps
@@ -104,6 +108,11 @@ class Reconciler:
         if last:
             self.busy.discard(step.app)
             self.settled_at[step.app] = now
+        if isinstance(failure, NotFound):
+            # Somebody removed it meanwhile, which is neither a crash nor a refusal: the next look shows what there is.
+            where = (step.action.node, step.action.container)
+            self.missed[where] = backoff.after_refusal(self.missed.get(where, Tries("")), now, failure.message)
+            return
         if isinstance(step.action, Remove):
             self._settle_removal(step.action, failure, now)
             return
@@ -118,7 +127,7 @@ class Reconciler:
         elif isinstance(failure, NodeRefused):
             where = (step.action.node, step.app)
             self.refusals[where] = refused(self.refusals.get(where), app, failure, now)
-        elif not isinstance(failure, (NodeFailure, NotFound)):
+        elif not isinstance(failure, NodeFailure):
             denied = backoff.after_refusal(tries, now, str(failure))
             if name_is_taken(step, failure):
                 self._rename(step.app)
@@ -129,7 +138,8 @@ class Reconciler:
         """Seconds until something is due without an event: an app held back or refused, a silent node, a newer look."""
         if self.looked_too_early:
             return 0.0
-        waits = [tries.not_before - now for tries in (*self.tries.values(), *self.removals.values()) if tries.not_before > now]
+        paused = (*self.tries.values(), *self.removals.values(), *self.missed.values())
+        waits = [tries.not_before - now for tries in paused if tries.not_before > now]
         waits += [refusal.until - now for refusal in self.refusals.values() if refusal.until > now]
         verdict = next_verdict(self.health, heard, now, self.node_timeout)
         return min([*waits, *([] if verdict is None else [verdict])], default=None)
@@ -160,9 +170,9 @@ class Reconciler:
             for name in [name for name in self.tries if name not in desired.apps and name not in desired.unreadable]:
                 del self.tries[name]
         seen = {(copy.node, copy.name) for copies in fleet.copies.values() for copy in copies}
-        self.removals = {
-            where: past for where, past in self.removals.items() if where in seen or fleet.views.get(where[0]) is None
-        }
+        for pauses in (self.removals, self.missed):
+            for where in [where for where in pauses if where not in seen and fleet.views.get(where[0]) is not None]:
+                del pauses[where]
         for name, tries in self.tries.items():
             if any(copy.running for copy in fleet.copies.get(name, ())):
                 self.tries[name] = backoff.after_look(tries, now)

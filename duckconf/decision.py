@@ -26,7 +26,8 @@ class Memory:
     """What earlier passes left behind: where each app belongs, and how its starts went.
 
     `certain` is false when the placements were lost; an app that is not seen may then run on a node not heard yet.
-    `busy` apps have an action under way. `removals` are those that the engine refused, by node and container.
+    `busy` apps have an action under way. `removals` are those that the engine refused, by node and container; `missed` are
+    the containers that a look showed and an action did not find.
     """
 
     placements: Mapping[str, Placement]
@@ -34,6 +35,7 @@ class Memory:
     certain: bool = True
     busy: Collection[str] = ()
     removals: Mapping[tuple[str, str], Tries] = field(default_factory=dict)
+    missed: Mapping[tuple[str, str], Tries] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     found = {name: as_found(fleet.copies[name], generation) for name in sorted(unclear) if name not in known}
     held = {**held_back(desired, memory.tries, now), **refused_in_place(desired, fleet, assignment.placements, now)}
     stuck = {where: f"cannot be removed yet: {past.words}" for where, past in memory.removals.items() if past.not_before > now}
+    stuck |= {where: f"looking again: {past.words}" for where, past in memory.missed.items() if past.not_before > now}
     return Decision({**left_alone, **found, **assignment.placements}, plan(desired, fleet, assignment, held, busy, stuck))
 
 

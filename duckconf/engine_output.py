@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
 from duckconf.host_words import another_program
 from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
+from duckconf.own_words import blanked
 from duckconf.published import published
-from duckconf.refusal_words import meaning
+from duckconf.refusal_words import SIGNS, meaning
 
 DOCTOR = "see ./inv doctor {}"
 NOT_FOUND = 127
@@ -37,6 +38,13 @@ NO_IMAGE = re.compile(
 )
 # Podman's words where no registry is set up in which it might look for an image whose name has none.
 NO_REGISTRY = re.compile(r"short-name .*(did not resolve|resolution enforced)|no unqualified-search registries", re.IGNORECASE)
+# Words of both engines about a container that is not there any more, or is just going.
+GONE = re.compile(
+    r"no such container|no container with (name|id)|is marked for removal|removal of container .* is already in progress",
+    re.IGNORECASE,
+)
+# What an app's own text must not be taken for.
+JUDGED = (NO_ENGINE, CONFLICTS, NO_IMAGE, *(sign.words for sign in SIGNS))
 # What runc leaves in the log of a container whose program is for another processor.
 WRONG_PROGRAM = re.compile(r"^(exec /\S+|standard_init_linux\.go:\d+: exec user process caused): exec format error$", re.M)
 # How the message of an engine begins, which a shell's about a missing command does not.
@@ -141,18 +149,25 @@ def engine_failure(node: str, completed: Completed) -> EngineUnavailable:
     return EngineUnavailable(node, f"the container engine does not answer: {last_line(completed)}")
 
 
-def run_failure(node: str, completed: Completed, image: str = "") -> DuckconfError:
-    """Why a `docker run` (of `image`) failed: the node's fault (another node may do it) or the request's."""
-    words = completed.stderr or completed.stdout
+def is_gone(completed: Completed) -> bool:
+    """Whether the engine refused only because there is no such container."""
+    return not completed.ok and GONE.search(completed.stderr or completed.stdout) is not None
+
+
+def run_failure(node: str, completed: Completed, image: str = "", own: Collection[str] = ()) -> DuckconfError:
+    """Why a `docker run` (of `image`) failed: the node's fault (another node may do it) or the request's. `own` are texts of
+    the app, which the engine may quote."""
+    said = completed.stderr or completed.stdout
+    words = blanked(said, own, JUDGED) if own else said
     # An engine gives the same codes for a program that the image lacks.
     no_docker = completed.code in (NOT_FOUND, NOT_EXECUTABLE) and "docker" in words and not ENGINES_OWN.search(words)
     if no_docker or NO_ENGINE.search(words):
         return engine_failure(node, completed)
-    refusal = meaning(words)
+    refusal = meaning(words, said)
     if refusal is not None:
-        return NodeRefused(node, *refusal, engine_words(words))
+        return NodeRefused(node, *refusal, engine_words(said))
     remedy = f"if this machine has it: ./inv push-image {image} --to {node}" if image and NO_IMAGE.search(words) else ""
-    return EngineRefused(f"{node}: {engine_words(words)}", remedy, conflict=bool(CONFLICTS.search(words)))
+    return EngineRefused(f"{node}: {engine_words(said)}", remedy, conflict=bool(CONFLICTS.search(words)))
 
 
 def asks_for_registry(completed: Completed) -> bool:

@@ -61,7 +61,7 @@ def plan(
     stuck: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Plan:
     """`held` maps an app that may not be started now to the reason; `busy` apps have an action under way; `stuck` maps
-    node and name of a container that may not be removed now to the reason."""
+    node and name of a container that may not be removed or started again now to the reason."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
     for name in sorted({*desired.apps, *fleet.copies, *desired.unreadable}):
@@ -84,7 +84,8 @@ def plan(
                 notes[name] = note
         else:
             notes[name] = assignment.reasons.get(name, "not placed")
-    waiting = [step for step in steps if isinstance(step.action, Remove) and (step.action.node, step.action.container) in stuck]
+    known = [step for step in steps if not isinstance(step.action, Start)]
+    waiting = [step for step in known if (step.action.node, step.action.container) in stuck]
     notes.update({step.app: stuck[step.action.node, step.action.container] for step in waiting})
     return Plan(tuple(step for step in steps if step not in waiting), notes)
 

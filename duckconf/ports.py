@@ -93,7 +93,9 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _address(text: str) -> str:
+    """One spelling of each; an IPv4 address that is written as an IPv6 one (::ffff:127.0.0.1) is the same to the kernel."""
     try:
-        return str(ipaddress.ip_address(text.strip("[]"))) if text else ""
+        parsed = ipaddress.ip_address(text.strip("[]")) if text else ""
     except ValueError:
         raise ValueError("should have an IP address of the node before its port") from None
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -76,10 +76,12 @@ SIGNS = (
 )
 
 
-def meaning(words: str) -> tuple[str, str] | None:
-    """The kind of refusal and the reason in our words; None when the words are not about the node."""
+def meaning(words: str, said: str = "") -> tuple[str, str] | None:
+    """The kind of refusal and the reason in our words; None when the words are not about the node. `words` may be what the
+    engine `said` with something blanked in it."""
     for sign in SIGNS:
         found = sign.words.search(words[:MOST_WORDS])
         if found:
-            return sign.kind, sign.meaning.format(**{"what": found.groupdict().get("what", "").lstrip(":")})
+            what = (said or words)[slice(*found.span("what"))] if "what" in sign.words.groupindex else ""
+            return sign.kind, sign.meaning.format(what=what.lstrip(":"))
     return None

@@ -142,11 +142,15 @@ def _proxy(asked: Question, answer: Answer, tokens: Mapping[str, str]) -> tuple[
     jumps, command = _of(answer, "proxyjump"), _of(answer, "proxycommand")
     if jumps and jumps != NO_FILE:
         hops = [hop.strip() for hop in _expanded("ProxyJump", jumps, tokens).split(",")]
+        if not all(hops):
+            raise ValueError(f"ssh's configuration has ProxyJump {jumps}, in which a host is missing")
         file = ("-F", asked.file) if asked.file else ()
         argv = jump_argv((asked.ssh, *file), hops, f"[{tokens['h']}]:{tokens['p']}")
         last = hops[-1] if "://" in hops[-1] else f"ssh://{hops[-1]}" if ":" in hops[-1] else hops[-1]
         through = ("-J", ",".join(hops[:-1])) if hops[1:] else ()
         return argv, f"the jump host {hops[-1]}", shlex.join((asked.ssh, *file, *through, last))
+    if command and not command.strip():
+        raise ValueError("ssh's configuration has a ProxyCommand that is blank")
     if command and command != NO_FILE:
         return ("sh", "-c", f"exec {_expanded('ProxyCommand', command, tokens)}"), f"ProxyCommand {command.split()[0]}", ""
     return (), "", ""

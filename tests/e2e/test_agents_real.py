@@ -321,6 +321,38 @@ def test_a_node_is_drained_app_by_app_and_gets_nothing_until_it_is_uncordoned(ru
         assert running.inv("uncordon", "node-1").returncode == 0
 
 
+def test_a_redeployed_app_has_a_new_container_that_nobody_takes_for_a_crash(running: Live, api: ApiClient) -> None:
+    before = lives(running)
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
+    for _ in range(3):
+        last = lives(running)["a"]
+        done = running.inv("redeploy", "a")
+        assert (done.returncode, "the agent of node-" in done.stdout) == (0, True), done.stderr
+        until("it runs anew", lambda: running.once_each(APPS) and lives(running)["a"] != last)  # noqa: B023
+    until("the API sees it", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
+    assert api.call("GET", "/app/a")["restarts"] == 0
+    assert {app: life for app, life in lives(running).items() if app != "a"} == {"b": before["b"], "c": before["c"]}
+    events = api.call("GET", f"/events?since={cursor}")["events"]
+    assert {event["kind"] for event in events if event.get("app") == "a"} <= {"updated", "started"}
+
+
+def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_topology(running: Live, api: ApiClient) -> None:
+    (port,) = free_ports(1)
+    api.call("PUT", "/app/web", {"image": WEB_IMAGE, "ports": [f"{port}:80"]})
+    until("it runs", lambda: running.once_each((*APPS, "web")), 40)
+    node = running.nodes_of()["web"]
+    drained = running.inv("drain", node)
+    try:
+        assert drained.returncode == 1
+        for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
+            assert words in drained.stderr
+        assert running.running()["web"] == 1
+    finally:
+        api.call("DELETE", "/app/web")
+        assert running.inv("uncordon", node).returncode == 0
+    until("it is gone", lambda: "web" not in running.ids())
+
+
 def test_the_tasks_show_it_all(running: Live) -> None:
     def states() -> list[tuple[str, str]]:
         return sorted((row["app"], row["state"]) for row in json.loads(running.inv("ps", "--json").stdout))

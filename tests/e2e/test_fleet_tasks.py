@@ -312,6 +312,12 @@ def test_the_loop_empties_a_node_and_gives_up_a_dead_one(pushing: Machines) -> N
 def test_a_machine_serves_an_app_under_agents_within_two_commands(with_agents: Machines) -> None:
     with_agents.engine("unpause", with_agents.container("web-2"))
     with_agents.inv("cordon", "web-1")
+    where, key = with_agents.addresses["web-2"], with_agents.fingerprint("web-2")
+    renamed = ("add-node", "web-9", "--host", where.host, "--port", str(where.port), "--accept-key", key)
+    refused = with_agents.inv(*renamed, code=4).stderr
+    assert "web-9: has containers that it runs as web-2" in refused
+    assert "podman rm -f duckconf-" in refused
+    assert with_agents.nothing_was_written()
     with_agents.add_known("web-2")
     with_agents.inv("start-app", WEB_IMAGE, "--name", "web", "--wait")
     apps = {"app-1": "web-1", "app-2": "web-1", "app-3": "web-1", "app-4": "web-1", "web": "web-2"}

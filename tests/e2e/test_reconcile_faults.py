@@ -157,6 +157,25 @@ def test_a_node_whose_answers_cannot_be_read_is_never_lost_and_is_named_by_docto
         running.engine.must("exec", host, "rm", "-f", "/root/.bashrc", "/tmp/other")
 
 
+def test_nothing_is_done_on_a_node_that_calls_itself_otherwise(running: Live) -> None:
+    before, host = lives(running), running.host("node-2")
+    write_inside(running, host, "/etc/duckconf/node", "other\n")
+    try:
+        restart_sshd(running, host)
+        until("the loop says so", lambda: "unreadable" in statuses(running))
+        end = time.monotonic() + NODE_TIMEOUT + 4
+        until("more than the timeout has passed", lambda: time.monotonic() > end, 3 * NODE_TIMEOUT)
+        assert statuses(running) == {"ready", "unreadable"}
+        assert lives(running) == before
+        told = running.inv("nodes")
+        assert (told.returncode, "node-2: calls itself other" in told.stderr) == (4, True)
+        assert "./inv provision --limit node-2" in told.stderr
+    finally:
+        write_inside(running, host, "/etc/duckconf/node", "node-2\n")
+    until("it is ready again", lambda: statuses(running) == {"ready"})
+    assert lives(running) == before
+
+
 def test_the_engines_socket_goes_and_comes_back(running: Live, declared: Declared) -> None:
     before = lives(running)
     engine = Service("engine", running.project.state)

@@ -102,7 +102,7 @@ class Hand:
         if broken and not self.then_done:
             raise Unreachable(self.node, "the connection broke", may_have_run=True)
         verbs = {"run": self._run, "inspect": self._inspect, "start": self._start, "stop": self._stop, "rm": self._remove}
-        done = verbs[command.argv[1]](command.argv)
+        done = self._beside() if command.argv[0] == "sh" else verbs[command.argv[1]](command.argv)
         if broken:
             raise Unreachable(self.node, "the connection broke", may_have_run=True)
         return done
@@ -153,6 +153,12 @@ class Hand:
             if box is None
             else Completed(0, json.dumps({**box.labels, LABEL_NODE: box.node}), "")
         )
+
+    def _beside(self) -> Completed:
+        """All of the engine, past the wrapper."""
+        boxes = [box for box in self.engine.boxes.values() if box.ours]
+        lines = [json.dumps([box.name, box.state, {**box.labels, LABEL_NODE: box.node}]) for box in boxes]
+        return Completed(0, "\n".join(lines), "")
 
     def _stop(self, argv: Sequence[str]) -> Completed:
         box = self.engine.boxes[argv[2]]

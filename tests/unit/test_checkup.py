@@ -9,6 +9,8 @@ import pytest
 
 from duckconf import checkup
 from duckconf.checkup import Expected, Finding, read
+from duckconf.cli.fleet.doctor_host import detail
+from duckconf.errors import NodeFailure
 from duckconf.facts import Facts
 
 GIB = 1024**3
@@ -77,3 +79,16 @@ def test_whatever_the_host_says_is_read(output: str) -> None:
 def test_the_script_tells_all_that_is_read_from_it() -> None:
     done = subprocess.run(checkup.ask().argv, capture_output=True, text=True, check=False, timeout=10)
     assert [line.split(" ")[0] for line in done.stdout.splitlines()] == ["clock", "python", "wrapper", "node", "agent"]
+
+
+@pytest.mark.parametrize(
+    ("remedy", "shown"),
+    [
+        ("see ./inv doctor n1", "it fails"),
+        ("AllowUsers in its sshd_config, where `./inv doctor n1` looks", "it fails: AllowUsers in its sshd_config"),
+        ("change that there, then: ./inv doctor n1", "it fails: change that there, then: ./inv doctor n1"),
+        ("", "it fails"),
+    ],
+)
+def test_no_line_sends_its_reader_where_he_is(remedy: str, shown: str) -> None:
+    assert detail(NodeFailure("n1", "it fails", remedy)) == shown

@@ -16,6 +16,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.cluster.tokens import ensure_tokens
 from duckconf.cli.fleet.limits import chosen_hosts, remember_failed
+from duckconf.cli.roles import provision_task
 from duckconf.cli.roles.left import look
 from duckconf.cli.roles.playbook import Playbook
 from duckconf.cli.roles.provision import candidates, provision
@@ -353,3 +354,13 @@ def test_what_a_login_file_prints_belongs_to_no_role() -> None:
             return Completed(0, f"{self._noise}role node\nabc  /etc/duckconf/node\n", "")
 
     assert look("n", Printing("Welcome\n"), ["node"]) == look("n", Printing(""), ["node"])
+
+
+def test_provision_of_demo_hosts_alone_says_that_up_makes_them_ready_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Project, "inventory", lambda self: FLEET)
+    provision_task.run(Project(tmp_path, Settings(), "demo"), "", full=False, as_json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == []
+    assert "`./inv up` makes ready; to provision one, name it: --limit NODE" in printed.err

@@ -130,6 +130,12 @@ class TestAnswers:
     def test_no_jump_is_no_jump(self, answer: dict[str, list[str]]) -> None:
         assert node({"hostname": ["n"], **answer}).way.proxy == ()
 
+    @pytest.mark.parametrize("answer", [{"proxyjump": [","]}, {"proxyjump": ["a,,b"]}, {"proxycommand": [" "]}])
+    def test_a_jump_without_a_host_and_a_command_without_a_word_are_refused_by_name(self, answer: dict[str, list[str]]) -> None:
+        refused = node({"hostname": ["n"], **answer}).refused
+        assert refused is not None
+        assert "in which a host is missing" in refused.reason or "a ProxyCommand that is blank" in refused.reason
+
     def test_the_tokens_of_a_proxy_command_are_filled_in(self) -> None:
         answer = {"hostname": ["10.0.0.9"], "port": ["24"], "proxycommand": ["nc -x %n %h %p %r 100%%"]}
         assert node(answer, ansible_user="bob").way.proxy == ("sh", "-c", "exec nc -x n 10.0.0.9 24 bob 100%")

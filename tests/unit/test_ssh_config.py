@@ -147,3 +147,13 @@ def test_without_a_client_nothing_of_the_inventory_is_dropped(tmp_path: Path) ->
     assert found["a"].port == 2222
     assert found["b"].refused is not None
     assert "-J bastion -l bob needs an OpenSSH client" in found["b"].refused.reason
+
+
+def test_a_client_that_is_no_program_refuses_the_hosts_that_use_it_by_name(tmp_path: Path) -> None:
+    broken, common = tmp_path / "ssh", "ansible_ssh_common_args='-o Port=24'"
+    broken.write_bytes(b"\x7fELF no program")
+    broken.chmod(0o755)
+    found = nodes(tmp_path, f"a ansible_ssh_executable={broken} {common}\nb {common}")
+    assert found["a"].refused is not None
+    assert f"ansible_ssh_executable {broken}" in found["a"].refused.reason
+    assert (found["b"].refused, found["b"].port) == (None, 24)

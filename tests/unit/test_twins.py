@@ -11,10 +11,11 @@ from controllers.cycle import Cycle, Setpoint
 from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, Unreachable
+from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.facts import Facts
 from duckconf.inventory import Host
 from duckconf.model import App
+from duckconf.node_name import misnamed
 from duckconf.plan import Step
 from duckconf.reach.nodes.facts import told_apart
 from duckconf.report import report_from_json
@@ -77,3 +78,33 @@ def test_the_loop_uses_the_machine_under_one_name_from_its_first_look_on(tmp_pat
     }
     assert views["n1"].reason == "is the same machine as n2, and one machine is one node"
     assert not any("remove" in line for line in world.trace)
+
+
+def test_a_machine_that_calls_itself_otherwise_is_unreadable_with_what_to_do() -> None:
+    known = {"new": Facts(machine="one", node_name="old"), "b": Facts(machine="two", node_name="b"), "bare": Facts(machine="3")}
+    assert {name: str(failure) for name, failure in misnamed(known).items()} == {
+        "new": "new: calls itself old in /etc/duckconf/node, so its containers are those of old "
+        "(to name it new: ./inv provision --limit new; or write old in the inventory)"
+    }
+    seen = told_apart({"new": (BOX,), "b": (BOX,)}, known)
+    assert isinstance(seen["new"], Unreadable)
+    assert seen["b"] == (BOX,)
+
+
+class Renamed(OneMachine):
+    """The inventory calls the first node otherwise than its machine does."""
+
+    def facts(self) -> dict[str, Facts]:
+        return {"n1": Facts(machine="one", node_name="old"), "n2": Facts(machine="two", node_name="n2")}
+
+
+def test_nothing_is_done_on_a_machine_under_a_name_that_it_does_not_have(tmp_path: Path) -> None:
+    world = Renamed(3, tmp_path)
+    world.calm = True
+    world.person.apps["web"] = App("nginx", "web")
+    cycle = Cycle(world, Reconciler("sim", PlacementBook(tmp_path / "placements.json"), 20.0))
+    cycle.once()
+    report = report_from_json(json.loads(world.report))
+    assert report.nodes["n1"].status == "unreadable"
+    assert "./inv provision --limit n1" in report.nodes["n1"].reason
+    assert not any(" on n1" in line or "from n1" in line for line in world.trace if "act" in line)

@@ -22,6 +22,7 @@ from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.cli.fleet.daily_login import use_once
 from duckconf.cli.fleet.inventory_edit import adding
 from duckconf.cli.fleet.limits import FAILED
+from duckconf.cli.fleet.old_names import refuse_old_names
 from duckconf.cli.roles.provision import BARE_NODE, provision, tell
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command
@@ -207,8 +208,11 @@ def _check_login(project: Project, host: Host) -> None:
     """Raises NodeFailure when the host cannot be administered: login, sudo, python3."""
     fleet = Fleet([host], KnownHosts(project.pins, OWN_PINS), project.login_key, PATIENCE)
     try:
-        done = fleet.admin(host.name).run(Command(("python3", "-c", PYTHON_CHECK)))
-        _check_machine(project, host, read_facts("", fleet.admin(host.name).run(ask_machine()).stdout))
+        admin = fleet.admin(host.name)
+        done = admin.run(Command(("python3", "-c", PYTHON_CHECK)))
+        known = read_facts("", admin.run(ask_machine()).stdout)
+        _check_machine(project, host, known)
+        refuse_old_names(project.cluster, project.inventory().nodes, host, known.node_name or "", admin)
     except LoginRefused as refused:
         remedy = f"{refused.remedy}; or name --user and --key-file. Nothing was written"
         raise LoginRefused(host.name, refused.reason, remedy) from refused
@@ -234,7 +238,8 @@ def _check_machine(project: Project, host: Host, found: Facts) -> None:
     try:
         other = read_facts("", fleet.runner(name).run(ask_machine()).stdout)
     except NodeFailure:
-        # Out of reach under that name: the machine got another address, or is a clone. The role gives it its new name.
+        # Out of reach under that name: the machine got another address, or is a clone. The role gives it its new name, if
+        # nothing runs there under the old one.
         return
     finally:
         fleet.close()

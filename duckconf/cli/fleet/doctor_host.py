@@ -6,6 +6,7 @@ Every wait has a deadline, so that a host that is frozen costs a few seconds.
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ from duckconf.reach.ssh.line import Line
 WRAPPER_SOURCE = ("roles", "node", "files", "docker-wrapper")
 ON_THE_HOST = ("python", "engine", "wrapper", "node name", "clock", "disk", "containers")
 Look = Callable[[], str]
+# Remedies that lead here, where the reader is.
+THIS_TASK = re.compile(r"(?:^see|, where) `?\./inv doctor \S+?`?(?: looks)?$")
 
 
 def examine_hosts(project: Project, pattern: str, *, as_json: bool) -> int:
@@ -46,6 +49,11 @@ def examine_hosts(project: Project, pattern: str, *, as_json: bool) -> int:
         columns = ("check", "result", "detail") if len(hosts) == 1 else ("host", "check", "result", "detail")
         print_table(rows, columns, "no hosts")
     return 0 if all(row["result"] == OK for row in rows) else 1
+
+
+def detail(failure: NodeFailure) -> str:
+    remedy = THIS_TASK.sub("", failure.remedy)
+    return f"{failure.reason}: {remedy}" if remedy else failure.reason
 
 
 class Checkup:
@@ -83,7 +91,7 @@ class Checkup:
             return Finding(check, OK, look())
         except NodeFailure as failure:
             self._failed = check
-            return Finding(check, WRONG, f"{failure.reason}: {failure.remedy}" if failure.remedy else failure.reason)
+            return Finding(check, WRONG, detail(failure))
         except DuckconfError as error:
             self._failed = check
             return Finding(check, WRONG, str(error))
@@ -169,7 +177,7 @@ class Checkup:
                     yield self._check("containers", lambda: self._list(runner))
                 return
             except NodeFailure as failure:
-                yield Finding("commands", WRONG, f"{failure.reason}: {failure.remedy}" if failure.remedy else failure.reason)
+                yield Finding("commands", WRONG, detail(failure))
                 self._failed = "commands"
         for check in checks:
             yield Finding(check, UNKNOWN, f"not checked: {self._failed}")

@@ -53,6 +53,5 @@ def _move(api: ApiClient, app: dict[str, Any], node: str) -> None:
         cursor = page["cursor"]
         for event in page["events"]:
             if event.get("app") == name and event["kind"] in ("failed", "pending"):
-                raise DuckconfError(
-                    f"{name} cannot move: {event['message']}", f"its container on {node} stays; drain again later"
-                )
+                remedy = f"its container on {node} stays until then; to cancel the drain: ./inv uncordon {node}"
+                raise DuckconfError(f"{name} cannot move: {event['message']}", remedy)

@@ -19,6 +19,11 @@ def why_absent(project: Project, app: str) -> NotFound | None:
         entry = api_client(project).call("GET", f"/app/{app}", deadline=5.0)
     except DuckconfError:
         return None
+    return not_running(app, entry)
+
+
+def not_running(app: str, entry: dict[str, Any]) -> NotFound:
+    """`entry` is the app as the API shows it."""
     return NotFound(
         f"{app} is declared and does not run: {reason_of(entry)}", f"see `./inv ps`; to withdraw it: ./inv stop-app {app}"
     )

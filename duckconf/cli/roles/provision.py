@@ -18,6 +18,7 @@ from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certifica
 from duckconf.cli.cluster.tokens import TokenFiles, ensure_tokens
 from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
 from duckconf.cli.fleet.limits import FAILED, chosen_hosts, remember_failed
+from duckconf.cli.fleet.old_names import refuse_old_names
 from duckconf.cli.roles.build_agent import build_agent, build_control_plane
 from duckconf.cli.roles.left import UNITS, Record, look
 from duckconf.cli.roles.login_key import ensure_login_key
@@ -84,7 +85,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
         with step(f"looking at {some_of(roles) or 'no host'}"):
-            seen = _looked(inventory, fleet, roles)
+            seen = _looked(project.cluster, inventory, fleet, roles)
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
         record = Record(project.state)
         due = {
@@ -109,13 +110,18 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     return outcomes
 
 
-def _looked(inventory: Inventory, fleet: Fleet, roles: Mapping[str, Sequence[str]]) -> dict[str, Result[dict[str, str]]]:
-    """What the roles have left on each host; a failure for one whose machine is a node under another name too."""
+def _looked(
+    cluster: str, inventory: Inventory, fleet: Fleet, roles: Mapping[str, Sequence[str]]
+) -> dict[str, Result[dict[str, str]]]:
+    """What the roles have left on each host; a failure for one whose machine is a node under another name too, or whose
+    containers would be hidden by its new name."""
     known: dict[str, Facts] = {}
 
     def one(name: str) -> dict[str, str]:
         left = look(name, fleet.admin(name), roles[name])
         known[name] = read_facts("", fleet.admin(name).run(ask_machine()).stdout)
+        if "node" in roles[name]:
+            refuse_old_names(cluster, inventory.nodes, inventory.hosts[name], known[name].node_name or "", fleet.admin(name))
         return left
 
     seen = ask_all(roles, one)

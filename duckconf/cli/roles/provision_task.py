@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.cli.roles.playbook import Outcome
 from duckconf.cli.roles.provision import BARE_NODE, ProvisionFailed, provision
+from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.errors import NotFound
 from duckconf.reach.inventory.project import Project
@@ -26,7 +27,11 @@ def provision_for_mode(project: Project, limit: str, *, full: bool = False) -> d
     """Control plane and agents in agents mode; elsewhere the nodes alone, and of the demo hosts only those named."""
     if mode_of(project) == AGENTS:
         return provision(project, limit, full=full)
-    return provision(project, limit or _real_nodes(project), BARE_NODE, full=full)
+    names = limit or _real_nodes(project)
+    if not names:
+        say("all nodes are demo hosts, which `./inv up` makes ready; to provision one, name it: --limit NODE")
+        return {}
+    return provision(project, names, BARE_NODE, full=full)
 
 
 def _real_nodes(project: Project) -> str:
@@ -34,8 +39,6 @@ def _real_nodes(project: Project) -> str:
     names = [host.name for host in nodes if not host.demo]
     if not nodes:
         raise NotFound("there is no node yet", "add the first: ./inv add-node NAME --host ADDRESS")
-    if not names:
-        raise NotFound("all nodes are demo hosts, which `./inv up` makes ready", "to provision one, name it: --limit NODE")
     return ",".join(names)
 
 

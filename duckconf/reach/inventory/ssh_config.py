@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from duckconf.command import Command
-from duckconf.errors import Unreachable
+from duckconf.errors import BadInput, Unreachable
 from duckconf.inventory import ROOT, is_demo, used
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.state.files import write_durably
@@ -180,6 +180,9 @@ def _answer(asked: Question) -> dict[str, list[str]]:
         done = LocalRunner().run(Command(asked.argv, deadline=ASK_DEADLINE))
     except Unreachable:
         return {ERROR: [f"it did not answer within {ASK_DEADLINE:g} s"]}
+    except BadInput as error:
+        # A file that is marked as a program and is none.
+        return {ERROR: [f"ansible_ssh_executable {error}"]}
     if not done.ok:
         return {ERROR: [" ".join(done.stderr.split()) or f"code {done.code}"]}
     return read_answer(done.stdout)

@@ -7,19 +7,32 @@ and so is another node's on an engine that they share.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from duckconf import engine
+from duckconf import beside, engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start
-from duckconf.codec import spec_hash, to_label
+from duckconf.codec import from_label, spec_hash, to_label
 from duckconf.command import Completed, Runner
-from duckconf.engine_output import another_architecture, asks_for_registry, engine_failure, require_ours, run_failure, unreadable
-from duckconf.errors import EngineRefused, NodeFailure, NodeRefused, NotFound
+from duckconf.engine_output import (
+    another_architecture,
+    asks_for_registry,
+    engine_failure,
+    is_gone,
+    require_ours,
+    run_failure,
+    unreadable,
+)
+from duckconf.errors import BadInput, DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
-from duckconf.model import App
-from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABEL_SPEC, app_env, app_labels, public_image
+from duckconf.model import App, parse_app
+from duckconf.naming import LABEL_CLUSTER, LABEL_MANIFEST, LABEL_NODE, LABEL_SPEC, app_env, app_labels, public_image
+from duckconf.own_words import own_words
+from duckconf.placement import ALIVE
+from duckconf.refusal_words import PORT
+from duckconf.spreading import host_ports
 
 
 def execute(action: Action, cluster: str, runner: Runner) -> None:
@@ -28,10 +41,10 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
     if isinstance(action, Start):
         _start(action, cluster, runner)
     elif isinstance(action, Restart):
-        _require_ours(action.node, action.container, cluster, runner)
+        labels = _require_ours(action.node, action.container, cluster, runner)
         done = runner.run(engine.start_again(action.container))
         require_ours(action.node, done)
-        failure = None if done.ok else run_failure(action.node, done)
+        failure = None if done.ok else run_failure(action.node, done, own=_words_of(labels))
         if isinstance(failure, NodeRefused):
             raise failure
         _must(action.node, done)
@@ -57,13 +70,45 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
     require_ours(action.node, done)
     if done.ok:
         return
-    failure = run_failure(action.node, done, app.image)
+    failure = run_failure(action.node, done, app.image, own_words(app))
+    failure = _held_by_own_copy(action, failure, cluster, runner) or failure
     # The engine keeps a container whose start failed (a port taken, a command not found in the image).
     try:
-        _remove_half_made(action, cluster, runner)
+        with suppress(NotFound):
+            _remove_half_made(action, cluster, runner)
     except NodeFailure as away:
         raise type(away)(action.node, away.reason, away.remedy, may_have_run=True) from failure
     raise failure
+
+
+def _held_by_own_copy(action: Start, failure: DuckconfError, cluster: str, runner: Runner) -> NodeRefused | None:
+    """Where nodes share an engine, the port or the name may be held by the app's copy on the node that it is to leave: no
+    pause and no other node helps."""
+    wanted = ", ".join(port.on_node for port in host_ports(action.app))
+    in_use = isinstance(failure, NodeRefused) and failure.kind == PORT
+    taken = isinstance(failure, EngineRefused) and failure.conflict
+    if not wanted or not (in_use or taken):
+        return None
+    try:
+        copies = beside.read(runner.run(beside.ask(cluster)).stdout)
+    except NodeFailure:
+        return None
+    for copy in copies:
+        if copy.app == action.app.name and copy.node != action.node and copy.state in ALIVE:
+            why = (
+                f"port {wanted} is held by the app's own copy on {copy.node}: in the shared topology all nodes use the ports of "
+                "one engine; for nodes with ports of their own: ./inv up MODE --topology own"
+            )
+            return NodeRefused(action.node, PORT, why, failure.words if isinstance(failure, NodeRefused) else "")
+    return None
+
+
+def _words_of(labels: Mapping[str, str]) -> Collection[str]:
+    """The app's own texts, of a container that is there."""
+    try:
+        return own_words(parse_app(from_label(labels.get(LABEL_MANIFEST, ""))))
+    except (BadInput, ValueError):
+        return ()
 
 
 def _require_room(node: str, app: App, runner: Runner) -> None:
@@ -99,9 +144,12 @@ def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
     return True
 
 
-def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> None:
-    if not _ours(_labels(node, container, runner), node, cluster):
+def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> Mapping[str, str]:
+    """Its labels."""
+    labels = _labels(node, container, runner)
+    if not _ours(labels, node, cluster):
         raise NotFound(f"{node} has no container {container} of cluster {cluster}")
+    return labels
 
 
 def _ours(labels: Mapping[str, str], node: str, cluster: str) -> bool:
@@ -123,6 +171,8 @@ def _labels(node: str, container: str, runner: Runner) -> dict[str, str]:
 
 def _must(node: str, done: Completed) -> None:
     require_ours(node, done)
+    if is_gone(done):
+        raise NotFound(f"{node} has the container no more")
     if not done.ok:
         failure = run_failure(node, done)
         if isinstance(failure, NodeRefused):

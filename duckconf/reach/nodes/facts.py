@@ -11,6 +11,7 @@ from duckconf.engine_output import Container, read_containers
 from duckconf.errors import EngineUnavailable, Unreachable
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.inventory import Host
+from duckconf.node_name import misnamed
 from duckconf.reach.nodes.parallel import Result, ask_all
 from duckconf.twins import twins
 
@@ -28,8 +29,9 @@ def facts_of(hosts: Mapping[str, tuple[Host, Runner]]) -> dict[str, Facts]:
 def told_apart(
     seen: Mapping[str, Result[tuple[Container, ...]]], known: Mapping[str, Facts]
 ) -> dict[str, Result[tuple[Container, ...]]]:
-    """The same, with each machine under one name only: under another one it is a failure that names both."""
-    same = twins({name: known[name] for name in seen if name in known})
+    """The same, with each machine under one name only, its own: under another one it is a failure that names both."""
+    asked = {name: known[name] for name in seen if name in known}
+    same = {**misnamed(asked), **twins(asked)}
     return {name: same.get(name, found) if isinstance(found, tuple) else found for name, found in seen.items()}
 
 
