@@ -16,6 +16,7 @@ from api.body import body, expected_revisions, query, seconds, whole
 from api.held import HeldRequests
 from api.stores.desired import DesiredStore
 from duckconf.codec import revision, to_json
+from duckconf.compose import merged
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.model import NAME, App, parse_app
@@ -76,8 +77,7 @@ class Routes:
             )
 
         def update(app: App | None, _: int) -> App:
-            fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
-            return parse_app({field: value for field, value in fields.items() if value is not None})
+            return parse_app({**merged(to_json(app) if app is not None else {}, changes), "name": name})
 
         before, after = self.store.put(name, update, expected_revisions())
         if before is None:

@@ -22,6 +22,7 @@ from api.stores.nodes import READY, UNREADABLE, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf import codec
 from duckconf.codec import to_json
+from duckconf.compose import merged
 from duckconf.counts import counted
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
@@ -114,8 +115,8 @@ class Routes:
             _require_schedulable(str(parse_app({"image": "x", "node": changes["node"]}, placed=True).node), self.nodes)
 
         def update(app: App | None, revision: int) -> App:
-            fields = {**(to_json(app) if app is not None else {}), **changes, "name": name}
-            spec = {field: value for field, value in fields.items() if value is not None and field not in PLACEMENT}
+            fields = {**merged(to_json(app) if app is not None else {}, changes), "name": name}
+            spec = {field: value for field, value in fields.items() if field not in PLACEMENT}
             before = app or App("")
             parsed = parse_app({**spec, "node": before.node, "generation": before.generation}, placed=True)
             node = changes.get("node", before.node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from duckconf.compose import ALIASES
 from duckconf.model import DECLARED, FIELDS
 
 
@@ -16,11 +17,18 @@ def _field(name: str) -> dict[str, Any]:
     return {**declared.kind.schema(), "description": declared.help, "examples": [declared.example]}
 
 
+FIELD_SCHEMAS: dict[str, Any] = {name: _field(name) for name in FIELDS}
+NAMES_OF_COMPOSE = {
+    alias: {**_field(name), "description": f"Another name of {name}; only one of them may be given."}
+    for alias, name in ALIASES.items()
+}
 APP: dict[str, Any] = {
     "type": "object",
+    "description": "An app. The body of a Compose service is one, too: docs/compose.md.",
     "required": ["image"],
     "additionalProperties": False,
-    "properties": {name: _field(name) for name in FIELDS},
+    "patternProperties": {"^x-": {}},
+    "properties": {**FIELD_SCHEMAS, **NAMES_OF_COMPOSE},
 }
 
 SKIPPED: dict[str, Any] = {
@@ -67,7 +75,7 @@ SCHEMAS: dict[str, Any] = {
         "type": "object",
         "required": ["name", "image", "revision", "node", "status"],
         "properties": {
-            **APP["properties"],
+            **FIELD_SCHEMAS,
             "revision": {"type": "string", "description": "Changes when the app changes."},
             "node": {"type": "string", "description": "The node on which the loop placed it; empty if it is not placed."},
             "status": {

@@ -8,19 +8,17 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from duckconf.durations import seconds_in
 from duckconf.errors import BadInput
-from duckconf.model import DECLARED, DEFAULTS, SPEC_FIELDS, App, parse_app
+from duckconf.model import DECLARED, SPEC_FIELDS, App, parse_app
+
+# Of podman and docker, in seconds.
+USUAL_GRACE = 10.0
 
 
 def to_json(app: App) -> dict[str, Any]:
     """The fields that were set, as `parse_app` takes them."""
-    return {name: _plain(getattr(app, name)) for name in DECLARED if getattr(app, name) != DEFAULTS[name]}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        return list(value)
-    return dict(value) if isinstance(value, Mapping) else value
+    return {name: DECLARED[name].kind.plain(value) for name, value in vars(app).items() if value}
 
 
 def spec_hash(app: App) -> str:
@@ -44,6 +42,15 @@ def _meaning_of(label: str) -> Mapping[str, object] | None:
         return meaning(parse_app(from_label(label)))
     except (BadInput, ValueError):
         return None
+
+
+def stop_grace(label: str) -> float:
+    """The seconds that a container with this manifest may take to stop; the engine's own where it says none."""
+    try:
+        grace = parse_app(from_label(label)).stop_grace_period if label else ""
+    except (BadInput, ValueError):
+        grace = ""
+    return seconds_in(grace) if grace else USUAL_GRACE
 
 
 def revision(app: App) -> str:

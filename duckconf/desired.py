@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from duckconf.compose import ALIASES
 from duckconf.errors import BadInput, Fault
 from duckconf.model import DECLARED, DEFAULTS, FIELDS, NAME, PLACEMENT, App, parse_app
 from duckconf.naming import declared_number
@@ -20,6 +21,8 @@ from duckconf.seal import EMPTY_END, END, MARK, end_line, mark_line, why_incompl
 COLUMNS = ("name", "image", *(field for field in FIELDS if field not in ("name", "image")))
 # In a state that holds the placements too.
 PLACED_COLUMNS = (*COLUMNS[:2], *PLACEMENT, *COLUMNS[2:])
+# The columns of a new file, and of one without a header. Others are added when an app needs them.
+FIRST = frozenset({"name", "image", *PLACEMENT, "command", "env", "ports", "volumes", "cpus", "memory", "labels"})
 HEADER_KEY = "\0header"
 MARK_KEY = "\0mark"
 END_KEY = "\0end"
@@ -107,7 +110,12 @@ def desired_of(document: Document) -> Desired:
 
 
 def empty_document(layout: Sequence[str] = COLUMNS) -> Document:
-    return Document({HEADER_KEY: Row(_line(layout)), END_KEY: Row(EMPTY_END)}, layout, layout=layout)
+    columns = first_columns(layout)
+    return Document({HEADER_KEY: Row(_line(columns)), END_KEY: Row(EMPTY_END)}, columns, layout=layout)
+
+
+def first_columns(layout: Sequence[str]) -> tuple[str, ...]:
+    return tuple(column for column in layout if column in FIRST)
 
 
 def read_document(text: str, before: Document | None = None, layout: Sequence[str] = COLUMNS) -> Document:
@@ -116,10 +124,12 @@ def read_document(text: str, before: Document | None = None, layout: Sequence[st
     Rows that stand in the document of `before` as they are here are not read again: a large file is cheap to follow.
     """
     if not text.strip():
-        raise BadInput(Fault("", f"is empty; a desired state without apps is the lines `{','.join(layout)}` and `# end`"))
+        raise BadInput(
+            Fault("", f"is empty; a desired state without apps is the lines `{','.join(first_columns(layout))}` and `# end`")
+        )
     rows: dict[str, Row] = {}
     faults: list[RowFault] = []
-    columns: Sequence[str] = layout
+    columns: Sequence[str] = first_columns(layout)
     known: dict[str, Row] | None = None
     mark = None
     for line, record in _records(text):
@@ -166,10 +176,9 @@ def marked(document: Document, revision: int, next_number: int) -> Document:
 def changed(document: Document, changes: Mapping[str, App | None]) -> Document:
     """The document with these apps declared (App) or withdrawn (None); all other rows stay as they are."""
     rows = dict(document.rows)
-    columns = document.columns
-    if HEADER_KEY in rows and any(_needs_more(app, document) for app in changes.values() if app is not None):
-        columns = (*columns, *(column for column in document.layout if column not in columns))
-        rows[HEADER_KEY] = Row(_line(columns))
+    columns = (*document.columns, *_columns_to_add(document, changes))
+    if len(columns) > len(document.columns):
+        rows = {HEADER_KEY: Row(_line(columns)), **{key: row for key, row in rows.items() if key != HEADER_KEY}}
     open_end = _take_end(rows)
     for name, app in changes.items():
         if app is None:
@@ -237,7 +246,7 @@ def _records(text: str) -> Iterator[tuple[int, str]]:
 
 def _header(record: str) -> tuple[str, ...] | None:
     cells = [cell.strip().lower() for cell in _cells(record)]
-    return tuple(cells) if cells[:2] == ["name", "image"] else None
+    return tuple(ALIASES.get(cell, cell) for cell in cells) if cells[:2] == ["name", "image"] else None
 
 
 def _cells(record: str) -> list[str]:
@@ -285,8 +294,11 @@ def _value(column: str, text: str) -> object:
         raise BadInput(Fault(column, str(error))) from None
 
 
-def _needs_more(app: App, document: Document) -> bool:
-    return any(getattr(app, column) != DEFAULTS[column] for column in document.layout if column not in document.columns)
+def _columns_to_add(document: Document, changes: Mapping[str, App | None]) -> list[str]:
+    """What these apps need and the file has no column for."""
+    apps = [app for app in changes.values() if app is not None]
+    missing = [column for column in document.layout if column not in document.columns]
+    return [column for column in missing if any(getattr(app, column) != DEFAULTS[column] for app in apps)]
 
 
 def _take_end(rows: dict[str, Row]) -> dict[str, Row]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from duckconf.codec import USUAL_GRACE
 from duckconf.command import Command
 from duckconf.model import DECLARED, App
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ
@@ -18,6 +19,8 @@ DOCKER = "docker"
 PODMAN = "podman"
 # A first start may pull the image; silence on the way is told from a dead node by probing the connection.
 RUN_DEADLINE = 600.0
+# The field whose values podman reads as CSV and may have such signs.
+CSV, CSV_SIGNS = "sysctls", ',"\r\n'
 # The node's own name, found as the docker-wrapper finds it, is the first line of the answer.
 SAY_NAME_AND_DIAL = """\
 read -r node <"${DUCKCONF_NODE_FILE:-/etc/duckconf/node}"
@@ -40,14 +43,34 @@ DOCKER_LABELS = [f'"{label}":{{{{json (.Label "{label}")}}}}' for label in LABEL
 DOCKER_ROW = f'{{{",".join(DOCKER_CELLS)},"Labels":{{{",".join(DOCKER_LABELS)}}}}}'
 
 
-def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> Command:
-    """Start `app` detached under the name `container`; the user's own labels and variables come last."""
+def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: str = "") -> Command:
+    """Start `app` detached under the name `container`; the user's own labels and variables come last. `engine` counts only
+    for an app that `depends_on_engine`."""
     argv = [DOCKER, "run", "-d", "--name", container]
     values = {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}}
     for name, declared in DECLARED.items():
         if declared.flag and values[name]:
-            argv += [f"{declared.flag}={argument}" for argument in declared.kind.arguments(values[name])]
-    return Command((*argv, app.image, *app.command), deadline=RUN_DEADLINE)
+            arguments = declared.kind.arguments(values[name])
+            argv += [f"{declared.flag}={_as_csv(item) if engine == PODMAN and name == CSV else item}" for item in arguments]
+    if app.read_only and engine == PODMAN:
+        argv.append("--read-only-tmpfs=false")
+    return Command((*argv, app.image, *app.entrypoint[1:], *app.command), deadline=RUN_DEADLINE)
+
+
+def depends_on_engine(app: App) -> bool:
+    """Whether the engines spell what it asks for differently: podman splits kernel parameters at commas, and makes some
+    folders of a read-only container writable."""
+    return app.read_only or any(sign in value for value in app.sysctls.values() for sign in CSV_SIGNS)
+
+
+def ask_version() -> Command:
+    """Names the engine too."""
+    return Command((DOCKER, "--version"))
+
+
+def _as_csv(text: str) -> str:
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if any(sign in text for sign in CSV_SIGNS) else text
 
 
 def list_ours(cluster: str, engine: str = PODMAN) -> Command:
@@ -83,9 +106,9 @@ def endings(cluster: str, engine: str = PODMAN) -> Command:
     return Command((DOCKER, "events", *(f"--filter={item}" for item in filters)))
 
 
-def stop(container: str) -> Command:
-    """End it with the signal that the image asks for and the engine's usual grace."""
-    return Command((DOCKER, "stop", container), deadline=60.0)
+def stop(container: str, grace: float = USUAL_GRACE) -> Command:
+    """End it with the signal and the grace period that it was made with. The deadline only has to be longer."""
+    return Command((DOCKER, "stop", container), deadline=grace + 50.0)
 
 
 def remove(container: str) -> Command:

@@ -73,6 +73,12 @@ class Container:
         return self.state == "running"
 
 
+def engine_named(version: Completed) -> str:
+    """The engine that answered `engine.ask_version`; "" when it is not known."""
+    words = version.stdout.lower() if version.ok else ""
+    return next((name for name in ("podman", "docker") if name in words), "")
+
+
 def read_containers(node: str, completed: Completed) -> tuple[Container, ...]:
     """The answer to `engine.list_ours`, ordered by name; raises EngineUnavailable when it is not one."""
     require_ours(node, completed)

@@ -6,12 +6,14 @@ Each is a kind of `kinds.py` with the words of its errors. What both engines tak
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 
+from duckconf import long_forms
 from duckconf.errors import Fault
-from duckconf.kinds import TEXT, Cores, Listed, Number, Pairs, Word, Words, encodable, pattern
+from duckconf.kinds import TEXT, Cores, Listed, Number, Pairs, Word, Words, encodable, pattern, text_of
 from duckconf.ports import parse_port
+from duckconf.sizes import LARGEST_SIZE, size_in_bytes
 
 # RFC 1123 label: also a valid container name, DNS name and file name.
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -27,23 +29,11 @@ IMAGE = re.compile(
 LONGEST_IMAGE = 255
 VOLUME = re.compile(r"(?:/[^:\x00]*|[a-zA-Z0-9][a-zA-Z0-9_.-]*):/[^:\x00]*(?::[a-zA-Z]+(?:,[a-zA-Z]+)*)?")
 RELATIVE = re.compile(r"(?P<source>(?:\.|~|[^/:\x00]+/)[^:\x00]*):(?P<rest>/.*)", re.DOTALL)
-SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[kKmMgGtTpP]?)(?:[iI]?[bB])?")
 CORES = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 ENV_NAME = re.compile(r"[^=\x00-\x1f]+")
 LABEL_NAME = re.compile(r"[^=\s\x00-\x1f\x7f]+")
-UNITS = "kmgtp"
 # Docker refuses less.
 SMALLEST_SIZE = 6 * 1024**2
-# What an engine can count to.
-LARGEST_SIZE = 2**63 - 1
-
-
-def size_in_bytes(text: str) -> int:
-    """As the engines count: every unit is a power of 1024, `512MB` too. 0 for "", which means no limit."""
-    match = SIZE.fullmatch(text)
-    if match is None:
-        return 0
-    return int(Decimal(match["number"]) * 1024 ** (UNITS.find(match["unit"].lower()) + 1 if match["unit"] else 0))
 
 
 def absolute(volume: str, folder: str) -> str:
@@ -66,14 +56,17 @@ def _plain(path: str) -> str:
     return f"/{'/'.join(parts)}"
 
 
-def _size(value: object) -> str:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    size = size_in_bytes(text) if isinstance(text, str) else 0
-    if 0 < size < SMALLEST_SIZE:
-        raise ValueError("should be 6m or more, the least that docker takes")
-    if isinstance(text, str) and 0 < size <= LARGEST_SIZE:
-        return text
-    raise ValueError("should be a size such as 512m, 1.5g, 512MiB or a number of bytes")
+def size_kind(smallest: int = 1) -> Word:
+    def read(value: object) -> str:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        size = size_in_bytes(text) if isinstance(text, str) else 0
+        if 0 < size < smallest:
+            raise ValueError(f"should be {smallest // 1024**2}m or more, the least that docker takes")
+        if isinstance(text, str) and 0 < size <= LARGEST_SIZE:
+            return text
+        raise ValueError("should be a size such as 512m, 1.5g, 512MiB or a number of bytes")
+
+    return Word(read, {"type": ["string", "integer"], "minimum": smallest}, sense=size_in_bytes)
 
 
 def _cores(value: object) -> float:
@@ -90,10 +83,12 @@ def _generation(value: object) -> int:
 
 
 def _port(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("should be text such as 8080:80")
-    parse_port(value)
-    return value
+    if isinstance(value, Mapping):
+        return long_forms.port(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError("should be text such as 8080:80, or an object with target and published")
+    parse_port(str(value))
+    return str(value)
 
 
 class Ports(Listed):
@@ -111,6 +106,8 @@ class Ports(Listed):
 
 
 def _volume(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = long_forms.volume(value)
     if isinstance(value, str) and VOLUME.fullmatch(value) and encodable(value):
         return value
     if isinstance(value, str) and encodable(value) and RELATIVE.fullmatch(value):
@@ -135,6 +132,16 @@ class Volumes(Listed):
         return texts
 
 
+def _variable(value: object) -> str:
+    if value is None:
+        raise ValueError("has no value, and this machine has no variables of yours: ./inv start-app --env-file FILE takes them")
+    return text_of(value)
+
+
+def _label(value: object) -> str:
+    return "" if value is None else text_of(value)
+
+
 def _env_name(name: str) -> str:
     return "" if ENV_NAME.fullmatch(name) else "a variable's name should have no = and no control character"
 
@@ -151,9 +158,9 @@ NODE_KIND = pattern(HOST_NAME, 'should be the name of a node, or "" for none', e
 IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", LONGEST_IMAGE, shape=False)
 GENERATION_KIND = Number(_generation, {"type": "integer", "minimum": 0}, blank=0)
 COMMAND_KIND = Words(TEXT)
-ENV_KIND = Pairs(_env_name)
-PORTS_KIND = Ports(Word(_port, sense=lambda port: str(parse_port(port))))
-VOLUMES_KIND = Volumes(Word(_volume))
-SIZE_KIND = Word(_size, {"type": ["string", "integer"], "minimum": SMALLEST_SIZE}, sense=size_in_bytes)
+ENV_KIND = Pairs(_env_name, Word(_variable, {"type": ["string", "number", "boolean"]}))
+PORTS_KIND = Ports(Word(_port, {"type": ["string", "integer", "object"]}, sense=lambda port: str(parse_port(port))))
+VOLUMES_KIND = Volumes(Word(_volume, {"type": ["string", "object"]}))
+MEMORY_KIND = size_kind(SMALLEST_SIZE)
 CORES_KIND = Cores(_cores, {"type": ["number", "string"], "minimum": 0.01, "maximum": 1024}, sense=float, blank=0)
-LABELS_KIND = Pairs(_label_name)
+LABELS_KIND = Pairs(_label_name, Word(_label, {"type": ["string", "number", "boolean", "null"]}))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from duckconf.facts import Facts, size
-from duckconf.field_kinds import size_in_bytes
 from duckconf.model import App
 from duckconf.refusal_words import CORES, MEMORY
+from duckconf.sizes import size_in_bytes
 
 
 class Misfit(NamedTuple):

@@ -31,6 +31,14 @@ class Kind(ABC):
     def schema(self) -> dict[str, Any]:
         """JSON Schema of it, as OpenAPI takes it."""
 
+    @abstractmethod
+    def empty(self) -> Any:
+        """The value of a field that was not given; it is false."""
+
+    def plain(self, value: Any) -> object:
+        """The value as JSON, which `check` takes."""
+        return value
+
     def meaning(self, value: Any) -> object:
         """Equal for two values that make the same container."""
         return value
@@ -70,8 +78,18 @@ class Word(Kind):
     def schema(self) -> dict[str, Any]:
         return dict(self.form)
 
+    def empty(self) -> Any:
+        return self.blank
+
     def meaning(self, value: Any) -> object:
         return self.sense(value)
+
+
+class Flag(Word):
+    """Yes or no; no is as if it was not given."""
+
+    def cell(self, value: Any) -> str:
+        return "true" if value else ""
 
 
 class Number(Word):
@@ -90,19 +108,30 @@ class Cores(Word):
 
 @dataclass(frozen=True)
 class Listed(Kind):
-    """A list of words, each of the same kind. In a cell they stand as a shell would split them."""
+    """A list of words, each of the same kind. In a cell they stand as a shell would split them. Where `one` may stand for
+    the list, JSON has it as text."""
 
     item: Word
+    one: bool = False
     repeated = True
 
     def check(self, path: str, value: object, faults: list[Fault]) -> tuple[Any, ...]:
+        if self.one and isinstance(value, str):
+            return (self.item.check(path, value, faults),)
         if isinstance(value, (list, tuple)):
             return tuple(self.item.check(f"{path}/{index}", item, faults) for index, item in enumerate(value))
         faults.append(Fault(path, f"should be a list of strings, got {named(value)}"))
         return ()
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "array", "items": self.item.schema()}
+        listed = {"type": "array", "items": self.item.schema()}
+        return {"oneOf": [listed, {"type": "string"}]} if self.one else listed
+
+    def empty(self) -> Any:
+        return ()
+
+    def plain(self, value: Sequence[Any]) -> object:
+        return list(value)
 
     def meaning(self, value: Sequence[Any]) -> object:
         return [self.item.meaning(item) for item in value]
@@ -118,9 +147,19 @@ class Listed(Kind):
 
 
 class Words(Listed):
-    """A command line: one option has all its words."""
+    """A command line: one option has all its words, and so may one text."""
 
     repeated = False
+
+    def check(self, path: str, value: object, faults: list[Fault]) -> tuple[Any, ...]:
+        try:
+            return super().check(path, split(value) if isinstance(value, str) else value, faults)
+        except ValueError as error:
+            faults.append(Fault(path, str(error)))
+            return ()
+
+    def schema(self) -> dict[str, Any]:
+        return {"oneOf": [super().schema(), {"type": "string"}]}
 
     def from_option(self, typed: Any) -> object:
         return split(typed)
@@ -128,26 +167,37 @@ class Words(Listed):
 
 @dataclass(frozen=True)
 class Pairs(Kind):
-    """Names with text. `refuse` says why a name cannot be used, "" when it can."""
+    """Names with values, as an object or as a list of `NAME=VALUE`. `refuse` says why a name cannot be used, "" when it can;
+    `item` reads a value, which is None for a name alone."""
 
     refuse: Callable[[str], str]
+    item: Word
     repeated = True
 
     def check(self, path: str, value: object, faults: list[Fault]) -> dict[str, str]:
+        if isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
+            value = {name: item if equals else None for name, equals, item in (word.partition("=") for word in value)}
         if not isinstance(value, Mapping):
-            faults.append(Fault(path, f"should be an object of strings, got {named(value)}"))
+            faults.append(Fault(path, f'should be an object or a list such as ["NAME=VALUE"], got {named(value)}'))
             return {}
         for name in value:
             reason = self.refuse(name) if isinstance(name, str) and encodable(name) else "should be text"
             if reason:
                 faults.append(Fault(f"{path}/{shown(name)}", reason))
-        return {str(name): TEXT.check(f"{path}/{shown(name)}", item, faults) for name, item in value.items()}
+        return {str(name): self.item.check(f"{path}/{shown(name)}", item, faults) for name, item in value.items()}
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": {"type": "string"}}
+        mapping = {"type": "object", "additionalProperties": self.item.schema()}
+        return {"oneOf": [mapping, {"type": "array", "items": {"type": "string"}}]}
+
+    def empty(self) -> Any:
+        return {}
+
+    def plain(self, value: Mapping[str, str]) -> object:
+        return dict(value)
 
     def meaning(self, value: Mapping[str, str]) -> object:
-        return dict(value)
+        return {name: self.item.meaning(item) for name, item in value.items()}
 
     def cell(self, value: Mapping[str, str]) -> str:
         return shlex.join(self.arguments(value))
@@ -208,10 +258,26 @@ def _length(value: object) -> str:
     return f" ({len(value)} characters)" if isinstance(value, str) and len(value) > 63 else ""
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A scalar of JSON as text, as YAML writes it; raises ValueError."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
     if isinstance(value, str) and "\0" not in value and encodable(value):
         return value
     raise ValueError("should be text without a NUL character")
 
 
+def _text(value: object) -> str:
+    return text_of(value if isinstance(value, str) else None)
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool) or value in ("true", "false"):
+        return value is True or value == "true"
+    raise ValueError("should be true or false")
+
+
 TEXT = Word(_text)
+FLAG = Flag(_flag, {"enum": [True, False, "true", "false"]}, blank=False)

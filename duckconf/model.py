@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from duckconf import compose
+from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import HOST_NAME as HOST_NAME
 from duckconf.field_kinds import NAME as NAME
-from duckconf.kinds import Kind, named, shown
+from duckconf.kinds import FLAG, Kind, named
 
 # A change of the spec makes new containers; a change of the other parts replaces none.
 SPEC = "spec"
@@ -41,72 +43,140 @@ def _is(*args: Any, **more: Any) -> dict[str, Declaration]:
     return {"declaration": Declaration(*args, **more)}
 
 
+def _given(kind: Kind, *args: Any, **more: Any) -> Any:
+    """A field that need not be given."""
+    empty = kind.empty()
+    if isinstance(empty, dict):
+        return field(default_factory=dict, metadata=_is(kind, *args, **more))
+    return field(default=empty, metadata=_is(kind, *args, **more))
+
+
 @dataclass(frozen=True)
 class App:
     """One container that should run. A field that was not given is empty or 0. For limits, 0 means no limit.
 
     `node` and `generation` are its placement where that is part of the state (agents mode): "" is not placed, and the
-    higher generation is the newer decision. They are not part of its spec.
+    higher generation is the newer decision. They are not part of its spec. The fields of a container have the names, forms
+    and defaults of the Compose Spec.
     """
 
     image: str = field(metadata=_is(kinds.IMAGE_KIND, "an OCI image reference", "nginx:1.25"))
-    name: str = field(
-        default="",
-        metadata=_is(
-            kinds.NAME_KIND,
-            "an RFC 1123 label. Default: app-N. Required in agents mode, not allowed in push mode",
-            "web",
-            "name",
-            part=SERVICE,
-        ),
+    name: str = _given(
+        kinds.NAME_KIND,
+        "an RFC 1123 label. Default: app-N. Required in agents mode, not allowed in push mode",
+        "web",
+        "name",
+        part=SERVICE,
     )
-    command: tuple[str, ...] = field(
-        default=(),
-        metadata=_is(kinds.COMMAND_KIND, "replaces the command of the image", ["sh", "-c", "echo hello"], "command"),
+    command: tuple[str, ...] = _given(
+        kinds.COMMAND_KIND, "replaces the command of the image", ["sh", "-c", "echo hello"], "command"
     )
-    env: Mapping[str, str] = field(
-        default_factory=dict, metadata=_is(kinds.ENV_KIND, "NAME=VALUE", {"MODE": "fast"}, "env", "--env")
+    env: Mapping[str, str] = _given(kinds.ENV_KIND, "NAME=VALUE", {"MODE": "fast"}, "env", "--env")
+    ports: tuple[str, ...] = _given(
+        kinds.PORTS_KIND,
+        "[IP:]HOST:CONTAINER, also ranges such as 8000-8002:80-82, optionally with /udp or /sctp. With CONTAINER alone, "
+        "the engine chooses the port of the node",
+        ["8081:80"],
+        "port",
+        "--publish",
     )
-    ports: tuple[str, ...] = field(
-        default=(),
-        metadata=_is(
-            kinds.PORTS_KIND,
-            "[IP:]HOST:CONTAINER, also ranges such as 8000-8002:80-82, optionally with /udp or /sctp. With CONTAINER alone, "
-            "the engine chooses the port of the node",
-            ["8081:80"],
-            "port",
-            "--publish",
-        ),
+    volumes: tuple[str, ...] = _given(
+        kinds.VOLUMES_KIND,
+        "/SOURCE:/PATH (a path on the node) or NAME:/PATH (a volume of its engine), optionally with :ro",
+        ["data:/var/lib/data"],
+        "volume",
+        "--volume",
     )
-    volumes: tuple[str, ...] = field(
-        default=(),
-        metadata=_is(
-            kinds.VOLUMES_KIND,
-            "/SOURCE:/PATH (a path on the node) or NAME:/PATH (a volume of its engine), optionally with :ro",
-            ["data:/var/lib/data"],
-            "volume",
-            "--volume",
-        ),
+    cpus: float = _given(kinds.CORES_KIND, "limit in cores", 0.5, "cpus", "--cpus")
+    memory: str = _given(
+        kinds.MEMORY_KIND,
+        "limit in bytes, or with a unit: k, m, g, MiB (powers of 1024); at least 6m",
+        "512m",
+        "memory",
+        "--memory",
     )
-    cpus: float = field(default=0, metadata=_is(kinds.CORES_KIND, "limit in cores", 0.5, "cpus", "--cpus"))
-    memory: str = field(
-        default="",
-        metadata=_is(
-            kinds.SIZE_KIND,
-            "limit in bytes, or with a unit: k, m, g, MiB (powers of 1024); at least 6m",
-            "512m",
-            "memory",
-            "--memory",
-        ),
+    labels: Mapping[str, str] = _given(
+        kinds.LABELS_KIND, "NAME=VALUE; node and duckconf.* are reserved", {"team": "web"}, "label", "--label"
     )
-    labels: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata=_is(kinds.LABELS_KIND, "NAME=VALUE; node and duckconf.* are reserved", {"team": "web"}, "label", "--label"),
+    entrypoint: tuple[str, ...] = _given(
+        container.ENTRYPOINT_KIND,
+        "replaces the entrypoint of the image, and its command too; [] takes the image's away",
+        ["/entry", "--verbose"],
+        "entrypoint",
+        "--entrypoint",
     )
-    node: str = field(default="", metadata=_is(kinds.NODE_KIND, "where it is placed", "node-1", part=PLACED))
-    generation: int = field(
-        default=0, metadata=_is(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, part=PLACED)
+    user: str = _given(container.USER_KIND, "user or id, optionally with :GROUP", "1000:1000", "user", "--user")
+    group_add: tuple[str, ...] = _given(container.GROUPS_KIND, "further groups or ids", ["audio"], "group-add", "--group-add")
+    working_dir: str = _given(container.FOLDER_KIND, "the folder of its process", "/srv", "workdir", "--workdir")
+    hostname: str = _given(container.HOSTNAME_KIND, "its host name", "web.example.org", "hostname", "--hostname")
+    init: bool = _given(FLAG, "an init process forwards signals and reaps processes", True, "init", "--init")
+    read_only: bool = _given(FLAG, "the root file system is read-only", True, "read-only", "--read-only")
+    stdin_open: bool = _given(FLAG, "standard input stays open", True, "interactive", "--interactive")
+    tty: bool = _given(FLAG, "its process has a terminal", True, "tty", "--tty")
+    tmpfs: tuple[str, ...] = _given(
+        container.TMPFS_KIND,
+        "/PATH in memory, optionally with options: /run:size=64m,mode=1777",
+        ["/run:size=64m"],
+        "tmpfs",
+        "--tmpfs",
     )
+    shm_size: str = _given(kinds.size_kind(), "size of /dev/shm", "128m", "shm-size", "--shm-size")
+    ulimits: Mapping[str, str] = _given(
+        container.LIMITS_KIND, "NAME=SOFT[:HARD]; -1 is no limit", {"nofile": {"soft": 1024, "hard": 4096}}, "ulimit", "--ulimit"
+    )
+    sysctls: Mapping[str, str] = _given(
+        container.SYSCTLS_KIND, "kernel parameters of its namespaces", {"net.core.somaxconn": "1024"}, "sysctl", "--sysctl"
+    )
+    cap_add: tuple[str, ...] = _given(
+        container.CAPABILITIES_KIND, "capabilities that it gets, or ALL", ["NET_ADMIN"], "cap-add", "--cap-add"
+    )
+    cap_drop: tuple[str, ...] = _given(
+        container.CAPABILITIES_KIND, "capabilities that it loses, or ALL", ["ALL"], "cap-drop", "--cap-drop"
+    )
+    security_opt: tuple[str, ...] = _given(
+        container.SECURITY_KIND,
+        "options for seccomp, AppArmor and SELinux",
+        ["no-new-privileges"],
+        "security-opt",
+        "--security-opt",
+    )
+    privileged: bool = _given(FLAG, "all capabilities and devices: it is root on the node", True, "privileged", "--privileged")
+    devices: tuple[str, ...] = _given(
+        container.DEVICES_KIND,
+        "/dev/NAME[:/dev/NAME][:rwm], or a CDI name such as nvidia.com/gpu=all",
+        ["/dev/fuse"],
+        "device",
+        "--device",
+    )
+    network_mode: str = _given(
+        container.NETWORK_KIND,
+        "bridge (a network of the engine), host (the node's network) or none",
+        "host",
+        "network",
+        "--network",
+    )
+    dns: tuple[str, ...] = _given(container.DNS_KIND, "IP addresses of DNS servers", ["192.0.2.53"], "dns", "--dns")
+    extra_hosts: tuple[str, ...] = _given(
+        container.HOSTS_KIND, "NAME=ADDRESS for /etc/hosts", ["db.local=192.0.2.7"], "add-host", "--add-host"
+    )
+    stop_signal: str = _given(container.SIGNAL_KIND, "the signal that asks it to stop", "SIGQUIT", "stop-signal", "--stop-signal")
+    stop_grace_period: str = _given(
+        container.GRACE_KIND,
+        "how long it may take to stop before it is killed. Default: 10s",
+        "1m30s",
+        "stop-timeout",
+        "--stop-timeout",
+    )
+    pull_policy: str = _given(
+        container.PULL_KIND,
+        "always, missing (the default) or never: when the engine pulls the image",
+        "never",
+        "pull",
+        "--pull",
+        part=SERVICE,
+    )
+    node: str = _given(kinds.NODE_KIND, "where it is placed", "node-1", part=PLACED)
+    generation: int = _given(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, part=PLACED)
 
 
 DECLARED: Mapping[str, Declaration] = {item.name: item.metadata["declaration"] for item in fields(App)}
@@ -119,14 +189,19 @@ PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.part =
 
 
 def parse_app(data: object, *, placed: bool = False) -> App:
-    """An App from decoded JSON, with its placement when `placed`; raises BadInput with one Fault for each thing wrong."""
+    """An App from decoded JSON, also from the body of a Compose service, with its placement when `placed`; raises BadInput
+    with one Fault for each thing wrong."""
     known = (*FIELDS, *PLACEMENT) if placed else FIELDS
     if not isinstance(data, Mapping):
         raise BadInput(Fault("", f'should be an object such as {{"image": "nginx"}}, got {named(data)}'))
-    faults = [Fault(shown(key), f"is not a field of an app; known are {', '.join(known)}") for key in data if key not in known]
-    values = {name: DECLARED[name].kind.check(name, data[name], faults) for name in known if name in data}
-    if "image" not in data:
+    faults = compose.unfit(data, known)
+    body, typed = compose.canonical(data), compose.typed_names(data)
+    given = [name for name in known if body.get(name) is not None]
+    values = {name: DECLARED[name].kind.check(typed.get(name, name), body[name], faults) for name in given}
+    if "image" not in values:
         faults.append(Fault("image", 'is missing; should be an image reference such as "nginx:1.25"'))
+    if values.get("ports") and values.get("network_mode") in ("host", "none"):
+        faults.append(Fault("ports", f"cannot be published with network_mode {values['network_mode']}; omit one of the two"))
     if faults:
         raise BadInput(*faults)
     return App(**values)

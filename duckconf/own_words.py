@@ -21,10 +21,13 @@ LETTER = re.compile(r"[^\W\d_]")
 
 def own_words(app: App) -> frozenset[str]:
     """Every text of the app's own that an engine may quote, whole and in the parts that it may name alone."""
-    texts = [app.name, app.image, *app.command, " ".join(app.command)]
-    for pairs in (app.env, app.labels):
+    texts = [app.name, app.image, app.user, app.working_dir, app.hostname]
+    for words in (app.command, app.entrypoint):
+        texts += [*words, " ".join(words)]
+    for pairs in (app.env, app.labels, app.sysctls):
         texts += [text for name, value in pairs.items() for text in (f"{name}={value}", name, value)]
-    texts += [text for volume in app.volumes for text in (volume, *volume.split(":"))]
+    texts += [text for mount in (*app.volumes, *app.tmpfs) for text in (mount, *mount.split(":"))]
+    texts += [*app.group_add, *app.security_opt]
     return frozenset(text for text in texts if text)
 
 

@@ -15,6 +15,7 @@ from api.factory import create_push
 from api.openapi import document
 from api.push import Pusher
 from api.turns import TurnBook
+from duckconf.compose import ALIASES
 from duckconf.errors import Unreachable
 from duckconf.model import FIELDS
 from duckconf.reach.inventory.follower import InventoryFollower
@@ -196,4 +197,4 @@ def test_a_cordoned_node_gets_nothing_new(client: FlaskClient, nodes: dict[str, 
 def test_the_description_is_valid_and_knows_the_models_fields(client: FlaskClient) -> None:
     validate(document("push"))
     assert client.get("/openapi.json").json == document("push")
-    assert set(document("push")["components"]["schemas"]["App"]["properties"]) == set(FIELDS)
+    assert set(document("push")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES}

@@ -22,7 +22,6 @@ from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
 from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
-from duckconf.field_kinds import size_in_bytes
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
@@ -31,6 +30,7 @@ from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
+from duckconf.sizes import size_in_bytes
 from tests.e2e.conftest import ROOT, Live
 from tests.fakes import FakeNode
 from tests.waiting import until

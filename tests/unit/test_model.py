@@ -9,7 +9,7 @@ import pytest
 from duckconf.codec import runs_as, spec_hash, to_json, to_label
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import absolute
-from duckconf.model import DECLARED, App, parse_app
+from duckconf.model import DECLARED, FIELDS, SPEC_FIELDS, App, parse_app
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({}, "image"),
@@ -17,14 +17,66 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"image": "a", "color": "red"}, "color"),
     ({"image": "a", "name": "a" * 64}, "name"),
     ({"image": "a", "name": "-a"}, "name"),
-    ({"image": "a", "command": "sh"}, "command"),
+    ({"image": "a", "command": "sh '"}, "command"),
+    ({"image": "a", "command": 1}, "command"),
     ({"image": "a", "command": ["ok", 1]}, "command/1"),
     ({"image": "a", "command": ["a\0b"]}, "command/0"),
-    ({"image": "a", "env": ["A=b"]}, "env"),
-    ({"image": "a", "env": {"A": 1}}, "env/A"),
+    ({"image": "a", "env": "A=b"}, "env"),
+    ({"image": "a", "env": ["A=b", 1]}, "env"),
+    ({"image": "a", "env": ["A"]}, "env/A"),
+    ({"image": "a", "env": {"A": None}}, "env/A"),
+    ({"image": "a", "environment": {"A": []}}, "environment/A"),
+    ({"image": "a", "env": {}, "environment": {}}, "environment"),
+    ({"image": "a", "memory": "1g", "mem_limit": "1g"}, "mem_limit"),
     ({"image": "a", "env": {"A=B": "x"}}, "env/A=B"),
     ({"image": "a", "env": {"A": "\ud800"}}, "env/A"),
-    ({"image": "a", "ports": [80]}, "ports/0"),
+    ({"image": "a", "ports": [True]}, "ports/0"),
+    ({"image": "a", "ports": [{"published": "80"}]}, "ports/0"),
+    ({"image": "a", "ports": [{"target": 80, "mode": "other"}]}, "ports/0"),
+    ({"image": "a", "ports": ["80:80"], "network_mode": "host"}, "ports"),
+    ({"image": "a", "volumes": [{"type": "bind", "source": "data", "target": "/x"}]}, "volumes/0"),
+    ({"image": "a", "volumes": [{"type": "volume", "source": "/data", "target": "/x"}]}, "volumes/0"),
+    ({"image": "a", "volumes": [{"type": "volume", "target": "/x"}]}, "volumes/0"),
+    ({"image": "a", "volumes": [{"type": "npipe", "source": "x", "target": "/x"}]}, "volumes/0"),
+    (
+        {"image": "a", "volumes": [{"type": "bind", "source": "/a", "target": "/x", "bind": {"create_host_path": False}}]},
+        "volumes/0",
+    ),
+    ({"image": "a", "volumes": [{"type": "tmpfs", "target": "x"}]}, "tmpfs/0"),
+    ({"image": "a", "tmpfs": ["run"]}, "tmpfs/0"),
+    ({"image": "a", "user": "a b"}, "user"),
+    ({"image": "a", "user": "a:b:c"}, "user"),
+    ({"image": "a", "group_add": ["a,b"]}, "group_add/0"),
+    ({"image": "a", "working_dir": "srv"}, "working_dir"),
+    ({"image": "a", "hostname": "-x"}, "hostname"),
+    ({"image": "a", "hostname": "x" * 64}, "hostname"),
+    ({"image": "a", "init": "yes"}, "init"),
+    ({"image": "a", "tty": 1}, "tty"),
+    ({"image": "a", "cap_add": ["NET ADMIN"]}, "cap_add/0"),
+    ({"image": "a", "cap_drop": "ALL"}, "cap_drop"),
+    ({"image": "a", "devices": ["dev/x"]}, "devices/0"),
+    ({"image": "a", "devices": ["/dev/x,/dev/y"]}, "devices/0"),
+    ({"image": "a", "devices": [{"target": "/dev/x"}]}, "devices/0"),
+    ({"image": "a", "shm_size": "much"}, "shm_size"),
+    ({"image": "a", "ulimits": {"nofile": {"soft": 2, "hard": 1}}}, "ulimits/nofile"),
+    ({"image": "a", "ulimits": {"nofile": {"soft": 2}}}, "ulimits/nofile"),
+    ({"image": "a", "ulimits": {"nofile": "-1:5"}}, "ulimits/nofile"),
+    ({"image": "a", "ulimits": {"no file": 1}}, "ulimits/no file"),
+    ({"image": "a", "sysctls": {"somaxconn": 1}}, "sysctls/somaxconn"),
+    ({"image": "a", "sysctls": ["net.core.somaxconn"]}, "sysctls/net.core.somaxconn"),
+    ({"image": "a", "extra_hosts": ["db"]}, "extra_hosts/0"),
+    ({"image": "a", "extra_hosts": {"db": "300.1.1.1"}}, "extra_hosts/0"),
+    ({"image": "a", "dns": "one.one"}, "dns"),
+    ({"image": "a", "dns": ["1.1.1.1", 2]}, "dns/1"),
+    ({"image": "a", "network_mode": "service:web"}, "network_mode"),
+    ({"image": "a", "network_mode": "mine"}, "network_mode"),
+    ({"image": "a", "security_opt": ["--privileged"]}, "security_opt/0"),
+    ({"image": "a", "stop_signal": "quit"}, "stop_signal"),
+    ({"image": "a", "stop_grace_period": 10}, "stop_grace_period"),
+    ({"image": "a", "stop_grace_period": "10"}, "stop_grace_period"),
+    ({"image": "a", "stop_grace_period": "2h"}, "stop_grace_period"),
+    ({"image": "a", "pull_policy": "build"}, "pull_policy"),
+    ({"image": "a", "pull_policy": "daily"}, "pull_policy"),
     ({"image": "a", "ports": ["80-81:80"]}, "ports/0"),
     ({"image": "a", "ports": ["0:80"]}, "ports/0"),
     ({"image": "a", "ports": ["80:80", "65536:80"]}, "ports/1"),
@@ -62,6 +114,30 @@ FULL: dict[str, Any] = {
     "cpus": 0.5,
     "memory": "512m",
     "labels": {"team/x": "y z"},
+    "entrypoint": ["/bin/sh", "-c"],
+    "user": "1000:audio",
+    "group_add": ["44"],
+    "working_dir": "/srv/a b",
+    "hostname": "web.example.org",
+    "init": True,
+    "read_only": True,
+    "stdin_open": True,
+    "tty": True,
+    "tmpfs": ["/run:size=64m,mode=1777", "/tmp"],
+    "shm_size": "128m",
+    "ulimits": {"nofile": {"soft": 1024, "hard": 4096}, "nproc": 64, "core": -1},
+    "sysctls": {"net.core.somaxconn": "1024", "net.ipv4.ip_local_reserved_ports": "80,443"},
+    "cap_add": ["NET_ADMIN", "CAP_SYS_TIME"],
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true", "label=disable"],
+    "privileged": True,
+    "devices": ["/dev/fuse:/dev/fuse:rw", "nvidia.com/gpu=all"],
+    "network_mode": "bridge",
+    "dns": ["192.0.2.53", "2001:db8::53"],
+    "extra_hosts": ["db.local=192.0.2.7", "six=2001:db8::7", "up=host-gateway"],
+    "stop_signal": "SIGRTMIN+3",
+    "stop_grace_period": "1m30s",
+    "pull_policy": "never",
 }
 
 
@@ -88,14 +164,15 @@ def test_a_full_app_survives_the_way_to_json_and_back() -> None:
     assert to_json(parse_app(FULL)) == FULL
 
 
-def test_the_hash_changes_with_every_field_but_the_name_and_not_with_order() -> None:
+def test_the_hash_changes_with_every_field_of_the_container_and_with_no_other_and_not_with_order() -> None:
     whole = spec_hash(parse_app(FULL))
-    assert whole == spec_hash(parse_app(dict(reversed(FULL.items())))) == spec_hash(parse_app({**FULL, "name": "other"}))
+    assert whole == spec_hash(parse_app(dict(reversed(FULL.items()))))
     without = {
-        spec_hash(parse_app({key: value for key, value in FULL.items() if key != gone})) for gone in FULL if gone != "image"
+        gone: spec_hash(parse_app({key: value for key, value in FULL.items() if key != gone})) for gone in FULL if gone != "image"
     }
-    assert len(without | {spec_hash(App("nginx"))}) == len(FULL)
-    assert whole in without
+    assert set(FULL) == set(FIELDS)
+    assert {name for name, spec in without.items() if spec == whole} == set(FIELDS) - set(SPEC_FIELDS) == {"name", "pull_policy"}
+    assert len({*without.values(), spec_hash(App("nginx"))}) == len(SPEC_FIELDS) + 1
 
 
 # As they were before fields were declared once. A container that runs with one of these is not replaced by an upgrade.
@@ -139,8 +216,23 @@ SAME = [
     ("cpus", 1, 1.0),
     ("ports", ["80:80/tcp"], ["80:80"]),
     ("ports", ["[0::1]:80:80"], ["[::1]:80:80"]),
+    ("ulimits", {"nofile": 5}, {"nofile": {"soft": 5, "hard": 5}}),
+    ("stop_grace_period", "90s", "1m30s"),
+    ("cap_add", ["net_admin"], ["CAP_NET_ADMIN"]),
+    ("security_opt", ["no-new-privileges:true"], ["no-new-privileges"]),
+    ("security_opt", ["label:type:x"], ["label=type:x"]),
+    ("shm_size", "1024m", "1g"),
+    ("pull_policy", "always", "never"),
 ]
-OTHER = [("memory", "1g", "1025m"), ("cpus", "1", "1.5"), ("ports", ["80:80/udp"], ["80:80"]), ("ports", ["80"], ["80:80"])]
+OTHER: list[tuple[str, object, object]] = [
+    ("ulimits", {"nofile": 5}, {"nofile": {"soft": 5, "hard": 6}}),
+    ("entrypoint", [], ["a"]),
+    ("init", True, None),
+    ("memory", "1g", "1025m"),
+    ("cpus", "1", "1.5"),
+    ("ports", ["80:80/udp"], ["80:80"]),
+    ("ports", ["80"], ["80:80"]),
+]
 
 
 @pytest.mark.parametrize(("body", "spec"), FROZEN)

@@ -18,12 +18,12 @@ from duckconf.desired import Desired
 from duckconf.engine_output import Container, run_failure
 from duckconf.errors import EngineRefused, NodeRefused
 from duckconf.facts import Facts
-from duckconf.field_kinds import size_in_bytes
 from duckconf.model import App
 from duckconf.reach.nodes.actuator import execute
 from duckconf.refusal import LATER, SOON, refusal_from_json, refusal_to_json, refused
 from duckconf.refusal_words import ARCHITECTURE, PATH, PORT, SPACE
 from duckconf.report import Report, report_from_json
+from duckconf.sizes import size_in_bytes
 from tests.fakes import FakeNode
 
 NODES = ("n1", "n2")

@@ -6,26 +6,30 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from duckconf.cli.apps.env_files import read_env_files
 from duckconf.cli.terminal.edge import typed_path
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import absolute
 from duckconf.model import DECLARED, parse_app
 
+FILES, FILES_HELP = "env_file", "a file of NAME=VALUE lines, as docker reads it; --env is stronger; may be repeated"
 OPTIONS = {name: declared for name, declared in DECLARED.items() if declared.option}
-REPEATED = [declared.option for declared in OPTIONS.values() if declared.kind.repeated]
+# As parameters of a function.
+PARAMETERS = {declared.option.replace("-", "_"): declared for declared in OPTIONS.values()}
+REPEATED = [*(name for name, declared in PARAMETERS.items() if declared.kind.repeated), FILES]
 AGAIN = "; may be repeated"
-HELP = {declared.option: declared.help + (AGAIN if declared.kind.repeated else "") for declared in OPTIONS.values()}
+HELP = {name: declared.help + (AGAIN if name in REPEATED else "") for name, declared in PARAMETERS.items()} | {FILES: FILES_HELP}
 
 
 def takes_fields(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, whose `**fields` the command line takes for one option per field of an app."""
     signature = inspect.signature(function)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+    switched = {name for name, declared in PARAMETERS.items() if declared.kind.empty() is False}
+    defaults = {name: None if name in REPEATED else False if name in switched else "" for name in PARAMETERS}
     options = [
-        inspect.Parameter(
-            declared.option, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None if declared.kind.repeated else ""
-        )
-        for declared in OPTIONS.values()
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+        for name, default in {**defaults, FILES: None}.items()
     ]
     required = [parameter for parameter in own if parameter.default is inspect.Parameter.empty]
     switches = [parameter for parameter in own if parameter not in required]
@@ -37,11 +41,13 @@ def app_request(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:
     """The body for `POST /app/start` from the options as they were typed; raises BadInput with the one that is wrong."""
     body: dict[str, Any] = {"image": image}
     for name, declared in OPTIONS.items():
-        if words := typed.get(declared.option):
+        if words := typed.get(declared.option.replace("-", "_")):
             try:
                 body[name] = declared.kind.from_option(words)
             except ValueError as error:
                 raise BadInput(Fault(f"--{declared.option}", str(error))) from None
+    if variables := read_env_files(typed.get(FILES) or ()):
+        body["env"] = {**variables, **body.get("env", {})}
     for volume in body.get("volumes", ()):
         if proposed := absolute(volume, typed_path(".")):
             raise BadInput(Fault("--volume", f"should have the whole path on the node, such as {proposed}, got {volume}"))

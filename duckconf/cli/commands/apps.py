@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from duckconf.cli.apps.letters import DockersLetters
 from duckconf.cli.apps.request import HELP, REPEATED, app_request, takes_fields
 from duckconf.cli.terminal.edge import command, project
 
 
 @command(
+    klass=DockersLetters,
     positional=["image"],
     iterable=REPEATED,
     help={

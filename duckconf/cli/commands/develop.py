@@ -44,10 +44,10 @@ def role_docs(_: Any) -> None:
 
 @command()
 def field_docs(_: Any) -> None:
-    """Write docs/fields.md from the declaration of an app's fields."""
-    from duckconf.cli.apps.field_docs import write_page
+    """Write docs/fields.md and docs/compose.md from the declaration of an app's fields."""
+    from duckconf.cli.apps.field_docs import write_pages
 
-    print(write_page(project().root))
+    print(*write_pages(project().root), sep="\n")
 
 
 @command()

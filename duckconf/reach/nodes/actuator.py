@@ -13,12 +13,13 @@ from dataclasses import replace
 
 from duckconf import beside, engine
 from duckconf.actions import Action, Kill, Remove, Restart, Start
-from duckconf.codec import from_label, spec_hash, to_label
+from duckconf.codec import from_label, spec_hash, stop_grace, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import (
     another_architecture,
     asks_for_registry,
     engine_failure,
+    engine_named,
     is_gone,
     require_ours,
     run_failure,
@@ -50,8 +51,9 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
         _must(action.node, done)
         _require_architecture(action, runner)
     elif isinstance(action, Remove):
-        _require_ours(action.node, action.container, cluster, runner)
-        _must(action.node, runner.run(engine.stop(action.container)))
+        labels = _require_ours(action.node, action.container, cluster, runner)
+        grace = stop_grace(labels.get(LABEL_MANIFEST, ""))
+        _must(action.node, runner.run(engine.stop(action.container, grace)))
         _must(action.node, runner.run(engine.remove(action.container)))
     elif isinstance(action, Kill):
         _require_ours(action.node, action.container, cluster, runner)
@@ -63,10 +65,11 @@ def _start(action: Start, cluster: str, runner: Runner) -> None:
     _require_room(action.node, app, runner)
     labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app))
     env = app_env(app.name, action.node)
-    done = runner.run(engine.run(action.container, app, labels, env))
+    kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
+    done = runner.run(engine.run(action.container, app, labels, env, kind))
     if asks_for_registry(done) and (public := public_image(app.image)):
         # On podman too a short name means what it means on docker; an image that is there under it has won before.
-        done = runner.run(engine.run(action.container, replace(app, image=public), labels, env))
+        done = runner.run(engine.run(action.container, replace(app, image=public), labels, env, kind))
     require_ours(action.node, done)
     if done.ok:
         return
@@ -145,7 +148,7 @@ def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
 
 
 def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> Mapping[str, str]:
-    """Its labels."""
+    """Its labels; raises NotFound."""
     labels = _labels(node, container, runner)
     if not _ours(labels, node, cluster):
         raise NotFound(f"{node} has no container {container} of cluster {cluster}")

@@ -1,0 +1,131 @@
+"""How the keys of a Compose service become the fields of an app: other names, keys that mean nothing here, and keys that are
+refused with what to use instead. Pure. Called by the model before it reads the fields, and by the page on Compose.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+
+from duckconf.errors import Fault
+from duckconf.kinds import shown
+
+# The Compose Spec's name of a field that has a short one here.
+ALIASES = {"environment": "env", "mem_limit": "memory"}
+_LATER = "is not there yet"
+_NO_NETWORKS = "Duckconf makes no networks; publish ports and use the nodes' addresses"
+_CPUS = "set cpus"
+_MEMORY = "set memory"
+# Keys of the Compose Spec that no app has, with what to use instead.
+REFUSED: Mapping[str, str] = {
+    "annotations": "use labels",
+    "attach": "see the output with ./inv logs APP",
+    "blkio_config": "the engines' block I/O limits are not supported",
+    "build": "build the image here, name it in image, and send it with ./inv start-app --push",
+    "cgroup": "an app has a cgroup namespace as its engine makes it",
+    "cgroup_parent": "an app has the cgroup that its engine gives it",
+    "configs": "put the file on the nodes, for instance with Ansible, and mount it with volumes",
+    "container_name": "set name: containers are named after their app",
+    "cpu_count": _CPUS,
+    "cpu_percent": _CPUS,
+    "cpu_period": _CPUS,
+    "cpu_quota": _CPUS,
+    "cpu_rt_period": _CPUS,
+    "cpu_rt_runtime": _CPUS,
+    "cpu_shares": _CPUS,
+    "cpuset": _CPUS,
+    "credential_spec": "it is for Windows, which no node runs",
+    "depends_on": "apps are started in no order; let the app try again until what it needs answers",
+    "deploy": f"{_LATER}; use cpus and memory for limits, and one app for each replica",
+    "develop": "change the image and send it with ./inv start-app --push",
+    "device_cgroup_rules": "use devices",
+    "dns_opt": "put it into /etc/resolv.conf of the image",
+    "dns_search": "use full names",
+    "domainname": "write it into hostname: web.example.org",
+    "env_file": "the nodes do not have your file: use env, or ./inv start-app --env-file FILE",
+    "expose": "it publishes nothing; use ports",
+    "extends": "write the fields out; `docker compose config` does that",
+    "external_links": _NO_NETWORKS,
+    "gpus": "use devices with a CDI name such as nvidia.com/gpu=all",
+    "healthcheck": f"{_LATER}; let the process exit when it cannot serve, and it is restarted",
+    "ipc": "an app has an IPC namespace of its own; use shm_size for more shared memory",
+    "isolation": "it is for Windows, which no node runs",
+    "label_file": "the nodes do not have your file: use labels",
+    "links": _NO_NETWORKS,
+    "logging": "the role limits the logs of all apps (duckconf_log_size_mb); see them with ./inv logs APP",
+    "mac_address": "the engine chooses it",
+    "mem_reservation": _MEMORY,
+    "mem_swappiness": _MEMORY,
+    "memswap_limit": _MEMORY,
+    "models": "run the model as an app",
+    "networks": _NO_NETWORKS,
+    "oom_kill_disable": _MEMORY,
+    "oom_score_adj": _MEMORY,
+    "pid": "an app has a PID namespace of its own",
+    "pids_limit": "use ulimits with nproc",
+    "platform": "an app runs on nodes whose architecture its image has",
+    "post_start": "do it in the command of the image",
+    "pre_stop": "do it in the app when it gets stop_signal",
+    "profiles": "declare the apps that should run, and no others",
+    "provider": "run it as an app",
+    "pull_refresh_after": "use pull_policy, or ./inv redeploy APP",
+    "restart": f"{_LATER}; an app is always restarted in the modes reconcile and agents, and never in push",
+    "runtime": "set the default runtime of the node's engine",
+    "scale": f"replicas are {_LATER.removeprefix('is ')}; declare one app for each",
+    "secrets": f"{_LATER}; put the file on the nodes, for instance with Ansible, and mount it with volumes",
+    "storage_opt": "the engine's storage is set on the node",
+    "use_api_socket": "mount the engine's socket with volumes if an app must have it",
+    "userns_mode": "use user",
+    "uts": "use hostname",
+    "volumes_from": "name the volumes in both apps; they must run on one node",
+}
+
+
+def canonical(data: Mapping[str, object]) -> dict[str, object]:
+    """The fields under our own names, without what asks for nothing. A volume of type tmpfs is an entry of `tmpfs`."""
+    body = {ALIASES.get(key, key): value for key, value in data.items() if not _asks_for_nothing(key, value)}
+    volumes = body.get("volumes")
+    if isinstance(volumes, (list, tuple)) and any(_is_tmpfs(entry) for entry in volumes):
+        given = body.get("tmpfs") or ()
+        body["volumes"] = [entry for entry in volumes if not _is_tmpfs(entry)]
+        body["tmpfs"] = [*(given if isinstance(given, (list, tuple)) else [given]), *filter(_is_tmpfs, volumes)]
+    return body
+
+
+def merged(before: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """The fields with these changes, each under the name that it was given."""
+    changed = canonical(changes)
+    return {**{name: value for name, value in before.items() if name not in changed}, **changes}
+
+
+def typed_names(data: Mapping[str, object]) -> dict[str, str]:
+    """Our names of the fields that the body calls otherwise, with what it calls them."""
+    return {name: alias for alias, name in ALIASES.items() if alias in data}
+
+
+def unfit(data: Mapping[str, object], known: Collection[str]) -> list[Fault]:
+    """What is wrong with the names of a body."""
+    twice = [
+        Fault(alias, f"is another name of {name}; give one of them") for name, alias in typed_names(data).items() if name in data
+    ]
+    strange = [key for key in canonical(data) if key not in known]
+    return [*(Fault(shown(key), _why_not(key, known)) for key in strange), *twice]
+
+
+def _why_not(key: object, known: Collection[str]) -> str:
+    if key in REFUSED:
+        return f"is not supported: {REFUSED[str(key)]}"
+    near = difflib.get_close_matches(str(key), [*known, *ALIASES], 1)
+    return f"is not a field of an app; {f'is {near[0]} meant? ' if near else ''}docs/fields.md has the list"
+
+
+def _asks_for_nothing(key: object, value: object) -> bool:
+    """Extensions, and keys that we have not whose value leaves everything as it is."""
+    if key in REFUSED:
+        nothing = value is None or value is False or value in ("", [], {})
+        return nothing or (key == "networks" and value in (["default"], {"default": None}))
+    return isinstance(key, str) and key.startswith("x-")
+
+
+def _is_tmpfs(entry: object) -> bool:
+    return isinstance(entry, Mapping) and entry.get("type") == "tmpfs"
