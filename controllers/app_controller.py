@@ -39,6 +39,7 @@ from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.facts import facts_of
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.nodes.orphans import starts_under_way, still_starts
+from duckconf.reach.nodes.own_name import require_name
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
@@ -113,7 +114,7 @@ class Itself:
 
     def look(self, host: Host) -> Look:
         asked = self.now()
-        look: Look = self._sensor.submit(observe, self._config.cluster, host, self._runner)
+        look: Look = self._sensor.submit(self._observe, host)
         look.add_done_callback(lambda done: self._seen(done, asked))
         return look
 
@@ -163,13 +164,17 @@ class Itself:
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))
 
+    def _observe(self, host: Host) -> tuple[Container, ...]:
+        require_name(host.name)
+        return observe(self._config.cluster, host, self._runner)
+
     def _seen(self, look: Future[tuple[Container, ...]], asked: float) -> None:
         failure = look.exception()
         if failure is None:
             self._containers, self._looked, self._unreadable = look.result(), asked, ""
         elif isinstance(failure, Unreadable):
             # This node lives, and what it was told to run may well run.
-            self._looked, self._unreadable = asked, failure.reason
+            self._looked, self._unreadable = asked, f"{failure.reason} ({failure.remedy})" if failure.remedy else failure.reason
 
     def _present(self) -> Collection[str]:
         return {container.app for container in self._containers}

@@ -15,7 +15,7 @@ NODE_FILE = "/etc/duckconf/node"
 
 
 class OtherName(Unreadable):
-    """The node's machine has another name than the node."""
+    """The node's machine has another name than the node, in the inventory or in its agent's configuration."""
 
     def __init__(self, node: str, own: str) -> None:
         remedy = f"to name it {node}: ./inv provision --limit {node}; or write {own} in the inventory"

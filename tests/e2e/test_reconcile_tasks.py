@@ -12,7 +12,7 @@ from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.naming import WEB_IMAGE, push_number
 from duckconf.ports import parse_port
-from tests.e2e.conftest import NODES, ROOT, Declared, Live, free_ports, second_checkout
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live, free_ports, second_checkout
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -156,7 +156,16 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
         # Between two tries, of which each leaves nothing behind.
         until("the old one runs alone", lambda: declared.cluster.ids() == before)
         assert declared.cluster.running() == {"web": 1}
+        assert inv("uncordon", node).returncode == 0
+        assert inv("stop-node", node).returncode == 0
+        held = f"held by the app's own copy on {node}"
+        until("ps says so", lambda: held in inv("ps").stdout + inv("ps").stderr, NODE_TIMEOUT + 30)
+        assert "remove that container" not in declared.cluster.inv("events").stdout
+        assert inv("start-node", node).returncode == 0
+        until("it runs, once", lambda: declared.cluster.once_each(["web"]), 40)
+        assert declared.cluster.ids() == before
     finally:
+        inv("start-node", node)
         assert inv("uncordon", node).returncode == 0
 
 

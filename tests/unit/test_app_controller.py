@@ -57,7 +57,7 @@ def install(tmp_path: Path, engine: FakeEngine) -> Iterator[Install]:
     docker.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
     docker.chmod(0o755)
     environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    environ |= {"FAKE_ENGINE": str(engine.folder), "FAKE_NODE": NODE}
+    environ |= {"FAKE_ENGINE": str(engine.folder), "FAKE_NODE": NODE, "DUCKCONF_NODE_FILE": str(tmp_path / "node")}
 
     def put(url: str, **settings: object) -> AgentProcess:
         folder = tmp_path / f"agent-{len(made)}"
@@ -98,6 +98,20 @@ def test_what_is_placed_here_runs_and_is_told(agent: AgentProcess, api: FakeApi,
     assert told["spec"] == spec_hash(App("web", "web"))
     # A first look that is slow makes an event of its own.
     until("an event says so", lambda: [event["kind"] for event in api.events if event["app"]] == ["started"])
+
+
+def test_on_a_machine_of_another_name_nothing_is_done_until_it_has_its_own_again(
+    install: Install, api: FakeApi, engine: FakeEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "node").write_text("other\n")
+    api.place(WEB)
+    agent = install(api.url, interval=0.2)
+    agent.start()
+    until("the server knows", lambda: any(beat.get("unreadable", "").startswith("calls itself other") for beat in api.beats))
+    assert f"./inv provision --limit {NODE}" in api.beats[-1]["unreadable"]
+    assert engine.seen() == {}
+    (tmp_path / "node").write_text(f"{NODE}\n")
+    until("it runs", runs(engine, "duckconf-sim-web"))
 
 
 def test_what_is_withdrawn_goes_and_nothing_else(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
