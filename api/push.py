@@ -1,7 +1,7 @@
-"""Push: decide in turn, act at once, remember nothing. An orchestrator with the feedback wire cut.
+"""Push mode: a request to start an app is served at once, on the next node in turn. It has no feedback loop.
 
-Placement picks the order of nodes, the actuator starts the app on the first that can; no sensor ever looks back,
-so what crashes later stays down.
+The nodes are tried in round-robin order, and the app is started on the first one that accepts it. The result is not observed
+afterwards, and no desired state is kept. An app that crashes later is not restarted.
 """
 
 from __future__ import annotations

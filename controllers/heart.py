@@ -1,7 +1,8 @@
-"""The agent's heart: tells the api-server that the node lives and what runs on it, at once when that has changed.
+"""The agent's heartbeats: they tell the api-server that the node is alive and which containers run on it.
 
-It beats only for what was lately seen: a node whose engine does not answer falls silent. What is seen is level, not
-change: a heartbeat that was lost costs nothing.
+A heartbeat is sent at every interval, and at once when the containers have changed. None is sent while the node's engine does
+not answer, so that the node counts as unreachable. Each heartbeat carries the whole state of the node. Therefore nothing is lost
+when one of them does not arrive.
 """
 
 from __future__ import annotations

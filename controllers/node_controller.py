@@ -1,8 +1,8 @@
-"""The node-controller: decides which silent nodes are lost, and unschedules their apps, and those that the engine of
-their node refuses. `python -m controllers.node_controller`.
+"""The node-controller, as a process: `python -m controllers.node_controller`.
 
-Only the api-server's clock counts. When all nodes, or in clusters of five and more over half of them, fall silent
-together, nothing is unscheduled: the fault is more likely ours.
+It marks nodes without a heartbeat as lost and unschedules their apps. It also unschedules an app that the engine of its node
+refuses to run. The age of a heartbeat is measured by the api-server, so that the clocks of the nodes do not matter.
+`duckconf/health.py` decides which nodes are lost, and has the brake for many nodes that become unreachable together.
 """
 
 from __future__ import annotations

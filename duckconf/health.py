@@ -1,7 +1,8 @@
-"""Which unreachable nodes are lost. Pure: takes the nodes that answered and the time, returns a verdict.
+"""Decides which unreachable nodes are lost. Pure: the nodes that answered and the time are arguments.
 
-The apps of a lost node are rescheduled, which is wrong when the fault is on our side. Therefore a brake: when all nodes (in
-clusters of five and more: over half of them) become silent together, none is marked as lost and their timeouts stand still.
+The apps of a lost node are rescheduled. That would be wrong if the network of the control plane failed, and not the nodes.
+Therefore no node is marked as lost while all nodes are unreachable at the same time. In clusters of five or more nodes, more
+than half of them are enough. During that time no timeout runs.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def plan(
             elif desired.complete:
                 steps += [Step(name, Remove(copy.node, copy.name), "not desired") for copy in found]
             else:
-                notes[name] = "not in the desired state, which is incomplete"
+                notes[name] = "it may be named in what cannot be read of the desired state"
         elif name in assignment.placements:
             done, note = _placed(desired.apps[name], assignment.placements[name], found, fleet, held.get(name, ""))
             steps += [Step(name, action, reason) for action, reason in done]

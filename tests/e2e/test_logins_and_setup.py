@@ -88,6 +88,18 @@ def test_a_port_that_is_taken_is_named_with_its_host() -> None:
             require_free(Host("node-1", "127.0.0.1", port), lambda _: "")
 
 
+def test_up_names_the_other_cluster_that_has_a_port(live: Live, tmp_path: Path) -> None:
+    cluster = f"{live.project.cluster}-other"
+    environ = {**live.environ, "DUCKCONF_INVENTORY": str(write_inventory(tmp_path, cluster, ports(live)))}
+    environ["DUCKCONF_CLUSTER"] = cluster
+    up, down = (
+        subprocess.run([str(ROOT / "inv"), *words], env=environ, capture_output=True, text=True, timeout=120, check=False)
+        for words in (("up", "push"), ("down", "--purge"))
+    )
+    assert (up.returncode, down.returncode) == (1, 0)
+    assert f"node-1 of cluster {live.project.cluster} in {ROOT} has it" in up.stderr
+
+
 def test_an_api_that_does_not_run_and_a_missing_inventory_are_one_line(live: Live, tmp_path: Path) -> None:
     environ = {**live.environ, "DUCKCONF_API": "http://127.0.0.1:9"}
     done = subprocess.run([str(ROOT / "inv"), "start-app", "nginx"], env=environ, capture_output=True, text=True, check=False)

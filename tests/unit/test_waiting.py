@@ -10,7 +10,7 @@ import pytest
 from controllers.cycle import Cycle
 from controllers.reconciler import Verdict
 from duckconf.cli.apps.change import _await_start
-from duckconf.cli.look.waiting import say_apps, waiting_row
+from duckconf.cli.look.waiting import say_apps, say_unknown, waiting_row
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
@@ -77,3 +77,9 @@ def test_waiting_for_a_start_ends_with_the_reason_of_every_node_or_when_it_is_he
         _await_start(cast(Any, Api(("failed", "n1 refuses", "starting"), ("pending", everyone, "pending"))), "web", "0")
     with pytest.raises(DuckconfError, match="there is no such image"):
         _await_start(cast(Any, Api(("failed", "there is no such image", "starting"), ("", "", "backoff"))), "web", "0")
+
+
+def test_a_status_without_a_desired_state_counts_no_apps(capsys: pytest.CaptureFixture[str]) -> None:
+    say_unknown()
+    told = capsys.readouterr().out
+    assert ("cannot be read" in told, "0 apps" in told) == (True, False)

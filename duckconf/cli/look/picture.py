@@ -25,12 +25,14 @@ from duckconf.report import LOST, Report
 
 @dataclass(frozen=True)
 class Picture:
-    """`faults` are what cannot be read of the desired state; `seen` has each node's containers or its failure."""
+    """`faults` are what cannot be read of the desired state, of which all is unknown unless it is `known`; `seen` has each
+    node's containers or its failure."""
 
     apps: tuple[AppView, ...]
     decision: Decision
     faults: tuple[str, ...]
     seen: dict[str, Result[tuple[Container, ...]]]
+    known: bool = True
 
 
 def take_picture(cluster: Cluster) -> Picture:
@@ -55,7 +57,7 @@ def take_picture(cluster: Cluster) -> Picture:
         desired, faults = UNKNOWN, (str(bad),)
     memory = Memory(placements, report.tries, certain=bool(report.nodes))
     decision = decide(project.cluster, desired, fleet, memory, now)
-    return Picture(overview(desired, fleet, decision, memory), decision, faults, seen)
+    return Picture(overview(desired, fleet, decision, memory), decision, faults, seen, desired is not UNKNOWN)
 
 
 def step_row(step: Step) -> dict[str, Any]:

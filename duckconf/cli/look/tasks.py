@@ -17,7 +17,7 @@ from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.look.absent import require_mode_of_service, why_absent
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
-from duckconf.cli.look.waiting import say_apps, waiting_row
+from duckconf.cli.look.waiting import say_apps, say_unknown, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
@@ -67,7 +67,7 @@ def status(project: Project, *, as_json: bool) -> int:
         print()
         print_table(nodes, ("name", "status", "address", "apps", "cordoned"), "no nodes")
         if picture:
-            say_apps(len(wanted), waiting)
+            say_apps(len(wanted), waiting) if picture.known else say_unknown()
             say_empty(nodes)
     _say_faults(faults)
     return _unreachable(seen)

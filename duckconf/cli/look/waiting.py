@@ -15,6 +15,10 @@ def waiting_row(app: str, state: str, note: str) -> dict[str, Any]:
     return {"app": app, "state": state, "note": note}
 
 
+def say_unknown() -> None:
+    print("\nthe desired state cannot be read, so it is not known which apps should run; all apps are left unchanged")
+
+
 def say_apps(desired: int, waiting: Sequence[dict[str, Any]]) -> None:
     """`waiting` are rows of `waiting_row`."""
     print(f"\n{counted(desired, 'app')} desired, {desired - len(waiting)} running")
