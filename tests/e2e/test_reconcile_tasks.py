@@ -196,6 +196,9 @@ def test_bad_rows_are_shown_and_the_others_apply(declared: Declared) -> None:
     path.write_text(spoilt)
     try:
         look_at_bad_row(declared, before)
+        path.unlink()
+        status = declared.cluster.inv("status").stdout
+        assert ("the desired state cannot be read" in status, "apps desired" in status) == (True, False)
     finally:
         path.write_text(spoilt.replace("NO IMAGE ", ""))
     until("it is mended", lambda: declared.api.call("GET", "/apps").get("faults") is None)
