@@ -73,6 +73,11 @@ SIGNS = (
         r"requested cgroup controller `(?P<what>\w+)` is not available",
         "its kernel does not limit {what}: the cgroup controller is missing",
     ),
+    _sign(
+        RUNTIME,
+        r"container-init binary not found|exec: \"docker-init\"",
+        "it has no program for init; ./inv provision installs catatonit",
+    ),
 )
 
 

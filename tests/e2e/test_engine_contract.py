@@ -9,21 +9,21 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from duckconf import engine
-from duckconf.actions import Restart, Start
+from duckconf.actions import Remove, Restart, Start
 from duckconf.cli.cluster.nodes import open_cluster
-from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.demo.local_engine import LocalEngine, install
 from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
 from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
 from duckconf.inventory import Host
-from duckconf.model import App
+from duckconf.model import App, parse_app
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
 from duckconf.ports import parse_port
 from duckconf.reach.nodes.actuator import execute
@@ -32,12 +32,15 @@ from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
 from duckconf.sizes import size_in_bytes
 from tests.e2e.conftest import ROOT, Live
+from tests.e2e.full_service import INSIDE, INSPECTED, ON_HOST, PRIVILEGED, SERVICE
 from tests.fakes import FakeNode
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 NODE = "node-1"
+INIT = Path("/usr/libexec/podman/catatonit")
+SYS_ADMIN = 1 << 21
 # Its engine takes as long to come up as a cluster.
 WEB = App(WEB_IMAGE)
 
@@ -182,6 +185,33 @@ def held(text: str) -> set[str]:
     """The ports of the node: podman tells a range as one, docker's API one by one."""
     port = parse_port(text)
     return {f"{(port.host or 0) + number}/{port.protocol}" for number in range(port.count)}
+
+
+def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
+    if real.host.engine == PODMAN and not INIT.exists():
+        install(("catatonit",), "podman has no init program")
+    app = replace(parse_app(SERVICE), name=real.name)
+    execute(Start(NODE, real.name, app), real.cluster, real.runner)
+
+    def said(*words: str) -> str:
+        done = real.runner.run(Command(("docker", *words)))
+        return done.stdout.strip() or done.stderr
+
+    assert {what: said("exec", real.name, "sh", "-c", line) for what, (line, _) in INSIDE.items()} == {
+        what: words for what, (_, words) in INSIDE.items()
+    }
+    assert {what: said("inspect", f"--format={{{{json {what}}}}}", real.name) for what in INSPECTED} == INSPECTED
+    assert real.runner.run(engine.stop(real.name, 90)).ok
+    assert said("inspect", "--format={{.State.ExitCode}}", real.name) == "7"
+    execute(Remove(NODE, real.name), real.cluster, real.runner)
+    real.start(parse_app(ON_HOST))
+    assert said("inspect", "--format={{.HostConfig.NetworkMode}}", real.name) == "host"
+    privileged = real.runner.run(engine.run(real.name, parse_app(PRIVILEGED), app_labels(real.cluster, real.name, "s"), {}))
+    # Where the machine itself lacks capabilities, runc under docker refuses.
+    assert privileged.ok or "unable to apply caps: operation not permitted" in privileged.stderr
+    if privileged.ok:
+        bounding = said("exec", real.name, "sed", "-n", "s/^CapBnd:.//p", "/proc/1/status")
+        assert int(bounding, 16) & SYS_ADMIN
 
 
 def test_sctp_is_published_or_refused_in_the_engines_words(real: Real) -> None:

@@ -63,6 +63,9 @@ WORDS = {
         "it has no device with [[gpu]]"
     ),
     "Error: crun: exec container process `/app`: Exec format error: OCI runtime error": "the image is for another architecture",
+    "Error: container-init binary not found on the host: stat /usr/libexec/podman/catatonit: no such file or directory": (
+        "it has no program for init; ./inv provision installs catatonit"
+    ),
     "docker: no matching manifest for linux/arm64/v8 in the manifest list entries.": "the image is for another architecture",
     "Error: writing blob: write /var/lib/containers/storage/overlay: no space left on device": "no space left on its disk",
 }

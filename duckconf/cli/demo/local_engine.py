@@ -23,7 +23,7 @@ from duckconf.errors import SetupError
 from duckconf.naming import LABEL_NODE
 from duckconf.reach.nodes.local import LocalRunner
 
-PACKAGES = ("podman", "runc", "crun", "netavark", "aardvark-dns", "nftables", "iptables", "mmdebstrap")
+PACKAGES = ("podman", "runc", "crun", "netavark", "aardvark-dns", "catatonit", "nftables", "iptables", "mmdebstrap")
 PROGRAMS = ("podman", "runc", "mmdebstrap")
 REMOVAL_DEADLINE = 300.0
 # Seconds in which systemd comes up in a host.
