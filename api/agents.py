@@ -28,6 +28,7 @@ from api.stores.nodes import READY, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
+from duckconf.instance import instances_of
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
@@ -62,9 +63,9 @@ class Agents:
 
     def apps(self) -> Mapping[str, int]:
         states: Counter[str] = Counter()
-        for app in self._store.listing().apps.values():
-            seen = self._index.seen(app)
-            states[seen.state if seen else "starting" if app.node else "pending"] += 1
+        for instance in instances_of(self._store.listing().apps.values()).values():
+            seen = self._index.seen(instance)
+            states[seen.state if seen else "starting" if instance.node else "pending"] += 1
         return states
 
 

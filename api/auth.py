@@ -80,7 +80,8 @@ def require_operator() -> None:
         )
 
 
-def require_node(node: str) -> None:
-    """Let the operator pass, and the agent of this node; raises BadRequest with 403."""
-    if caller().node not in ("", node):
-        raise BadRequest(HTTPStatus.FORBIDDEN, f"the token of {caller().node} is not valid for {node or 'other nodes'}")
+def require_node(*nodes: str) -> None:
+    """Let the operator pass, and the agent of one of these nodes; raises BadRequest with 403."""
+    if caller().node not in ("", *nodes):
+        others = ", ".join(node for node in nodes if node) or "other nodes"
+        raise BadRequest(HTTPStatus.FORBIDDEN, f"the token of {caller().node} is not valid for {others}")

@@ -5,7 +5,7 @@ What the loop last reported of an app (node, status) is shown beside what is des
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -19,11 +19,14 @@ from duckconf.codec import revision, to_json
 from duckconf.compose import merged
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
+from duckconf.instance import Instance, slots_of
 from duckconf.model import NAME, App, parse_app
 from duckconf.overview import AppView
 from duckconf.report import Report
 
 Reported = Callable[[], "Report | None"]
+# Of an app that should have none.
+NO_INSTANCE: Mapping[str, Any] = {"node": "", "status": "stopped"}
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,10 @@ class Routes:
                 self.store.wait(since, patience)
         listing = self.store.listing()
         views = _views(self.reported())
-        shown = [_shown(app, views.get(name)) for name, app in listing.apps.items()]
+        shown = [_shown(app, views) for app in listing.apps.values()]
         if "nodeName" in request.args:
-            shown = [entry for entry in shown if entry["node"] == request.args["nodeName"]]
+            node = request.args["nodeName"]
+            shown = [entry for entry in shown if any(instance["node"] == node for instance in entry["instances"])]
         answer: dict[str, Any] = {"revision": listing.revision, "apps": shown}
         return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
 
@@ -62,7 +66,7 @@ class Routes:
 
     def app(self, name: str) -> Response:
         found = self.store.get(name)
-        return with_etag(jsonify(_shown(found, _views(self.reported()).get(name))), found)
+        return with_etag(jsonify(_shown(found, _views(self.reported()))), found)
 
     def put(self, name: str) -> tuple[Response, HTTPStatus]:
         if not NAME.fullmatch(name):
@@ -84,7 +88,7 @@ class Routes:
             self.tell(Event("declared", f"{name} declared ({after.image})", name))
         elif after != before:
             self.tell(Event("updated", f"{name} updated ({after.image})", name))
-        answer = with_etag(jsonify(_shown(after, _views(self.reported()).get(name))), after)
+        answer = with_etag(jsonify(_shown(after, _views(self.reported()))), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     def delete(self, name: str) -> Response:
@@ -114,17 +118,31 @@ def changes_of(data: object, name: str) -> Mapping[str, object]:
 
 
 def _views(report: Report | None) -> dict[str, AppView]:
-    """The row of each desired app; rows of copies too many are not about what is desired."""
-    return {view.app: view for view in report.apps if view.desired == "yes"} if report is not None else {}
+    """The row of each desired instance; rows of copies too many are not about what is desired."""
+    return {view.instance: view for view in report.apps if view.desired == "yes"} if report is not None else {}
 
 
-def _shown(app: App, view: AppView | None) -> dict[str, Any]:
-    entry = {"name": app.name, **to_json(app), "revision": revision(app), "node": view.node if view else ""}
-    entry["status"] = view.state if view else "pending"
-    if view is not None:
-        entry |= {"restarts": view.restarts} | ({"note": view.note} if view.note else {})
-        entry |= {"published": list(view.ports)} if view.ports else {}
-    return entry
+def _shown(app: App, views: Mapping[str, AppView]) -> dict[str, Any]:
+    instances = [_instance(instance, views.get(instance.name)) for instance in slots_of(app)]
+    return {"name": app.name, **to_json(app), "revision": revision(app), **as_a_whole(instances)}
+
+
+def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:
+    if view is None:
+        return {"slot": instance.slot, "node": "", "status": "pending"}
+    entry: dict[str, Any] = {"slot": instance.slot, "node": view.node, "status": view.state, "restarts": view.restarts}
+    entry |= {"container": view.container} if view.container else {}
+    entry |= {"started": view.started} if view.started else {}
+    entry |= {"note": view.note} if view.note else {}
+    return entry | ({"published": list(view.ports)} if view.ports else {})
+
+
+def as_a_whole(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The instances of an app with what is true of it as a whole: the first that does not run speaks for all."""
+    worst = next((entry for entry in instances if entry["status"] != "running"), instances[0] if instances else NO_INSTANCE)
+    whole = {key: value for key, value in worst.items() if key != "slot"}
+    running = sum(entry["status"] == "running" for entry in instances)
+    return whole | {"running": running, "instances": list(instances)}
 
 
 def with_etag(response: Response, app: App) -> Response:

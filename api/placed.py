@@ -5,16 +5,16 @@ A node's agent sees and holds open what concerns it; everything else is the oper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, jsonify, request
 
 from api.auth import require_node, require_operator
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
-from api.declared import changes_of, with_etag
+from api.declared import as_a_whole, changes_of, with_etag
 from api.held import HeldRequests
 from api.stores.changes import Changes, View
 from api.stores.desired import DesiredStore
@@ -26,6 +26,7 @@ from duckconf.compose import merged
 from duckconf.counts import counted
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
+from duckconf.instance import Instance, placed, slots_of
 from duckconf.model import NAME, PLACEMENT, App, parse_app
 
 MOST_TOLD = 50
@@ -68,34 +69,47 @@ class Routes:
         with self.held.up_to(patience if since >= 0 else 0) as allowed:
             self.index.wait(node, since, allowed)
         share = self.index.share(node)
-        mine = [{**to_json(app), "revision": codec.revision(app)} for app in share.apps]
-        return jsonify(revision=share.revision, apps=mine, kept=list(share.kept))
+        return jsonify(revision=share.revision, apps=list(self._told(share.instances)), kept=list(share.kept))
+
+    def _told(self, instances: Iterable[Instance]) -> Iterator[dict[str, Any]]:
+        """Instances as their agent or the scheduler is told of them: the siblings of those without a node stand once."""
+        revisions: dict[str, str] = {}
+        for instance in instances:
+            name, entry = instance.app.name, to_json(instance.app)
+            if name not in revisions:
+                app = self.store.find(name)
+                revisions[name] = codec.revision(app) if app is not None else ""
+                entry |= {} if instance.node else {"siblings": self.index.siblings(name)}
+            entry |= {"revision": revisions[name]} | ({"node": instance.node} if instance.node else {})
+            entry |= {"generation": instance.generation} if instance.generation else {}
+            yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
 
     def bind(self) -> Response:
         require_operator()
         request.max_content_length = LARGE_BODY
         bindings = _bindings(body())
-        for node in {node for _, node, _ in bindings}:
+        for node in {binding.node for binding in bindings}:
             _require_schedulable(node, self.nodes)
         refused: dict[str, str] = {}
-        placed: list[App] = []
+        moved: list[Instance] = []
 
         def decide(view: View) -> Changes:
             changes: dict[str, App | None] = {}
-            for name, node, revision in bindings:
+            for name, wanted in _by_app(bindings).items():
                 app = view.app(name)
                 if app is None:
                     refused[name] = "is not declared"
-                elif revision and revision != codec.revision(app):
+                elif any(binding.revision not in ("", codec.revision(app)) for binding in wanted):
                     refused[name] = "has changed"
-                elif app.node != node:
-                    changes[name] = bound(app, node, view.revision)
-            placed.extend(app for app in changes.values() if app is not None)
+                else:
+                    after = placed(app, {binding.slot: binding.node for binding in wanted}, view.revision)
+                    moved.extend(_moved(app, after))
+                    changes |= {name: after} if after != app else {}
             return changes
 
         self.store.submit(decide)
-        _tell_of_places(placed, self.tell)
-        return jsonify(bound=len(placed), refused=refused)
+        _tell_of_places(moved, self.tell)
+        return jsonify(bound=len(moved), refused=refused)
 
     def confirm(self) -> Response:
         require_operator()
@@ -103,7 +117,7 @@ class Routes:
 
     def app(self, name: str) -> Response:
         found = self.store.get(name)
-        require_node(found.node)
+        require_node(*found.node)
         return with_etag(jsonify(_shown(found, self.index, self.nodes)), found)
 
     def put(self, name: str) -> tuple[Response, HTTPStatus]:
@@ -111,24 +125,27 @@ class Routes:
         if not NAME.fullmatch(name):
             parse_app({"name": name, "image": "x"})
         changes = changes_of(body(), name)
-        if "node" in changes and changes["node"] is not None:
-            _require_schedulable(str(parse_app({"image": "x", "node": changes["node"]}, placed=True).node), self.nodes)
+        wanted: tuple[str, ...] | None = None
+        if "node" in changes:
+            wanted = parse_app({"image": "x", "node": changes["node"] or ""}, placed=True).node
+            for node in set(wanted):
+                _require_schedulable(node, self.nodes)
 
         def update(app: App | None, revision: int) -> App:
             fields = {**merged(to_json(app) if app is not None else {}, changes), "name": name}
             spec = {field: value for field, value in fields.items() if field not in PLACEMENT}
             before = app or App("")
-            parsed = parse_app({**spec, "node": before.node, "generation": before.generation}, placed=True)
-            node = changes.get("node", before.node)
-            return bound(parsed, str(node or ""), revision) if node != before.node else parsed
+            parsed = replace(parse_app(spec), node=before.node, generation=before.generation)
+            slots = range(1, parsed.replicas + 1)
+            by_slot = {} if wanted is None else {slot: wanted[slot - 1] if slot <= len(wanted) else "" for slot in slots}
+            return placed(parsed, by_slot, revision)
 
         before, after = self.store.put(name, update, expected_revisions())
         if before is None:
             self.tell(Event("declared", f"{name} declared ({after.image})", name))
         elif codec.spec_hash(before) != codec.spec_hash(after):
             self.tell(Event("updated", f"{name} updated ({after.image})", name))
-        if after.node != (before.node if before else ""):
-            _tell_of_places([after], self.tell)
+        _tell_of_places(_moved(before, after), self.tell)
         answer = with_etag(jsonify(_shown(after, self.index, self.nodes)), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
@@ -153,9 +170,26 @@ def blueprint(
     return routes
 
 
-def bound(app: App, node: str, revision: int) -> App:
-    """The app placed on `node`, or nowhere. The revision of the write is its generation: it only ever grows."""
-    return App(**{**vars(app), "node": node, "generation": revision if node else app.generation})
+class Binding(NamedTuple):
+    """Slot `slot` of an app belongs on `node`, "" for none. `revision` is what the app should be at, "" for any."""
+
+    name: str
+    slot: int
+    node: str
+    revision: str
+
+
+def _by_app(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
+    found: dict[str, list[Binding]] = {}
+    for binding in bindings:
+        found.setdefault(binding.name, []).append(binding)
+    return found
+
+
+def _moved(before: App | None, after: App) -> list[Instance]:
+    """The instances that have another node than before."""
+    old = {instance.slot: instance.node for instance in slots_of(before)} if before is not None else {}
+    return [instance for instance in slots_of(after) if instance.node != old.get(instance.slot, "")]
 
 
 def _require_schedulable(node: str, nodes: NodeBook) -> None:
@@ -163,61 +197,68 @@ def _require_schedulable(node: str, nodes: NodeBook) -> None:
         raise BadInput(Fault("node", f"{node} is cordoned and gets no new apps; to allow them: ./inv uncordon {node}"))
 
 
-def _bindings(data: object) -> list[tuple[str, str, str]]:
-    """(app, node, expected revision or "") from {"apps": [{"name", "node", "revision"?}, …]}; raises BadInput."""
+def _bindings(data: object) -> list[Binding]:
+    """From {"apps": [{"name", "node", "slot"?, "revision"?}, …]}; raises BadInput."""
     entries = data.get("apps") if isinstance(data, Mapping) else None
     if not isinstance(entries, list):
         raise BadInput(Fault("apps", 'should be a list such as [{"name": "web", "node": "node-1"}]'))
     faults: list[Fault] = []
     found = []
     for number, entry in enumerate(entries):
-        values = (
-            [entry.get(key, default) for key, default in (("name", None), ("node", None), ("revision", ""))]
-            if isinstance(entry, Mapping)
-            else []
-        )
-        if len(values) == 3 and all(isinstance(value, str) for value in values):
-            found.append((str(values[0]), str(values[1]), str(values[2])))
+        told = entry if isinstance(entry, Mapping) else {}
+        texts, slot = [told.get("name"), told.get("node"), told.get("revision", "")], told.get("slot", 1)
+        if all(isinstance(text, str) for text in texts) and isinstance(slot, int) and not isinstance(slot, bool) and slot > 0:
+            found.append(Binding(str(texts[0]), slot, str(texts[1]), str(texts[2])))
         else:
-            faults.append(Fault(f"apps/{number}", 'should be {"name", "node"} and perhaps "revision", all text'))
+            what = 'should be {"name", "node"} and perhaps "revision", all text, and perhaps "slot", a number from 1 on'
+            faults.append(Fault(f"apps/{number}", what))
     if faults:
         raise BadInput(*faults[:10])
     return found
 
 
-def _tell_of_places(apps: list[App], tell: Callable[[Event], None]) -> None:
-    """One event for each app, or one for all when nobody would read them."""
-    if len(apps) > MOST_TOLD:
-        gone = sum(not app.node for app in apps)
-        nodes = counted(len({app.node for app in apps} - {""}), "node")
-        tell(Event("scheduled", f"{counted(len(apps) - gone, 'app')} placed on {nodes}, {gone} unscheduled"))
+def _tell_of_places(instances: list[Instance], tell: Callable[[Event], None]) -> None:
+    """One event for each, or one for all when nobody would read them."""
+    if len(instances) > MOST_TOLD:
+        gone, nodes = sum(not instance.node for instance in instances), {instance.node for instance in instances} - {""}
+        where = counted(len(nodes), "node")
+        tell(Event("scheduled", f"{counted(len(instances) - gone, 'instance')} placed on {where}, {gone} unscheduled"))
         return
-    for app in apps:
-        if app.node:
-            tell(Event("scheduled", f"{app.name} placed on {app.node}", app.name, app.node))
+    for instance in instances:
+        name, node = instance.name, instance.node
+        if node:
+            tell(Event("scheduled", f"{name} placed on {node}", instance.app.name, node))
         else:
-            tell(Event("unscheduled", f"{app.name} unscheduled; waiting for the scheduler", app.name))
+            tell(Event("unscheduled", f"{name} unscheduled; waiting for the scheduler", instance.app.name))
 
 
 def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
-    """The app with what its node last reported of it."""
-    entry: dict[str, Any] = {"name": app.name, **to_json(app), "node": app.node, "revision": codec.revision(app)}
-    seen = index.seen(app)
-    if not app.node:
-        return entry | {"status": "pending", "note": index.notes.get(app.name, "waiting for the scheduler")}
-    if app.node not in nodes.nodes:
-        return entry | {"status": "lost", "note": f"{app.node} is not in the inventory"}
-    if nodes.status(app.node) != READY:
-        if nodes.status(app.node) == UNREADABLE:
-            entry["note"] = f"{app.node} answers, but its answer cannot be read: {nodes.nodes[app.node].unreadable}"
-            return entry | {"status": "unreadable", **({"container": seen.container} if seen else {})}
-        entry["note"] = f"{app.node}: no heartbeat for {nodes.age(app.node):.0f} s"
-        return entry | {"status": "unreachable", **({"container": seen.container} if seen else {})}
-    refusal = nodes.refusal(app.node, app) if nodes.nodes[app.node].refusals else None
+    """The app with what the nodes last reported of its instances."""
+    spec = {name: value for name, value in to_json(app).items() if name not in PLACEMENT}
+    instances = [_instance(instance, index, nodes) for instance in slots_of(app)]
+    return {"name": app.name, **spec, "revision": codec.revision(app), **as_a_whole(instances)}
+
+
+def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
+    node, seen = instance.node, index.seen(instance)
+    entry: dict[str, Any] = {"slot": instance.slot, "node": node}
+    entry |= {"generation": instance.generation} if instance.generation else {}
+    there = {"container": seen.container} if seen is not None else {}
+    if not node:
+        return entry | {"status": "pending", "note": index.notes.get(instance.app.name, "waiting for the scheduler")}
+    if node not in nodes.nodes:
+        return entry | {"status": "lost", "note": f"{node} is not in the inventory"}
+    status = nodes.status(node)
+    if status == UNREADABLE:
+        note = f"{node} answers, but its answer cannot be read: {nodes.nodes[node].unreadable}"
+        return entry | {"status": "unreadable", "note": note, **there}
+    if status != READY:
+        return entry | {"status": "unreachable", "note": f"{node}: no heartbeat for {nodes.age(node):.0f} s", **there}
+    refusal = nodes.refusal(node, instance.app) if nodes.nodes[node].refusals else None
     if refusal is not None and (seen is None or not seen.running):
         entry["refused"] = refusal.reason
     if seen is None:
-        return entry | {"status": "starting", **({"note": f"{app.node} refuses it: {refusal.reason}"} if refusal else {})}
-    entry |= {"status": seen.state, "container": seen.container, "started": seen.started, "restarts": seen.restarts}
+        return entry | {"status": "starting", **({"note": f"{node} refuses it: {refusal.reason}"} if refusal else {})}
+    entry |= {"status": seen.state, **there, "started": seen.started, "restarts": seen.restarts}
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     return entry | ({"note": seen.note} if seen.note else {})

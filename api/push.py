@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from api.turns import TurnBook
 from duckconf.actions import Start
-from duckconf.errors import BadInput, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable
+from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable
 from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import push_app
@@ -33,7 +33,7 @@ class Started:
 
     app: str
     node: str
-    skipped: dict[str, str]
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 class Pusher:
@@ -47,6 +47,22 @@ class Pusher:
         self._cordons = cordons
         self._updating = threading.Lock()
         self._seen: Inventory | None = None
+
+    def start_all(self, app: App) -> list[Started]:
+        """As many as it has replicas, in turn; they are apps of their own from then on. Raises as `start` does: those that
+        were started before run on, and the error names them."""
+        if app.replicas < 1:
+            raise BadInput(Fault("replicas", "should be 1 or more in push mode, which starts apps and keeps no state"))
+        one, started = replace(app, replicas=1), list[Started]()
+        for _ in range(app.replicas):
+            try:
+                started.append(self.start(one))
+            except DuckconfError as failure:
+                if started:
+                    names = ", ".join(item.app for item in started)
+                    failure.message += f"; {len(started)} of {app.replicas} were started and run on: {names}"
+                raise
+        return started
 
     def start(self, app: App) -> Started:
         """Raises EngineRefused when the engine says no to this app, NoNodeReachable when nobody is there, NoNodeFits when

@@ -22,11 +22,14 @@ def blueprint(pusher: Pusher, metrics: Metrics) -> Blueprint:
     def start() -> tuple[Response, HTTPStatus]:
         app = parse_app(body())
         with metrics.timing_a_start():
-            started = pusher.start(app)
-        metrics.count_start(started.node, started.skipped)
-        answer: dict[str, Any] = {"app": started.app, "node": started.node}
-        if started.skipped:
-            answer |= {"skipped": list(started.skipped), "reasons": started.skipped}
+            started = pusher.start_all(app)
+        for one in started:
+            metrics.count_start(one.node, one.skipped)
+        answer: dict[str, Any] = {"app": started[0].app, "node": started[0].node}
+        if skipped := {node: why for one in started for node, why in one.skipped.items()}:
+            answer |= {"skipped": list(skipped), "reasons": skipped}
+        if len(started) > 1:
+            answer["instances"] = [{"app": one.app, "node": one.node} for one in started]
         return jsonify(answer), HTTPStatus.CREATED
 
     return routes

@@ -65,33 +65,57 @@ FACTS: dict[str, Any] = {
     "machine": {"type": ["string", "null"], "description": "Identifies the machine; equal for two nodes on one machine."},
     "node_name": {"type": ["string", "null"], "description": "The name that the role gave to the machine."},
 }
+# Of one container. An app as a whole tells them of its first instance that does not run, or else of its first.
+OF_THE_WORST = "Of the first instance that does not run, or else of the first."
+OBSERVED: dict[str, dict[str, Any]] = {
+    "node": {**TEXT, "description": "The node on which it is placed; empty if it is not placed."},
+    "status": {
+        **TEXT,
+        "description": "The state of the container, or pending, starting, backoff, unreachable, unreadable, lost.",
+        "examples": ["running"],
+    },
+    "container": {**TEXT, "description": "The name of the container."},
+    "generation": {"type": "integer", "description": "The revision of the placement."},
+    "started": {"type": "number", "description": "Seconds since the epoch."},
+    "restarts": {"type": "integer", "description": "Restarts since its spec changed."},
+    "published": {"type": "array", "items": TEXT, "description": "Its ports on the node, those that the engine chose too."},
+    "note": {**TEXT, "description": "Why the observed state is not the desired one."},
+    "refused": {**TEXT, "description": "Why the engine of its node refuses it."},
+}
 SCHEMAS: dict[str, Any] = {
     "App": APP,
     "Problem": PROBLEM,
-    "Started": {"type": "object", "required": ["app", "node"], "properties": {"app": TEXT, "node": TEXT, **SKIPPED}},
+    "Started": {
+        "type": "object",
+        "required": ["app", "node"],
+        "properties": {
+            "app": TEXT,
+            "node": TEXT,
+            **SKIPPED,
+            "instances": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"app": TEXT, "node": TEXT}},
+                "description": "All that were started, when several were asked for.",
+            },
+        },
+    },
     "Declared": {"type": "object", "required": ["app", "revision"], "properties": {"app": TEXT, "revision": TEXT}},
     "Changes": {**APP, "required": []},
     "Shown": {
         "type": "object",
-        "required": ["name", "image", "revision", "node", "status"],
+        "required": ["name", "image", "revision", "node", "status", "running", "instances"],
         "properties": {
             **FIELD_SCHEMAS,
             "revision": {"type": "string", "description": "Changes when the app changes."},
-            "node": {"type": "string", "description": "The node on which the loop placed it; empty if it is not placed."},
-            "status": {
-                "type": "string",
-                "description": "The state of the container, or pending, starting, backoff, unreachable, lost.",
-                "examples": ["running"],
-            },
-            "restarts": {"type": "integer"},
-            "published": {
-                "type": "array",
-                "items": TEXT,
-                "description": "Its ports on the node, those that the engine chose too.",
-            },
-            "note": {"type": "string", "description": "Why the observed state is not the desired one."},
-            "refused": {"type": "string", "description": "Why the engine of its node refuses it."},
+            **{name: {**field, "description": f"{field['description']} {OF_THE_WORST}"} for name, field in OBSERVED.items()},
+            "running": {"type": "integer", "description": "How many instances run."},
+            "instances": {"type": "array", "items": refer("Instance")},
         },
+    },
+    "Instance": {
+        "type": "object",
+        "required": ["slot", "node", "status"],
+        "properties": {"slot": {"type": "integer", "minimum": 1}, **OBSERVED},
     },
     "Apps": {
         "type": "object",
@@ -114,6 +138,7 @@ SCHEMAS: dict[str, Any] = {
                     "properties": {
                         "name": TEXT,
                         "node": TEXT,
+                        "slot": {"type": "integer", "minimum": 1, "description": "The instance; 1 by default."},
                         "revision": {**TEXT, "description": "Place the app only at this revision."},
                     },
                 },

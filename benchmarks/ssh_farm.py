@@ -26,7 +26,7 @@ from duckconf.command import Command
 from duckconf.desired import changed, empty_document
 from duckconf.errors import SetupError
 from duckconf.model import App
-from duckconf.naming import LABEL_NODE, NODE_IMAGE, WEB_IMAGE, app_labels, declared_app
+from duckconf.naming import LABEL_NODE, NODE_IMAGE, WEB_IMAGE, app_labels, declared_container
 from duckconf.reach.state.desired_file import FILE_NAME
 
 CLUSTER = "farm"
@@ -138,7 +138,7 @@ def _row(app: App, node: str) -> dict[str, object]:
     return {
         "AutoRemove": False, "Command": ["/usr/local/bin/serve"], "CreatedAt": "10 minutes ago", "Exited": False,
         "ExitedAt": -62135596800, "ExitCode": 0, "Id": f"{app.name:0>64}", "Image": app.image, "ImageID": "0" * 64,
-        "IsInfra": False, "Labels": {**labels, LABEL_NODE: node}, "Mounts": [], "Names": [declared_app(CLUSTER, app.name)],
+        "IsInfra": False, "Labels": {**labels, LABEL_NODE: node}, "Mounts": [], "Names": [declared_container(CLUSTER, app.name)],
         "Namespaces": {}, "Networks": ["podman"], "Pid": 4242, "Pod": "", "PodName": "", "Ports": None, "Size": None,
         "StartedAt": 1767225600, "State": "running", "Status": "Up 10 minutes ago", "Created": 1767225600,
     }  # fmt: skip

@@ -177,7 +177,7 @@ class Itself:
             self._looked, self._unreadable = asked, f"{failure.reason} ({failure.remedy})" if failure.remedy else failure.reason
 
     def _present(self) -> Collection[str]:
-        return {container.app for container in self._containers}
+        return {container.instance for container in self._containers}
 
     def _act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
         failure: DuckconfError | None = None

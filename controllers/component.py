@@ -9,9 +9,9 @@ import argparse
 import logging
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
@@ -21,10 +21,18 @@ from duckconf.reach.api.secret import read_token
 from duckconf.reach.state import logs
 from duckconf.reach.state.ready import Readiness
 
+T = TypeVar("T")
+
 HELD = 30.0
 # Beyond the time that the server may hold a request.
 DEADLINE = HELD + 10.0
+# Bindings in one transaction: an agent that gets ten instances is woken once and not ten times.
+BATCH = 10_000
 AGAIN = 1.0
+
+
+def batches(bindings: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (bindings[first : first + BATCH] for first in range(0, len(bindings), BATCH))
 
 
 class Component:

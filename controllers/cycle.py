@@ -23,6 +23,7 @@ from duckconf.errors import DuckconfError, NotFound, NotSupported, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.naming import app_of
 from duckconf.node_name import misnamed
 from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
@@ -140,7 +141,7 @@ class Cycle:
                 world.asked(),
                 sensed.asked,
             )
-            self._open_steps.update(step.app for step in verdict.decision.plan.steps)
+            self._open_steps.update(step.instance for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
             refusals = tuple(active(self._reconciler.refusals, now).values())
         self._heard = (*sensed.heard, *sensed.unreadable)
@@ -204,10 +205,10 @@ class Cycle:
         def done(failure: DuckconfError | None) -> None:
             seconds = self._world.now() - begun
             with self._lock:
-                self._open_steps[step.app] -= 1
-                last = self._open_steps[step.app] == 0
+                self._open_steps[step.instance] -= 1
+                last = self._open_steps[step.instance] == 0
                 if last:
-                    del self._open_steps[step.app]
+                    del self._open_steps[step.instance]
                 try:
                     self._reconciler.settle(step, failure, self._world.now(), last=last)
                 except OSError as error:
@@ -224,7 +225,7 @@ class Cycle:
     def _say(self, sensed: Sensed, setpoint: Setpoint, verdict: Verdict) -> None:
         """The pass in words, when it has something to do or something new to say."""
         plan, lost = verdict.decision.plan, self._reconciler.health.lost
-        notes = [f"{app}: {note}" for app, note in plan.notes.items() if note != UNDER_WAY]
+        notes = [f"{name}: {note}" for name, note in plan.notes.items() if note != UNDER_WAY]
         heard, silent = sensed.heard, sensed.silent
         said = (tuple(sorted(silent)), tuple(sorted(sensed.unreadable)), tuple(setpoint.faults), tuple(notes), lost)
         if not plan.steps and said == self._said:
@@ -238,7 +239,7 @@ class Cycle:
             say("SENSOR", f"{node} {reason}")
         for node, reason in sorted(silent.items()):
             say("SENSOR", f"{node} is {LOST if node in lost else UNREACHABLE}: {reason}")
-        say("SETPOINT", f"{counted(len(setpoint.desired.apps), 'app')} desired")
+        say("SETPOINT", f"{counted(len(setpoint.desired.instances), 'instance')} desired")
         for fault in setpoint.faults:
             say("SETPOINT", fault)
         say("COMPARATOR", f"{len(plan.steps)} to do" if plan.steps else "nothing to do")
@@ -262,13 +263,13 @@ class Cycle:
         self._faults = tuple(faults)
 
     def _tell_of_unplaced(self, verdict: Verdict) -> None:
-        unplaced = {view.app: view.note for view in verdict.apps if view.state == PENDING and view.desired == "yes"}
-        for app, why in unplaced.items():
-            if self._unplaced.get(app) != why:
-                self._world.tell(Event("pending", why, app))
+        unplaced = {view.instance: view.note for view in verdict.apps if view.state == PENDING and view.desired == "yes"}
+        for name, why in unplaced.items():
+            if self._unplaced.get(name) != why:
+                self._world.tell(Event("pending", why, app_of(name)))
         # Told once for each reason until it runs, not at each try.
-        open_ends = {view.app for view in verdict.apps if view.desired == "yes" and view.state != "running"}
-        self._unplaced = {app: why for app, why in self._unplaced.items() if app in open_ends} | unplaced
+        open_ends = {view.instance for view in verdict.apps if view.desired == "yes" and view.state != "running"}
+        self._unplaced = {name: why for name, why in self._unplaced.items() if name in open_ends} | unplaced
 
     def _publish(self, report: Report) -> None:
         if self._published is None or replace(report, clock=self._published.clock) != self._published:

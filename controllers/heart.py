@@ -138,13 +138,13 @@ class Heart:
 
 
 def entries(containers: Sequence[Container], views: Sequence[AppView]) -> list[Entry]:
-    """What a heartbeat tells: each container, and the apps that have none for now with the reason."""
+    """What a heartbeat tells: each container, and the instances that have none for now with the reason."""
     by_name: Mapping[str, AppView] = {view.container: view for view in views if view.container}
     told = [_entry(container, by_name.get(container.name)) for container in containers if container.app]
     there = {container.name for container in containers}
     for name, view in sorted(by_name.items()):
         if name not in there and view.state in (STARTING, BACKOFF):
-            told.append(_told(view.app, name, view.image, view.state, restarts=view.restarts, note=view.note))
+            told.append(_told(view.app, name, view.image, view.state, restarts=view.restarts, note=view.note, slot=view.slot))
     return told
 
 
@@ -161,6 +161,7 @@ def _entry(container: Container, view: AppView | None) -> Entry:
         view.restarts if view is not None else 0,
         view.note if view is not None else "",
         container.ports,
+        container.slot,
     )
 
 
@@ -175,6 +176,7 @@ def _told(
     restarts: int = 0,
     note: str = "",
     ports: Sequence[str] = (),
+    slot: int = 1,
 ) -> Entry:
     entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
-    return {**entry, "started": started, "restarts": restarts, "note": note, "ports": list(ports)}
+    return {**entry, "started": started, "restarts": restarts, "note": note, "ports": list(ports), "slot": slot}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controllers.component import Component, main
+from controllers.component import Component, batches, main
 from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.health import Health, judge, next_verdict
@@ -22,8 +22,6 @@ from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
 
 NAME = "node-controller"
-# Bindings in one transaction; each costs the agents concerned one answer.
-BATCH = 10_000
 # A verdict is looked for this long after it is due, so that one look is enough.
 LATE = 0.02
 SHORTEST = 0.05
@@ -117,8 +115,8 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
 
 
 def unschedule(component: Component, api: ApiClient, nodes: Sequence[str]) -> None:
-    """Take their apps from lost nodes, all at once; those that changed meanwhile are looked at again."""
-    unbind(component, api, [app for node in nodes for app in api.call("GET", f"/apps?nodeName={node}")["apps"]], "lost")
+    """Take their instances from lost nodes, all at once; those that changed meanwhile are looked at again."""
+    unbind(component, api, [entry for node in nodes for entry in api.call("GET", f"/apps?nodeName={node}")["apps"]], "lost")
 
 
 def turn_away(component: Component, api: ApiClient, watch: Watch, counts: Mapping[str, int]) -> None:
@@ -128,20 +126,22 @@ def turn_away(component: Component, api: ApiClient, watch: Watch, counts: Mappin
 
 
 def turned_away(apps: Iterable[Mapping[str, Any]], full: Collection[str]) -> list[Mapping[str, Any]]:
-    """Pure: rows of `GET /apps` that their node refuses and that do not run there, and those of which nothing was ever
-    started on their full node; one that has a copy found its space."""
-    return [app for app in apps if app.get("refused") or (app["node"] in full and not app.get("started"))]
+    """Pure: the instances in `GET /apps` that their node refuses and that do not run there, and those of which nothing was
+    ever started on their full node; one that has a copy found its space."""
+    entries = ({**entry, "name": app["name"], "revision": app["revision"]} for app in apps for entry in app["instances"])
+    return [entry for entry in entries if entry.get("refused") or (entry["node"] in full and not entry.get("started"))]
 
 
-def unbind(component: Component, api: ApiClient, apps: Sequence[Mapping[str, Any]], why: str) -> None:
-    """The scheduler is free to place them anew. An app that was changed since it was read is left as it is."""
-    for first in range(0, len(apps), BATCH):
-        part = apps[first : first + BATCH]
-        bindings = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in part]
+def unbind(component: Component, api: ApiClient, entries: Sequence[Mapping[str, Any]], why: str) -> None:
+    """The scheduler is free to place these instances anew. An app that was changed since it was read is left as it is."""
+    ordered = sorted(entries, key=lambda entry: str(entry["name"]))
+    for part in batches(ordered):
+        bindings = [
+            {"name": entry["name"], "slot": entry.get("slot", 1), "node": "", "revision": entry["revision"]} for entry in part
+        ]
         answer = api.call("PUT", "/apps", {"apps": bindings})
-        component.log.info(
-            "%s %s: %s unscheduled", some_of(sorted({app["node"] for app in part})), why, counted(answer["bound"], "app")
-        )
+        where = some_of(sorted({entry["node"] for entry in part}))
+        component.log.info("%s %s: %s unscheduled", where, why, counted(answer["bound"], "instance"))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ TRIES = 3
 
 
 class Orders:
-    """The share that is obeyed. `present` gives the apps that have a copy here; `on_news` is called after each change."""
+    """The share that is obeyed. `present` gives the instances that have a copy here; `on_news` is called after each change."""
 
     def __init__(
         self, config: AgentConfig, heart: Heart, present: Callable[[], Collection[str]], on_news: Callable[[], None]

@@ -21,8 +21,8 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import Facts
 from duckconf.health import Health, judge, next_verdict
-from duckconf.model import App
-from duckconf.naming import declared_app
+from duckconf.instance import Instance
+from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
@@ -56,7 +56,7 @@ class Reconciler:
     only_mine: bool = False
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
     busy: set[str] = field(default_factory=set)
-    meant: dict[str, App] = field(default_factory=dict)
+    meant: dict[str, Instance] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
     looked_too_early: set[str] = field(default_factory=set)
     """Apps that the last pass left alone because a look of it was older than the end of their action."""
@@ -99,15 +99,18 @@ class Reconciler:
         decision = decide(self.cluster, desired, fleet, memory, now)
         self._remember(decision.placements, certain)
         steps = decision.plan.steps
-        self.busy |= {step.app for step in steps}
-        self.meant.update({step.app: desired.apps[step.app] for step in steps if step.app in desired.apps})
+        self.busy |= {step.instance for step in steps}
+        self.meant.update(
+            {step.instance: desired.instances[step.instance] for step in steps if step.instance in desired.instances}
+        )
         return Verdict(decision, overview(desired, fleet, decision, memory))
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
-        """A step has ended; `last` when no other step of its app is under way."""
+        """A step has ended; `last` when no other step of its instance is under way."""
+        name = step.instance
         if last:
-            self.busy.discard(step.app)
-            self.settled_at[step.app] = now
+            self.busy.discard(name)
+            self.settled_at[name] = now
         if isinstance(failure, NotFound):
             # Somebody removed it meanwhile, which is neither a crash nor a refusal: the next look shows what there is.
             where = (step.action.node, step.action.container)
@@ -116,23 +119,23 @@ class Reconciler:
         if isinstance(step.action, Remove):
             self._settle_removal(step.action, failure, now)
             return
-        app = self.meant[step.app]
+        app, generation = self.meant[name].app, self.meant[name].generation
         spec = spec_hash(app)
-        tries = self.tries.get(step.app)
+        tries = self.tries.get(name)
         if tries is None or tries.spec != spec:
             tries = Tries(spec)
         if failure is None:
-            self.tries[step.app] = backoff.after_start(tries, now)
+            self.tries[name] = backoff.after_start(tries, now)
             self.refusals = after_success(self.refusals, step.action.node, step.app)
         elif isinstance(failure, NodeRefused):
             where = (step.action.node, step.app)
-            self.refusals[where] = refused(self.refusals.get(where), app, failure, now)
+            self.refusals[where] = refused(self.refusals.get(where), app, failure, now, generation)
         elif not isinstance(failure, NodeFailure):
             denied = backoff.after_refusal(tries, now, str(failure))
             if name_is_taken(step, failure):
-                self._rename(step.app)
+                self._rename(name)
                 denied = _at_once(tries, denied, now)
-            self.tries[step.app] = denied
+            self.tries[name] = denied
 
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
         """Seconds until something is due without an event: an app held back or refused, a silent node, a newer look."""
@@ -148,7 +151,8 @@ class Reconciler:
         """Forget refusals that no longer count. With nobody elsewhere to ask, one that is withdrawn is forgotten too."""
         gone: set[str] = set()
         if desired.complete and not self.only_mine:
-            gone = {app for _, app in self.refusals} - desired.apps.keys() - desired.unreadable - desired.kept
+            wanted = {app_of(name) for name in (*desired.instances, *desired.kept)}
+            gone = {app for _, app in self.refusals} - wanted - desired.unreadable
         self.refusals = remembered(self.refusals, now, nodes=nodes, returned=returned, withdrawn=gone)
 
     def _settle_removal(self, action: Remove, failure: DuckconfError | None, now: float) -> None:
@@ -167,7 +171,7 @@ class Reconciler:
 
     def _look_after(self, desired: Desired, fleet: Fleet, now: float) -> None:
         if desired.complete:
-            for name in [name for name in self.tries if name not in desired.apps and name not in desired.unreadable]:
+            for name in [name for name in self.tries if name not in desired.instances and not desired.is_unreadable(name)]:
                 del self.tries[name]
         seen = {(copy.node, copy.name) for copies in fleet.copies.values() for copy in copies}
         for pauses in (self.removals, self.missed):
@@ -177,12 +181,12 @@ class Reconciler:
             if any(copy.running for copy in fleet.copies.get(name, ())):
                 self.tries[name] = backoff.after_look(tries, now)
 
-    def _rename(self, app: str) -> None:
+    def _rename(self, instance: str) -> None:
         """Something that is not ours to remove, such as the copy on a silent node, has the container's name."""
-        if app in self.book.placements:
-            place, generation = self.book.placements[app], next_generation(self.book.placements, Fleet((), {}))
-            container = f"{declared_app(self.cluster, app)}.{generation}"
-            self._remember({**self.book.placements, app: Placement(place.node, container, generation)}, self.book.certain)
+        if instance in self.book.placements:
+            place, generation = self.book.placements[instance], next_generation(self.book.placements, Fleet((), {}))
+            container = f"{declared_container(self.cluster, instance)}.{generation}"
+            self._remember({**self.book.placements, instance: Placement(place.node, container, generation)}, self.book.certain)
 
     def _remember(self, placements: Mapping[str, Placement], certain: bool) -> None:
         """On disk only once they are certain: a file would make the next process believe that they are all there are."""

@@ -1,6 +1,6 @@
-"""The scheduler: gives every app that has no node one, many in one transaction. `python -m controllers.scheduler`.
+"""The scheduler: gives every instance that has no node one, many in one transaction. `python -m controllers.scheduler`.
 
-It looks at the apps that are not placed and at the nodes, decides with the shared placement, and binds through the API.
+It looks at the instances that are not placed and at the nodes, decides with the shared placement, and binds through the API.
 """
 
 from __future__ import annotations
@@ -8,37 +8,44 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from controllers.component import Component, main
-from duckconf.codec import revision
+from controllers.component import Component, batches, main
 from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
-from duckconf.model import App, parse_app
+from duckconf.instance import Instance
+from duckconf.naming import app_of
 from duckconf.ports import Port, parse_held
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
 from duckconf.refusal import Refusal, by_node, refusal_from_json, with_siblings
+from duckconf.share import read_instance
 from duckconf.spreading import FULL, Room, spread_many
 
 NAME = "scheduler"
-# Bindings in one transaction: an agent that gets ten apps is woken once and not ten times.
-BATCH = 10_000
 # While an app fits nowhere: a port may become free without a node's or an app's change of place.
 AGAIN = 2.0
 READY = "ready"
 
 
 class Schedule(NamedTuple):
-    """Bindings as `PUT /apps` takes them, and for the apps that fit nowhere the reason."""
+    """Bindings as `PUT /apps` takes them, and for the instances that fit nowhere the reason."""
 
-    bindings: tuple[dict[str, str], ...]
+    bindings: tuple[dict[str, Any], ...]
     reasons: Mapping[str, str]
 
 
-def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int) -> Schedule:
-    """Pure. `nodes` are rows of `GET /nodes`; only those that are ready, have space and are not cordoned get something new."""
+def schedule(
+    instances: Sequence[Instance],
+    nodes: Sequence[Mapping[str, Any]],
+    turn: int,
+    revisions: Mapping[str, str] = MappingProxyType({}),
+    siblings: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Schedule:
+    """Pure. `revisions` are those of the apps as they were read, `siblings` the nodes that they have already. `nodes` are rows
+    of `GET /nodes`; only those that are ready, have space and are not cordoned get something new."""
     rooms: list[Room] = []
     known = {str(node["name"]): facts_from_json(node) for node in nodes}
     refusals = by_node(with_siblings(_refusals(nodes), known))
@@ -53,12 +60,14 @@ def schedule(apps: Sequence[App], nodes: Sequence[Mapping[str, Any]], turn: int)
         else:
             name = str(node["name"])
             rooms.append(Room(name, int(node["apps"]), _ports(node), refusals.get(name, {}), known[name]))
-    ordered = sorted(apps, key=lambda app: app.name)
-    placed, reasons = spread_many(ordered, rooms, misfits, turn)
-    bindings = tuple(
-        {"name": app.name, "node": placed[app.name], "revision": revision(app)} for app in ordered if app.name in placed
-    )
-    return Schedule(bindings, reasons)
+    ordered = sorted(instances, key=lambda instance: (instance.app.name, instance.slot))
+    chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings)
+    return Schedule(tuple(_binding(one, chosen[one.name], revisions) for one in ordered if one.name in chosen), reasons)
+
+
+def _binding(instance: Instance, node: str, revisions: Mapping[str, str]) -> dict[str, Any]:
+    name = instance.app.name
+    return {"name": name, "slot": instance.slot, "node": node, "revision": revisions.get(name, "")}
 
 
 def _ports(node: Mapping[str, Any]) -> list[Port]:
@@ -79,27 +88,26 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
 
     def once(api: ApiClient) -> float:
         nonlocal turn
-        unplaced = [parse_app(_spec(entry), placed=True) for entry in api.call("GET", "/apps?nodeName=")["apps"]]
-        if not unplaced:
+        entries = api.call("GET", "/apps?nodeName=")["apps"]
+        if not entries:
             said.clear()
             return config.interval
-        plan = schedule(unplaced, api.call("GET", "/nodes?facts=true")["nodes"], turn)
+        revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
+        siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
+        unplaced = [read_instance(entry) for entry in entries]
+        plan = schedule(unplaced, api.call("GET", "/nodes?facts=true")["nodes"], turn, revisions, siblings)
         turn += len(plan.bindings)
-        for first in range(0, len(plan.bindings), BATCH):
-            part = plan.bindings[first : first + BATCH]
+        for part in batches(plan.bindings):
             answer = api.call("PUT", "/apps", {"apps": list(part)})
-            component.log.info("placed %s, %d had changed meanwhile", counted(answer["bound"], "app"), len(answer["refused"]))
-        news = [Event("pending", why, app) for app, why in plan.reasons.items() if said.get(app) != why]
+            changed = counted(len(answer["refused"]), "app")
+            component.log.info("placed %s, %s had changed meanwhile", counted(answer["bound"], "instance"), changed)
+        news = [Event("pending", why, app_of(name)) for name, why in plan.reasons.items() if said.get(name) != why]
         said.clear()
         said.update(plan.reasons)
         component.tell(api, news)
         return AGAIN if plan.reasons else config.interval
 
     return once
-
-
-def _spec(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key != "revision"}
 
 
 if __name__ == "__main__":

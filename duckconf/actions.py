@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from typing import Union
 
 from duckconf.model import App
+from duckconf.naming import instance_name
 
 
 @dataclass(frozen=True)
 class Start:
-    """Run `app` on `node` as a new container, in place of one of ours with the same name. The higher `generation` is
-    the newer placement; 0 where nobody keeps count."""
+    """Run slot `slot` of `app` on `node` as a new container, in place of one of ours with the same name. The higher
+    `generation` is the newer placement; 0 where nobody keeps count."""
 
     node: str
     container: str
     app: App
     generation: int = 0
+    slot: int = 1
 
     def __str__(self) -> str:
-        return f"start {self.app.name} ({self.app.image}) on {self.node}"
+        return f"start {instance_name(self.app.name, self.slot)} ({self.app.image}) on {self.node}"
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class Restart:
 
     node: str
     container: str
-    app: str
+    instance: str
 
     def __str__(self) -> str:
-        return f"start {self.app} again on {self.node}"
+        return f"start {self.instance} again on {self.node}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from duckconf.durations import seconds_in
 from duckconf.errors import BadInput
-from duckconf.model import DECLARED, SPEC_FIELDS, App, parse_app
+from duckconf.model import DECLARED, DEFAULTS, SPEC_FIELDS, App, parse_app
 
 # Of podman and docker, in seconds.
 USUAL_GRACE = 10.0
@@ -18,7 +18,7 @@ USUAL_GRACE = 10.0
 
 def to_json(app: App) -> dict[str, Any]:
     """The fields that were set, as `parse_app` takes them."""
-    return {name: DECLARED[name].kind.plain(value) for name, value in vars(app).items() if value}
+    return {name: DECLARED[name].kind.plain(value) for name, value in vars(app).items() if value != DEFAULTS[name]}
 
 
 def spec_hash(app: App) -> str:

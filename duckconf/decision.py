@@ -14,7 +14,7 @@ from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.desired import Desired
-from duckconf.naming import declared_app
+from duckconf.naming import declared_container
 from duckconf.placement import Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
 
@@ -23,11 +23,11 @@ HELD_BACK = "held back"
 
 @dataclass(frozen=True)
 class Memory:
-    """What earlier passes left behind: where each app belongs, and how its starts went.
+    """What earlier passes left behind: where each instance belongs, and how its starts went.
 
-    `certain` is false when the placements were lost; an app that is not seen may then run on a node not heard yet.
-    `busy` apps have an action under way. `removals` are those that the engine refused, by node and container; `missed` are
-    the containers that a look showed and an action did not find.
+    `certain` is false when the placements were lost; an instance that is not seen may then run on a node not heard yet.
+    `busy` instances have an action under way. `removals` are those that the engine refused, by node and container; `missed`
+    are the containers that a look showed and an action did not find.
     """
 
     placements: Mapping[str, Placement]
@@ -49,15 +49,12 @@ class Decision:
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
     known, busy = memory.placements, memory.busy
-    names = {name: declared_app(cluster, name) for name in desired.apps}
+    names = {name: declared_container(cluster, name) for name in desired.instances}
     generation = next_generation(known, fleet)
-    assignment = assign(desired.apps, fleet, known, names, generation, certain=memory.certain, busy=busy)
-    unclear = {
-        name
-        for name in {*known, *fleet.copies}
-        if name not in desired.apps and (not desired.complete or name in desired.unreadable or name in desired.kept)
-    }
-    left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in desired.apps)}
+    assignment = assign(desired.instances, fleet, known, names, generation, certain=memory.certain, busy=busy)
+    wanted = desired.instances
+    unclear = {name for name in {*known, *fleet.copies} if name not in wanted and desired.is_unclear(name)}
+    left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in wanted)}
     # Where it is seen now it still is when its node is silent and its row can be read again.
     found = {name: as_found(fleet.copies[name], generation) for name in sorted(unclear) if name not in known}
     held = {**held_back(desired, memory.tries, now), **refused_in_place(desired, fleet, assignment.placements, now)}
@@ -67,10 +64,10 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
 
 
 def refused_in_place(desired: Desired, fleet: Fleet, placements: Mapping[str, Placement], now: float) -> dict[str, str]:
-    """Apps that stay where they are although their node refuses them as they are specified now, with the reason."""
+    """Instances that stay where they are although their node refuses them as they are specified now, with the reason."""
     held: dict[str, str] = {}
-    for name, app in desired.apps.items():
-        refusal = fleet.refusal(placements[name].node, app) if name in placements else None
+    for name, instance in desired.instances.items():
+        refusal = fleet.refusal(placements[name].node, instance) if name in placements else None
         if refusal is not None:
             held[name] = f"{HELD_BACK} for {math.ceil(refusal.until - now)} s: {refusal.node} refuses it: {refusal.reason}"
     return held
@@ -83,10 +80,11 @@ def next_generation(placements: Mapping[str, Placement], fleet: Fleet) -> int:
 
 
 def held_back(desired: Desired, tries: Mapping[str, Tries], now: float) -> dict[str, str]:
-    """App to the reason why it may not be started yet."""
+    """Instance to the reason why it may not be started yet."""
     held: dict[str, str] = {}
     for name, past in tries.items():
-        seconds = backoff.wait(past, spec_hash(desired.apps[name]), now) if name in desired.apps else 0.0
+        wanted = desired.instances.get(name)
+        seconds = backoff.wait(past, spec_hash(wanted.app), now) if wanted is not None else 0.0
         if seconds > 0:
             words = f"; the engine said: {past.words}" if past.words else ""
             times = counted(past.strikes, "try", "tries")

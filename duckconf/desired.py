@@ -14,15 +14,16 @@ from types import MappingProxyType
 
 from duckconf.compose import ALIASES
 from duckconf.errors import BadInput, Fault
+from duckconf.instance import Instance, instances_of
 from duckconf.model import DECLARED, DEFAULTS, FIELDS, NAME, PLACEMENT, App, parse_app
-from duckconf.naming import declared_number
+from duckconf.naming import app_of, declared_number
 from duckconf.seal import EMPTY_END, END, MARK, end_line, mark_line, why_incomplete
 
 COLUMNS = ("name", "image", *(field for field in FIELDS if field not in ("name", "image")))
 # In a state that holds the placements too.
 PLACED_COLUMNS = (*COLUMNS[:2], *PLACEMENT, *COLUMNS[2:])
 # The columns of a new file, and of one without a header. Others are added when an app needs them.
-FIRST = frozenset({"name", "image", *PLACEMENT, "command", "env", "ports", "volumes", "cpus", "memory", "labels"})
+FIRST = frozenset({"name", "image", *PLACEMENT, "command", "env", "ports", "volumes", "cpus", "memory", "labels", "replicas"})
 HEADER_KEY = "\0header"
 MARK_KEY = "\0mark"
 END_KEY = "\0end"
@@ -89,13 +90,20 @@ class Document:
 
 @dataclass(frozen=True)
 class Desired:
-    """What should run. Apps named in `unreadable` are left as they are, and so is everything that is not named here
-    when the state is not `complete`. Those in `kept` should run elsewhere: what there is of them here stays for now."""
+    """What should run, by instance. Apps named in `unreadable` are left as they are, and so is everything that is not named
+    here when the state is not `complete`. Instances in `kept` should run elsewhere: what there is of them here stays for now."""
 
-    apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
+    instances: Mapping[str, Instance] = field(default_factory=lambda: MappingProxyType({}))
     unreadable: frozenset[str] = frozenset()
     complete: bool = True
     kept: frozenset[str] = frozenset()
+
+    def is_unreadable(self, instance: str) -> bool:
+        return app_of(instance) in self.unreadable
+
+    def is_unclear(self, instance: str) -> bool:
+        """Whether it cannot be known that the instance, which is not named here, should not run."""
+        return not self.complete or self.is_unreadable(instance) or instance in self.kept
 
 
 UNKNOWN = Desired(complete=False)
@@ -105,8 +113,8 @@ UNKNOWN = Desired(complete=False)
 def desired_of(document: Document) -> Desired:
     """The apps that the loop may act on: a name that stands in a bad row, or twice, is left alone."""
     unreadable = frozenset(fault.name for fault in document.faults if fault.name)
-    apps = {name: app for name, app in document.apps().items() if name not in unreadable}
-    return Desired(apps, unreadable, document.known and all(fault.name for fault in document.faults))
+    apps = [app for name, app in document.apps().items() if name not in unreadable]
+    return Desired(instances_of(apps), unreadable, document.known and all(fault.name for fault in document.faults))
 
 
 def empty_document(layout: Sequence[str] = COLUMNS) -> Document:

@@ -12,7 +12,7 @@ from typing import Any
 from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
 from duckconf.host_words import another_program
-from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SPEC
+from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SLOT, LABEL_SPEC, instance_name
 from duckconf.own_words import blanked
 from duckconf.published import published
 from duckconf.refusal_words import SIGNS, meaning
@@ -65,8 +65,14 @@ class Container:
     started: float
     generation: int = 0
     manifest: str = ""
+    slot: int = 1
     ports: tuple[str, ...] = ()
     """Published on the node, as the engine tells it."""
+
+    @property
+    def instance(self) -> str:
+        """The name of the instance that it is, "" when it is none."""
+        return instance_name(self.app, self.slot) if self.app else ""
 
     @property
     def running(self) -> bool:
@@ -128,6 +134,7 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         started=_started(row),
         generation=_number(labels.get(LABEL_GENERATION, "")),
         manifest=labels.get(LABEL_MANIFEST, ""),
+        slot=_number(labels.get(LABEL_SLOT, "")) or 1,
         ports=published(row.get("Ports")),
     )
 

@@ -6,12 +6,12 @@ Each is a kind of `kinds.py` with the words of its errors. What both engines tak
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duckconf import long_forms
 from duckconf.errors import Fault
-from duckconf.kinds import TEXT, Cores, Listed, Number, Pairs, Word, Words, encodable, pattern, text_of
+from duckconf.kinds import TEXT, Cores, Listed, Number, Pairs, Word, Words, encodable, pattern, split, text_of
 from duckconf.ports import parse_port
 from duckconf.sizes import LARGEST_SIZE, size_in_bytes
 
@@ -34,6 +34,7 @@ ENV_NAME = re.compile(r"[^=\x00-\x1f]+")
 LABEL_NAME = re.compile(r"[^=\s\x00-\x1f\x7f]+")
 # Docker refuses less.
 SMALLEST_SIZE = 6 * 1024**2
+MOST_REPLICAS = 10_000
 
 
 def absolute(volume: str, folder: str) -> str:
@@ -76,6 +77,13 @@ def _cores(value: object) -> float:
     raise ValueError("should be a number of cores from 0.01 to 1024, such as 0.5")
 
 
+def _replicas(value: object) -> int:
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 9 else value
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MOST_REPLICAS:
+        return number
+    raise ValueError(f"should be a whole number from 0 to {MOST_REPLICAS}")
+
+
 def _generation(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
         return value
@@ -89,6 +97,23 @@ def _port(value: object) -> str:
         raise ValueError("should be text such as 8080:80, or an object with target and published")
     parse_port(str(value))
     return str(value)
+
+
+class Slots(Listed):
+    """One value for each slot of an app, in their order; a single one may stand without a list."""
+
+    def check(self, path: str, value: object, faults: list[Fault]) -> tuple[Any, ...]:
+        if isinstance(value, (list, tuple)):
+            return super().check(path, value, faults)
+        return (self.item.check(path, value, faults),)
+
+    def cell(self, value: Sequence[Any]) -> str:
+        return super().cell([str(item) for item in value])
+
+
+class Generations(Slots):
+    def from_cell(self, text: str) -> object:
+        return [int(word) for word in split(text)]
 
 
 class Ports(Listed):
@@ -154,9 +179,10 @@ def _label_name(name: str) -> str:
 
 
 NAME_KIND = pattern(NAME, "should be 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")
-NODE_KIND = pattern(HOST_NAME, 'should be the name of a node, or "" for none', empty=True, shape=False)
+NODES_KIND = Slots(pattern(HOST_NAME, 'should be the name of a node, or "" for none', empty=True, shape=False))
 IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", LONGEST_IMAGE, shape=False)
-GENERATION_KIND = Number(_generation, {"type": "integer", "minimum": 0}, blank=0)
+GENERATIONS_KIND = Generations(Number(_generation, {"type": "integer", "minimum": 0}, blank=0))
+REPLICAS_KIND = Number(_replicas, {"type": ["integer", "string"], "minimum": 0, "maximum": MOST_REPLICAS}, blank=1)
 COMMAND_KIND = Words(TEXT)
 ENV_KIND = Pairs(_env_name, Word(_variable, {"type": ["string", "number", "boolean"]}))
 PORTS_KIND = Ports(Word(_port, {"type": ["string", "integer", "object"]}, sense=lambda port: str(parse_port(port))))

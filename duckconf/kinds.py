@@ -33,7 +33,7 @@ class Kind(ABC):
 
     @abstractmethod
     def empty(self) -> Any:
-        """The value of a field that was not given; it is false."""
+        """The value of a field that was not given."""
 
     def plain(self, value: Any) -> object:
         """The value as JSON, which `check` takes."""
@@ -94,6 +94,9 @@ class Flag(Word):
 
 class Number(Word):
     """A whole number, which a state file has as text."""
+
+    def cell(self, value: Any) -> str:
+        return str(value)
 
     def from_cell(self, text: str) -> object:
         return int(text)

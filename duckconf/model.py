@@ -53,11 +53,11 @@ def _given(kind: Kind, *args: Any, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class App:
-    """One container that should run. A field that was not given is empty or 0. For limits, 0 means no limit.
+    """What should run, `replicas` times. A field that was not given has its default. For limits, 0 means no limit.
 
-    `node` and `generation` are its placement where that is part of the state (agents mode): "" is not placed, and the
-    higher generation is the newer decision. They are not part of its spec. The fields of a container have the names, forms
-    and defaults of the Compose Spec.
+    `node` and `generation` are the placements of its instances where these are part of the state (agents mode), by slot:
+    "" is not placed, and the higher generation is the newer decision. The fields of a container have the names, forms and
+    defaults of the Compose Spec.
     """
 
     image: str = field(metadata=_is(kinds.IMAGE_KIND, "an OCI image reference", "nginx:1.25"))
@@ -175,8 +175,11 @@ class App:
         "--pull",
         part=SERVICE,
     )
-    node: str = _given(kinds.NODE_KIND, "where it is placed", "node-1", part=PLACED)
-    generation: int = _given(kinds.GENERATION_KIND, "the revision of the placement; the highest is current", 7, part=PLACED)
+    replicas: int = _given(kinds.REPLICAS_KIND, "how many instances run, spread over the nodes", 3, "replicas", part=SERVICE)
+    node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)
+    generation: tuple[int, ...] = _given(
+        kinds.GENERATIONS_KIND, "by slot, the revision of the placement; the highest is current", [7], part=PLACED
+    )
 
 
 DECLARED: Mapping[str, Declaration] = {item.name: item.metadata["declaration"] for item in fields(App)}

@@ -9,14 +9,16 @@ PUBLIC_REGISTRY = "docker.io"
 LONGEST_NAME = 63
 
 ENV_NODE = "DUCKCONF_NODE"
+SLOT_SIGN = "."
 LABEL_NODE = "node"
 LABEL_CLUSTER = "duckconf.cluster"
 LABEL_APP = "duckconf.app"
+LABEL_SLOT = "duckconf.slot"
 LABEL_SPEC = "duckconf.spec"
 LABEL_GENERATION = "duckconf.generation"
 LABEL_MANIFEST = "duckconf.manifest"
 # Of an app's container, as the listing of a node is read.
-LABELS_READ = (LABEL_APP, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST)
+LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST)
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"
@@ -65,18 +67,32 @@ def push_app(cluster: str, node: str, number: int) -> str:
     return f"{begin}{label[: LONGEST_NAME - len(begin) - len(end)]}{end}"
 
 
-def declared_app(cluster: str, app: str) -> str:
-    """The container of a declared app, where it is first placed; a later placement adds its generation after a dot,
-    which no app's name holds, because the copy on a lost node may still have this name."""
-    return f"duckconf-{prefix(cluster)}{app}"
+def instance_name(app: str, slot: int) -> str:
+    """The name of one of an app's instances: web, web.2, web.3."""
+    return app if slot == 1 else f"{app}{SLOT_SIGN}{slot}"
 
 
-def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest: str = "") -> dict[str, str]:
+def app_of(instance: str) -> str:
+    """The app of an instance by its name."""
+    return instance.partition(SLOT_SIGN)[0]
+
+
+def slot_of(instance: str) -> int:
+    return int(instance.partition(SLOT_SIGN)[2] or 1)
+
+
+def declared_container(cluster: str, instance: str) -> str:
+    """The container of an instance of a declared app, where it is first placed. A later placement adds its generation after
+    a dot, because the copy on a lost node may still have this name; the slot stands after a sign that no app's name has."""
+    return f"duckconf-{prefix(cluster)}{instance.replace(SLOT_SIGN, '_')}"
+
+
+def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest: str = "", slot: int = 1) -> dict[str, str]:
     """The labels that make a container ours. `node` is not here: the docker-wrapper on the node adds it.
 
     The manifest is the spec itself, so that another mode can take the app over as it runs.
     """
-    labels = {LABEL_CLUSTER: cluster, LABEL_APP: app, LABEL_SPEC: spec}
+    labels = {LABEL_CLUSTER: cluster, LABEL_APP: app, LABEL_SLOT: str(slot), LABEL_SPEC: spec}
     if generation:
         labels[LABEL_GENERATION] = str(generation)
     if manifest and len(manifest) <= LONGEST_MANIFEST:
@@ -84,9 +100,9 @@ def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest:
     return labels
 
 
-def app_env(app: str, node: str) -> dict[str, str]:
+def app_env(app: str, node: str, slot: int = 1) -> dict[str, str]:
     """What an app may want to know about itself."""
-    return {"DUCKCONF_APP": app, ENV_NODE: node}
+    return {"DUCKCONF_APP": app, "DUCKCONF_SLOT": str(slot), ENV_NODE: node}
 
 
 def push_number(name: str) -> int:

@@ -1,4 +1,4 @@
-"""Desired and observed side by side: one row for each app and for each copy too many. Pure.
+"""Desired and observed side by side: one row for each instance and for each copy too many. Pure.
 
 The loop publishes it, `./inv ps` and `GET /apps` show it.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from duckconf.decision import HELD_BACK, Decision, Memory
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.naming import app_of, instance_name
 from duckconf.placement import Fleet
 
 BACKOFF = "backoff"
@@ -37,20 +38,26 @@ class AppView:
     started: float = 0.0
     note: str = ""
     ports: Sequence[str] = ()
+    slot: int = 1
+
+    @property
+    def instance(self) -> str:
+        return instance_name(self.app, self.slot)
 
 
 def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory) -> tuple[AppView, ...]:
-    """Rows by app name; the placed container of an app comes first."""
+    """Rows by name; the placed container of an instance comes first."""
     copies = fleet.copies
-    acting = {step.app: step.reason for step in decision.plan.steps}
+    acting = {step.instance: step.reason for step in decision.plan.steps}
     rows: list[AppView] = []
-    for name in sorted({*desired.apps, *desired.unreadable, *copies}):
+    seen = {app_of(name) for name in copies}
+    for name in sorted({*desired.instances, *(desired.unreadable - seen), *copies}):
         placed, others = _split(name, copies.get(name, ()), decision)
-        if name in desired.apps:
+        if name in desired.instances:
             rows.append(_wanted(name, desired, placed, fleet, decision, memory, acting))
         elif placed is not None:
             others = [placed, *others]
-        elif name in desired.unreadable and not others:
+        elif desired.is_unreadable(name) and not others:
             rows.append(AppView(name, "", "", "", "unclear", PENDING, note=decision.plan.notes.get(name, "")))
         tries = memory.tries.get(name)
         rows += [_unwanted(copy, name, desired, decision.plan.notes, tries.restarts if tries else 0) for copy in others]
@@ -72,10 +79,11 @@ def _wanted(
     memory: Memory,
     acting: Mapping[str, str],
 ) -> AppView:
-    app, place, tries = desired.apps[name], decision.placements.get(name), memory.tries.get(name)
+    wanted, place, tries = desired.instances[name], decision.placements.get(name), memory.tries.get(name)
+    app, slot = wanted.app, wanted.slot
     note = decision.plan.notes.get(name, "")
     if place is None:
-        return AppView(name, "", "", app.image, "yes", PENDING, note=note)
+        return AppView(app.name, "", "", app.image, "yes", PENDING, note=note, slot=slot)
     state = mine.state if mine is not None else STARTING
     if fleet.views.get(place.node) is None:
         state = LOST if place.node in fleet.lost else UNREADABLE if place.node in fleet.unreadable else UNREACHABLE
@@ -87,15 +95,15 @@ def _wanted(
     started = mine.started if mine is not None and mine.running else 0.0
     ports = mine.ports if mine is not None else ()
     restarts = tries.restarts if tries else 0
-    return AppView(name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports)
+    return AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)
 
 
 def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str], restarts: int) -> AppView:
-    unclear = name in desired.unreadable or (name not in desired.apps and not desired.complete)
-    usual = "a container of an older placement" if name in desired.apps else "not desired"
+    wanted_here = name in desired.instances
+    unclear = desired.is_unreadable(name) or (not wanted_here and not desired.complete)
+    usual = "a container of an older placement" if wanted_here else "not desired"
     note = notes.get(name, "") if unclear or name in desired.kept else usual
     started = copy.started if copy.running else 0.0
+    tried = restarts if unclear else 0
     wanted = "unclear" if unclear else "no"
-    return AppView(
-        name, copy.node, copy.name, copy.image, wanted, copy.state, restarts if unclear else 0, started, note, copy.ports
-    )
+    return AppView(copy.app, copy.node, copy.name, copy.image, wanted, copy.state, tried, started, note, copy.ports, copy.slot)

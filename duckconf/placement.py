@@ -12,7 +12,9 @@ from duckconf.codec import runs_as, spec_hash
 from duckconf.engine_output import Container
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.fit import misfit
+from duckconf.instance import Instance
 from duckconf.model import App
+from duckconf.naming import app_of, slot_of
 from duckconf.ports import Port, conflict
 from duckconf.refusal import Refusal, Refusals
 from duckconf.spreading import FULL, host_ports, no_fit, round_robin, taken_port
@@ -26,7 +28,7 @@ Views = Mapping[str, Union[tuple[Container, ...], None]]
 
 @dataclass(frozen=True)
 class Placement:
-    """An app belongs on `node` in `container`. The higher generation is the newer decision."""
+    """An instance belongs on `node` in `container`. The higher generation is the newer decision."""
 
     node: str
     container: str
@@ -55,51 +57,77 @@ class Fleet:
         """Nodes that had no space for an app a short while ago."""
         return {refusal.node for refusal in self.refusals.values() if refusal.of_node}
 
-    def misfit(self, node: str, app: App) -> str:
+    def misfit(self, node: str, instance: Instance) -> str:
         """What the node lacks for this app, by what is known of it; "" when nothing."""
-        lacks = misfit(app, self.facts.get(node, UNKNOWN))
+        lacks = misfit(instance.app, self.facts.get(node, UNKNOWN))
         return lacks.counted if lacks is not None else ""
 
-    def refusal(self, node: str, app: App) -> Refusal | None:
+    def refusal(self, node: str, instance: Instance) -> Refusal | None:
         """Why the node's engine refuses this app as it is specified now."""
-        found = self.refusals.get((node, app.name))
-        same = found is not None and (found.spec, found.generation) == (spec_hash(app), app.generation)
-        return found if same else None
+        found = self.refusals.get((node, instance.app.name))
+        holds = found is not None and found.spec == spec_hash(instance.app) and instance.generation <= found.generation
+        return found if holds else None
 
     @functools.cached_property
     def copies(self) -> Mapping[str, Sequence[Container]]:
-        """The containers seen of each app, in an order that does not depend on the engine's."""
+        """The containers seen of each instance, in an order that does not depend on the engine's."""
         found: dict[str, list[Container]] = {}
         for node in self.nodes:
             for container in sorted(self.views.get(node) or (), key=lambda item: item.name):
                 if container.app:
-                    found.setdefault(container.app, []).append(container)
+                    found.setdefault(container.instance, []).append(container)
         return found
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Placements for the apps that have one, and for those that could not get one the reason."""
+    """Placements for the instances that have one, and for those that could not get one the reason."""
 
     placements: Mapping[str, Placement]
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def spread(
-    app: App, fleet: Fleet, counts: Mapping[str, int], taken: Mapping[str, Collection[Port]], turn: int
-) -> tuple[str, str]:
-    """The node with the fewest apps, ties by turn, and ""; or "" and why no node fits.
+@dataclass
+class Load:
+    """What the nodes have already: instances in all, instances of each app, and the host ports that are given away."""
 
-    `taken` has the host ports that are given away on each node.
-    """
+    instances: Counter[str] = field(default_factory=Counter)
+    siblings: dict[str, Counter[str]] = field(default_factory=dict)
+    ports: dict[str, list[Port]] = field(default_factory=dict)
+
+    def add(self, node: str, app: App) -> None:
+        self.instances[node] += 1
+        if app.replicas > 1:
+            self.siblings.setdefault(app.name, Counter())[node] += 1
+        if app.ports:
+            self.ports.setdefault(node, []).extend(host_ports(app))
+
+    def leave(self, node: str, app: App) -> None:
+        """One instance fewer. Its ports stay given away for now: it may still have them."""
+        self.instances[node] -= 1
+        if app.name in self.siblings:
+            self.siblings[app.name][node] -= 1
+
+    def order(self, app: App, node: str) -> tuple[int, int]:
+        """The lowest is the best place for one more instance of `app`."""
+        return self.siblings.get(app.name, NONE)[node], self.instances[node]
+
+
+NONE: Counter[str] = Counter()
+
+
+def spread(instance: Instance, fleet: Fleet, load: Load, turn: int) -> tuple[str, str]:
+    """The node with the fewest instances of the app, of these the one with the fewest in all, ties by turn, and ""; or ""
+    and why no node fits."""
+    app = instance.app
     ports = host_ports(app)
     misfits: Counter[str] = Counter()
     refused: dict[str, str] = {}
     fit: list[str] = []
     for node in fleet.nodes:
-        clash = taken_port(ports, taken.get(node, ()))
-        refusal = fleet.refusal(node, app)
-        lacks = fleet.misfit(node, app)
+        clash = taken_port(ports, load.ports.get(node, ()))
+        refusal = fleet.refusal(node, instance)
+        lacks = fleet.misfit(node, instance)
         if node in fleet.cordoned:
             misfits["cordoned"] += 1
         elif node in fleet.full:
@@ -116,12 +144,12 @@ def spread(
             fit.append(node)
     if not fit:
         return "", no_fit(misfits, refused)
-    fewest = min(counts.get(node, 0) for node in fit)
-    return next(node for node in round_robin(fleet.nodes, turn) if node in fit and counts.get(node, 0) == fewest), ""
+    best = min(load.order(app, node) for node in fit)
+    return next(node for node in round_robin(fleet.nodes, turn) if node in fit and load.order(app, node) == best), ""
 
 
 def assign(
-    apps: Mapping[str, App],
+    instances: Mapping[str, Instance],
     fleet: Fleet,
     placements: Mapping[str, Placement],
     base_name: Mapping[str, str],
@@ -130,62 +158,90 @@ def assign(
     certain: bool,
     busy: Collection[str] = (),
 ) -> Assignment:
-    """A placement for every app: the one it has while that node is not lost, a copy that already runs, or a new one.
-    From a node that is draining one app at a time moves: the next one when the new copy runs.
+    """A placement for every instance: the one it has while that node is not lost, a copy that already runs, or a new one.
+    From a node that is draining one instance at a time moves: the next one when the new copy runs.
 
-    `base_name` is the container name of each app's first placement. Without `certain` (our memory was lost), an app
+    `base_name` is the container name of each first placement. Without `certain` (our memory was lost), an instance
     that is not seen may run on a node that is not heard yet, and waits.
     """
-    kept = {name: placements[name] for name in apps if name in placements}
-    counts = Counter(placement.node for placement in kept.values())
-    taken: dict[str, list[Port]] = {}
-    for name, placement in kept.items():
-        taken.setdefault(placement.node, []).extend(host_ports(apps[name]))
-    reasons: dict[str, str] = {}
-    generation = next_generation
+    kept = {name: placements[name] for name in instances if name in placements}
+    places = _Places(instances, fleet, kept, next_generation)
     moving = any(_on_its_way(name, place, fleet) for name, place in kept.items())
-    for name in sorted(apps):
-        app, current = apps[name], kept.get(name)
+    silent = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
+    for name in sorted(instances, key=_turn):
+        instance, current = instances[name], kept.get(name)
         if name in busy:
             continue
-        chosen = _adopted(app, current, fleet, generation)
         at_home = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
         leaves = at_home and not moving and _may_leave(kept[name], fleet)
-        stays = at_home and not leaves
-        refused = stays and _turned_away(kept[name], app, fleet)
-        if chosen is None and stays and not (refused or _crowded_out(app, kept, apps, fleet)):
-            chosen = _in_place(app, kept[name], fleet)
+        chosen = _adopted(instance, current, fleet, places.generation)
+        if chosen is None and at_home and not leaves and not places.must_leave(instance):
+            chosen = _in_place(instance, kept[name], fleet)
             if chosen is None:
                 continue
+        if chosen is None and current is None and not certain and silent:
+            places.reasons[name] = f"not placed: it may run on {', '.join(silent)}, which did not answer yet"
+            continue
         if chosen is None:
-            waiting = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
-            if current is None and not certain and waiting:
-                reasons[name] = f"not placed: it may run on {', '.join(waiting)}, which did not answer yet"
-                continue
-            node, reason = spread(app, fleet, counts, taken, generation)
-            if not node:
-                if refused and not any(copy.node == kept[name].node for copy in fleet.copies.get(name, ())):
-                    # Nothing of it is anywhere: it waits without a place until a node takes it.
-                    counts[kept.pop(name).node] -= 1
-                    reasons[name] = reason
-                elif not stays:
-                    reasons[name] = f"cannot leave {kept[name].node}: {reason}" if leaves else reason
-                continue
-            moving = moving or leaves
-            container = base_name[name] if current is None else f"{base_name[name]}.{generation}"
+            chosen = places.elsewhere(instance, base_name[name], leaves=leaves, at_home=at_home)
+            moving = moving or (leaves and chosen is not None)
+        if chosen is not None:
+            places.settle(name, chosen)
+    return Assignment(kept, places.reasons)
+
+
+def _turn(name: str) -> tuple[str, int]:
+    return app_of(name), slot_of(name)
+
+
+class _Places:
+    """The placements of one decision while it is made: `kept` changes with each that is settled."""
+
+    def __init__(self, instances: Mapping[str, Instance], fleet: Fleet, kept: dict[str, Placement], generation: int) -> None:
+        self._instances = instances
+        self._fleet = fleet
+        self._kept = kept
+        self._load = Load()
+        self.generation = generation
+        self.reasons: dict[str, str] = {}
+        for name, placement in kept.items():
+            self._load.add(placement.node, instances[name].app)
+
+    def must_leave(self, instance: Instance) -> bool:
+        """Whether it cannot run where it is: its node refuses it, or another app that runs there has its port."""
+        here = self._kept[instance.name]
+        return _turned_away(here, instance, self._fleet) or _crowded_out(instance, self._kept, self._instances, self._fleet)
+
+    def elsewhere(self, instance: Instance, base_name: str, *, leaves: bool, at_home: bool) -> Placement | None:
+        """A new place, None when there is none: the reason is noted then."""
+        name, current = instance.name, self._kept.get(instance.name)
+        copies = self._fleet.copies.get(name, ())
+        node, reason = spread(instance, self._fleet, self._load, self.generation)
+        if node:
             # A stale copy on that node, which may hold the app's port, is replaced.
-            there = [copy.name for copy in fleet.copies.get(name, ()) if copy.node == node]
-            chosen = Placement(node, there[0] if there else container, generation)
-        if current is not None:
-            counts[current.node] -= 1
-        kept[name] = chosen
-        counts[chosen.node] += 1
-        taken.setdefault(chosen.node, []).extend(host_ports(app))
-        generation = max(generation, chosen.generation) + 1
-    return Assignment(kept, reasons)
+            there = [copy.name for copy in copies if copy.node == node]
+            container = base_name if current is None else f"{base_name}.{self.generation}"
+            return Placement(node, there[0] if there else container, self.generation)
+        if current is None or not at_home:
+            self.reasons[name] = reason
+        elif leaves:
+            self.reasons[name] = f"cannot leave {current.node}: {reason}"
+        elif _turned_away(current, instance, self._fleet) and not any(copy.node == current.node for copy in copies):
+            # Nothing of it is anywhere: it waits without a place until a node takes it.
+            self._load.leave(self._kept.pop(name).node, instance.app)
+            self.reasons[name] = reason
+        return None
+
+    def settle(self, name: str, chosen: Placement) -> None:
+        app = self._instances[name].app
+        if name in self._kept:
+            self._load.leave(self._kept[name].node, app)
+        self._kept[name] = chosen
+        self._load.add(chosen.node, app)
+        self.generation = max(self.generation, chosen.generation) + 1
 
 
-def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int) -> Placement | None:
+def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, generation: int) -> Placement | None:
     """A copy that runs is better than one that must be started: it becomes the placement, unless the placed one runs
     too or may run on a node that is only silent for now."""
     if (
@@ -196,12 +252,12 @@ def _adopted(app: App, current: Placement | None, fleet: Fleet, generation: int)
     ):
         return None
     # What runs on a draining node is remembered there before it is moved: a placement that is not known is none.
-    copies = [copy for copy in fleet.copies.get(app.name, ()) if current is None or copy.node not in fleet.draining]
+    copies = [copy for copy in fleet.copies.get(instance.name, ()) if current is None or copy.node not in fleet.draining]
     if current is not None and any(
         copy.node == current.node and copy.name == current.container and copy.running for copy in copies
     ):
         return None
-    right = {copy.name for copy in copies if copy.running and runs_as(app, copy.spec, copy.manifest)}
+    right = {copy.name for copy in copies if copy.running and runs_as(instance.app, copy.spec, copy.manifest)}
     ranked = sorted(copies, key=lambda copy: (copy.name in right, copy.running, copy.generation, copy.name))
     if not ranked or (current is not None and ranked[-1].name not in right):
         return None
@@ -223,34 +279,37 @@ def _on_its_way(name: str, place: Placement, fleet: Fleet) -> bool:
     )
 
 
-def _in_place(app: App, current: Placement, fleet: Fleet) -> Placement | None:
+def _in_place(instance: Instance, current: Placement, fleet: Fleet) -> Placement | None:
     """Over the copy that the node has under another name, when there is none under the placed one: it may hold the
     port that the app wants, and would go only once the placed one runs."""
-    there = [copy.name for copy in fleet.copies.get(app.name, ()) if copy.node == current.node]
-    if not app.ports or not there or current.container in there:
+    there = [copy.name for copy in fleet.copies.get(instance.name, ()) if copy.node == current.node]
+    if not instance.app.ports or not there or current.container in there:
         return None
     return Placement(current.node, there[0], current.generation)
 
 
-def _crowded_out(app: App, kept: Mapping[str, Placement], apps: Mapping[str, App], fleet: Fleet) -> bool:
+def _crowded_out(instance: Instance, kept: Mapping[str, Placement], others: Mapping[str, Instance], fleet: Fleet) -> bool:
     """Whether the app does not run because another one that runs on its node has a port that it wants."""
-    wanted, node = host_ports(app), kept[app.name].node
+    wanted, node = host_ports(instance.app), kept[instance.name].node
     return (
         bool(wanted)
-        and not _runs(app.name, kept[app.name], fleet)
+        and not _runs(instance.name, kept[instance.name], fleet)
         and any(
-            place.node == node and other != app.name and _runs(other, place, fleet) and conflict(wanted, host_ports(apps[other]))
+            place.node == node
+            and other != instance.name
+            and _runs(other, place, fleet)
+            and conflict(wanted, host_ports(others[other].app))
             for other, place in kept.items()
         )
     )
 
 
-def _turned_away(place: Placement, app: App, fleet: Fleet) -> bool:
+def _turned_away(place: Placement, instance: Instance, fleet: Fleet) -> bool:
     """Whether the app's node refuses it. What runs there stays, and one that has a copy there has found its space."""
     if fleet.views.get(place.node) is None:
         return False
-    there = [copy for copy in fleet.copies.get(app.name, ()) if copy.node == place.node]
-    refuses = fleet.refusal(place.node, app) is not None and not any(copy.state in ALIVE for copy in there)
+    there = [copy for copy in fleet.copies.get(instance.name, ()) if copy.node == place.node]
+    refuses = fleet.refusal(place.node, instance) is not None and not any(copy.state in ALIVE for copy in there)
     return refuses or (place.node in fleet.full and not there)
 
 

@@ -23,7 +23,8 @@ from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import runs_as
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.model import App
+from duckconf.instance import Instance
+from duckconf.naming import app_of
 from duckconf.placement import Assignment, Fleet, Placement
 
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
@@ -34,11 +35,15 @@ KEPT = "placed on another node and not running there yet; kept here until it run
 
 @dataclass(frozen=True)
 class Step:
-    """An action and the reason for it."""
+    """An action on an instance, and the reason for it."""
 
-    app: str
+    instance: str
     action: Action
     reason: str
+
+    @property
+    def app(self) -> str:
+        return app_of(self.instance)
 
     def __str__(self) -> str:
         return f"{self.action}: {self.reason}"
@@ -46,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do, in order of app names, and by app why something is left as it is."""
+    """What to do, in order of names, and by instance why something is left as it is."""
 
     steps: tuple[Step, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -60,17 +65,18 @@ def plan(
     busy: Collection[str] = (),
     stuck: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Plan:
-    """`held` maps an app that may not be started now to the reason; `busy` apps have an action under way; `stuck` maps
+    """`held` maps an instance that may not be started now to the reason; `busy` ones have an action under way; `stuck` maps
     node and name of a container that may not be removed or started again now to the reason."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
-    for name in sorted({*desired.apps, *fleet.copies, *desired.unreadable}):
+    seen = {app_of(name) for name in fleet.copies}
+    for name in sorted({*desired.instances, *fleet.copies, *(desired.unreadable - seen)}):
         found = fleet.copies.get(name, ())
         if name in busy:
             notes[name] = UNDER_WAY
-        elif name in desired.unreadable:
+        elif desired.is_unreadable(name):
             notes[name] = "its row cannot be read"
-        elif name not in desired.apps:
+        elif name not in desired.instances:
             if name in desired.kept:
                 notes[name] = KEPT
             elif desired.complete:
@@ -78,7 +84,7 @@ def plan(
             else:
                 notes[name] = "it may be named in what cannot be read of the desired state"
         elif name in assignment.placements:
-            done, note = _placed(desired.apps[name], assignment.placements[name], found, fleet, held.get(name, ""))
+            done, note = _placed(desired.instances[name], assignment.placements[name], found, fleet, held.get(name, ""))
             steps += [Step(name, action, reason) for action, reason in done]
             if note := note or ("" if done else assignment.reasons.get(name, "")):
                 notes[name] = note
@@ -86,18 +92,18 @@ def plan(
             notes[name] = assignment.reasons.get(name, "not placed")
     known = [step for step in steps if not isinstance(step.action, Start)]
     waiting = [step for step in known if (step.action.node, step.action.container) in stuck]
-    notes.update({step.app: stuck[step.action.node, step.action.container] for step in waiting})
+    notes.update({step.instance: stuck[step.action.node, step.action.container] for step in waiting})
     return Plan(tuple(step for step in steps if step not in waiting), notes)
 
 
 def _placed(
-    app: App, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str
+    instance: Instance, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
         return [], f"{placement.node} {_why_unseen(placement.node, fleet)}"
     mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
     others = [copy for copy in copies if copy is not mine]
-    action, reason = _heal(app, placement, mine)
+    action, reason = _heal(instance, placement, mine)
     if action is None and not reason:
         return [(Remove(copy.node, copy.name), f"runs as {placement.container} on {placement.node}") for copy in others], ""
     if action is not None and held:
@@ -111,15 +117,16 @@ def _why_unseen(node: str, fleet: Fleet) -> str:
     return "is lost, and no other node fits" if node in fleet.lost else "is unreachable; counts as running for now"
 
 
-def _heal(app: App, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:
+def _heal(instance: Instance, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:
     """What the placed container needs and why; with no action, a reason to wait or "" when all is well."""
-    start = Start(placement.node, placement.container, app, app.generation or placement.generation)
+    generation = instance.generation or placement.generation
+    start = Start(placement.node, placement.container, instance.app, generation, instance.slot)
     if mine is None:
         return start, "it has no container there"
-    if not runs_as(app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
+    if not runs_as(instance.app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
         return start, f"{mine.name} was started from another spec"
     if mine.running:
         return None, ""
     if mine.state in ON_THE_WAY or mine.state == HELD_STILL:
         return None, f"{mine.name} is {mine.state}"
-    return Restart(placement.node, mine.name, app.name), f"{mine.name} is {mine.state}"
+    return Restart(placement.node, mine.name, instance.name), f"{mine.name} is {mine.state}"

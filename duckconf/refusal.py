@@ -35,7 +35,8 @@ class Refusal:
     until: float
     strikes: int = 1
     generation: int = 0
-    """The app's placement, where it has one: a newer one is tried at once, because who placed it anew had a reason."""
+    """The newest placement that it holds for, where placements have one: a newer one is tried at once, because who placed it
+    anew had a reason."""
 
     @property
     def of_node(self) -> bool:
@@ -47,13 +48,14 @@ Refusals = Mapping[tuple[str, str], Refusal]
 """By node and app."""
 
 
-def refused(before: Refusal | None, app: App, failure: NodeRefused, now: float) -> Refusal:
+def refused(before: Refusal | None, app: App, failure: NodeRefused, now: float, generation: int = 0) -> Refusal:
     """The refusal that `failure` stands for; each one in a row for the same spec holds longer than the one before."""
     spec = spec_hash(app)
     again = before is not None and (before.spec, before.kind) == (spec, failure.kind)
     strikes = before.strikes + 1 if before is not None and again else 1
     until = now + backoff.delay(strikes, SOON if failure.kind == PORT else LATER)
-    return Refusal(failure.node, app.name, spec, failure.kind, failure.why, failure.words, until, strikes, app.generation)
+    newest = max(generation, before.generation if before is not None else 0)
+    return Refusal(failure.node, app.name, spec, failure.kind, failure.why, failure.words, until, strikes, newest)
 
 
 def active(refusals: Refusals, now: float) -> dict[tuple[str, str], Refusal]:

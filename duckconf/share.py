@@ -6,14 +6,18 @@ The server's revisions only grow, and so do the generations of an app's placemen
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from duckconf.desired import UNKNOWN, Desired
 from duckconf.errors import BadInput
+from duckconf.instance import Instance
 from duckconf.model import NAME, parse_app
+from duckconf.naming import app_of
 
 NEVER = -1
+# Of an instance, beside the fields of its app.
+TOLD = ("revision", "slot", "node", "generation", "siblings")
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,12 @@ class Share:
         return self.revision < before.revision
 
     def costs(self, before: Share, present: Collection[str]) -> bool:
-        """Whether to obey it takes away a copy (`present` are the apps that have one here), or an app's placement is
-        an older one than before."""
+        """Whether to obey it takes away a copy (`present` are the instances that have one here), or an instance's placement
+        is an older one than before."""
         new, old = self.desired, before.desired
-        named = new.apps.keys() | new.kept | new.unreadable
-        gone = {*present, *old.apps, *old.kept} - named if new.complete else set()
-        older = any(app.generation < old.apps[name].generation for name, app in new.apps.items() if name in old.apps)
-        return bool(gone) or older
+        gone = any(name not in new.instances and not new.is_unclear(name) for name in {*present, *old.instances, *old.kept})
+        both = new.instances.keys() & old.instances.keys()
+        return gone or any(new.instances[name].generation < old.instances[name].generation for name in both)
 
 
 def read_share(answer: Mapping[str, Any]) -> Share:
@@ -43,17 +46,28 @@ def read_share(answer: Mapping[str, Any]) -> Share:
 
     An app that this agent cannot understand, such as one with a field that only a newer agent knows, is left alone.
     """
-    apps, unreadable, faults = {}, set(), []
+    instances, unreadable, faults = {}, set(), []
     complete = True
     for entry in answer["apps"]:
         name = str(entry["name"])
         try:
             if not NAME.fullmatch(name):
                 complete = False
-            apps[name] = parse_app({key: value for key, value in entry.items() if key != "revision"}, placed=True)
+            instance = read_instance(entry)
+            instances[instance.name] = instance
         except BadInput as bad:
             unreadable.add(name)
             faults.append(f"{name}: {bad}; left unchanged")
     kept = frozenset(str(name) for name in answer["kept"])
-    desired = Desired(apps, frozenset(unreadable), complete, kept - apps.keys())
+    wanted = {name: instance for name, instance in instances.items() if app_of(name) not in unreadable}
+    desired = Desired(wanted, frozenset(unreadable), complete, kept - wanted.keys())
     return Share(int(answer["revision"]), desired, tuple(faults), answer)
+
+
+def read_instance(entry: Mapping[str, Any]) -> Instance:
+    """From one entry of that answer: the fields of the app beside `slot`, `node`, `generation` and what else the server
+    tells of it. Raises BadInput, ValueError or TypeError."""
+    told = {key: value for key, value in entry.items() if key not in TOLD}
+    slot, node, generation = entry.get("slot", 1), entry.get("node", ""), entry.get("generation", 0)
+    app = parse_app({**told, "node": node, "generation": generation}, placed=True)
+    return Instance(replace(app, node=(), generation=()), int(slot), str(node), int(generation))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from types import MappingProxyType
 
 from duckconf.codec import spec_hash
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.fit import misfit
+from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.patterns import some_of
 from duckconf.ports import Port, conflict, parse_port
@@ -33,10 +35,10 @@ def round_robin(nodes: Sequence[str], turn: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Room:
-    """A node that new apps may go to: how many it has, which host ports are given away, and which apps it refuses."""
+    """A node that new instances may go to: how many it has, which host ports are given away, and which apps it refuses."""
 
     node: str
-    apps: int
+    instances: int
     ports: Collection[Port] = ()
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     facts: Facts = UNKNOWN
@@ -52,46 +54,96 @@ class Room:
 
 
 def spread_many(
-    apps: Sequence[App], rooms: Sequence[Room], misfits: Mapping[str, int], turn: int
+    instances: Sequence[Instance],
+    rooms: Sequence[Room],
+    misfits: Mapping[str, int],
+    turn: int,
+    siblings: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """A node for each app, as `spread` would choose one after the other; for those that fit nowhere the reason.
+    """A node for each instance, as `spread` would choose one after the other; for those that fit nowhere the reason.
 
-    `misfits` counts the nodes that are left out, by why. The cost per app grows with the logarithm of the nodes.
+    `misfits` counts the nodes that are left out, by why; `siblings` are the nodes that the app of an instance has already,
+    once for each time. The cost per instance grows with the logarithm of the nodes.
     """
-    taken = {room.node: list(room.ports) for room in rooms}
-    by_name = {room.node: room for room in rooms}
     first = turn % len(rooms) if rooms else 0
-    heap = [(room.apps, (position - first) % len(rooms), room.node) for position, room in enumerate(rooms)]
+    heap = [(room.instances, (position - first) % len(rooms), room.node) for position, room in enumerate(rooms)]
     heapq.heapify(heap)
+    by_name = {room.node: room for room in rooms}
+    taken = {room.node: list(room.ports) for room in rooms}
     placed: dict[str, str] = {}
     reasons: dict[str, str] = {}
-    for app in apps:
-        ports = host_ports(app)
-        passed_over = []
-        clashes: Counter[str] = Counter()
-        refused: dict[str, str] = {}
-        while heap:
-            top = heap[0][2]
-            refusal, lacks = by_name[top].refuses(app), by_name[top].misfit(app)
-            if refusal:
-                refused[top] = refusal
-            elif lacks:
-                clashes[lacks] += 1
-            elif clash := taken_port(ports, taken[top]):
-                clashes[clash] += 1
+    for app, group in groupby(instances, key=lambda instance: instance.app):
+        search = _Search(app, heap, by_name, taken, Counter(siblings.get(app.name, ())))
+        for instance in group:
+            node = search.next()
+            if node:
+                placed[instance.name] = node
             else:
-                break
-            passed_over.append(heapq.heappop(heap))
-        if heap:
-            count, order, node = heap[0]
-            heapq.heapreplace(heap, (count + 1, order, node))
-            taken[node] += ports
-            placed[app.name] = node
-        else:
-            reasons[app.name] = no_fit({**misfits, **clashes}, refused)
-        for item in passed_over:
-            heapq.heappush(heap, item)
+                reasons[instance.name] = no_fit({**misfits, **Counter(search.misfits.values())}, search.refused)
+        heap = search.rest()
     return placed, reasons
+
+
+Entry = tuple[int, int, str]
+"""Instances on a node, its turn, its name."""
+
+
+class _Search:
+    """Nodes for the instances of one app: those with the fewest siblings first, of these the one with the fewest instances.
+
+    A node that was looked at is not looked at again before all others have as many siblings: with n instances, about n
+    entries leave the heap.
+    """
+
+    def __init__(
+        self, app: App, heap: list[Entry], rooms: Mapping[str, Room], taken: dict[str, list[Port]], siblings: Counter[str]
+    ) -> None:
+        self._app = app
+        self._heap = heap
+        self._rooms = rooms
+        self._taken = taken
+        self._siblings = siblings
+        self._ports = host_ports(app)
+        self._level = 0
+        self._later: dict[int, list[Entry]] = {}
+        self._unfit: list[Entry] = []
+        self.misfits: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+
+    def next(self) -> str:
+        """The node for one more instance, "" when none fits."""
+        while self._heap or self._later:
+            if not self._heap:
+                self._level = min(self._later)
+                self._heap = self._later.pop(self._level)
+                heapq.heapify(self._heap)
+            count, order, node = heapq.heappop(self._heap)
+            if self._siblings[node] > self._level:
+                self._later.setdefault(self._siblings[node], []).append((count, order, node))
+            elif self._fits(node):
+                self._siblings[node] += 1
+                self._taken[node] += self._ports
+                self._later.setdefault(self._siblings[node], []).append((count + 1, order, node))
+                return node
+            else:
+                self._unfit.append((count, order, node))
+        return ""
+
+    def rest(self) -> list[Entry]:
+        """The heap for the next app."""
+        for entry in (*chain.from_iterable(self._later.values()), *self._unfit):
+            heapq.heappush(self._heap, entry)
+        return self._heap
+
+    def _fits(self, node: str) -> bool:
+        room = self._rooms[node]
+        refusal = room.refuses(self._app)
+        why = "" if refusal else room.misfit(self._app) or taken_port(self._ports, self._taken[node])
+        if refusal:
+            self.refused[node] = refusal
+        elif why:
+            self.misfits[node] = why
+        return not (refusal or why)
 
 
 def no_fit(misfits: Mapping[str, int], refused: Mapping[str, str] = MappingProxyType({})) -> str:

@@ -87,6 +87,9 @@ class DesiredStore:
             raise NotFound(f"no app {name!r} is declared" + (f"; {fault}" if fault else ""), "see `./inv ps`")
         return app
 
+    def find(self, name: str) -> App | None:
+        return self._document.app(name)
+
     def listing(self) -> Listing:
         """The last state that could be read, and what cannot be read now."""
         with self._news:

@@ -19,6 +19,7 @@ from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
 from duckconf.model import App
+from duckconf.naming import instance_name
 from duckconf.reach.state.files import write_durably
 from duckconf.refusal import Refusal, shifted
 
@@ -45,6 +46,11 @@ class Seen:
     restarts: int = 0
     note: str = ""
     ports: tuple[str, ...] = ()
+    slot: int = 1
+
+    @property
+    def instance(self) -> str:
+        return instance_name(self.app, self.slot)
 
     @property
     def running(self) -> bool:

@@ -14,29 +14,30 @@ from typing import NamedTuple
 from api.stores.changes import Changes
 from api.stores.nodes import UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.desired import Document, desired_of
-from duckconf.model import App
+from duckconf.instance import Instance, slots_of
+from duckconf.naming import app_of
 from duckconf.spreading import host_ports
 
 UNPLACED = ""
 
 
 class Share(NamedTuple):
-    """What one agent should make true: its apps, and the apps of which its copy must stay for now."""
+    """What one agent should make true: its instances, and those of which its copy must stay for now."""
 
     revision: int
-    apps: tuple[App, ...]
+    instances: tuple[Instance, ...]
     kept: tuple[str, ...]
 
 
 class PlacedIndex:
-    """Apps by node. `see` is the state's observer, `report` is called with every heartbeat."""
+    """Instances by node. `see` is the state's observer, `report` is called with every heartbeat."""
 
     def __init__(self, nodes: NodeBook) -> None:
         self._nodes = nodes
         self._lock = threading.RLock()
         self._counter = nodes.epoch << 20
-        self._apps: dict[str, App] = {}
-        self._by_node: dict[str, dict[str, App]] = {UNPLACED: {}}
+        self._apps: dict[str, dict[str, Instance]] = {}
+        self._by_node: dict[str, dict[str, Instance]] = {UNPLACED: {}}
         self._copies: dict[str, set[str]] = {}
         self._ports: dict[str, Counter[str]] = {}
         self._revisions: dict[str, int] = {}
@@ -61,38 +62,46 @@ class PlacedIndex:
         with self._lock:
             self._see_faults(document)
             for name, app in changes.items():
-                before = self._apps.pop(name, None)
-                if before is not None:
-                    self._by_node[before.node].pop(name, None)
-                    self._count_ports(before, -1)
-                    touched.add(before.node)
+                before = self._apps.pop(name, {})
+                now = {instance.name: instance for instance in slots_of(app)} if app is not None else {}
                 if app is not None:
-                    self._apps[name] = app
-                    self._by_node.setdefault(app.node, {})[name] = app
-                    self._count_ports(app, 1)
-                    touched.add(app.node)
-                if app is None or app.node:
+                    self._apps[name] = now
+                if UNPLACED not in {instance.node for instance in now.values()}:
                     self.notes.pop(name, None)
-                if app is None or (before is not None and not app.node and (seen := self.seen(before)) and seen.running):
+                left = [one for key, one in before.items() if key in now and not now[key].node]
+                if app is None or any((seen := self.seen(one)) and seen.running for one in left):
                     self._told.pop(name, None)
-                touched |= self._copies.get(name, set())
+                for instance in {**before, **now}:
+                    if before.get(instance) != now.get(instance):
+                        touched |= self._replace(before.get(instance), now.get(instance))
+                        touched |= self._copies.get(instance, set())
             self._bump(touched)
+
+    def _replace(self, before: Instance | None, now: Instance | None) -> set[str]:
+        """The nodes that it concerns."""
+        if before is not None:
+            self._by_node[before.node].pop(before.name, None)
+            self._count_ports(before, -1)
+        if now is not None:
+            self._by_node.setdefault(now.node, {})[now.name] = now
+            self._count_ports(now, 1)
+        return {instance.node for instance in (before, now) if instance is not None}
 
     def report(self, node: str, before: Iterable[Seen], now: Iterable[Seen]) -> None:
         """Take over what a node reported. Whoever holds back a stale copy for one of its apps may let go now."""
-        had = {(seen.app, seen.running) for seen in before}
-        has = {(seen.app, seen.running) for seen in now}
+        had = {(seen.instance, seen.running) for seen in before}
+        has = {(seen.instance, seen.running) for seen in now}
         if had == has:
             return
         with self._lock:
-            for app, running in has - had:
+            for name, running in has - had:
                 if running:
-                    self._told.pop(app, None)
-            for app, _ in had - has:
-                self._copies.get(app, set()).discard(node)
-            for app, _ in has:
-                self._copies.setdefault(app, set()).add(node)
-            concerned = {other for app, _ in had ^ has for other in self._copies.get(app, set())} | {node}
+                    self._told.pop(app_of(name), None)
+            for name, _ in had - has:
+                self._copies.get(name, set()).discard(node)
+            for name, _ in has:
+                self._copies.setdefault(name, set()).add(node)
+            concerned = {other for name, _ in had ^ has for other in self._copies.get(name, set())} | {node}
             self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
 
     def share(self, node: str) -> Share:
@@ -115,11 +124,15 @@ class PlacedIndex:
         with self._lock:
             return sorted(port for port, count in self._ports.get(node, Counter()).items() if count > 0)
 
-    def seen(self, app: App) -> Seen | None:
-        """The container of an app on the node where it is placed, as last reported: the newest where there are several."""
-        if not app.node or app.node not in self._nodes.nodes:
+    def siblings(self, app: str) -> list[str]:
+        """The nodes of an app's instances, one for each."""
+        return [instance.node for instance in self._apps.get(app, {}).values() if instance.node]
+
+    def seen(self, instance: Instance) -> Seen | None:
+        """The container of an instance on its node, as last reported: the newest where there are several."""
+        if not instance.node or instance.node not in self._nodes.nodes:
             return None
-        copies = [seen for seen in self._nodes.nodes[app.node].containers if seen.app == app.name]
+        copies = [seen for seen in self._nodes.nodes[instance.node].containers if seen.instance == instance.name]
         return max(copies, key=lambda seen: (seen.running, seen.generation), default=None)
 
     def _see_faults(self, document: Document) -> None:
@@ -133,22 +146,25 @@ class PlacedIndex:
         if node not in self._nodes.nodes:
             return ()
         mine = self._by_node.get(node, {})
-        others = {seen.app for seen in self._nodes.nodes[node].containers if seen.app not in mine}
-        return tuple(sorted(app for app in others if self._must_stay(app)))
+        others = {seen.instance for seen in self._nodes.nodes[node].containers} - mine.keys()
+        return tuple(sorted(name for name in others if self._must_stay(name)))
 
     def _must_stay(self, name: str) -> bool:
-        if name in self._unreadable:
+        if app_of(name) in self._unreadable:
             return True
-        app = self._apps.get(name)
-        if app is None:
+        siblings = self._apps.get(app_of(name))
+        if siblings is None:
             return not self._complete
-        seen = self.seen(app)
-        return seen is None or not seen.running or self._nodes.status(app.node) in (UNREACHABLE, UNREADABLE)
+        instance = siblings.get(name)
+        if instance is None:
+            return False
+        seen = self.seen(instance)
+        return seen is None or not seen.running or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)
 
-    def _count_ports(self, app: App, by: int) -> None:
-        if app.ports and app.node:
-            ports = self._ports.setdefault(app.node, Counter())
-            for port in host_ports(app):
+    def _count_ports(self, instance: Instance, by: int) -> None:
+        if instance.app.ports and instance.node:
+            ports = self._ports.setdefault(instance.node, Counter())
+            for port in host_ports(instance.app):
                 ports[port.on_node] += by
 
     def _revision(self, node: str) -> int:

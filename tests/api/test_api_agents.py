@@ -158,6 +158,34 @@ def test_each_placement_has_a_higher_generation_and_a_new_spec_keeps_it(operator
     assert again["generation"] > generations[-1]
 
 
+def test_each_instance_has_a_place_of_its_own_and_only_the_agents_concerned_are_told(operator: Client, agent: Client) -> None:
+    operator("POST", "/app/start", {"name": "web", "image": "nginx", "replicas": 3})
+    unplaced = (operator("GET", "/apps?nodeName=").json or {})["apps"]
+    assert [(entry["name"], entry.get("slot", 1)) for entry in unplaced] == [("web", 1), ("web", 2), ("web", 3)]
+    where = {1: "node-1", 2: "node-2", 3: "node-1"}
+    bindings = [{"name": "web", "slot": slot, "node": node, "revision": unplaced[0]["revision"]} for slot, node in where.items()]
+    assert operator("PUT", "/apps", {"apps": bindings}).json == {"bound": 3, "refused": {}}
+    share = (agent("GET", "/apps?nodeName=node-1").json or {})["apps"]
+    assert [entry.get("slot", 1) for entry in share] == [1, 3]
+    beat(agent, "node-1", copy("web"), {**copy("web", "exited"), "container": "duckconf-web_3", "slot": 3})
+    shown = operator("GET", "/app/web").json or {}
+    assert [(entry["node"], entry["status"]) for entry in shown["instances"]] == [
+        ("node-1", "running"),
+        ("node-2", "unreachable"),
+        ("node-1", "exited"),
+    ]
+    assert (shown["running"], shown["status"], shown["replicas"]) == (1, "unreachable", 3)
+    fewer = operator("PUT", "/app/web", {"replicas": 1}).json or {}
+    assert [entry["generation"] for entry in fewer["instances"]] == [shown["instances"][0]["generation"]]
+    assert operator("PUT", "/app/web", {"replicas": None}).status_code == 200
+
+
+@pytest.mark.parametrize("slot", [0, -1, True, "1", 1.5])
+def test_a_slot_that_is_none_is_refused(operator: Client, slot: Any) -> None:
+    faults = problem(operator("PUT", "/apps", {"apps": [{"name": "a", "node": "", "slot": slot}]}), 422)["errors"]
+    assert [fault["path"] for fault in faults] == ["apps/0"]
+
+
 def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(operator: Client) -> None:
     revisions = {}
     for name in ("a", "b", "c"):

@@ -86,6 +86,14 @@ def test_an_image_that_is_no_reference_reaches_no_node(client: FlaskClient, node
     assert asked(nodes) == 0
 
 
+def test_several_are_started_in_turn_and_all_are_named(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:
+    answer = client.post("/app/start", json={"image": "nginx", "replicas": 4}).json or {}
+    assert [entry["node"] for entry in answer["instances"]] == ["node-1", "node-2", "node-3", "node-1"]
+    assert answer["app"] == answer["instances"][0]["app"]
+    assert len({entry["app"] for entry in answer["instances"]}) == 4
+    assert problem(client.post("/app/start", json={"image": "nginx", "replicas": 0}), 422)["errors"][0]["path"] == "replicas"
+
+
 def test_the_wrong_media_type_size_path_and_method_have_their_own_status(client: FlaskClient) -> None:
     problem(client.post("/app/start", data="{}", content_type="text/plain"), 415)
     problem(client.post("/app/start", data=b" " * 65_537, content_type="application/json"), 413)

@@ -132,6 +132,17 @@ def test_a_listing_shows_what_the_loop_reported(client: FlaskClient, reports: Re
     assert 'duckconf_node_away{node="node-1"} 1.0' in metrics
 
 
+def test_a_listing_has_every_instance_and_counts_those_that_run(client: FlaskClient, reports: ReportFile) -> None:
+    client.post("/app/start", json={"image": "nginx", "name": "web", "replicas": 3})
+    views = [AppView("web", f"node-{slot}", f"c-{slot}", "nginx", "yes", "running", slot=slot) for slot in (1, 2)]
+    reports.write(Report({}, views))
+    (shown,) = (client.get("/apps").json or {})["apps"]
+    assert [(entry["slot"], entry["status"]) for entry in shown["instances"]] == [(1, "running"), (2, "running"), (3, "pending")]
+    assert (shown["running"], shown["replicas"], shown["status"]) == (2, 3, "pending")
+    assert (client.get("/apps?nodeName=node-2").json or {})["apps"] == [shown]
+    assert (client.put("/app/web", json={"replicas": 0}).json or {})["instances"] == []
+
+
 def test_a_watch_returns_at_once_when_something_is_newer_and_when_something_comes(client: FlaskClient, path: Path) -> None:
     revision = (client.get("/apps").json or {})["revision"]
     answers: list[Any] = []

@@ -230,7 +230,7 @@ def test_a_hand_edit_that_withdraws_most_apps_waits_until_it_is_confirmed(declar
 def look_at_waiting_edit(declared: Declared) -> None:
     """Every listing shows the last good state, and one line says what to do about the edit."""
     status, ps, diff = (declared.cluster.inv(task) for task in ("status", "ps", "diff"))
-    assert "3 apps desired, 3 running" in status.stdout
+    assert "3 instances desired, 3 running" in status.stdout
     assert [line.split()[2:4] for line in ps.stdout.splitlines()[1:]] == [["yes", "running"]] * 3
     assert (diff.stdout, diff.returncode) == ("", 0)
     for told in (status, ps, diff):

@@ -13,7 +13,7 @@ from typing import Any
 from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, Fault, Unreachable
-from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_NODE, LABEL_SPEC
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_NODE, LABEL_SLOT, LABEL_SPEC, instance_name
 
 CLUSTER = "sim"
 REFUSED = "refused"
@@ -45,6 +45,14 @@ class Box:
         return self.labels.get(LABEL_APP, "")
 
     @property
+    def slot(self) -> int:
+        return int(self.labels.get(LABEL_SLOT, "1"))
+
+    @property
+    def instance(self) -> str:
+        return instance_name(self.app, self.slot) if self.app else ""
+
+    @property
     def spec(self) -> str:
         return self.labels.get(LABEL_SPEC, "")
 
@@ -54,7 +62,16 @@ class Box:
     def seen(self) -> Container:
         generation = int(self.labels.get(LABEL_GENERATION, "0"))
         return Container(
-            str(self.number), self.name, self.node, self.app, self.spec, self.image, self.state, self.since, generation
+            str(self.number),
+            self.name,
+            self.node,
+            self.app,
+            self.spec,
+            self.image,
+            self.state,
+            self.since,
+            generation,
+            slot=self.slot,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Union
 
 from duckconf.codec import spec_hash
 from duckconf.model import App
-from duckconf.naming import app_labels, declared_app
+from duckconf.naming import app_labels, declared_container
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
 from tests.sim.world import Node, SimWorld
 
@@ -185,8 +185,8 @@ class Faults:
         node, app, kind = self._node(), self._dice.choice(NAMES), self._dice.randrange(3)
         name, where, labels = {
             0: (f"redis-{app}", node.name, {}),
-            1: (declared_app(CLUSTER, app), "", {}),
-            2: (declared_app("other", app), node.name, app_labels("other", app, "0", 1)),
+            1: (declared_container(CLUSTER, app), "", {}),
+            2: (declared_container("other", app), node.name, app_labels("other", app, "0", 1)),
         }[kind]
         if name in node.engine.boxes:
             return ""
@@ -224,6 +224,15 @@ class Faults:
         del apps[name]
         self._world.tell_loop()
         return name
+
+    def _scale(self) -> str:
+        apps = self._world.person.apps
+        if not apps:
+            return ""
+        name = self._dice.choice(sorted(apps))
+        apps[name] = replace(apps[name], replicas=self._dice.choice((0, 1, 1, 2, 3, 4)))
+        self._world.tell_loop()
+        return f"{name} to {apps[name].replicas}"
 
     def _mistype(self) -> str:
         slips = self._world.person.slips
@@ -331,3 +340,4 @@ DRAINS: Mapping[str, Callable[[Faults], str]] = {"drain": Faults._drain}
 CUTS: Mapping[str, Callable[[Faults], str]] = {"cut": Faults._cut_file}
 GARBLED: Mapping[str, Callable[[Faults], str]] = {"garble": Faults._garble}
 REFUSALS: Mapping[str, Callable[[Faults], str]] = {"refuse": Faults._refuse}
+SCALES: Mapping[str, Callable[[Faults], str]] = {"scale": Faults._scale}

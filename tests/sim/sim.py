@@ -10,6 +10,7 @@ from controllers.cycle import Cycle
 from controllers.placements import FILE_NAME, PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf.codec import spec_hash
+from duckconf.instance import instances_of
 from duckconf.model import App
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
 from tests.sim.faults import NODES_OWN, REFUSALS, Faults
@@ -94,24 +95,27 @@ class Run:
         """Each hopeful app has its one container, nothing else of ours is there, and the loop is at rest."""
         acted = len(self.world.watch.issued_at_all)
         passes = self._pass_time(60)
-        wanted = self.world.person.apps
+        wanted = instances_of(self.world.person.apps.values())
         boxes = [box for box in self._boxes() if box.ours]
-        for name, app in wanted.items():
-            mine = [box for box in boxes if box.app == name]
-            rivals = [other for other in wanted.values() if other is not app and ports_of(other) & ports_of(app)]
+        for name, instance in wanted.items():
+            app = instance.app
+            mine = [box for box in boxes if box.instance == name]
+            rivals = [other for key, other in wanted.items() if key != name and ports_of(other.app) & ports_of(app)]
             # Its port may be held by what a hopeless app still runs as, from before it became hopeless.
-            blocked = any(hopeless(wanted[box.app]) and ports_of(app) & box.ports for box in boxes if box.app in wanted)
+            blocked = any(
+                hopeless(wanted[box.instance].app) and ports_of(app) & box.ports for box in boxes if box.instance in wanted
+            )
             if hopeless(app) or blocked or len(rivals) >= len(self.world.nodes):
                 continue
             if [(box.state, box.spec) for box in mine] != [("running", spec_hash(app))]:
                 raise Violation(f"{name} should run once and right, and there is {mine}")
         for box in boxes:
-            if box.app not in wanted:
+            if box.instance not in wanted:
                 raise Violation(f"{box} is not desired and stays")
         idle = {
-            app
-            for app in self.world.watch.issued_at_all[acted:]
-            if app not in wanted or not (hopeless(wanted[app]) or wanted[app].ports)
+            name
+            for name in self.world.watch.issued_at_all[acted:]
+            if name not in wanted or not (hopeless(wanted[name].app) or wanted[name].app.ports)
         }
         if idle:
             raise Violation(f"the loop is not at rest: {idle}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.faults import CUTS, DRAINS, GARBLED, REFUSALS
+from tests.sim.faults import CUTS, DRAINS, GARBLED, REFUSALS, SCALES
 from tests.sim.sim import Run
 
 STEPS = 300
@@ -60,6 +60,11 @@ def test_a_desired_state_that_is_cut_anywhere_withdraws_nothing(seed: int, tmp_p
 @pytest.mark.parametrize("seed", FRESH or range(4000, 4012))
 def test_a_node_whose_answer_cannot_be_read_is_never_lost_and_nothing_is_done_there(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, GARBLED).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(5000, 5020))
+def test_apps_that_are_scaled_among_faults_have_each_slot_once(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, {**SCALES, **(DRAINS if seed % 2 == 0 else REFUSALS)}).go(STEPS)
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process(tmp_path: Path) -> None:

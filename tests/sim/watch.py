@@ -20,7 +20,8 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound, Unreadable
 from duckconf.events import Event
 from duckconf.health import BRAKE_FROM
-from duckconf.model import App
+from duckconf.instance import Instance, instances_of
+from duckconf.naming import app_of
 from duckconf.placement import Placement
 from duckconf.plan import Step
 from tests.sim.engines import Box
@@ -125,12 +126,12 @@ class Watch:
                 # A node that was given up and is back gets a full timeout, however old the question was.
                 self.last_asked[node] = self.world.now() if node in self.lost else seen.asked
         self.desired = desired
-        self.meant = frozenset(self.world.person.apps)
+        self.meant = frozenset(instances_of(self.world.person.apps.values()))
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
         if desired.complete:
-            kept = {*desired.apps, *desired.unreadable, *(job.step.app for job in self.open_jobs())}
-            self.known = {app: place for app, place in self.known.items() if app in kept}
+            kept = {*desired.instances, *(job.step.instance for job in self.open_jobs())}
+            self.known = {app: place for app, place in self.known.items() if app in kept or desired.is_unreadable(app)}
 
     def passed(self) -> None:
         """A pass is over: who was given up in it?"""
@@ -161,10 +162,12 @@ class Watch:
     def _check_unplaced(self) -> None:
         """An app loses its place only where its node refused it."""
         reconciler = self._reconciler()
-        gone = self.known.keys() & self.desired.apps.keys() - reconciler.book.placements.keys() - self.forgotten
+        gone = self.known.keys() & self.desired.instances.keys() - reconciler.book.placements.keys() - self.forgotten
         for app in sorted(gone):
             node = self.known.pop(app).node
-            refused = any(item.node == node and (item.of_node or item.app == app) for item in reconciler.refusals.values())
+            refused = any(
+                item.node == node and (item.of_node or item.app == app_of(app)) for item in reconciler.refusals.values()
+            )
             self._require(refused, f"{app} is no longer placed on {node}, which did not refuse it")
 
     # What the loop does.
@@ -173,32 +176,32 @@ class Watch:
         step, action = job.step, job.step.action
         self._require(action.node in self.heard, f"{action} on a node that was not heard")
         self._require(step.app not in self.desired.unreadable, f"{action} though its row cannot be read")
-        wanted = self.desired.apps.get(step.app)
+        wanted = self.desired.instances.get(step.instance)
         self._require(wanted is not None or self.desired.complete, f"{action} though the desired state is incomplete")
-        same = [other for other in self.open_jobs() if other.step.app == step.app]
+        same = [other for other in self.open_jobs() if other.step.instance == step.instance]
         if isinstance(action, Remove):
-            self._check_removal(step.app, action, wanted)
+            self._check_removal(step.instance, action, wanted)
             self._require(all(isinstance(other.step.action, Remove) for other in same), f"{action} during another action")
         else:
             self._require(wanted is not None, f"{action}, which is not desired")
             self._require(not same, f"{action} during another action")
             assert isinstance(action, (Start, Restart))
-            self._check_start(step.app, action)
+            self._check_start(step.instance, action)
         self._check_pace(job)
         self.jobs = [*self.open_jobs(), job]
-        self.issued_at_all.append(step.app)
+        self.issued_at_all.append(step.instance)
 
     def ended(self, job: Job, failure: Union[DuckconfError, None]) -> None:
         job.ended, job.told = True, failure is None
         if isinstance(failure, NodeRefused):
-            where = (job.step.action.node, job.step.app, self._spec_of(job.step.app))
+            where = (job.step.action.node, job.step.instance, self._spec_of(job.step.instance))
             self.refused_at.setdefault(where, deque(maxlen=20)).append(self.world.now())
         if not isinstance(job.step.action, Remove) and not isinstance(failure, (NodeFailure, NotFound)):
-            spec = self._spec_of(job.step.app)
-            known, times = self.counted.get(job.step.app, ("", deque()))
+            spec = self._spec_of(job.step.instance)
+            known, times = self.counted.get(job.step.instance, ("", deque()))
             times = times if known == spec else deque()
             times.append(self.world.now())
-            self.counted[job.step.app] = (spec, times)
+            self.counted[job.step.instance] = (spec, times)
 
     def told(self, event: Event) -> None:
         self._require(": ;" not in event.message, f"an event without its reason: {event.message}")
@@ -210,18 +213,18 @@ class Watch:
         # A command that the loop has given up may arrive when its name belongs to a later placement of the same app.
         given_up = job.process != self.world.process or job.ended
         self._require(box.node == action.node or given_up, f"{action} touches {box.name} of {box.node}")
-        self._require(box.app == job.step.app, f"{action} touches {box.name} of the app {box.app}")
+        self._require(box.instance == job.step.instance, f"{action} touches {box.name} of the app {box.app}")
 
-    def _check_removal(self, app: str, action: Remove, wanted: Union[App, None]) -> None:
+    def _check_removal(self, app: str, action: Remove, wanted: Union[Instance, None]) -> None:
         target = next((copy for copy in self.heard[action.node] if copy.name == action.container), None)
-        self._require(target is not None and target.app == app, f"{action}, which was not seen as a copy of {app}")
+        self._require(target is not None and target.instance == app, f"{action}, which was not seen as a copy of {app}")
         if wanted is None:
             self._require(app not in self.meant, f"{action} though nobody withdrew {app}")
             return
         place = self._reconciler().book.placements[app]
         self._require((place.node, place.container) != (action.node, action.container), f"{action}, which is the placed copy")
         running = any(
-            copy.name == place.container and copy.running and copy.spec == spec_hash(wanted)
+            copy.name == place.container and copy.running and copy.spec == spec_hash(wanted.app)
             for copy in self.heard.get(place.node, ())
         )
         self._require(running, f"{action} though the placed copy was not seen running")
@@ -233,7 +236,7 @@ class Watch:
             copy
             for found in self.heard.values()
             for copy in found
-            if copy.app == app and copy.running and copy.spec == spec and copy not in placed
+            if copy.instance == app and copy.running and copy.spec == spec and copy not in placed
             if copy.node not in self.world.drains_read
         ]
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
@@ -252,7 +255,7 @@ class Watch:
 
     def _runs(self, app: str, place: Placement) -> bool:
         box = self.world.nodes[place.node].engine.boxes.get(place.container)
-        return box is not None and (box.node, box.app, box.state) == (place.node, app, "running")
+        return box is not None and (box.node, box.instance, box.state) == (place.node, app, "running")
 
     def _check_healthy(self, action: Union[Start, Restart], spec: str) -> None:
         """A right container is not started anew.
@@ -273,19 +276,21 @@ class Watch:
     def _check_pace(self, job: Job) -> None:
         now, action = self.world.now(), job.step.action
         if not isinstance(action, Remove):
-            where = (action.node, job.step.app)
-            times = self.refused_at.get((*where, self._spec_of(job.step.app)), deque())
+            where = (action.node, job.step.instance)
+            times = self.refused_at.get((*where, self._spec_of(job.step.instance)), deque())
             recent = sum(now - time < 60 for time in times)
             self._require(recent <= 8, f"{action}, which was refused there {recent} times in a minute")
-            spec, times = self.counted.get(job.step.app, ("", deque()))
+            spec, times = self.counted.get(job.step.instance, ("", deque()))
             recent = sum(now - time < 60 for time in times)
-            self._require(spec != self._spec_of(job.step.app) or recent <= 8, f"{action} for the {recent}th time in a minute")
+            self._require(
+                spec != self._spec_of(job.step.instance) or recent <= 8, f"{action} for the {recent}th time in a minute"
+            )
         times = self.issued_at.setdefault(f"{action} {getattr(action, 'container', '')}", deque(maxlen=AT_ONCE))
         times.append(now)
         self._require(len(times) < AT_ONCE or now - times[0] > A_WHILE, f"{action} {AT_ONCE} times in {now - times[0]:.1f} s")
 
     def _spec_of(self, app: str) -> str:
-        return spec_hash(self.desired.apps[app]) if app in self.desired.apps else ""
+        return spec_hash(self.desired.instances[app].app) if app in self.desired.instances else ""
 
     def _reconciler(self) -> Reconciler:
         assert self.reconciler is not None

@@ -16,10 +16,10 @@ from controllers.scheduler import schedule
 from duckconf.codec import spec_hash
 from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, read_document
 from duckconf.errors import Conflict, SetupError
+from duckconf.instance import Instance, instances_of
 from duckconf.model import App
-from duckconf.placement import spread
-from duckconf.ports import Port
-from duckconf.spreading import Room, host_ports, spread_many
+from duckconf.placement import Load, spread
+from duckconf.spreading import Room, spread_many
 from tests.unit.test_plan import fleet
 
 
@@ -29,10 +29,10 @@ def node(name: str, **more: Any) -> dict[str, Any]:
 
 def test_apps_are_spread_over_ready_nodes_and_each_misfit_is_counted() -> None:
     nodes = [node("n1", apps=1), node("n2"), node("n3", cordoned=True), node("n4", status="suspect")]
-    plan = schedule([App("x", f"a{number}") for number in range(3)], nodes, 0)
+    plan = schedule([Instance(App("x", f"a{number}")) for number in range(3)], nodes, 0)
     assert sorted(binding["node"] for binding in plan.bindings) == ["n1", "n2", "n2"]
     full = node("n5", full=True)
-    none = schedule([App("x", "a", ports=("80:80",))], [node("n2", ports=["80/tcp"]), *nodes[2:], full], 0)
+    none = schedule([Instance(App("x", "a", ports=("80:80",)))], [node("n2", ports=["80/tcp"]), *nodes[2:], full], 0)
     why = "1 cordoned, 1 suspect, 1 with no space left on its disk, 1 with port 80/tcp taken"
     assert none.reasons == {"a": f"no node fits: {why}"}
 
@@ -41,31 +41,38 @@ def test_a_node_that_refuses_an_app_is_passed_over_for_it_and_only_while_its_spe
     web = App("x", "web")
     refusal = {"app": "web", "spec": spec_hash(web), "kind": "port", "reason": "port 80 is in use", "wait": 3.0}
     nodes = [node("n1", refusals=[refusal]), node("n2", cordoned=True)]
-    assert schedule([web], nodes, 0).reasons == {"web": "no node fits: 1 cordoned; n1: port 80 is in use"}
-    assert [binding["node"] for binding in schedule([App("x", "other"), App("y", "web")], nodes, 0).bindings] == ["n1", "n1"]
+    assert schedule([Instance(web)], nodes, 0).reasons == {"web": "no node fits: 1 cordoned; n1: port 80 is in use"}
+    assert [
+        binding["node"] for binding in schedule([Instance(App("x", "other")), Instance(App("y", "web"))], nodes, 0).bindings
+    ] == ["n1", "n1"]
 
 
 def test_the_scheduler_knows_how_large_a_node_is_and_of_which_architecture() -> None:
     web = App("x", "web", cpus=8)
     nodes = [node("n1", cores=4), node("n2")]
-    assert [binding["node"] for binding in schedule([web], nodes, 0).bindings] == ["n2"]
-    assert schedule([web], nodes[:1], 0).reasons == {"web": "no node fits: 1 with fewer than 8 cores"}
+    assert [binding["node"] for binding in schedule([Instance(web)], nodes, 0).bindings] == ["n2"]
+    assert schedule([Instance(web)], nodes[:1], 0).reasons == {"web": "no node fits: 1 with fewer than 8 cores"}
     refusal = {"app": "web", "spec": spec_hash(web), "kind": "architecture", "reason": "other", "wait": 3.0}
     arms = [node("n1", architecture="arm64", refusals=[refusal]), node("n2", architecture="arm64"), node("n3")]
-    assert [binding["node"] for binding in schedule([web], arms, 0).bindings] == ["n3"]
+    assert [binding["node"] for binding in schedule([Instance(web)], arms, 0).bindings] == ["n3"]
 
 
 def test_a_full_node_keeps_what_was_started_there_and_the_rest_is_rescheduled() -> None:
     apps = [
-        {"name": "a", "node": "n1", "started": "2026-01-01T00:00:00Z"},
-        {"name": "b", "node": "n1"},
-        {"name": "c", "node": "n2"},
-        {"name": "d", "node": ""},
+        app("a", {"node": "n1", "started": 5.0}),
+        app("b", {"node": "n2"}, {"node": "n1"}),
+        app("c", {"node": "n2"}),
+        app("d", {"node": ""}),
     ]
-    assert [app["name"] for app in turned_away(apps, {"n1", "n3"})] == ["b"]
+    assert [(entry["name"], entry["slot"]) for entry in turned_away(apps, {"n1", "n3"})] == [("b", 2)]
     assert turned_away(apps, set()) == []
-    refused = [{"name": "e", "node": "n1", "refused": "port 80 is in use"}]
-    assert turned_away([*apps, *refused], set()) == refused
+    refused = app("e", {"node": "n1", "refused": "port 80 is in use"})
+    assert [entry["name"] for entry in turned_away([*apps, refused], set())] == ["e"]
+
+
+def app(name: str, *instances: dict[str, Any]) -> dict[str, Any]:
+    slots = [{"slot": slot, **entry} for slot, entry in enumerate(instances, 1)]
+    return {"name": name, "revision": "r", "instances": slots}
 
 
 @given(
@@ -73,18 +80,18 @@ def test_a_full_node_keeps_what_was_started_there_and_the_rest_is_rescheduled() 
         st.sampled_from([(), ("80:80",), ("81:80",), ("127.0.0.1:80:80",), ("10.0.0.1:80:80",), ("80:80/udp",)]), max_size=12
     ),
     st.integers(0, 7),
+    st.integers(1, 7),
 )
-def test_many_at_once_go_where_one_after_the_other_would(ports: list[tuple[str, ...]], turn: int) -> None:
-    apps = [App("x", f"a{number:02}", ports=wanted) for number, wanted in enumerate(ports)]
-    placed, reasons = spread_many(apps, [Room(name, 0) for name in ("n1", "n2", "n3")], {}, turn)
-    counts: dict[str, int] = {}
-    taken: dict[str, list[Port]] = {}
-    for app in apps:
-        where, why = spread(app, fleet(), counts, taken, turn)
-        assert (placed.get(app.name, ""), reasons.get(app.name, "")) == (where, why)
+def test_many_at_once_go_where_one_after_the_other_would(ports: list[tuple[str, ...]], turn: int, replicas: int) -> None:
+    apps = [App("x", f"a{number:02}", ports=wanted, replicas=replicas) for number, wanted in enumerate(ports)]
+    instances = instances_of(apps)
+    placed, reasons = spread_many(list(instances.values()), [Room(name, 0) for name in ("n1", "n2", "n3")], {}, turn)
+    load = Load()
+    for name, instance in instances.items():
+        where, why = spread(instance, fleet(), load, turn)
+        assert (placed.get(name, ""), reasons.get(name, "")) == (where, why)
         if where:
-            counts[where] = counts.get(where, 0) + 1
-            taken.setdefault(where, []).extend(host_ports(app))
+            load.add(where, instance.app)
 
 
 def ages(**by_name: float) -> list[dict[str, Any]]:
@@ -187,7 +194,7 @@ def index(book: NodeBook) -> PlacedIndex:
 
 def state(**apps: str) -> Document:
     return changed(
-        empty_document(PLACED_COLUMNS), {name: App("x", name, node=where, generation=1) for name, where in apps.items()}
+        empty_document(PLACED_COLUMNS), {name: App("x", name, node=(where,), generation=(1,)) for name, where in apps.items()}
     )
 
 
@@ -204,7 +211,11 @@ def report(index: PlacedIndex, book: NodeBook, name: str, *containers: Seen) -> 
 def test_each_node_is_told_its_own_and_only_it_is_woken(index: PlacedIndex) -> None:
     see(index, state(a="n1", b="n2", c=""))
     first = {name: index.share(name) for name in ("n1", "n2", "")}
-    assert {name: [app.name for app in share.apps] for name, share in first.items()} == {"n1": ["a"], "n2": ["b"], "": ["c"]}
+    assert {name: [item.name for item in share.instances] for name, share in first.items()} == {
+        "n1": ["a"],
+        "n2": ["b"],
+        "": ["c"],
+    }
     see(index, state(c="n1"))
     assert index.share("n1").revision > first["n1"].revision
     assert index.share("").revision > first[""].revision

@@ -249,7 +249,7 @@ def test_a_start_that_a_killed_agent_had_begun_is_waited_for(agent: AgentProcess
 def test_an_app_that_cannot_be_understood_is_left_alone(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
     api.place(WEB)
     until("it runs", runs(engine, "duckconf-sim-web"))
-    api.place({**WEB, "replicas": 3}, {"name": "db", "image": "db"})
+    api.place({**WEB, "of_a_newer_version": 3}, {"name": "db", "image": "db"})
     until("the other one runs", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
     until("it is said", lambda: any(event["kind"] == "bad-state" for event in api.events))
 

@@ -170,7 +170,7 @@ def test_a_state_file_gets_a_column_when_an_app_needs_it() -> None:
     assert after.columns == (*plain.columns, "user", "init")
     assert read_document(after.text()).apps() == after.apps()
     bare = changed(read_document("a,nginx\n"), {"b": after.apps()["b"]})
-    assert bare.text().splitlines()[1:] == ["a,nginx", "b,nginx,,,,,,,,5,true"]
+    assert bare.text().splitlines()[1:] == ["a,nginx", "b,nginx,,,,,,,,,5,true"]
     assert read_document(bare.text()).apps() == after.apps()
 
 

@@ -25,7 +25,7 @@ TIMES = itertools.count(1)
 
 
 def written(names: list[str] = NAMES, revision: int = 5) -> str:
-    apps = {name: App("nginx", name, node="node-1", generation=3) for name in names}
+    apps = {name: App("nginx", name, node=("node-1",), generation=(3,)) for name in names}
     return marked(changed(empty_document(PLACED_COLUMNS), apps), revision, 9).text()
 
 
@@ -84,7 +84,7 @@ def index_of(path: Path, tell: Callable[[Event], None] = lambda _: None) -> tupl
 
 def left_alone(index: PlacedIndex) -> set[str]:
     share = index.share("node-1")
-    return {app.name for app in share.apps} | set(share.kept)
+    return {instance.name for instance in share.instances} | set(share.kept)
 
 
 def test_cut_at_any_length_under_a_server_no_agent_is_told_to_remove_anything(path: Path) -> None:

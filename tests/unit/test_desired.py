@@ -63,14 +63,14 @@ def test_a_bad_row_is_named_with_its_line_and_costs_only_its_own_app(row: str, n
     assert (fault.line, fault.name) == (4, name)
     assert word in str(fault)
     desired = desired_of(document)
-    assert set(desired.apps) == {"good"}
+    assert set(desired.instances) == {"good"}
     assert desired.complete == bool(name)
     assert desired.unreadable == ({name} if name else set())
 
 
 def test_a_name_that_stands_twice_is_left_alone() -> None:
     desired = desired_of(read_document("web,nginx\nweb,redis\nx,nginx\n"))
-    assert set(desired.apps) == {"x"}
+    assert set(desired.instances) == {"x"}
     assert desired.unreadable == {"web"}
 
 
@@ -83,7 +83,7 @@ def test_an_empty_file_is_an_accident_and_not_an_order_to_stop_everything() -> N
 def test_a_change_keeps_comments_bad_rows_and_the_order() -> None:
     text = 'a,nginx\n# mine\nBAD ROW,x\nb,nginx\nc,"open\nd,nginx\n'
     after = changed(read_document(text), {"b": None, "e": App("nginx", "e")}).text()
-    assert after.splitlines() == ["a,nginx", "# mine", "BAD ROW,x", "e,nginx,,,,,,,", 'c,"open', "d,nginx"]
+    assert after.splitlines() == ["a,nginx", "# mine", "BAD ROW,x", "e,nginx,,,,,,,,", 'c,"open', "d,nginx"]
 
 
 def test_rows_read_before_are_not_read_again() -> None:

@@ -10,6 +10,7 @@ from duckconf.codec import spec_hash
 from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.instance import instances_of
 from duckconf.model import App
 from duckconf.placement import Fleet, Placement
 
@@ -26,7 +27,7 @@ def copy(name: str, place: Placement, state: str = "running") -> Container:
 def look(containers: Collection[Container], placements: dict[str, Placement], draining: Collection[str] = ("n1",)) -> Decision:
     views = {node: tuple(item for item in containers if item.node == node) for node in NODES}
     fleet = Fleet(NODES, views, (), draining, draining)
-    return decide("demo", Desired(APPS), fleet, Memory(placements, {}), 0.0)
+    return decide("demo", Desired(instances_of(APPS.values())), fleet, Memory(placements, {}), 0.0)
 
 
 def test_its_apps_move_one_at_a_time_and_start_before_they_stop() -> None:
@@ -66,9 +67,12 @@ def test_an_app_that_fits_nowhere_stays_and_says_why() -> None:
 
 def test_a_silent_node_keeps_its_apps_until_it_is_lost() -> None:
     fleet = Fleet(NODES, {"n1": None, "n2": ()}, (), ("n1",), ("n1",))
-    assert dict(decide("demo", Desired(APPS), fleet, Memory(HOME, {}), 0.0).placements) == HOME
+    assert dict(decide("demo", Desired(instances_of(APPS.values())), fleet, Memory(HOME, {}), 0.0).placements) == HOME
     lost = replace(fleet, lost=("n1",))
-    assert {place.node for place in decide("demo", Desired(APPS), lost, Memory(HOME, {}), 0.0).placements.values()} == {"n2"}
+    assert {
+        place.node
+        for place in decide("demo", Desired(instances_of(APPS.values())), lost, Memory(HOME, {}), 0.0).placements.values()
+    } == {"n2"}
 
 
 def test_called_off_what_has_not_started_elsewhere_goes_on_where_it_runs() -> None:

@@ -15,6 +15,7 @@ from duckconf.command import Command, Completed
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import EngineRefused, NotFound
+from duckconf.instance import instances_of
 from duckconf.model import App
 from duckconf.placement import Placement
 from duckconf.plan import Step
@@ -44,7 +45,7 @@ class Loop:
         self.reconciler = Reconciler("demo", book, 20.0)
 
     def look(self, now: float, *containers: Container, apps: tuple[App, ...] = (WEB,)) -> Verdict:
-        desired = Desired({app.name: app for app in apps})
+        desired = Desired(instances_of(apps))
         return self.reconciler.decide(desired, ("n1",), {"n1": (now, containers)}, (), now)
 
     def acts(self, now: float, *containers: Container, apps: tuple[App, ...] = (WEB,)) -> list[type[Action]]:

@@ -105,6 +105,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"image": "a", "labels": {"": "x"}}, "labels/''"),
 ]
 FULL: dict[str, Any] = {
+    "replicas": 3,
     "image": "registry.example:5000/team/web:1.2@sha256:" + "a" * 64,
     "name": "web",
     "command": ["sh", "-c", "echo $HOME; exit"],
@@ -171,7 +172,11 @@ def test_the_hash_changes_with_every_field_of_the_container_and_with_no_other_an
         gone: spec_hash(parse_app({key: value for key, value in FULL.items() if key != gone})) for gone in FULL if gone != "image"
     }
     assert set(FULL) == set(FIELDS)
-    assert {name for name, spec in without.items() if spec == whole} == set(FIELDS) - set(SPEC_FIELDS) == {"name", "pull_policy"}
+    assert (
+        {name for name, spec in without.items() if spec == whole}
+        == set(FIELDS) - set(SPEC_FIELDS)
+        == {"name", "pull_policy", "replicas"}
+    )
     assert len({*without.values(), spec_hash(App("nginx"))}) == len(SPEC_FIELDS) + 1
 
 

@@ -17,8 +17,9 @@ from duckconf.decision import refused_in_place
 from duckconf.desired import UNKNOWN, Desired
 from duckconf.engine_output import Container
 from duckconf.health import Health, judge
+from duckconf.instance import Instance, instances_of
 from duckconf.model import App
-from duckconf.placement import Assignment, Fleet, Placement, assign, spread
+from duckconf.placement import Assignment, Fleet, Load, Placement, assign, spread
 from duckconf.plan import Plan, plan
 from duckconf.refusal import Refusal
 from duckconf.refusal_words import NO_SPACE, PATH, SPACE
@@ -42,7 +43,7 @@ def decide(desired: Desired, seen: Fleet, placements: dict[str, Placement], held
     return plan(desired, seen, Assignment(placements), {"web": held} if held else {})
 
 
-WANTED = Desired({"web": WEB})
+WANTED = Desired({"web": Instance(WEB)})
 OTHER = App("nginx", "web", env={"A": "b"})
 CASES = [
     ("absent", WANTED, fleet(), Start("n1", "c-web", WEB, 1)),
@@ -82,7 +83,7 @@ def test_a_stale_copy_stays_until_the_placed_one_runs() -> None:
 def test_no_node_that_fits_says_why_in_numbers() -> None:
     seen = Fleet(NODES, {"n1": None, "n2": (), "n3": ()}, cordoned={"n2"})
     app = App("nginx", "web", ports=("8080:80",))
-    node, reason = spread(app, seen, {}, {"n3": host_ports(app)}, 0)
+    node, reason = spread(Instance(app), seen, Load(ports={"n3": list(host_ports(app))}), 0)
     assert (node, reason) == ("", "no node fits: 1 cordoned, 1 unreachable, 1 with port 8080/tcp taken")
 
 
@@ -94,14 +95,14 @@ def test_an_app_that_a_full_node_turned_away_goes_elsewhere_and_what_runs_there_
     new = App("nginx", "new")
     kept = {"web": HERE, "new": Placement("n1", "c-new", 2)}
     seen = replace(fleet(container()), refusals=full("n1"))
-    placed = assign({"web": WEB, "new": new}, seen, kept, {"web": "c-web", "new": "c-new"}, 3, certain=True).placements
+    placed = assign(instances_of([WEB, new]), seen, kept, {"web": "c-web", "new": "c-new"}, 3, certain=True).placements
     assert placed["web"] == HERE
     assert placed["new"].node in ("n2", "n3")
 
 
 def test_apps_that_run_nowhere_wait_without_a_place_when_all_nodes_are_full() -> None:
     seen = replace(fleet(), refusals=full(*NODES))
-    result = assign({"web": WEB, "new": App("nginx", "new")}, seen, {"web": HERE}, {"web": "w", "new": "n"}, 2, certain=True)
+    result = assign(instances_of([WEB, App("nginx", "new")]), seen, {"web": HERE}, {"web": "w", "new": "n"}, 2, certain=True)
     assert result.placements == {}
     assert result.reasons == dict.fromkeys(("web", "new"), "no node fits: 3 with no space left on its disk")
 
@@ -123,14 +124,14 @@ def test_host_ports_tell_protocols_and_addresses_apart() -> None:
     ],
 )
 def test_ports_are_compared_with_their_address_and_protocol(wanted: str, fits: bool) -> None:
-    taken = {node: host_ports(App("x", ports=("127.0.0.1:80:80",))) for node in NODES}
-    node, reason = spread(App("nginx", "web", ports=(wanted,)), fleet(), {}, taken, 0)
+    taken = {node: list(host_ports(App("x", ports=("127.0.0.1:80:80",)))) for node in NODES}
+    node, reason = spread(Instance(App("nginx", "web", ports=(wanted,))), fleet(), Load(ports=taken), 0)
     assert (bool(node), "3 with port" in reason) == (fits, not fits)
 
 
 @given(st.integers(1, 40), st.integers(0, 1000))
 def test_apps_are_spread_evenly(count: int, generation: int) -> None:
-    apps = {f"a{n}": App("x", f"a{n}") for n in range(count)}
+    apps = instances_of(App("x", f"a{n}") for n in range(count))
     placed = assign(apps, fleet(), {}, {name: name for name in apps}, generation, certain=True).placements
     counts = [sum(place.node == node for place in placed.values()) for node in NODES]
     assert max(counts) - min(counts) <= 1
@@ -138,25 +139,28 @@ def test_apps_are_spread_evenly(count: int, generation: int) -> None:
 
 
 def test_an_app_of_a_lost_node_goes_elsewhere_under_a_new_name() -> None:
-    moved = assign({"web": WEB}, fleet(silent=("n1",), lost=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
+    moved = assign({"web": Instance(WEB)}, fleet(silent=("n1",), lost=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
     assert moved.placements["web"].node in ("n2", "n3")
     assert moved.placements["web"] == Placement(moved.placements["web"].node, "c-web.7", 7)
 
 
 def test_a_silent_node_keeps_its_apps() -> None:
-    kept = assign({"web": WEB}, fleet(silent=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
+    kept = assign({"web": Instance(WEB)}, fleet(silent=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
     assert kept.placements == {"web": HERE}
 
 
 def test_a_running_copy_is_adopted_and_the_newest_generation_wins() -> None:
     copies = (container(generation=2), container(node="n2", name="new", generation=5))
-    adopted = assign({"web": WEB}, fleet(*copies), {}, {"web": "c-web"}, 1, certain=False)
+    adopted = assign({"web": Instance(WEB)}, fleet(*copies), {}, {"web": "c-web"}, 1, certain=False)
     assert adopted.placements["web"].node == "n2"
-    assert assign({"web": WEB}, fleet(copies[1]), {"web": HERE}, {"web": "c-web"}, 9, certain=True).placements["web"].node == "n2"
+    assert (
+        assign({"web": Instance(WEB)}, fleet(copies[1]), {"web": HERE}, {"web": "c-web"}, 9, certain=True).placements["web"].node
+        == "n2"
+    )
 
 
 def test_without_memory_an_unseen_app_waits_for_the_silent_node() -> None:
-    waiting = assign({"web": WEB}, fleet(silent=("n3",)), {}, {"web": "c-web"}, 1, certain=False)
+    waiting = assign({"web": Instance(WEB)}, fleet(silent=("n3",)), {}, {"web": "c-web"}, 1, certain=False)
     assert (waiting.placements, "n3" in waiting.reasons["web"]) == ({}, True)
 
 
@@ -219,7 +223,7 @@ def worlds(draw: st.DrawFn) -> tuple[Desired, Fleet, dict[str, Placement]]:
     silent = draw(st.sets(st.sampled_from(NODES), max_size=2))
     lost = tuple(node for node in sorted(silent) if draw(st.booleans()))
     wanted = {name: App("x", name) for name in draw(st.sets(st.sampled_from("abc")))}
-    desired = Desired(wanted, frozenset(draw(st.sets(st.sampled_from("de")))), draw(st.booleans()))
+    desired = Desired(instances_of(wanted.values()), frozenset(draw(st.sets(st.sampled_from("de")))), draw(st.booleans()))
     placed = {name: Placement(draw(st.sampled_from(NODES)), f"c-{name}", 1) for name in draw(st.sets(st.sampled_from("abc")))}
     return desired, fleet(*found.values(), silent=tuple(silent), lost=lost), placed
 
@@ -229,9 +233,9 @@ def test_the_plan_is_safe_repeatable_and_comes_to_rest(
     world: tuple[Desired, Fleet, dict[str, Placement]], shuffle: random.Random
 ) -> None:
     desired, seen, placements = world
-    base = {name: f"c-{name}" for name in desired.apps}
+    base = {name: f"c-{name}" for name in desired.instances}
     for _ in range(4):
-        assignment = assign(desired.apps, seen, placements, base, 100, certain=True)
+        assignment = assign(desired.instances, seen, placements, base, 100, certain=True)
         result = plan(desired, seen, assignment, {})
         mixed = {node: None if view is None else tuple(shuffle.sample(view, len(view))) for node, view in seen.views.items()}
         assert plan(desired, replace(seen, views=mixed), assignment, {}) == result
@@ -239,9 +243,9 @@ def test_the_plan_is_safe_repeatable_and_comes_to_rest(
         for step in result.steps:
             assert seen.views[step.action.node] is not None
             assert owners.get((step.action.node, step.action.container), step.app) == step.app != ""
-            assert not (isinstance(step.action, Remove) and not desired.complete and step.app not in desired.apps)
+            assert not (isinstance(step.action, Remove) and not desired.complete and step.app not in desired.instances)
         seen, placements = applied(result, seen), dict(assignment.placements)
-    assert plan(desired, seen, assign(desired.apps, seen, placements, base, 200, certain=True), {}).steps == ()
+    assert plan(desired, seen, assign(desired.instances, seen, placements, base, 200, certain=True), {}).steps == ()
 
 
 @given(worlds(), st.sets(st.tuples(st.sampled_from(NODES), st.sampled_from("abc"))))
@@ -249,22 +253,22 @@ def test_refusals_are_obeyed_move_nothing_that_runs_and_leave_nothing_without_a_
     world: tuple[Desired, Fleet, dict[str, Placement]], refusing: set[tuple[str, str]]
 ) -> None:
     desired, seen, placements = world
-    base = {name: f"c-{name}" for name in desired.apps}
-    why = {(node, app): spec_hash(desired.apps[app]) for node, app in refusing if app in desired.apps}
+    base = {name: f"c-{name}" for name in desired.instances}
+    why = {(node, app): spec_hash(desired.instances[app].app) for node, app in refusing if app in desired.instances}
     refusals = {(node, app): Refusal(node, app, spec, PATH, "no path", "", 99.0) for (node, app), spec in why.items()}
     seen = replace(seen, refusals=refusals)
     for _ in range(4):
-        running = {name: place for name, place in placements.items() if name in desired.apps and runs(name, place, seen)}
-        assignment = assign(desired.apps, seen, placements, base, 100, certain=True)
+        running = {name: place for name, place in placements.items() if name in desired.instances and runs(name, place, seen)}
+        assignment = assign(desired.instances, seen, placements, base, 100, certain=True)
         assert {name: assignment.placements[name] for name in running} == running
         held = refused_in_place(desired, seen, assignment.placements, 0.0)
         result = plan(desired, seen, assignment, held)
         starts = {(step.action.node, step.app) for step in result.steps if not isinstance(step.action, Remove)}
         assert not starts & refusals.keys()
-        nowhere = desired.apps.keys() - assignment.placements.keys() - desired.unreadable
+        nowhere = desired.instances.keys() - assignment.placements.keys() - desired.unreadable
         assert all("no path" in result.notes[name] or "unreachable" in result.notes[name] for name in nowhere)
         seen, placements = applied(result, seen), dict(assignment.placements)
-    final = assign(desired.apps, seen, placements, base, 200, certain=True)
+    final = assign(desired.instances, seen, placements, base, 200, certain=True)
     assert plan(desired, seen, final, refused_in_place(desired, seen, final.placements, 0.0)).steps == ()
 
 
@@ -280,7 +284,8 @@ def applied(result: Plan, seen: Fleet) -> Fleet:
         assert view is not None
         if isinstance(step.action, Start):
             act = step.action
-            view[act.container] = container(act.app, act.node, act.container, "running", act.generation)
+            made = container(act.app, act.node, act.container, "running", act.generation)
+            view[act.container] = replace(made, slot=act.slot)
         elif isinstance(step.action, Restart):
             view[step.action.container] = replace(view[step.action.container], state="running")
         else:

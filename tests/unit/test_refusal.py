@@ -18,6 +18,7 @@ from duckconf.desired import Desired
 from duckconf.engine_output import Container, run_failure
 from duckconf.errors import EngineRefused, NodeRefused
 from duckconf.facts import Facts
+from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.reach.nodes.actuator import execute
 from duckconf.refusal import LATER, SOON, refusal_from_json, refusal_to_json, refused
@@ -103,12 +104,12 @@ class Loop:
     def look(
         self,
         now: float,
-        *apps: App,
+        *apps: App | Instance,
         seen: Mapping[str, tuple[Container, ...]] | None = None,
         facts: Mapping[str, Facts] = MappingProxyType({}),
         asked: Mapping[str, int] = MappingProxyType({}),
     ) -> Verdict:
-        desired = Desired({app.name: app for app in apps})
+        desired = Desired({item.name: item if isinstance(item, Instance) else Instance(item) for item in apps})
         found = dict.fromkeys(self.nodes, ()) if seen is None else seen
         heard = {node: (now, containers) for node, containers in found.items()}
         return self.reconciler.decide(desired, self.nodes, heard, (), now, facts=facts, asked=asked)
@@ -116,7 +117,7 @@ class Loop:
     def starts(
         self,
         now: float,
-        *apps: App,
+        *apps: App | Instance,
         seen: Mapping[str, tuple[Container, ...]] | None = None,
         facts: Mapping[str, Facts] = MappingProxyType({}),
         asked: Mapping[str, int] = MappingProxyType({}),
@@ -311,10 +312,10 @@ def test_an_app_that_was_started_again_says_in_its_log_that_it_is_for_another_ar
 def test_a_newer_placement_is_tried_at_once_by_the_agent_that_refused_an_older_one(tmp_path: Path) -> None:
     loop = Loop(tmp_path, ("n1",))
     loop.reconciler.only_mine = True
-    first = App("nginx", "web", node="n1", generation=7)
+    first = Instance(App("nginx", "web"), 1, "n1", 7)
     assert loop.starts(1.0, first)
     assert not loop.starts(1.1, first)
     assert not loop.starts(1.2)
-    assert loop.starts(1.3, App("nginx", "web", node="n1", generation=8))
+    assert loop.starts(1.3, Instance(App("nginx", "web"), 1, "n1", 8))
     (refusal,) = loop.reconciler.refusals.values()
     assert refusal.strikes == 2

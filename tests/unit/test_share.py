@@ -9,13 +9,14 @@ import pytest
 from controllers.heart import entries
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.overview import AppView
 from duckconf.placement import Assignment, Fleet, Placement
 from duckconf.plan import KEPT, plan
 from duckconf.share import Share, read_share
 
-WEB = App("web", "web", node="n1", generation=7)
+WEB = App("web", "web")
 
 
 def answer(*apps: dict[str, Any], revision: int = 1, kept: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -28,12 +29,12 @@ def share(*apps: tuple[str, int], kept: tuple[str, ...] = ()) -> Share:
 
 def test_an_answer_is_read_as_it_is_meant() -> None:
     read = read_share(answer({"name": "web", "image": "web", "node": "n1", "generation": 7, "revision": "a0"}, kept=("db",)))
-    assert read == Share(1, Desired({"web": WEB}, kept=frozenset({"db"})))
+    assert read == Share(1, Desired({"web": Instance(WEB, node="n1", generation=7)}, kept=frozenset({"db"})))
 
 
 def test_a_row_that_cannot_be_read_costs_only_its_own_app() -> None:
     read = read_share(answer({"name": "web", "image": "web"}, {"name": "db", "image": "NO IMAGE"}))
-    assert (set(read.desired.apps), read.desired.unreadable, read.desired.complete) == ({"web"}, frozenset({"db"}), True)
+    assert (set(read.desired.instances), read.desired.unreadable, read.desired.complete) == ({"web"}, frozenset({"db"}), True)
     assert "db: image" in read.faults[0]
     assert not read_share(answer({"name": "NO NAME", "image": "web"})).desired.complete
 
@@ -76,8 +77,12 @@ def test_a_kept_copy_is_left_alone_with_a_reason() -> None:
 
 @pytest.mark.parametrize(("generation", "labelled"), [(7, 7), (0, 3)])
 def test_a_start_bears_the_servers_generation_or_the_loops_own(generation: int, labelled: int) -> None:
-    app = App("web", "web", generation=generation)
-    made = plan(Desired({"web": app}), Fleet(("n1",), {"n1": ()}), Assignment({"web": Placement("n1", "c", 3)}), {})
+    made = plan(
+        Desired({"web": Instance(App("web", "web"), generation=generation)}),
+        Fleet(("n1",), {"n1": ()}),
+        Assignment({"web": Placement("n1", "c", 3)}),
+        {},
+    )
     assert [getattr(step.action, "generation", None) for step in made.steps] == [labelled]
 
 
@@ -96,5 +101,5 @@ def test_a_heartbeat_tells_each_container_and_each_app_without_one() -> None:
     }
     assert told["web"] | {} == {
         **{"app": "web", "container": "b", "image": "web", "state": "backoff", "spec": "spec", "generation": 7},
-        **{"started": 5.0, "restarts": 2, "note": "held back", "ports": []},
+        **{"started": 5.0, "restarts": 2, "note": "held back", "ports": [], "slot": 1},
     }

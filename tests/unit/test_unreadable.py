@@ -18,6 +18,7 @@ from duckconf.command import Command, Completed
 from duckconf.desired import Desired
 from duckconf.engine_output import read_containers
 from duckconf.errors import EngineUnavailable, NodeFailure, NotSupported, Unreadable
+from duckconf.instance import Instance
 from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.placement import Placement
@@ -61,7 +62,7 @@ def test_the_word_of_another_program_is_not_taken_for_success(action: Any) -> No
 def test_its_apps_stay_placed_however_long_it_lasts() -> None:
     reconciler = Reconciler("demo", FoundPlacements(), 20.0)
     reconciler.book.keep({"a": Placement("n1", "duckconf-a", 1)})
-    desired = Desired({"a": App("nginx", "a")})
+    desired = Desired({"a": Instance(App("nginx", "a"))})
     for now in range(0, 300, 10):
         verdict = reconciler.decide(desired, ("n1", "n2"), {"n2": (now, ())}, (), now, unreadable={"n1": float(now)})
         assert verdict.decision.plan.steps == ()

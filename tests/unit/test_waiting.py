@@ -10,7 +10,7 @@ import pytest
 from controllers.cycle import Cycle
 from controllers.reconciler import Verdict
 from duckconf.cli.apps.change import _await_start
-from duckconf.cli.look.waiting import say_apps, say_unknown, waiting_row
+from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
@@ -24,13 +24,13 @@ def test_one_of_a_kind_is_singular() -> None:
 
 def test_status_counts_what_does_not_run_and_gives_the_first_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [waiting_row(f"app-{number}", "pending", "no node fits: 3 cordoned") for number in range(4)]
-    say_apps(6, [waiting_row("a", "backoff", ""), *rows])
+    say_instances(6, [waiting_row("a", "backoff", ""), *rows])
     told = capsys.readouterr().out.strip().splitlines()
-    assert told[:3] == ["6 apps desired, 1 running", "1 backoff, 4 pending:", "  a: backoff"]
+    assert told[:3] == ["6 instances desired, 1 running", "1 backoff, 4 pending:", "  a: backoff"]
     assert told[3] == "  app-0: pending, because: no node fits: 3 cordoned"
     assert (len(told), told[-1]) == (6, "  and 2 more; see ./inv ps")
-    say_apps(1, [])
-    assert capsys.readouterr().out.strip() == "1 app desired, 1 running"
+    say_instances(1, [])
+    assert capsys.readouterr().out.strip() == "1 instance desired, 1 running"
 
 
 def test_the_loop_tells_a_reason_once_until_the_app_runs_or_is_withdrawn() -> None:

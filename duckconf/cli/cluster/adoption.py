@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.terminal.say import say, step
@@ -42,12 +43,14 @@ def adopted(document: Document, containers: Iterable[Container]) -> Document:
     """The document with a row for each app that has none. Rows that are there hold: they are what someone wants."""
     apps: dict[str, App | None] = {}
     unclear: list[str] = []
+    highest: dict[str, int] = {}
     for container in sorted(containers, key=lambda item: (item.app, item.running)):
         name = container.app
         if not name or document.app(name) is not None or document.names_badly(name):
             continue
+        highest[name] = max(container.slot, highest.get(name, 1))
         try:
-            apps[name] = _app(container)
+            apps[name] = replace(_app(container), replicas=highest[name])
         except (BadInput, ValueError, TypeError):
             if name not in apps and name not in unclear:
                 unclear.append(name)

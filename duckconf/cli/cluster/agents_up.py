@@ -21,6 +21,7 @@ from duckconf.command import Command
 from duckconf.desired import Document, changed, empty_document, marked, read_document
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
+from duckconf.instance import slots_of
 from duckconf.model import FIELDS, App, parse_app
 from duckconf.placement import Views
 from duckconf.reach.inventory.project import Project
@@ -107,19 +108,20 @@ def _hand_over(project: Project) -> None:
         faults = "; ".join(str(fault) for fault in document.faults)
         raise SetupError(f"{FILE_NAME}: {faults}", "correct or remove these rows first; stop apps without a spec")
     api = api_client(project, AGENTS)
-    for app, node in homes(document, views).items():
+    for app, nodes in homes(document, views).items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
-        api.call("PUT", f"/app/{app}", {**body, **({"node": node} if node else {})})
+        api.call("PUT", f"/app/{app}", {**body, **({"node": nodes} if any(nodes) else {})})
     if path.exists():
         path.replace(path.with_name(f"{FILE_NAME}.kept"))
 
 
-def homes(document: Document, views: Views) -> dict[str, str]:
-    """The node of each app: where its newest running copy is, "" for the scheduler to choose."""
+def homes(document: Document, views: Views) -> dict[str, list[str]]:
+    """The node of each instance of each app, by slot: where its newest running copy is, "" for the scheduler to choose."""
     best: dict[str, Container] = {}
     for view in views.values():
         for container in view or ():
-            rival = best.get(container.app)
+            rival = best.get(container.instance)
             if rival is None or (container.running, container.generation) > (rival.running, rival.generation):
-                best[container.app] = container
-    return {name: best[name].node if name in best else "" for name in document.apps()}
+                best[container.instance] = container
+    instances = {name: slots_of(app) for name, app in document.apps().items()}
+    return {name: [best[item.name].node if item.name in best else "" for item in slots] for name, slots in instances.items()}

@@ -58,11 +58,11 @@ class Cluster:
         return told_apart(seen, known), known
 
     def find(self, app: str) -> Container:
-        """The container of an app, by the app's or the container's name; raises NotFound."""
+        """The container of an app, by the name of the app, the instance or the container; raises NotFound."""
         seen = self.observe()
         for found in seen.values():
             for container in found if isinstance(found, tuple) else ():
-                if app in (container.app, container.name):
+                if app in (container.app, container.instance, container.name):
                     return container
         silent = [failure.node for failure in seen.values() if isinstance(failure, NodeFailure)]
         where = f"; {', '.join(silent)} did not answer and may have it" if silent else ""
@@ -110,6 +110,7 @@ def open_cluster(project: Project, *, keeps_trying: bool = False, patience: floa
 def app_row(container: Container) -> dict[str, Any]:
     return {
         "app": container.app,
+        "slot": container.slot,
         "container": container.name,
         "image": container.image,
         "node": container.node,

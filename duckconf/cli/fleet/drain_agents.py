@@ -4,11 +4,13 @@ container is removed."""
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.terminal.say import step
 from duckconf.errors import DuckconfError
+from duckconf.naming import instance_name
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
 
@@ -21,27 +23,25 @@ def drain(project: Project, node: str) -> int:
     """How many apps have moved. Raises DuckconfError naming the app that could not; the node stays cordoned."""
     api = api_client(project)
     api.call("PUT", f"/node/{node}", {"cordoned": True})
-    apps = api.call("GET", f"/apps?nodeName={node}")["apps"]
-    for number, app in enumerate(apps, 1):
-        with step(f"moving {app['name']} ({number} of {len(apps)})"):
-            _move(api, app, node)
-    return len(apps)
+    entries = api.call("GET", f"/apps?nodeName={node}")["apps"]
+    for number, entry in enumerate(entries, 1):
+        with step(f"moving {instance_name(entry['name'], entry.get('slot', 1))} ({number} of {len(entries)})"):
+            _move(api, entry["name"], entry.get("slot", 1), node)
+    return len(entries)
 
 
-def _move(api: ApiClient, app: dict[str, Any], node: str) -> None:
-    name = app["name"]
+def _move(api: ApiClient, app: str, slot: int, node: str) -> None:
+    name = instance_name(app, slot)
     cursor = api.call("GET", "/events?limit=0")["cursor"]
-    answer = api.call("PUT", "/apps", {"apps": [{"name": name, "node": "", "revision": app["revision"]}]})
-    if answer["refused"]:
+    now = _instance(api, app, slot)
+    if now is None or now["node"] != node:
         return
+    api.call("PUT", "/apps", {"apps": [{"name": app, "slot": slot, "node": ""}]})
     end = time.monotonic() + PATIENCE
     while True:
-        try:
-            now = api.call("GET", f"/app/{name}")
-        except ApiRefused as gone:
-            if gone.status == 404:
-                return
-            raise
+        now = _instance(api, app, slot)
+        if now is None:
+            return
         if now["node"] not in ("", node) and now["status"] == "running":
             return
         if time.monotonic() > end:
@@ -52,6 +52,17 @@ def _move(api: ApiClient, app: dict[str, Any], node: str) -> None:
         page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
         cursor = page["cursor"]
         for event in page["events"]:
-            if event.get("app") == name and event["kind"] in ("failed", "pending"):
+            if event.get("app") == app and event["kind"] in ("failed", "pending"):
                 remedy = f"its container on {node} stays until then; to cancel the drain: ./inv uncordon {node}"
                 raise DuckconfError(f"{name} cannot move: {event['message']}", remedy)
+
+
+def _instance(api: ApiClient, app: str, slot: int) -> dict[str, Any] | None:
+    """What is told of it, None when it should not run any more."""
+    try:
+        told: dict[str, Any] = api.call("GET", f"/app/{app}")
+    except ApiRefused as gone:
+        if gone.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+    return next((entry for entry in told["instances"] if entry["slot"] == slot), None)

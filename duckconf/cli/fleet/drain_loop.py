@@ -10,6 +10,7 @@ from duckconf.cli.look.picture import take_picture
 from duckconf.cli.terminal.say import step
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError, SetupError
+from duckconf.naming import app_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import cordons, journal
 from duckconf.reach.state.cordons import Cordons
@@ -35,7 +36,9 @@ def drain(project: Project, node: str) -> int:
             while left:
                 page = book.wait(cursor, HELD)
                 cursor = page.cursor
-                if refused := [event for event in page.events if event.kind == "failed" and event.app in left]:
+                if refused := [
+                    event for event in page.events if event.kind == "failed" and event.app in {app_of(name) for name in left}
+                ]:
                     raise _stuck(refused[0].app, refused[0].message, node)
                 before, left = left, _apps(cluster, node)
                 if left != before:
@@ -48,19 +51,19 @@ def drain(project: Project, node: str) -> int:
 
 
 def _apps(cluster: Cluster, node: str) -> frozenset[str]:
-    """Those that are still there; raises NodeFailure when the node does not answer."""
+    """The instances that are still there; raises NodeFailure when the node does not answer."""
     (found,) = cluster.observe(node).values()
     if isinstance(found, DuckconfError):
         raise found
-    return frozenset(container.app for container in found if container.app)
+    return frozenset(container.instance for container in found if container.app)
 
 
-def _why_they_stay(cluster: Cluster, apps: frozenset[str]) -> dict[str, str]:
-    """By app, when the loop has nothing to do for any of them."""
+def _why_they_stay(cluster: Cluster, instances: frozenset[str]) -> dict[str, str]:
+    """By instance, when the loop has nothing to do for any of them."""
     plan = take_picture(cluster).decision.plan
     if plan.steps:
         return {}
-    return {app: note for app, note in plan.notes.items() if app in apps}
+    return {name: note for name, note in plan.notes.items() if name in instances}
 
 
 def _stuck(app: str, why: str, node: str) -> DuckconfError:

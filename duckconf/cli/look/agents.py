@@ -15,7 +15,7 @@ from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
-from duckconf.cli.look.waiting import say_apps, waiting_row
+from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import stamp
@@ -23,6 +23,7 @@ from duckconf.command import Command
 from duckconf.errors import DuckconfError, NotFound
 from duckconf.facts import facts_from_json
 from duckconf.inventory import Inventory
+from duckconf.naming import instance_name
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
 
@@ -39,8 +40,8 @@ def status(project: Project, *, as_json: bool) -> int:
     api = api_client(project)
     nodes = [_node_row(row, project.inventory()) for row in api.call("GET", "/nodes")["nodes"]]
     listing = api.call("GET", "/apps")
-    apps = listing["apps"]
-    waiting = [waiting_row(app["name"], app["status"], app.get("note", "")) for app in apps if app["status"] != "running"]
+    rows = _rows(listing)
+    waiting = [waiting_row(row["instance"], row["status"], row.get("note", "")) for row in rows if row["status"] != "running"]
     if as_json:
         faults = listing.get("faults", [])
         told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
@@ -50,7 +51,7 @@ def status(project: Project, *, as_json: bool) -> int:
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
         print()
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
-        say_apps(len(apps), waiting)
+        say_instances(len(rows), waiting)
         say_empty(nodes)
     _say_faults(listing)
     return _silent(nodes)
@@ -59,15 +60,15 @@ def status(project: Project, *, as_json: bool) -> int:
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:
     meant = _names(project, nodes)
     listing = api_client(project).call("GET", "/apps")
-    apps = [app for app in listing["apps"] if not nodes or app["node"] in meant]
+    rows = [row for row in _rows(listing) if not nodes or row["node"] in meant]
     if as_json:
-        print_json([_app_row(app) for app in apps])
+        print_json([_row(row) for row in rows])
         return 0
-    rows = [{**_app_row(app), "status": app["status"], "age": _age(app)} for app in apps]
-    print_apps(rows, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
-    for app in apps:
-        if app.get("note") and app["status"] != "running":
-            print(f"{app['name']}: {app['note']}", file=sys.stderr)
+    shown = [{**_row(row), "app": row["instance"], "status": row["status"], "age": _age(row)} for row in rows]
+    print_apps(shown, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
+    for row in rows:
+        if row.get("note") and row["status"] != "running":
+            print(f"{row['instance']}: {row['note']}", file=sys.stderr)
     _say_faults(listing)
     return 0
 
@@ -84,13 +85,13 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
 def diff(project: Project, *, as_json: bool) -> int:
     """What is not as desired, and why. Each agent decides for itself what to do about it."""
     listing = api_client(project).call("GET", "/apps")
-    open_ends = [app for app in listing["apps"] if app["status"] != "running"]
+    open_ends = [row for row in _rows(listing) if row["status"] != "running"]
     if as_json:
-        print_json({"steps": [_app_row(app) for app in open_ends], "faults": listing.get("faults", [])})
+        print_json({"steps": [_row(row) for row in open_ends], "faults": listing.get("faults", [])})
     else:
-        for app in open_ends:
-            where = f" on {app['node']}" if app["node"] else ""
-            print(f"{app['name']}: {app['status']}{where}" + (f", because: {app['note']}" if app.get("note") else ""))
+        for row in open_ends:
+            where = f" on {row['node']}" if row["node"] else ""
+            print(f"{row['instance']}: {row['status']}{where}" + (f", because: {row['note']}" if row.get("note") else ""))
         if not open_ends:
             print("all apps run as desired", file=sys.stderr)
     _say_faults(listing)
@@ -158,10 +159,19 @@ def _services(project: Project) -> list[dict[str, Any]]:
     return rows
 
 
-def _app_row(app: Mapping[str, Any]) -> dict[str, Any]:
-    row = {"app": app["name"], "container": app.get("container", ""), "image": app["image"], "node": app["node"]}
-    row |= {"state": app["status"], "started": stamp(app["started"]) if app.get("started") else None, "desired": "yes"}
-    return row | {"restarts": app.get("restarts", 0), "note": app.get("note", ""), "ports": app.get("published", [])}
+def _rows(listing: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The instances of all apps, each with the name and image of its app."""
+    return [
+        {**entry, "app": app["name"], "image": app["image"], "instance": instance_name(app["name"], entry["slot"])}
+        for app in listing["apps"]
+        for entry in app["instances"]
+    ]
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    row = {key: entry[key] for key in ("app", "slot", "image", "node")} | {"container": entry.get("container", "")}
+    row |= {"state": entry["status"], "started": stamp(entry["started"]) if entry.get("started") else None, "desired": "yes"}
+    return row | {"restarts": entry.get("restarts", 0), "note": entry.get("note", ""), "ports": entry.get("published", [])}
 
 
 def _node_row(row: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
@@ -177,8 +187,8 @@ def _node_row(row: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
     }
 
 
-def _age(app: Mapping[str, Any]) -> str:
-    return age(app["started"]) if app["status"] == "running" and app.get("started") else "-"
+def _age(entry: Mapping[str, Any]) -> str:
+    return age(entry["started"]) if entry["status"] == "running" and entry.get("started") else "-"
 
 
 def _say_faults(listing: Mapping[str, Any]) -> None:

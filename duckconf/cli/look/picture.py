@@ -48,7 +48,7 @@ def take_picture(cluster: Cluster) -> Picture:
     refusals = with_siblings(active(shifted(report.refusals, 0.0), now), cluster.known)
     fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known)
     placements = {
-        view.app: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
+        view.instance: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
     }
     try:
         document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)
@@ -61,4 +61,10 @@ def take_picture(cluster: Cluster) -> Picture:
 
 
 def step_row(step: Step) -> dict[str, Any]:
-    return {"action": str(step.action), "app": step.app, "node": step.action.node, "reason": step.reason}
+    return {
+        "action": str(step.action),
+        "app": step.app,
+        "instance": step.instance,
+        "node": step.action.node,
+        "reason": step.reason,
+    }

@@ -17,7 +17,7 @@ from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.look.absent import require_mode_of_service, why_absent
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
-from duckconf.cli.look.waiting import say_apps, say_unknown, waiting_row
+from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
@@ -57,7 +57,7 @@ def status(project: Project, *, as_json: bool) -> int:
         nodes = _node_rows(cluster, seen)
     faults = list(picture.faults) if picture else []
     wanted = [view for view in picture.apps if view.desired == "yes"] if picture else []
-    waiting = [waiting_row(view.app, view.state, view.note) for view in wanted if view.state != "running"]
+    waiting = [waiting_row(view.instance, view.state, view.note) for view in wanted if view.state != "running"]
     if as_json:
         told = {"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults}
         print_json(told | {"empty": empty_nodes(nodes) if picture else [], "waiting": waiting})
@@ -67,7 +67,7 @@ def status(project: Project, *, as_json: bool) -> int:
         print()
         print_table(nodes, ("name", "status", "address", "apps", "cordoned"), "no nodes")
         if picture:
-            say_apps(len(wanted), waiting) if picture.known else say_unknown()
+            say_instances(len(wanted), waiting) if picture.known else say_unknown()
             say_empty(nodes)
     _say_faults(faults)
     return _unreachable(seen)
@@ -94,7 +94,7 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         print_apps([_view_line(view) for view in views], columns, _none_of(picture.seen))
         for view in views:
             if view.note and view.state != "running":
-                print(f"{view.app}: {view.note}", file=sys.stderr)
+                print(f"{view.instance}: {view.note}", file=sys.stderr)
         _say_faults(picture.faults)
     return _unreachable({name: found for name, found in picture.seen.items() if name in meant})
 
@@ -104,7 +104,7 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
     if as_json:
         print_json([app_row(container) for container in containers])
     else:
-        rows = [{**app_row(container), "age": age(container.started)} for container in containers]
+        rows = [{**app_row(container), "app": container.instance, "age": age(container.started)} for container in containers]
         print_apps(rows, ("app", "node", "state", "image", "age"), _none_of(seen))
     return _unreachable(seen)
 
@@ -140,7 +140,7 @@ def diff(project: Project, *, as_json: bool) -> int:
         print_json({"steps": [step_row(step) for step in plan.steps], "notes": dict(plan.notes), "faults": list(picture.faults)})
     else:
         for step in plan.steps:
-            print(f"{step.app}: {step.action}, because: {step.reason}")
+            print(f"{step.instance}: {step.action}, because: {step.reason}")
         for app, note in plan.notes.items():
             print(f"{app}: left unchanged, because: {note}")
         _say_faults(picture.faults)
@@ -258,6 +258,7 @@ def _view_row(view: AppView) -> dict[str, Any]:
     started = stamp(view.started) if view.started else None
     row: dict[str, Any] = {
         "app": view.app,
+        "slot": view.slot,
         "container": view.container,
         "image": view.image,
         "node": view.node,
@@ -268,7 +269,7 @@ def _view_row(view: AppView) -> dict[str, Any]:
 
 
 def _view_line(view: AppView) -> dict[str, Any]:
-    line = {"app": view.app, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
+    line = {"app": view.instance, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
     return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-", "ports": list(view.ports)}
 
 

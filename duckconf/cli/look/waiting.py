@@ -1,4 +1,4 @@
-"""The apps that should run and do not: how many in which state, and the first reasons. For `status` in every mode."""
+"""The instances that should run and do not: how many in which state, and the first reasons. For `status` in every mode."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def say_unknown() -> None:
     print("\nthe desired state cannot be read, so it is not known which apps should run; all apps are left unchanged")
 
 
-def say_apps(desired: int, waiting: Sequence[dict[str, Any]]) -> None:
+def say_instances(desired: int, waiting: Sequence[dict[str, Any]]) -> None:
     """`waiting` are rows of `waiting_row`."""
-    print(f"\n{counted(desired, 'app')} desired, {desired - len(waiting)} running")
+    print(f"\n{counted(desired, 'instance')} desired, {desired - len(waiting)} running")
     if not waiting:
         return
     states = Counter(row["state"] for row in waiting)

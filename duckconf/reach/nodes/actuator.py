@@ -63,8 +63,8 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
 def _start(action: Start, cluster: str, runner: Runner) -> None:
     app = action.app
     _require_room(action.node, app, runner)
-    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app))
-    env = app_env(app.name, action.node)
+    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app), action.slot)
+    env = app_env(app.name, action.node, action.slot)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
     done = runner.run(engine.run(action.container, app, labels, env, kind))
     if asks_for_registry(done) and (public := public_image(app.image)):

@@ -1,0 +1,59 @@
+"""An instance is one container of an app: what placement, comparator, tries and reports speak of. Pure.
+
+Its name is the app's for slot 1 and APP.SLOT for the others. No app's name has a dot, so the two are never mixed up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from duckconf.model import App
+from duckconf.naming import instance_name
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Slot `slot` (from 1) of `app`, which has the spec that this container is made from.
+
+    `node` ("" for none) and `generation` are its placement where that is part of the state (agents mode): the higher
+    generation is the newer decision.
+    """
+
+    app: App
+    slot: int = 1
+    node: str = ""
+    generation: int = 0
+
+    @property
+    def name(self) -> str:
+        return instance_name(self.app.name, self.slot)
+
+
+def instances_of(apps: Iterable[App]) -> dict[str, Instance]:
+    """All instances that the apps should have, by name."""
+    return {instance.name: instance for app in apps for instance in slots_of(app)}
+
+
+def slots_of(app: App) -> list[Instance]:
+    """The instances of one app, by slot, each with its own placement."""
+    bare = replace(app, node=(), generation=()) if app.node or app.generation else app
+    return [Instance(bare, slot, _at(app.node, slot, ""), _at(app.generation, slot, 0)) for slot in range(1, app.replicas + 1)]
+
+
+def placed(app: App, nodes: Mapping[int, str], generation: int) -> App:
+    """The app with these slots on these nodes, "" for none. A slot that moves has this generation from then on."""
+    places = [(instance.node, instance.generation) for instance in slots_of(app)]
+    for slot, node in nodes.items():
+        if 0 < slot <= len(places) and places[slot - 1][0] != node:
+            # A slot that is not placed keeps the generation, so that the next one is higher.
+            places[slot - 1] = (node, generation if node else places[slot - 1][1])
+    where, numbers = tuple(node for node, _ in places), tuple(number for _, number in places)
+    return replace(app, node=where if any(where) else (), generation=numbers if any(numbers) else ())
+
+
+def _at(values: tuple[T, ...], slot: int, default: T) -> T:
+    return values[slot - 1] if slot <= len(values) else default
