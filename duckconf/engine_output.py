@@ -66,6 +66,8 @@ class Container:
     generation: int = 0
     manifest: str = ""
     slot: int = 1
+    health: str = ""
+    """The verdict of its check: "" without a check, starting, healthy or unhealthy."""
     ports: tuple[str, ...] = ()
     """Published on the node, as the engine tells it."""
 
