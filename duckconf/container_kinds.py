@@ -14,6 +14,7 @@ from typing import Any
 from duckconf import long_forms
 from duckconf.durations import DURATION, seconds_in
 from duckconf.errors import Fault
+from duckconf.field_kinds import Mounts
 from duckconf.kinds import TEXT, Listed, Pairs, Word, Words, encodable, pattern, text_of
 
 LONGEST_HOSTNAME = 63
@@ -214,7 +215,7 @@ def _capability(value: object) -> str:
 
 
 ENTRYPOINT_KIND = Entrypoint(TEXT)
-TMPFS_KIND = Listed(Word(_tmpfs), one=True)
+TMPFS_KIND = Mounts(Word(_tmpfs, {"type": ["string", "object"]}), one=True, place=0)
 USER_KIND = matching(USER, "should be a user or an id, optionally with a group: 1000:1000")
 GROUPS_KIND = Listed(matching(GROUP, "should be a group or an id"))
 FOLDER_KIND = matching(FOLDER, "should be an absolute path in the container")

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from duckconf.codec import USUAL_GRACE
 from duckconf.command import Command
+from duckconf.durations import seconds_in
 from duckconf.model import DECLARED, App
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ
 
@@ -54,7 +55,9 @@ def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, s
             argv += [f"{declared.flag}={_as_csv(item) if engine == PODMAN and name == CSV else item}" for item in arguments]
     if app.read_only and engine == PODMAN:
         argv.append("--read-only-tmpfs=false")
-    return Command((*argv, app.image, *app.entrypoint[1:], *app.command), deadline=RUN_DEADLINE)
+    # The wrapper first stops a container of this name, which has had about the same grace.
+    deadline = RUN_DEADLINE + (seconds_in(app.stop_grace_period) if app.stop_grace_period else 0)
+    return Command((*argv, app.image, *app.entrypoint[1:], *app.command), deadline=deadline)
 
 
 def depends_on_engine(app: App) -> bool:

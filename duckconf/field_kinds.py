@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from duckconf import long_forms
@@ -141,18 +142,24 @@ def _volume(value: object) -> str:
     raise ValueError("should be /SOURCE:/PATH or NAME:/PATH with an optional :ro")
 
 
-class Volumes(Listed):
-    """Mounts, of which no two have the same path in the container."""
+@dataclass(frozen=True)
+class Mounts(Listed):
+    """Mounts, of which no two have the same path in the container. It is the part with number `place` of the text."""
+
+    place: int = 1
+
+    def target(self, text: str) -> str:
+        return _plain(text.split(":")[self.place])
 
     def check(self, path: str, value: object, faults: list[Fault]) -> tuple[Any, ...]:
         before = len(faults)
         texts = super().check(path, value, faults)
         if len(faults) == before:
-            targets = [_plain(text.split(":")[1]) for text in texts]
+            targets = [self.target(text) for text in texts]
             for index, target in enumerate(targets):
                 if target in targets[:index]:
                     faults.append(
-                        Fault(f"{path}/{index}", f"should have another path in the container: {target} has a volume already")
+                        Fault(f"{path}/{index}", f"should have another path in the container: {target} has a mount already")
                     )
         return texts
 
@@ -186,7 +193,7 @@ REPLICAS_KIND = Number(_replicas, {"type": ["integer", "string"], "minimum": 0, 
 COMMAND_KIND = Words(TEXT)
 ENV_KIND = Pairs(_env_name, Word(_variable, {"type": ["string", "number", "boolean"]}))
 PORTS_KIND = Ports(Word(_port, {"type": ["string", "integer", "object"]}, sense=lambda port: str(parse_port(port))))
-VOLUMES_KIND = Volumes(Word(_volume, {"type": ["string", "object"]}))
+VOLUMES_KIND = Mounts(Word(_volume, {"type": ["string", "object"]}))
 MEMORY_KIND = size_kind(SMALLEST_SIZE)
 CORES_KIND = Cores(_cores, {"type": ["number", "string"], "minimum": 0.01, "maximum": 1024}, sense=float, blank=0)
 LABELS_KIND = Pairs(_label_name, Word(_label, {"type": ["string", "number", "boolean", "null"]}))

@@ -203,8 +203,18 @@ def parse_app(data: object, *, placed: bool = False) -> App:
     values = {name: DECLARED[name].kind.check(typed.get(name, name), body[name], faults) for name in given}
     if "image" not in values:
         faults.append(Fault("image", 'is missing; should be an image reference such as "nginx:1.25"'))
-    if values.get("ports") and values.get("network_mode") in ("host", "none"):
-        faults.append(Fault("ports", f"cannot be published with network_mode {values['network_mode']}; omit one of the two"))
-    if faults:
+    if faults := faults or _clashes(values):
         raise BadInput(*faults)
     return App(**values)
+
+
+def _clashes(values: Mapping[str, Any]) -> list[Fault]:
+    """What is right in each field and wrong together."""
+    found = []
+    if values.get("ports") and values.get("network_mode") in ("host", "none"):
+        found.append(Fault("ports", f"cannot be published with network_mode {values['network_mode']}; omit one of the two"))
+    mounted = {kinds.VOLUMES_KIND.target(volume) for volume in values.get("volumes", ())}
+    for index, text in enumerate(values.get("tmpfs", ())):
+        if (target := container.TMPFS_KIND.target(text)) in mounted:
+            found.append(Fault(f"tmpfs/{index}", f"should have another path in the container: {target} has a volume already"))
+    return found

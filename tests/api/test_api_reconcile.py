@@ -21,6 +21,7 @@ from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
 from duckconf.report import NodeView, Report
 from tests.api.test_api_push import problem
+from tests.unit.test_compose import PRINTED, SHORT
 
 
 @pytest.fixture
@@ -195,3 +196,20 @@ def test_the_description_is_valid(client: FlaskClient) -> None:
     assert client.get("/openapi.json").json == document("reconcile")
     rules = {rule.rule.replace("<", "{").replace(">", "}") for rule in client.application.url_map.iter_rules()}
     assert rules == set(document("reconcile")["paths"])
+
+
+def test_the_body_of_a_compose_service_declares_an_app_and_changes_it(client: FlaskClient, path: Path) -> None:
+    made = client.put("/app/web", json=PRINTED)
+    assert (made.status_code, {key: (made.json or {})[key] for key in SHORT}) == (201, SHORT)
+    again = client.put("/app/web", json=PRINTED)
+    assert (again.status_code, again.headers["ETag"]) == (200, made.headers["ETag"])
+    changed = client.put("/app/web", json={"environment": ["B=2"], "mem_limit": None, "stop_signal": "SIGQUIT"}).json or {}
+    assert (changed["env"], "memory" in changed, changed["ports"]) == ({"B": "2"}, False, SHORT["ports"])
+    assert read_document(path.read_text()).apps()["web"].stop_signal == "SIGQUIT"
+    started = client.post("/app/start", json={**PRINTED, "ports": []})
+    assert started.status_code == 202
+
+
+def test_a_key_of_compose_that_is_not_supported_is_a_problem_with_its_name(client: FlaskClient) -> None:
+    body = problem(client.put("/app/web", json={"image": "nginx", "depends_on": ["db"], "environment": {"A": None}}), 422)
+    assert [error["path"] for error in body["errors"]] == ["depends_on", "environment/A"]

@@ -82,6 +82,7 @@ INSPECTED = {
     ".HostConfig.Memory": "67108864",
     ".Config.Labels.team": '"web"',
 }
+SLEEPING = {"command": "sleep 1000", "stop_signal": "SIGKILL"}
 # What would take away some of the above.
-ON_HOST: dict[str, Any] = {"image": NGINX_IMAGE, "network_mode": "host", "command": "sleep 1000"}
-PRIVILEGED: dict[str, Any] = {"image": NGINX_IMAGE, "privileged": True, "command": "sleep 1000"}
+ON_HOST: dict[str, Any] = {"image": NGINX_IMAGE, "network_mode": "host", **SLEEPING}
+PRIVILEGED: dict[str, Any] = {"image": NGINX_IMAGE, "privileged": True, **SLEEPING}

@@ -93,7 +93,7 @@ SOME = {
     "working_dir": WORD.map(lambda word: f"/{word.strip()}"),
     "read_only": FLAGS,
     "init": FLAGS,
-    "tmpfs": st.lists(st.sampled_from(["/run", "/a b:size=1m"]), max_size=2),
+    "tmpfs": st.lists(st.sampled_from(["/run", "/a b:size=1m"]), max_size=2, unique=True),
     "ulimits": st.dictionaries(st.sampled_from(["nofile", "core"]), st.sampled_from([5, -1, {"soft": 1, "hard": 2}, "3:-1"])),
     "sysctls": st.dictionaries(st.sampled_from(["net.a", "kernel.b"]), WORD),
     "extra_hosts": st.dictionaries(st.sampled_from(["a", "b"]), st.ip_addresses().map(str)),
@@ -232,5 +232,6 @@ def test_the_deadline_of_a_stop_is_longer_than_what_the_container_may_take() -> 
     slow = parse_app({"image": "a", "stop_grace_period": "10m"})
     assert [stop_grace(label) for label in (to_label(slow), to_label(App("a")), "", "no manifest")] == [600, 10, 10, 10]
     assert engine.stop("c", stop_grace(to_label(slow))).deadline == 650
+    assert engine.run("c", slow, {}, {}).deadline == engine.RUN_DEADLINE + 600
     half = parse_app({"image": "a", "stop_grace_period": "500ms"})
     assert "--stop-timeout=1" in engine.run("c", half, {}, {}).argv

@@ -44,6 +44,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"image": "a", "volumes": [{"type": "tmpfs", "target": "x"}]}, "tmpfs/0"),
     ({"image": "a", "tmpfs": ["run"]}, "tmpfs/0"),
+    ({"image": "a", "tmpfs": ["/run", "/run/:size=1m"]}, "tmpfs/1"),
+    ({"image": "a", "volumes": ["data:/run"], "tmpfs": ["/x", "/run/"]}, "tmpfs/1"),
     ({"image": "a", "user": "a b"}, "user"),
     ({"image": "a", "user": "a:b:c"}, "user"),
     ({"image": "a", "group_add": ["a,b"]}, "group_add/0"),
