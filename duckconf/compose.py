@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from duckconf.errors import Fault
 from duckconf.kinds import shown
 
-# The Compose Spec's name of a field that has a short one here.
-ALIASES = {"environment": "env", "mem_limit": "memory"}
+# The Compose Spec's names of fields that have another one here.
+ALIASES = {"environment": "env", "mem_limit": "memory", "scale": "replicas"}
 _LATER = "is not there yet"
 _NO_NETWORKS = "Duckconf makes no networks; publish ports and use the nodes' addresses"
 _CPUS = "set cpus"
@@ -36,7 +36,7 @@ REFUSED: Mapping[str, str] = {
     "cpuset": _CPUS,
     "credential_spec": "it is for Windows, which no node runs",
     "depends_on": "apps are started in no order; let the app try again until what it needs answers",
-    "deploy": f"{_LATER}; use cpus and memory for limits, and one app for each replica",
+    "deploy": f"{_LATER}; use cpus and memory for limits, and replicas",
     "develop": "change the image and send it with ./inv start-app --push",
     "device_cgroup_rules": "use devices",
     "dns_opt": "put it into /etc/resolv.conf of the image",
@@ -71,7 +71,6 @@ REFUSED: Mapping[str, str] = {
     "pull_refresh_after": "use pull_policy, or ./inv redeploy APP",
     "restart": f"{_LATER}; an app is always restarted in the modes reconcile and agents, and never in push",
     "runtime": "set the default runtime of the node's engine",
-    "scale": f"replicas are {_LATER.removeprefix('is ')}; declare one app for each",
     "secrets": f"{_LATER}; put the file on the nodes, for instance with Ansible, and mount it with volumes",
     "storage_opt": "the engine's storage is set on the node",
     "use_api_socket": "mount the engine's socket with volumes if an app must have it",

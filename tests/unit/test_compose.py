@@ -135,14 +135,13 @@ def test_a_key_that_is_not_supported_is_refused_with_what_to_use_instead(key: st
 
 
 def test_what_is_wanted_and_not_there_yet_says_so() -> None:
-    for key in ("deploy", "healthcheck", "restart", "secrets", "scale"):
+    for key in ("deploy", "healthcheck", "restart", "secrets"):
         assert "not there yet" in REFUSED[key]
     assert set(REFUSED).isdisjoint(DECLARED)
 
 
-def test_zero_replicas_are_no_empty_wish() -> None:
-    with pytest.raises(BadInput):
-        parse_app({"image": "a", "scale": 0})
+def test_scale_is_the_number_of_replicas_and_none_is_a_number() -> None:
+    assert [parse_app({"image": "a", "scale": number}).replicas for number in (3, 0)] == [3, 0]
 
 
 def test_a_typing_mistake_is_answered_with_the_field_that_was_meant() -> None:

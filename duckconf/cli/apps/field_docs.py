@@ -10,6 +10,8 @@ from duckconf.errors import Fault
 from duckconf.model import DECLARED, FIELDS, PLACED, Declaration
 
 PAGE = Path("docs") / "fields.md"
+# Keys that no Compose service has.
+OWN = ("name",)
 COMPOSE_PAGE = Path("docs") / "compose.md"
 HEAD = """\
 # The fields of an app
@@ -47,7 +49,7 @@ and `POST /app/start` may be a service of a Compose file as it is, in JSON. `doc
 all variables and defaults filled in.
 
 - Names, forms (short and long) and defaults are those of the Compose Spec. What is kept and shown is the short form.
-- `environment` is shown as `env` and `mem_limit` as `memory`. A body that gives both names is refused.
+- `environment` is shown as `env`, `mem_limit` as `memory` and `scale` as `replicas`. A body that gives both names is refused.
 - `x-*` keys are ignored, and so is a key that is not supported and asks for nothing, such as `build: null`.
 - `image` is required. `name` is the name of the app and is no key of a Compose service.
 
@@ -80,7 +82,7 @@ def _row(name: str, declared: Declaration) -> str:
 
 def compose_page() -> str:
     aliases = {name: alias for alias, name in ALIASES.items()}
-    ours = {aliases.get(name, name): _how(name, DECLARED[name]) for name in FIELDS if name != "name"}
+    ours = {aliases.get(name, name): _how(name, DECLARED[name]) for name in FIELDS if name not in OWN}
     rows = {key: ("yes", how) for key, how in ours.items()} | {key: ("no", why) for key, why in REFUSED.items()}
     return COMPOSE_HEAD + "".join(f"| `{key}` | {yes} | {how} |\n" for key, (yes, how) in sorted(rows.items()))
 
