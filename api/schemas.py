@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from duckconf.compose import ALIASES
+from duckconf.compose import ALIASES, DEPLOY
 from duckconf.model import DECLARED, FIELDS
 
 
@@ -22,13 +22,18 @@ NAMES_OF_COMPOSE = {
     alias: {**_field(name), "description": f"Another name of {name}; only one of them may be given."}
     for alias, name in ALIASES.items()
 }
+IN_DEPLOY: dict[str, Any] = {
+    "type": "object",
+    "description": "Fields where Compose has them.",
+    "properties": {key: _field(name) for key, name in DEPLOY.items()},
+}
 APP: dict[str, Any] = {
     "type": "object",
     "description": "An app. The body of a Compose service is one, too: docs/compose.md.",
     "required": ["image"],
     "additionalProperties": False,
     "patternProperties": {"^x-": {}},
-    "properties": {**FIELD_SCHEMAS, **NAMES_OF_COMPOSE},
+    "properties": {**FIELD_SCHEMAS, **NAMES_OF_COMPOSE, "deploy": IN_DEPLOY},
 }
 
 SKIPPED: dict[str, Any] = {

@@ -36,7 +36,6 @@ REFUSED: Mapping[str, str] = {
     "cpuset": _CPUS,
     "credential_spec": "it is for Windows, which no node runs",
     "depends_on": "apps are started in no order; let the app try again until what it needs answers",
-    "deploy": f"{_LATER}; use cpus and memory for limits, and replicas",
     "develop": "change the image and send it with ./inv start-app --push",
     "device_cgroup_rules": "use devices",
     "dns_opt": "put it into /etc/resolv.conf of the image",
@@ -80,9 +79,25 @@ REFUSED: Mapping[str, str] = {
 }
 
 
+# Keys of `deploy` and the fields that they are here. Each is a path below `deploy`.
+DEPLOY: Mapping[str, str] = {"replicas": "replicas", "update_config": "update_config"}
+DEPLOY_REFUSED: Mapping[str, str] = {
+    "endpoint_mode": _NO_NETWORKS,
+    "labels": "use labels: an app's containers have them",
+    "rollback_config": "a rollback goes by update_config",
+    "mode": _LATER,
+    "placement": _LATER,
+    "resources": f"{_LATER}; use cpus and memory for limits",
+    "restart_policy": f"{_LATER}; an app is always restarted in the modes reconcile and agents, and never in push",
+}
+
+
 def canonical(data: Mapping[str, object]) -> dict[str, object]:
-    """The fields under our own names, without what asks for nothing. A volume of type tmpfs is an entry of `tmpfs`."""
+    """The fields under our own names, without what asks for nothing. A volume of type tmpfs is an entry of `tmpfs`, and what
+    stands in `deploy` are fields like others."""
     body = {ALIASES.get(key, key): value for key, value in data.items() if not _asks_for_nothing(key, value)}
+    if isinstance(body.get("deploy"), Mapping):
+        body |= {DEPLOY[key]: value for key, value in _deploy(body.pop("deploy")).items() if key in DEPLOY}
     volumes = body.get("volumes")
     if isinstance(volumes, (list, tuple)) and any(_is_tmpfs(entry) for entry in volumes):
         given = body.get("tmpfs") or ()
@@ -99,7 +114,8 @@ def merged(before: Mapping[str, object], changes: Mapping[str, object]) -> dict[
 
 def typed_names(data: Mapping[str, object]) -> dict[str, str]:
     """Our names of the fields that the body calls otherwise, with what it calls them."""
-    return {name: alias for alias, name in ALIASES.items() if alias in data}
+    deployed = {DEPLOY[key]: f"deploy/{key}" for key in _deploy(data.get("deploy")) if key in DEPLOY}
+    return {name: alias for alias, name in ALIASES.items() if alias in data} | deployed
 
 
 def unfit(data: Mapping[str, object], known: Collection[str]) -> list[Fault]:
@@ -107,8 +123,25 @@ def unfit(data: Mapping[str, object], known: Collection[str]) -> list[Fault]:
     twice = [
         Fault(alias, f"is another name of {name}; give one of them") for name, alias in typed_names(data).items() if name in data
     ]
-    strange = [key for key in canonical(data) if key not in known]
-    return [*(Fault(shown(key), _why_not(key, known)) for key in strange), *twice]
+    strange = [key for key in canonical(data) if key not in known and key != "deploy"]
+    return [*(Fault(shown(key), _why_not(key, known)) for key in strange), *twice, *_unfit_deploy(data.get("deploy"))]
+
+
+def _unfit_deploy(deploy: object) -> list[Fault]:
+    if deploy is not None and not isinstance(deploy, Mapping):
+        return [Fault("deploy", 'should be an object such as {"replicas": 3}')]
+    strange = [key for key, value in _deploy(deploy).items() if key not in DEPLOY and value not in (None, {}, [])]
+    return [Fault(f"deploy/{shown(key)}", _why_not_deployed(key)) for key in strange]
+
+
+def _why_not_deployed(key: object) -> str:
+    if key in DEPLOY_REFUSED:
+        return f"is not supported: {DEPLOY_REFUSED[str(key)]}"
+    return f"is not a key of deploy; known are {', '.join(DEPLOY)}"
+
+
+def _deploy(deploy: object) -> Mapping[str, object]:
+    return deploy if isinstance(deploy, Mapping) else {}
 
 
 def _why_not(key: object, known: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from duckconf import compose
+from duckconf import compose, policies
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf.errors import BadInput, Fault
@@ -176,6 +176,15 @@ class App:
         part=SERVICE,
     )
     replicas: int = _given(kinds.REPLICAS_KIND, "how many instances run, spread over the nodes", 3, "replicas", part=SERVICE)
+    update_config: Mapping[str, str] = _given(
+        policies.UPDATE_KIND,
+        "how an update replaces its instances: parallelism (1), order (start-first, stop-first), delay (0s), monitor (5s: how "
+        "long an instance without a health check must run to count as ready), failure_action (rollback, pause, continue)",
+        {"parallelism": "2", "order": "stop-first"},
+        "update-config",
+        part=SERVICE,
+    )
+    paused: bool = _given(FLAG, "its update rests: no instance is replaced", True, part=SERVICE)
     node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)
     generation: tuple[int, ...] = _given(
         kinds.GENERATIONS_KIND, "by slot, the revision of the placement; the highest is current", [7], part=PLACED

@@ -205,4 +205,4 @@ def test_a_cordoned_node_gets_nothing_new(client: FlaskClient, nodes: dict[str, 
 def test_the_description_is_valid_and_knows_the_models_fields(client: FlaskClient) -> None:
     validate(document("push"))
     assert client.get("/openapi.json").json == document("push")
-    assert set(document("push")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES}
+    assert set(document("push")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES, "deploy"}

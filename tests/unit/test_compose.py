@@ -135,7 +135,7 @@ def test_a_key_that_is_not_supported_is_refused_with_what_to_use_instead(key: st
 
 
 def test_what_is_wanted_and_not_there_yet_says_so() -> None:
-    for key in ("deploy", "healthcheck", "restart", "secrets"):
+    for key in ("healthcheck", "restart", "secrets"):
         assert "not there yet" in REFUSED[key]
     assert set(REFUSED).isdisjoint(DECLARED)
 
@@ -234,3 +234,34 @@ def test_the_deadline_of_a_stop_is_longer_than_what_the_container_may_take() -> 
     assert engine.run("c", slow, {}, {}).deadline == engine.RUN_DEADLINE + 600
     half = parse_app({"image": "a", "stop_grace_period": "500ms"})
     assert "--stop-timeout=1" in engine.run("c", half, {}, {}).argv
+
+
+def test_what_stands_in_deploy_is_a_field_like_others() -> None:
+    app = parse_app({"image": "nginx", "deploy": {"replicas": 3, "update_config": {"parallelism": 2, "order": "stop-first"}}})
+    assert (app.replicas, app.update_config) == (3, {"parallelism": "2", "order": "stop-first"})
+    assert parse_app(to_json(app)) == app
+
+
+@pytest.mark.parametrize(
+    ("deploy", "path", "words"),
+    [
+        (3, "deploy", "should be an object"),
+        ({"replicas": -1}, "deploy/replicas", "should be a whole number"),
+        ({"endpoint_mode": "vip"}, "deploy/endpoint_mode", "makes no networks"),
+        ({"zzz": 1}, "deploy/zzz", "known are replicas"),
+        ({"update_config": {"order": "both"}}, "deploy/update_config/order", "should be start-first or stop-first, got both"),
+        ({"update_config": {"delay": "soon"}}, "deploy/update_config/delay", "should be a duration"),
+        ({"update_config": {"max_failure_ratio": "0.5"}}, "deploy/update_config/max_failure_ratio", "is not supported"),
+        ({"update_config": {"parallelism": "x"}}, "deploy/update_config/parallelism", "should be a whole number"),
+    ],
+)
+def test_what_is_wrong_in_deploy_is_named_with_its_path(deploy: Any, path: str, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_app({"image": "nginx", "deploy": deploy})
+    assert [fault.path for fault in caught.value.faults] == [path]
+    assert words in str(caught.value)
+
+
+def test_a_field_that_stands_twice_is_refused() -> None:
+    with pytest.raises(BadInput, match="deploy/replicas: is another name of replicas; give one of them"):
+        parse_app({"image": "nginx", "replicas": 2, "deploy": {"replicas": 3}})

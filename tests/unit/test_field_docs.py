@@ -27,9 +27,9 @@ def test_the_page_on_fields_is_current() -> None:
 def test_every_field_has_a_column_a_schema_and_an_option() -> None:
     assert set(COLUMNS) == set(FIELDS)
     assert set(PLACED_COLUMNS) == {*FIELDS, *PLACEMENT}
-    assert set(document("agents")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES}
+    assert set(document("agents")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES, "deploy"}
     options = {argument.names[0] for argument in tasks.namespace["start-app"].get_arguments()}
-    assert {DECLARED[name].option or name for name in FIELDS} < options
+    assert {DECLARED[name].option or name for name in FIELDS if name != "paused"} < options
 
 
 def test_options_become_the_body_of_a_request() -> None:
