@@ -38,7 +38,7 @@ REFUSED: Mapping[str, str] = {
     "depends_on": "apps are started in no order; let the app try again until what it needs answers",
     "develop": "change the image and send it with ./inv start-app --push",
     "device_cgroup_rules": "use devices",
-    "dns_opt": "put it into /etc/resolv.conf of the image",
+    "dns_opt": "mount a resolv.conf of your own on /etc/resolv.conf with volumes",
     "dns_search": "use full names",
     "domainname": "write it into hostname: web.example.org",
     "env_file": "the nodes do not have your file: use env, or ./inv start-app --env-file FILE",

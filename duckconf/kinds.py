@@ -276,11 +276,12 @@ def _text(value: object) -> str:
     return text_of(value if isinstance(value, str) else None)
 
 
-def _flag(value: object) -> bool:
+def yes_or_no(value: object) -> bool:
+    """Raises ValueError."""
     if isinstance(value, bool) or value in ("true", "false"):
         return value is True or value == "true"
     raise ValueError("should be true or false")
 
 
 TEXT = Word(_text)
-FLAG = Flag(_flag, {"enum": [True, False, "true", "false"]}, blank=False)
+FLAG = Flag(yes_or_no, {"enum": [True, False, "true", "false"]}, blank=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from duckconf.kinds import text_of
+from duckconf.kinds import text_of, yes_or_no
 from duckconf.ports import parse_port
 from duckconf.sizes import size_in_bytes
 
@@ -103,7 +103,7 @@ def _text(entry: Entry, key: str) -> str:
 
 
 def _yes(entry: Entry, key: str, *, default: bool = False) -> bool:
-    value = entry.get(key, default)
-    if not isinstance(value, bool):
-        raise ValueError(f"should have true or false for {key}")
-    return value
+    try:
+        return yes_or_no(entry.get(key, default))
+    except ValueError:
+        raise ValueError(f"should have true or false for {key}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from duckconf.facts import Facts
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE
@@ -163,13 +164,29 @@ def test_apps_are_crashed_and_removed_by_name_and_strangers_are_left_alone(clust
     assert cluster.state_of(stranger) == "running"
 
 
-def test_start_app_takes_every_option_and_waits(cluster: Live) -> None:
-    done = cluster.inv(
-        "start-app", "nginx", "--env", "A=b c", "--label", "team=x", "--memory", "128m", "--cpus", "0.5", "--wait", "--json"
+def test_start_app_takes_every_option_and_waits(cluster: Live, tmp_path: Path) -> None:
+    (tmp_path / "vars").write_text("# ours\nA=of the file\nB='quoted'\n")
+    limits = ("--memory", "128m", "--cpus", "0.5", "--ulimit", "nofile=1024:2048", "--ulimit", "nproc=4000")
+    words = (
+        "-e",
+        "A=b c",
+        "--env-file",
+        str(tmp_path / "vars"),
+        "-l",
+        "team=x",
+        "--user",
+        "1000",
+        "--read-only",
+        "--tmpfs",
+        "/run",
     )
+    ends = ("--stop-signal", "SIGQUIT", "--stop-timeout", "30", "--command", "sleep 1000")
+    done = cluster.inv("start-app", "nginx", *limits, *words, *ends, "--wait", "--json")
     assert done.returncode == 0, done.stderr
     inspected = json.loads(cluster.engine.must("inspect", json.loads(done.stdout)["app"]))[0]
-    assert "A=b c" in inspected["Config"]["Env"]
+    assert {"A=b c", "B='quoted'"} < set(inspected["Config"]["Env"])
+    assert (inspected["Config"]["User"], inspected["Config"]["StopTimeout"]) == ("1000", 30)
+    assert inspected["HostConfig"]["ReadonlyRootfs"]
     assert inspected["HostConfig"]["Memory"] == 128 * 1024**2
     failed = cluster.inv("start-app", WEB_IMAGE, "--env", "PORT=nonsense", "--wait")
     assert failed.returncode == 1

@@ -67,6 +67,7 @@ FORMS: list[tuple[str, object, object]] = [
         [{"type": "bind", "source": "/a", "target": "/b", "bind": {"propagation": "rslave", "selinux": "z"}}],
         ["/a:/b:rslave,z"],
     ),
+    ("volumes", [{"type": "bind", "source": "/a", "target": "/b", "read_only": "true"}], ["/a:/b:ro"]),
     ("tmpfs", "/run", ["/run"]),
     ("user", 1000, "1000"),
     ("group_add", [44, "audio"], ["44", "audio"]),

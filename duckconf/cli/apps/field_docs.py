@@ -33,6 +33,16 @@ A port `CONTAINER` without `HOST` is published on a port that the engine chooses
 A change of `pull_policy` replaces no container. `./inv start-app --env-file FILE` reads a file of variables as docker does:
 lines of `NAME=VALUE`, taken as they are; `NAME` alone takes the variable of the shell.
 
+## Where the engines differ
+
+A field means the same with podman and docker, with these exceptions. The engine's own words say so when it refuses one.
+
+- A path on the node that `volumes` names and that is missing: docker makes it, podman refuses the app.
+- `ulimits`: with any of them, podman forgets the limits that its `containers.conf` sets for all containers.
+- `extra_hosts` with `host-gateway` and `tmpfs` with `uid` or `gid` need a newer podman than 4.3 (Debian 12).
+- `init` needs catatonit on nodes with podman. The role `node` installs it.
+- `privileged`: docker refuses it where the node itself is a container without all capabilities.
+
 ## Security
 
 Who may declare an app may become root on a node, as with any container engine. These fields open the node on purpose:
