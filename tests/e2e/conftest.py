@@ -25,7 +25,7 @@ from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.demo.demo_roles import SOCKET_NAME
 from duckconf.cli.demo.images import ensure_images
 from duckconf.cli.demo.local_engine import LocalEngine, require_engine
-from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE, host_container
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_SLOT, WEB_IMAGE, host_container, instance_name
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project, load_project
 from tests.e2e.docker_daemon import docker_daemon
@@ -113,6 +113,18 @@ class Live:
     def ids(self) -> dict[str, str]:
         """The container of each app."""
         return {row["Labels"]["duckconf.app"]: row["Id"] for row in self.apps()}
+
+    def instances(self) -> dict[str, tuple[str, str, int]]:
+        """By the name of each instance that runs: container, node, and start, which a needless restart would change."""
+        return {
+            instance_name(row["Labels"][LABEL_APP], int(row["Labels"][LABEL_SLOT])): (
+                row["Id"],
+                row["Labels"]["node"],
+                row["StartedAt"],
+            )
+            for row in self.apps()
+            if row["State"] == "running"
+        }
 
     def once_each(self, names: Iterable[str]) -> bool:
         """Whether these apps run, once each, and no other container of ours is left."""

@@ -353,6 +353,28 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
     until("it is gone", lambda: "web" not in running.ids())
 
 
+def test_replicas_are_spread_heal_one_by_one_and_are_scaled(running: Live, api: ApiClient) -> None:
+    done = running.inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", "--wait")
+    assert (done.returncode, "web: 3/3 instances run" in done.stdout) == (0, True), done.stderr
+    before = running.instances()
+    assert {before[name][1] for name in ("web", "web.2", "web.3")} == set(NODES)
+    running.engine.must("kill", before["web.3"][0])
+    until("it is healed", lambda: running.once_each([*APPS, *["web"] * 3]) and running.instances()["web.3"] != before["web.3"])
+    del before["web.3"]
+    assert running.instances().items() >= before.items()
+    grown = running.inv("scale", "web=5", "a=2", "--wait")
+    assert (grown.returncode, grown.stdout.count("instances run")) == (0, 2), grown.stderr
+    until("a is scaled back", lambda: running.inv("scale", "a=1").returncode == 0 and running.running()["a"] == 1)
+    lines = [line.split() for line in running.inv("apps").stdout.splitlines()[1:]]
+    assert [(line[0], line[2]) for line in lines] == [("a", "1/1"), ("b", "1/1"), ("c", "1/1"), ("web", "5/5")]
+    assert [row["slot"] for row in json.loads(running.inv("ps", "--json").stdout) if row["app"] == "web"] == [1, 2, 3, 4, 5]
+    assert running.inv("scale", "web=1").returncode == 0
+    until("one is left", lambda: running.once_each([*APPS, "web"]))
+    assert running.instances().items() >= before.items() - {("web.2", before["web.2"])}
+    api.call("DELETE", "/app/web")
+    until("it is gone", lambda: running.once_each(APPS))
+
+
 def test_the_tasks_show_it_all(running: Live) -> None:
     def states() -> list[tuple[str, str]]:
         return sorted((row["app"], row["state"]) for row in json.loads(running.inv("ps", "--json").stdout))
@@ -388,10 +410,13 @@ def test_tokens_are_secret_and_without_one_the_api_is_closed(running: Live) -> N
 
 
 def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Live, api: ApiClient) -> None:
-    before = lives(running)
+    assert running.inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", "--wait").returncode == 0
+    before = running.instances()
     bring_up.up(running.project, modes.RECONCILE)
     until("the loop has taken over", lambda: running.inv("diff").returncode == 0)
-    assert lives(running) == before
+    assert running.instances() == before
     bring_up.up(running.project, modes.AGENTS)
-    until("the agents have taken over", lambda: [app["status"] for app in apps(api)] == ["running"] * 3, 40)
-    assert lives(running) == before
+    until("the agents have taken over", lambda: [app["running"] for app in apps(api)] == [1, 1, 1, 3], 40)
+    assert running.instances() == before
+    api.call("DELETE", "/app/web")
+    until("it is gone", lambda: running.once_each(APPS), 40)

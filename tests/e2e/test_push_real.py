@@ -27,6 +27,14 @@ def test_three_requests_land_on_three_nodes_in_turn(cluster: Live) -> None:
         assert labels["duckconf.app"] == answer["app"]
 
 
+def test_replicas_are_apps_of_their_own_in_turn(cluster: Live) -> None:
+    done = cluster.inv("start-app", WEB_IMAGE, "--replicas", "3", "--wait")
+    assert (done.returncode, done.stdout.count(" runs on node-")) == (0, 3), done.stderr
+    assert sorted(cluster.nodes_of().values()) == sorted(NODES)
+    rows = json.loads(cluster.inv("apps", "--json").stdout)
+    assert [(row["replicas"], row["running"], row["note"]) for row in rows] == [(1, 1, "")] * 3
+
+
 def test_sixty_requests_at_once_start_sixty_apps_twenty_on_each_node(cluster: Live) -> None:
     with ThreadPoolExecutor(60) as pool:
         answers = list(pool.map(lambda _: cluster.post(WEB), range(60)))

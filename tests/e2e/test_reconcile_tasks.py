@@ -83,6 +83,50 @@ def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> N
         assert step in words
 
 
+def test_replicas_are_spread_heal_one_by_one_are_scaled_and_taken_over_by_another_mode(declared: Declared) -> None:
+    inv, instances = declared.cluster.inv, declared.cluster.instances
+    done = inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", "--wait")
+    assert (done.returncode, "web: 3/3 instances run: web on node-" in done.stdout) == (0, True), done.stderr
+    before = instances()
+    assert (sorted(before), {node for _, node, _ in before.values()}) == (["web", "web.2", "web.3"], set(NODES))
+    declared.cluster.engine.must("kill", before["web.2"][0])
+    until("it is healed", lambda: declared.cluster.once_each(["web"] * 3) and instances()["web.2"] != before["web.2"])
+    assert {name: life for name, life in instances().items() if name != "web.2"} == {
+        name: life for name, life in before.items() if name != "web.2"
+    }
+    before = instances()
+    grown = inv("scale", "web=5", "--wait")
+    assert (grown.returncode, "from 3 to 5 replicas; the loop starts web.4 to web.5" in grown.stdout) == (0, True), grown.stderr
+    assert instances().items() >= before.items()
+    rows = json.loads(inv("ps", "--json").stdout)
+    assert [(row["app"], row["slot"], row["state"]) for row in rows] == [("web", slot, "running") for slot in range(1, 6)]
+    shown = inv("apps").stdout.splitlines()
+    assert shown[0].split()[:4] == ["NAME", "IMAGE", "READY", "NODES"]
+    assert [line.split()[2] for line in shown[1:]] == ["5/5"]
+    refused = inv("scale", "web=2", "nobody=3")
+    assert (refused.returncode, "nobody" in refused.stderr, refused.stdout) == (1, True, "")
+    look_at_another_mode(declared.cluster)
+    assert inv("scale", "web=1").returncode == 0
+    until("one is left", lambda: declared.cluster.once_each(["web"]))
+    assert instances() == {"web": before["web"]}
+
+
+def look_at_another_mode(cluster: Live) -> None:
+    """Push and back, without what reconcile mode had on disk: all slots are taken over as they run."""
+    before = cluster.instances()
+    bring_up.up(cluster.project, modes.PUSH)
+    try:
+        (app,) = json.loads(cluster.inv("apps", "--json").stdout)[:1]
+        assert (app["app"], app["running"]) == ("web", 1)
+        assert "push mode keeps no desired state" in cluster.inv("scale", "web=2").stderr
+        (cluster.project.state / "placements.json").unlink(missing_ok=True)
+    finally:
+        bring_up.up(cluster.project, modes.RECONCILE)
+    until("all slots are taken over", lambda: json.loads(cluster.inv("apps", "--json").stdout)[0]["running"] == 5)
+    assert cluster.inv("diff").returncode == 0
+    assert cluster.instances() == before
+
+
 def test_a_redeployed_app_has_a_new_container_and_no_other_app_restarts(declared: Declared) -> None:
     inv, ids = declared.cluster.inv, declared.cluster.ids
     for name in ("web", "other"):

@@ -9,7 +9,7 @@ import pytest
 
 from controllers.cycle import Cycle
 from controllers.reconciler import Verdict
-from duckconf.cli.apps.change import _await_start
+from duckconf.cli.apps.awaiting import await_instances, where
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError
@@ -52,31 +52,56 @@ def test_the_loop_tells_a_reason_once_until_the_app_runs_or_is_withdrawn() -> No
 
 
 class Api:
-    """Pages of events as (kind, message), and the status of the app after each page."""
+    """Pages of events as (kind, message), and the status of the app's instances after each page."""
 
-    def __init__(self, *pages: tuple[str, str, str]) -> None:
+    def __init__(self, *pages: tuple[str, str, tuple[str, ...]], before: tuple[str, ...] = ("pending",)) -> None:
         self.pages = list(pages)
-        self.status = ""
+        self.statuses = before
 
     def call(self, _: str, path: str) -> dict[str, Any]:
         if path.startswith("/app/"):
-            return {"status": self.status}
-        kind, message, self.status = self.pages.pop(0)
+            instances = [
+                {"slot": slot, "status": status, "node": f"n{slot}", "container": f"c{slot}"}
+                for slot, status in enumerate(self.statuses, 1)
+            ]
+            return {"name": "web", "running": self.statuses.count("running"), "instances": instances}
+        kind, message, self.statuses = self.pages.pop(0)
         return {"cursor": "1", "events": [{"kind": kind, "message": message, "app": "web"}] if kind else []}
 
 
+def awaited(api: Api, *, starts: bool = True) -> dict[str, Any]:
+    return await_instances(cast(Any, api), "web", "0", starts=starts)
+
+
 def test_waiting_for_a_start_goes_on_while_another_node_may_take_the_app() -> None:
-    api = Api(("failed", "n1 refuses", "starting"), ("", "", "starting"), ("started", "started on n2", "running"))
-    _await_start(cast(Any, api), "web", "0")
+    api = Api(("failed", "n1 refuses", ("starting",)), ("", "", ("starting",)), ("started", "started on n2", ("running",)))
+    assert where(awaited(api)) == "web runs on n1"
     assert api.pages == []
+
+
+def test_waiting_for_several_instances_ends_when_all_run() -> None:
+    api = Api(
+        ("started", "", ("running", "starting")), ("started", "", ("running", "starting")), ("", "", ("running", "running"))
+    )
+    assert where(awaited(api)) == "web: 2/2 instances run: web on n1, web.2 on n2"
+    assert api.pages == []
+
+
+def test_what_an_older_look_shows_as_running_is_not_taken_for_a_start() -> None:
+    api = Api(("", "", ("running",)), ("started", "", ("running",)), before=("running",))
+    assert awaited(api)["running"] == 1
+    assert api.pages == []
+    untouched = Api(("started", "", ("running",)), before=("running",))
+    assert awaited(untouched, starts=False)["running"] == 1
+    assert len(untouched.pages) == 1
 
 
 def test_waiting_for_a_start_ends_with_the_reason_of_every_node_or_when_it_is_held_back() -> None:
     everyone = "no node fits: n1, n2: port 80 is in use"
     with pytest.raises(DuckconfError, match=everyone):
-        _await_start(cast(Any, Api(("failed", "n1 refuses", "starting"), ("pending", everyone, "pending"))), "web", "0")
+        awaited(Api(("failed", "n1 refuses", ("starting",)), ("pending", everyone, ("pending",))))
     with pytest.raises(DuckconfError, match="there is no such image"):
-        _await_start(cast(Any, Api(("failed", "there is no such image", "starting"), ("", "", "backoff"))), "web", "0")
+        awaited(Api(("failed", "there is no such image", ("starting",)), ("", "", ("running", "backoff"))))
 
 
 def test_a_status_without_a_desired_state_counts_no_apps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 from duckconf.actions import Kill, Remove
+from duckconf.cli.apps.awaiting import await_instances, await_settled, where
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
@@ -14,24 +14,18 @@ from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.fleet.push_image import push_for_start
 from duckconf.cli.look.absent import why_absent
 from duckconf.cli.terminal.tables import print_json
-from duckconf.errors import DuckconfError, NotFound
-from duckconf.overview import BACKOFF
+from duckconf.errors import NotFound
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import asked, cordons
 from duckconf.reach.state.asked import Asked
 from duckconf.reach.state.cordons import Cordons
 
-# A first start may pull its image.
-PATIENCE = 600.0
-HELD = 25.0
-# Until it shows whether a failed start is held back or goes on elsewhere.
-SETTLED = 1.0
 ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
 
 
 def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool, as_json: bool) -> None:
-    """Start it (push) or declare it (reconcile); with `wait`, return when it has stayed up for a second.
+    """Start it (push) or declare it (reconcile); with `wait`, return when each instance has stayed up for a second.
 
     With `push`, the nodes that lack its image get it first.
     """
@@ -44,12 +38,13 @@ def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool,
         _declare(project, api, body, wait=wait, as_json=as_json)
         return
     answer = api.call("POST", "/app/start", body)
+    started = answer.get("instances", [answer])
     if wait:
         with open_cluster(project) as cluster:
-            cluster.await_running(answer["node"], answer["app"])
+            await_settled(cluster, {"instances": [{"container": one["app"], "node": one["node"]} for one in started]})
     for node in answer.get("skipped", []):
         print(f"skipped {node}: {answer['reasons'][node]}", file=sys.stderr)
-    print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
+    print_json(answer) if as_json else print("\n".join(f"{one['app']} runs on {one['node']}" for one in started))
 
 
 def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
@@ -58,37 +53,11 @@ def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bo
     if not wait:
         print_json(answer) if as_json else print(f"{answer['app']} is declared; {ACTOR[mode_of(project)]} starts it: ./inv ps")
         return
-    _await_start(api, answer["app"], cursor)
+    entry = await_instances(api, answer["app"], cursor, starts=body.get("replicas") != 0)
     with open_cluster(project) as cluster:
-        container = cluster.find(answer["app"])
-        cluster.await_running(container.node, container.name)
-    answer["node"] = container.node
-    print_json(answer) if as_json else print(f"{answer['app']} runs on {answer['node']}")
-
-
-def _await_start(api: ApiClient, app: str, cursor: str) -> None:
-    """Follow the events until the app was started. A node that refuses it is passed over.
-
-    Raises DuckconfError when no node takes it, with the reason of each, or when the start is held back.
-    """
-    end, failed = time.monotonic() + PATIENCE, ""
-    while time.monotonic() < end:
-        page = api.call("GET", f"/events?since={cursor}&wait={min(HELD, SETTLED) if failed else HELD:g}")
-        cursor = page["cursor"]
-        for event in page["events"]:
-            if event.get("app") == app and event["kind"] == "started":
-                return
-            if event.get("app") == app and event["kind"] == "pending":
-                raise _not_started(app, event["message"])
-            if event.get("app") == app and event["kind"] == "failed":
-                failed = event["message"]
-        if failed and api.call("GET", f"/app/{app}")["status"] == BACKOFF:
-            raise _not_started(app, failed)
-    raise DuckconfError(f"{app} did not start within {PATIENCE:g} s", "see `./inv ps` and `./inv logs reconciler`")
-
-
-def _not_started(app: str, why: str) -> DuckconfError:
-    return DuckconfError(f"{app} is declared: {why}; this is tried again", f"to withdraw it: ./inv stop-app {app}")
+        await_settled(cluster, entry)
+    answer |= {"node": entry["node"], "instances": entry["instances"]}
+    print_json(answer) if as_json else print(where(entry))
 
 
 def stop_app(project: Project, name: str) -> None:

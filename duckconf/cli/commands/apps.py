@@ -20,7 +20,7 @@ from duckconf.cli.terminal.edge import command, project
         **HELP,
         "image": "what to run, such as nginx or localhost/duckconf/web",
         "push": "first copy the image from this machine's engine to the nodes that lack it",
-        "wait": "return when the app has run for one second; if it ends before, fail and print its last output",
+        "wait": "return when each instance has run for one second; if one ends before, fail and print its last output",
         "json": "print JSON",
     },
 )
@@ -78,3 +78,14 @@ def kill_app(_: Any, name: str) -> None:
     from duckconf.cli.apps import change
 
     change.kill_app(project(), name)
+
+
+@command(
+    positional=["apps"],
+    help={"apps": "APP=N: how many instances of the app run; several may be given", "wait": "return when all instances run"},
+)
+def scale(_: Any, apps: str, wait: bool = False) -> None:
+    """Change how many instances of an app run (reconcile, agents). Example: ./inv scale web=5 db=2 --wait"""
+    from duckconf.cli.apps.scale import scale as change_replicas
+
+    change_replicas(project(), apps, wait=wait)

@@ -26,6 +26,14 @@ def ps(_: Any, node: str = "", json: bool = False) -> int:
     return look.ps(project(), node, as_json=json)
 
 
+@command(help={"json": "print JSON"})
+def apps(_: Any, json: bool = False) -> int:
+    """Show one line for each app: how many of its instances run, and where. Exit code 4 if a node is unreachable (push)."""
+    from duckconf.cli.look.apps import apps as look
+
+    return look(project(), as_json=json)
+
+
 @command(help={"limit": "only these nodes: names, groups, globs, !exceptions, separated by commas", "json": "print JSON"})
 def nodes(_: Any, limit: str = "", json: bool = False) -> int:
     """Show the nodes and their status. Exit code 4 if one is unreachable. Example: ./inv nodes --limit 'nodes:!node-3'"""

@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from duckconf import engine
@@ -17,16 +17,16 @@ from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.look.absent import require_mode_of_service, why_absent
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
+from duckconf.cli.look.trouble import Seen, none_of, say_faults, unreachable
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
-from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
+from duckconf.cli.terminal.edge import DIFFERENCES
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
 from duckconf.cli.terminal.times import clock, stamp
 from duckconf.engine_output import Container
-from duckconf.errors import NotFound, Unreadable
+from duckconf.errors import NotFound
 from duckconf.events import Event, event_from_json
 from duckconf.overview import AppView
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.state import cordons, journal, reports
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal, Page
@@ -35,9 +35,6 @@ from duckconf.report import Report
 
 EVENTS_AT_ONCE = 2.0
 EVENTS_HELD = 25.0
-NO_APPS = "no apps; start one with ./inv start-app IMAGE"
-
-Seen = Mapping[str, Result[tuple[Container, ...]]]
 
 
 def status(project: Project, *, as_json: bool) -> int:
@@ -69,8 +66,8 @@ def status(project: Project, *, as_json: bool) -> int:
         if picture:
             say_instances(len(wanted), waiting) if picture.known else say_unknown()
             say_empty(nodes)
-    _say_faults(faults)
-    return _unreachable(seen)
+    say_faults(faults)
+    return unreachable(seen)
 
 
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:
@@ -91,12 +88,12 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         print_json([_view_row(view) for view in views])
     else:
         columns = ("app", "node", "desired", "status", "restarts", "image", "age")
-        print_apps([_view_line(view) for view in views], columns, _none_of(picture.seen))
+        print_apps([_view_line(view) for view in views], columns, none_of(picture.seen))
         for view in views:
             if view.note and view.state != "running":
                 print(f"{view.instance}: {view.note}", file=sys.stderr)
-        _say_faults(picture.faults)
-    return _unreachable({name: found for name, found in picture.seen.items() if name in meant})
+        say_faults(picture.faults)
+    return unreachable({name: found for name, found in picture.seen.items() if name in meant})
 
 
 def _ps_push(seen: Seen, *, as_json: bool) -> int:
@@ -105,8 +102,8 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
         print_json([app_row(container) for container in containers])
     else:
         rows = [{**app_row(container), "app": container.instance, "age": age(container.started)} for container in containers]
-        print_apps(rows, ("app", "node", "state", "image", "age"), _none_of(seen))
-    return _unreachable(seen)
+        print_apps(rows, ("app", "node", "state", "image", "age"), none_of(seen))
+    return unreachable(seen)
 
 
 def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
@@ -121,7 +118,7 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
         report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
         rows = [row | {"full": row["name"] in report.full_nodes()} for row in rows]
     print_nodes(rows, as_json=as_json)
-    return _unreachable(seen)
+    return unreachable(seen)
 
 
 def diff(project: Project, *, as_json: bool) -> int:
@@ -143,11 +140,11 @@ def diff(project: Project, *, as_json: bool) -> int:
             print(f"{step.instance}: {step.action}, because: {step.reason}")
         for app, note in plan.notes.items():
             print(f"{app}: left unchanged, because: {note}")
-        _say_faults(picture.faults)
+        say_faults(picture.faults)
         if not plan.steps:
             print("nothing to do" + (", except for the apps above" if plan.notes else ""), file=sys.stderr)
-    unreachable = _unreachable(picture.seen)
-    return DIFFERENCES if plan.steps else unreachable
+    code = unreachable(picture.seen)
+    return DIFFERENCES if plan.steps else code
 
 
 def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
@@ -271,21 +268,3 @@ def _view_row(view: AppView) -> dict[str, Any]:
 def _view_line(view: AppView) -> dict[str, Any]:
     line = {"app": view.instance, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
     return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-", "ports": list(view.ports)}
-
-
-def _say_faults(faults: Iterable[str]) -> None:
-    for fault in faults:
-        print(f"desired state: {fault}", file=sys.stderr)
-
-
-def _none_of(seen: Seen) -> str:
-    """What there is to say where no app is seen."""
-    return "no apps on the nodes that answered" if any(isinstance(found, Exception) for found in seen.values()) else NO_APPS
-
-
-def _unreachable(seen: Seen) -> int:
-    failures = [found for found in seen.values() if isinstance(found, Exception)]
-    for failure in failures:
-        said = "answers, but its answer cannot be read" if isinstance(failure, Unreadable) else "unreachable"
-        print(f"{said}: {failure}", file=sys.stderr)
-    return SOME_UNREACHABLE if failures else 0

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 UNKNOWN = re.compile(r"No idea what (?P<quote>['\"])(?P<word>.*)(?P=quote) is!", re.DOTALL)
 MISSING = re.compile(r"'.*' did not receive required positional arguments: (?P<names>.*)")
 NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[^ >]+).*> needed value and was not given one!")
+# Tasks that take several words; to Invoke they are one, with commas.
+SEVERAL = ("scale",)
 EXAMPLE = re.compile(r"Example: (?P<command>.+)")
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """The words of a command line, with those of a task that takes several made one."""
+    words: list[str] = []
+    takes = False
+    for word in argv:
+        if takes and "=" in word and not word.startswith("-") and "=" in words[-1]:
+            words[-1] += f",{word}"
+        else:
+            words.append(word)
+            takes = word in SEVERAL or (takes and "=" in word and not word.startswith("-"))
+    return words
 
 
 def words_for(problem: str, task: str, options: Collection[str], tasks: Collection[str], doc: str) -> str:

@@ -1,0 +1,75 @@
+"""Waits until all instances of an app run, by the events and what the API shows; ends early where waiting is of no use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from duckconf.cli.cluster.nodes import Cluster
+from duckconf.errors import DuckconfError
+from duckconf.naming import instance_name
+from duckconf.overview import BACKOFF
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.nodes.parallel import ask_all
+
+# A first start may pull its image.
+PATIENCE = 600.0
+HELD = 25.0
+# Until it shows whether a failed start is held back or goes on elsewhere.
+SETTLED = 1.0
+# Between an event and the API's word for it.
+SHOWN = 0.2
+
+
+def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> dict[str, Any]:
+    """Follow the events after `cursor` until every instance of the app runs; returns the app as the API shows it then. A node
+    that refuses an instance is passed over. With `starts`, nothing is taken for running before one was started.
+
+    Raises DuckconfError when no node takes an instance, with the reason of each, or when a start is held back.
+    """
+    end, failed, begun = time.monotonic() + PATIENCE, "", not starts
+    entry: dict[str, Any] = {}
+    while time.monotonic() < end:
+        entry = api.call("GET", f"/app/{app}")
+        if begun and entry["running"] == len(entry["instances"]):
+            return entry
+        if failed and any(instance["status"] == BACKOFF for instance in entry["instances"]):
+            raise _not_started(app, failed)
+        held = SETTLED if failed else SHOWN if begun else HELD
+        page = api.call("GET", f"/events?since={cursor}&wait={held:g}")
+        cursor = page["cursor"]
+        for event in [event for event in page["events"] if event.get("app") == app]:
+            if event["kind"] == "pending":
+                raise _not_started(app, event["message"])
+            begun = begun or event["kind"] == "started"
+            failed = event["message"] if event["kind"] == "failed" else failed
+    remedy = "see `./inv ps` and `./inv logs reconciler`"
+    raise DuckconfError(f"{app}: {ready(entry)} instances run after {PATIENCE:g} s", remedy)
+
+
+def await_settled(cluster: Cluster, entry: Mapping[str, Any]) -> None:
+    """Return when each instance of the app, as the API shows it, has stayed up for a second; raises DuckconfError with the last
+    words of one that has not."""
+    nodes = {instance["container"]: instance["node"] for instance in entry["instances"] if instance.get("container")}
+    for found in ask_all(nodes, lambda container: cluster.await_running(nodes[container], container)).values():
+        if isinstance(found, DuckconfError):
+            raise found
+
+
+def where(entry: Mapping[str, Any]) -> str:
+    """In one line, where the instances of an app run."""
+    instances = entry["instances"]
+    if len(instances) == 1:
+        return f"{entry['name']} runs on {instances[0]['node']}"
+    places = ", ".join(f"{instance_name(entry['name'], one['slot'])} on {one['node']}" for one in instances)
+    return f"{entry['name']}: {ready(entry)} instances run" + (f": {places}" if places else "")
+
+
+def ready(entry: Mapping[str, Any]) -> str:
+    """Of an app as the API shows it: how many instances run, of how many that should."""
+    return f"{entry['running']}/{len(entry['instances'])}"
+
+
+def _not_started(app: str, why: str) -> DuckconfError:
+    return DuckconfError(f"{app} is declared: {why}; this is tried again", f"to withdraw it: ./inv stop-app {app}")
