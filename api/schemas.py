@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from duckconf.compose import ALIASES, DEPLOY
@@ -22,11 +23,18 @@ NAMES_OF_COMPOSE = {
     alias: {**_field(name), "description": f"Another name of {name}; only one of them may be given."}
     for alias, name in ALIASES.items()
 }
-IN_DEPLOY: dict[str, Any] = {
-    "type": "object",
-    "description": "Fields where Compose has them.",
-    "properties": {key: _field(name) for key, name in DEPLOY.items()},
-}
+
+
+def _nested(paths: Mapping[str, str]) -> dict[str, Any]:
+    """An object with these fields at these paths below it."""
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    for first in dict.fromkeys(path.partition("/")[0] for path in paths):
+        inside = {path.partition("/")[2]: name for path, name in paths.items() if path.startswith(f"{first}/")}
+        schema["properties"][first] = _nested(inside) if inside else _field(paths[first])
+    return schema
+
+
+IN_DEPLOY: dict[str, Any] = {**_nested(DEPLOY), "description": "Fields where Compose has them."}
 APP: dict[str, Any] = {
     "type": "object",
     "description": "An app. The body of a Compose service is one, too: docs/compose.md.",

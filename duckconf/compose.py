@@ -80,14 +80,20 @@ REFUSED: Mapping[str, str] = {
 
 
 # Keys of `deploy` and the fields that they are here. Each is a path below `deploy`.
-DEPLOY: Mapping[str, str] = {"replicas": "replicas", "update_config": "update_config"}
+DEPLOY: Mapping[str, str] = {
+    "replicas": "replicas",
+    "update_config": "update_config",
+    "resources/limits/cpus": "cpus",
+    "resources/limits/memory": "memory",
+}
 DEPLOY_REFUSED: Mapping[str, str] = {
     "endpoint_mode": _NO_NETWORKS,
     "labels": "use labels: an app's containers have them",
     "rollback_config": "a rollback goes by update_config",
     "mode": _LATER,
     "placement": _LATER,
-    "resources": f"{_LATER}; use cpus and memory for limits",
+    "resources/limits/pids": "use ulimits with nproc",
+    "resources/reservations": _LATER,
     "restart_policy": f"{_LATER}; an app is always restarted in the modes reconcile and agents, and never in push",
 }
 
@@ -97,7 +103,7 @@ def canonical(data: Mapping[str, object]) -> dict[str, object]:
     stands in `deploy` are fields like others."""
     body = {ALIASES.get(key, key): value for key, value in data.items() if not _asks_for_nothing(key, value)}
     if isinstance(body.get("deploy"), Mapping):
-        body |= {DEPLOY[key]: value for key, value in _deploy(body.pop("deploy")).items() if key in DEPLOY}
+        body |= {DEPLOY[path]: value for path, value in _deployed(body.pop("deploy")) if path in DEPLOY}
     volumes = body.get("volumes")
     if isinstance(volumes, (list, tuple)) and any(_is_tmpfs(entry) for entry in volumes):
         given = body.get("tmpfs") or ()
@@ -113,40 +119,59 @@ def merged(before: Mapping[str, object], changes: Mapping[str, object]) -> dict[
 
 
 def typed_names(data: Mapping[str, object]) -> dict[str, str]:
-    """Our names of the fields that the body calls otherwise, with what it calls them."""
-    deployed = {DEPLOY[key]: f"deploy/{key}" for key in _deploy(data.get("deploy")) if key in DEPLOY}
-    return {name: alias for alias, name in ALIASES.items() if alias in data} | deployed
+    """The fields that the body has, with what it calls them."""
+    return dict(reversed(_names(data)))
 
 
 def unfit(data: Mapping[str, object], known: Collection[str]) -> list[Fault]:
     """What is wrong with the names of a body."""
-    twice = [
-        Fault(alias, f"is another name of {name}; give one of them") for name, alias in typed_names(data).items() if name in data
-    ]
     strange = [key for key in canonical(data) if key not in known and key != "deploy"]
-    return [*(Fault(shown(key), _why_not(key, known)) for key in strange), *twice, *_unfit_deploy(data.get("deploy"))]
+    return [*(Fault(shown(key), _why_not(key, known)) for key in strange), *_twice(data), *_unfit_deploy(data.get("deploy"))]
+
+
+def _names(data: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Each field with what it is called, its own name first."""
+    names = [(ALIASES.get(key, key), key) for key in data if isinstance(key, str)]
+    names += [(DEPLOY[path], f"deploy/{path}") for path, _ in _deployed(data.get("deploy")) if path in DEPLOY]
+    return sorted(names, key=lambda pair: pair[0] != pair[1])
+
+
+def _twice(data: Mapping[str, object]) -> list[Fault]:
+    names = _names(data)
+    again = [pair for index, pair in enumerate(names) if pair[0] in {name for name, _ in names[:index]}]
+    return [Fault(typed, f"is another name of {name}; give one of them") for name, typed in again]
 
 
 def _unfit_deploy(deploy: object) -> list[Fault]:
     if deploy is not None and not isinstance(deploy, Mapping):
         return [Fault("deploy", 'should be an object such as {"replicas": 3}')]
-    strange = [key for key, value in _deploy(deploy).items() if key not in DEPLOY and value not in (None, {}, [])]
-    return [Fault(f"deploy/{shown(key)}", _why_not_deployed(key)) for key in strange]
+    return [Fault(f"deploy/{shown(path)}", _why_not_deployed(path)) for path, _ in _deployed(deploy) if path not in DEPLOY]
 
 
-def _why_not_deployed(key: object) -> str:
-    if key in DEPLOY_REFUSED:
-        return f"is not supported: {DEPLOY_REFUSED[str(key)]}"
+def _why_not_deployed(path: str) -> str:
+    if path in DEPLOY_REFUSED:
+        why = DEPLOY_REFUSED[path]
+        return why if why.startswith(_LATER) else f"is not supported: {why}"
     return f"is not a key of deploy; known are {', '.join(DEPLOY)}"
 
 
-def _deploy(deploy: object) -> Mapping[str, object]:
-    return deploy if isinstance(deploy, Mapping) else {}
+def _deployed(deploy: object, above: str = "") -> list[tuple[str, object]]:
+    """What stands in `deploy`, each with its path, down to what is a field or is refused. What is empty asks for nothing."""
+    found: list[tuple[str, object]] = []
+    for key, value in deploy.items() if isinstance(deploy, Mapping) else ():
+        path = f"{above}{key}"
+        inside = any(name.startswith(f"{path}/") for name in (*DEPLOY, *DEPLOY_REFUSED))
+        if inside and isinstance(value, Mapping):
+            found += _deployed(value, f"{path}/")
+        elif value not in (None, {}, []) and not str(key).startswith("x-"):
+            found.append((path, value))
+    return found
 
 
 def _why_not(key: object, known: Collection[str]) -> str:
     if key in REFUSED:
-        return f"is not supported: {REFUSED[str(key)]}"
+        why = REFUSED[str(key)]
+        return why if why.startswith(_LATER) else f"is not supported: {why}"
     near = difflib.get_close_matches(str(key), [*known, *ALIASES], 1)
     return f"is not a field of an app; {f'is {near[0]} meant? ' if near else ''}docs/fields.md has the list"
 

@@ -248,6 +248,8 @@ def encodable(value: str) -> bool:
 
 
 def shown(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
     text = value if isinstance(value, str) and value.isprintable() and value else repr(value)
     return text if len(text) <= 70 else text[:67] + "..."
 

@@ -131,7 +131,7 @@ def test_a_key_that_is_not_supported_is_refused_with_what_to_use_instead(key: st
     with pytest.raises(BadInput) as caught:
         parse_app({"image": "a", key: "x"})
     (fault,) = caught.value.faults
-    assert (fault.path, fault.message) == (key, f"is not supported: {REFUSED[key]}")
+    assert (fault.path, fault.message.removeprefix("is not supported: ")) == (key, REFUSED[key])
     assert parse_app({"image": "a", key: None}) == App("a")
 
 
@@ -248,6 +248,10 @@ def test_what_stands_in_deploy_is_a_field_like_others() -> None:
     [
         (3, "deploy", "should be an object"),
         ({"replicas": -1}, "deploy/replicas", "should be a whole number"),
+        ({"resources": {"limits": {"pids": 5}}}, "deploy/resources/limits/pids", "use ulimits"),
+        ({"resources": {"limits": {"memory": "1k"}}}, "deploy/resources/limits/memory", "should be 6m or more"),
+        ({"resources": {"limits": 5}}, "deploy/resources/limits", "is not a key of deploy"),
+        ({"resources": {"reservations": {"cpus": 1}}}, "deploy/resources/reservations", "is not there yet"),
         ({"endpoint_mode": "vip"}, "deploy/endpoint_mode", "makes no networks"),
         ({"zzz": 1}, "deploy/zzz", "known are replicas"),
         ({"update_config": {"order": "both"}}, "deploy/update_config/order", "should be start-first or stop-first, got both"),
@@ -261,6 +265,16 @@ def test_what_is_wrong_in_deploy_is_named_with_its_path(deploy: Any, path: str, 
         parse_app({"image": "nginx", "deploy": deploy})
     assert [fault.path for fault in caught.value.faults] == [path]
     assert words in str(caught.value)
+
+
+def test_limits_in_deploy_are_those_of_the_app_and_stand_once() -> None:
+    deploy = {"resources": {"limits": {"cpus": "0.50", "memory": "64M"}, "reservations": {}}, "x-mine": 1, "placement": {}}
+    app = parse_app({"image": "nginx", "deploy": deploy})
+    assert (app.cpus, app.memory) == (0.5, "64M")
+    OAS31Validator(APP).validate({"image": "nginx", "deploy": deploy})
+    with pytest.raises(BadInput) as caught:
+        parse_app({"image": "nginx", "deploy": deploy, "mem_limit": "64M", "cpus": 1})
+    assert [fault.path for fault in caught.value.faults] == ["deploy/resources/limits/cpus", "deploy/resources/limits/memory"]
 
 
 def test_a_field_that_stands_twice_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from duckconf.compose import ALIASES, REFUSED
+from duckconf.compose import ALIASES, DEPLOY, DEPLOY_REFUSED, REFUSED
 from duckconf.errors import Fault
 from duckconf.model import DECLARED, FIELDS, PLACED, Declaration
 
@@ -93,7 +93,9 @@ def _row(name: str, declared: Declaration) -> str:
 def compose_page() -> str:
     aliases = {name: alias for alias, name in ALIASES.items()}
     ours = {aliases.get(name, name): _how(name, DECLARED[name]) for name in FIELDS if name not in OWN}
-    rows = {key: ("yes", how) for key, how in ours.items()} | {key: ("no", why) for key, why in REFUSED.items()}
+    ours |= {f"deploy.{path.replace('/', '.')}": f"as `{name}`: {DECLARED[name].help}" for path, name in DEPLOY.items()}
+    refused = {**REFUSED, **{f"deploy.{path.replace('/', '.')}": why for path, why in DEPLOY_REFUSED.items()}}
+    rows = {key: ("yes", how) for key, how in ours.items()} | {key: ("no", why) for key, why in refused.items()}
     return COMPOSE_HEAD + "".join(f"| `{key}` | {yes} | {how} |\n" for key, (yes, how) in sorted(rows.items()))
 
 
