@@ -134,6 +134,7 @@ def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:
     entry |= {"container": view.container} if view.container else {}
     entry |= {"started": view.started} if view.started else {}
     entry |= {"note": view.note} if view.note else {}
+    entry |= {"health": view.health} if view.health else {}
     return entry | ({"published": list(view.ports)} if view.ports else {})
 
 

@@ -261,4 +261,5 @@ def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[s
         return entry | {"status": "starting", **({"note": f"{node} refuses it: {refusal.reason}"} if refusal else {})}
     entry |= {"status": seen.state, **there, "started": seen.started, "restarts": seen.restarts}
     entry |= {"published": list(seen.ports)} if seen.ports else {}
+    entry |= {"health": seen.health} if seen.health else {}
     return entry | ({"note": seen.note} if seen.note else {})

@@ -92,6 +92,7 @@ OBSERVED: dict[str, dict[str, Any]] = {
     "started": {"type": "number", "description": "Seconds since the epoch."},
     "restarts": {"type": "integer", "description": "Restarts since its spec changed."},
     "published": {"type": "array", "items": TEXT, "description": "Its ports on the node, those that the engine chose too."},
+    "health": {**TEXT, "enum": ["starting", "healthy", "unhealthy"], "description": "The verdict of its check, if it has one."},
     "note": {**TEXT, "description": "Why the observed state is not the desired one."},
     "refused": {**TEXT, "description": "Why the engine of its node refuses it."},
 }

@@ -19,13 +19,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NoReturn
 
+from controllers.checks import Checks
 from controllers.cycle import Cycle, Look, Setpoint
 from controllers.heart import Heart
 from controllers.orders import Orders
 from controllers.placements import FoundPlacements
 from controllers.reconciler import Reconciler
 from duckconf import engine
-from duckconf.actions import Start
+from duckconf.actions import Restart, Start
 from duckconf.desired import UNKNOWN
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable, Unreadable
@@ -41,6 +42,7 @@ from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.nodes.orphans import starts_under_way, still_starts
 from duckconf.reach.nodes.own_name import require_name
 from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.nodes.watcher import Watcher
 from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.ready import Readiness
@@ -76,6 +78,7 @@ class Itself:
         self._report = ReportFile(state / REPORT)
         self._woken = threading.Event()
         self._heart = Heart(config, _instance(state / INSTANCE), self.wake)
+        self._checks = Checks(lambda _, hear: Watcher(hear), self.tell, self.wake)
         self._containers: tuple[Container, ...] = ()
         self._unreadable = ""
         self._views: Sequence[AppView] = ()
@@ -166,7 +169,7 @@ class Itself:
 
     def _observe(self, host: Host) -> tuple[Container, ...]:
         require_name(host.name)
-        return observe(self._config.cluster, host, self._runner)
+        return self._checks.over(host.name, observe(self._config.cluster, host, self._runner))
 
     def _seen(self, look: Future[tuple[Container, ...]], asked: float) -> None:
         failure = look.exception()
@@ -191,6 +194,8 @@ class Itself:
             # A step that nobody hears of again would keep its app busy for ever.
             log.exception("a step failed with an unexpected error")
             failure = DuckconfError(f"{type(error).__name__}: {error}")
+        if isinstance(step.action, Restart):
+            self._checks.restarted(step.action.node, step.action.container)
         done(failure)
 
     def _wait_for_orphans(self, container: str) -> None:

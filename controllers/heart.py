@@ -162,6 +162,7 @@ def _entry(container: Container, view: AppView | None) -> Entry:
         view.note if view is not None else "",
         container.ports,
         container.slot,
+        container.health,
     )
 
 
@@ -177,6 +178,7 @@ def _told(
     note: str = "",
     ports: Sequence[str] = (),
     slot: int = 1,
+    health: str = "",
 ) -> Entry:
     entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
-    return {**entry, "started": started, "restarts": restarts, "note": note, "ports": list(ports), "slot": slot}
+    return {**entry, "started": started, "restarts": restarts, "note": note, "ports": list(ports), "slot": slot, "health": health}

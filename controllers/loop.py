@@ -17,11 +17,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+from controllers.checks import Checks, Line
 from controllers.cycle import Cycle, Look, Setpoint
 from controllers.placements import FILE_NAME as PLACEMENTS
 from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf import engine
+from duckconf.actions import Restart
 from duckconf.desired import UNKNOWN, desired_of
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
@@ -34,7 +36,9 @@ from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.sensor import observe
+from duckconf.reach.nodes.watcher import Verdict
 from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.health_line import HealthLine
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.state import asked, cordons, journal, logs, reports
@@ -79,6 +83,7 @@ class Outside:
         self._ended = threading.Event()
         self._followed: set[str] = set()
         self._facts: dict[str, Facts] = {}
+        self._checks = Checks(self._health_line, self.tell, self.wake)
         self._sensors = ThreadPoolExecutor(SENSORS, "sensor")
         self._actuators: dict[str, ThreadPoolExecutor] = {}
 
@@ -184,13 +189,22 @@ class Outside:
             # A step that nobody hears of again would keep its app busy for ever.
             log.exception("a step failed with an unexpected error")
             failure = DuckconfError(f"{type(error).__name__}: {error}")
+        if isinstance(step.action, Restart):
+            self._checks.restarted(step.action.node, step.action.container)
         done(failure)
 
     def _observe(self, host: Host, runner: SshRunner) -> tuple[Container, ...]:
         if host.name not in self._facts or misnamed({host.name: self._facts[host.name]}):
             # Before anything is seen there: the machine may be known under another name, until a person has mended that.
             self._facts[host.name] = read_facts(host.engine, runner.run(ask_machine()).stdout)
-        return observe(self._project.cluster, host, runner)
+        return self._checks.over(host.name, observe(self._project.cluster, host, runner))
+
+    def _health_line(self, node: str, hear: Callable[[Verdict], None]) -> Line:
+        def trouble(reason: str) -> None:
+            words = f"{node}: {reason}; instances with a check stay `starting` there (./inv provision --limit {node})"
+            self.tell(Event("no-checks", words, node=node))
+
+        return HealthLine(lambda: self._fleet.runner(node), hear, trouble)
 
     def _follow(self, host: Host) -> None:
         if host.name not in self._followed:

@@ -21,6 +21,7 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import Facts
 from duckconf.health import Health, judge, next_verdict
+from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
@@ -178,7 +179,7 @@ class Reconciler:
             for where in [where for where in pauses if where not in seen and fleet.views.get(where[0]) is not None]:
                 del pauses[where]
         for name, tries in self.tries.items():
-            if any(copy.running for copy in fleet.copies.get(name, ())):
+            if any(copy.running and copy.health != UNHEALTHY for copy in fleet.copies.get(name, ())):
                 self.tries[name] = backoff.after_look(tries, now)
 
     def _rename(self, instance: str) -> None:

@@ -29,13 +29,17 @@ class Start:
 
 @dataclass(frozen=True)
 class Restart:
-    """Start a container that exited, as it is: its spec is right and its logs stay."""
+    """Start a container that exited, as it is: its spec is right and its logs stay. One that is `unhealthy` runs, and is
+    stopped first."""
 
     node: str
     container: str
     instance: str
+    unhealthy: bool = False
 
     def __str__(self) -> str:
+        if self.unhealthy:
+            return f"restart {self.instance} on {self.node}"
         return f"start {self.instance} again on {self.node}"
 
 

@@ -46,7 +46,6 @@ REFUSED: Mapping[str, str] = {
     "extends": "write the fields out; `docker compose config` does that",
     "external_links": _NO_NETWORKS,
     "gpus": "use devices with a CDI name such as nvidia.com/gpu=all",
-    "healthcheck": f"{_LATER}; let the process exit when it cannot serve, and it is restarted",
     "ipc": "an app has an IPC namespace of its own; use shm_size for more shared memory",
     "isolation": "it is for Windows, which no node runs",
     "label_file": "the nodes do not have your file: use labels",

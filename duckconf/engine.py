@@ -39,7 +39,7 @@ esac"""
 
 
 # Docker's own JSON has all labels in one text with commas between them, where a value can pass for another label.
-DOCKER_CELLS = [f'"{name}":{{{{json .{name}}}}}' for name in ("ID", "Names", "Image", "State", "CreatedAt", "Ports")]
+DOCKER_CELLS = [f'"{name}":{{{{json .{name}}}}}' for name in ("ID", "Names", "Image", "State", "Status", "CreatedAt", "Ports")]
 DOCKER_LABELS = [f'"{label}":{{{{json (.Label "{label}")}}}}' for label in LABELS_READ]
 DOCKER_ROW = f'{{{",".join(DOCKER_CELLS)},"Labels":{{{",".join(DOCKER_LABELS)}}}}}'
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
+from duckconf.healthcheck import HEALTHY, NO_CHECK, STARTING
 from duckconf.host_words import another_program
-from duckconf.naming import LABEL_APP, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SLOT, LABEL_SPEC, instance_name
+from duckconf.naming import LABEL_APP, LABEL_CHECK, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SLOT, LABEL_SPEC, instance_name
 from duckconf.own_words import blanked
 from duckconf.published import published
 from duckconf.refusal_words import SIGNS, meaning
@@ -47,6 +48,8 @@ GONE = re.compile(
 JUDGED = (NO_ENGINE, CONFLICTS, NO_IMAGE, *(sign.words for sign in SIGNS))
 # What runc leaves in the log of a container whose program is for another processor.
 WRONG_PROGRAM = re.compile(r"^(exec /\S+|standard_init_linux\.go:\d+: exec user process caused): exec format error$", re.M)
+# At the end of a container's status, where its image has a check: `Up 2 minutes (healthy)`, docker's `(health: starting)`.
+HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)$")
 # How the message of an engine begins, which a shell's about a missing command does not.
 ENGINES_OWN = re.compile(r"error(?: response from daemon)?:", re.IGNORECASE)
 
@@ -68,6 +71,10 @@ class Container:
     slot: int = 1
     health: str = ""
     """The verdict of its check: "" without a check, starting, healthy or unhealthy."""
+    check: str = ""
+    """What its label says of the check that it was made with."""
+    said: str = ""
+    """Why it is unhealthy."""
     ports: tuple[str, ...] = ()
     """Published on the node, as the engine tells it."""
 
@@ -79,6 +86,11 @@ class Container:
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs and its check, if it has one, has passed."""
+        return self.running and self.health in (NO_CHECK, HEALTHY)
 
 
 def engine_named(version: Completed) -> str:
@@ -138,7 +150,15 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         manifest=labels.get(LABEL_MANIFEST, ""),
         slot=_number(labels.get(LABEL_SLOT, "")) or 1,
         ports=published(row.get("Ports")),
+        health=_health(row, labels),
+        check=labels.get(LABEL_CHECK, ""),
     )
+
+
+def _health(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """What the engine says of the check of its image. It does not know of ours, on which it says nothing."""
+    found = HEALTH.search(row.get("Status") or "")
+    return found[1] if found else STARTING if labels.get(LABEL_CHECK) and row["State"] == "running" else NO_CHECK
 
 
 def _number(text: str) -> int:

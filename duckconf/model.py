@@ -15,6 +15,7 @@ from typing import Any
 from duckconf import compose, policies
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
+from duckconf import healthcheck_kind as health
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import HOST_NAME as HOST_NAME
 from duckconf.field_kinds import NAME as NAME
@@ -28,7 +29,8 @@ PLACED = "placed"
 
 @dataclass(frozen=True)
 class Declaration:
-    """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. `part` says what it
+    """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. A field that is put
+    together from several options has the key that each of them sets in `options`. `part` says what it
     is about: the container (SPEC), the app as a set of containers (SERVICE), or where it runs (PLACED)."""
 
     kind: Kind
@@ -37,6 +39,7 @@ class Declaration:
     option: str = ""
     flag: str = ""
     part: str = SPEC
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def _is(*args: Any, **more: Any) -> dict[str, Declaration]:
@@ -166,6 +169,15 @@ class App:
         "1m30s",
         "stop-timeout",
         "--stop-timeout",
+    )
+    healthcheck: Mapping[str, str] = _given(
+        health.HEALTH_KIND,
+        "when an instance is healthy: test (a command in it: list CMD, CMD-SHELL, NONE, or text), http (/PATH:PORT) or tcp "
+        "(PORT), which the node asks; interval (30s), timeout (30s), retries (3), start_period (0s), start_interval (5s), "
+        "disable. Default: the HEALTHCHECK of the image",
+        {"http": "/up:8080", "interval": "10s"},
+        flag="--no-healthcheck",
+        options=health.OPTIONS,
     )
     pull_policy: str = _given(
         container.PULL_KIND,

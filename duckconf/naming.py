@@ -17,8 +17,9 @@ LABEL_SLOT = "duckconf.slot"
 LABEL_SPEC = "duckconf.spec"
 LABEL_GENERATION = "duckconf.generation"
 LABEL_MANIFEST = "duckconf.manifest"
+LABEL_CHECK = "duckconf.check"
 # Of an app's container, as the listing of a node is read.
-LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST)
+LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST, LABEL_CHECK)
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"
@@ -87,7 +88,9 @@ def declared_container(cluster: str, instance: str) -> str:
     return f"duckconf-{prefix(cluster)}{instance.replace(SLOT_SIGN, '_')}"
 
 
-def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest: str = "", slot: int = 1) -> dict[str, str]:
+def app_labels(
+    cluster: str, app: str, spec: str, generation: int = 0, manifest: str = "", slot: int = 1, check: str = ""
+) -> dict[str, str]:
     """The labels that make a container ours. `node` is not here: the docker-wrapper on the node adds it.
 
     The manifest is the spec itself, so that another mode can take the app over as it runs.
@@ -97,6 +100,8 @@ def app_labels(cluster: str, app: str, spec: str, generation: int = 0, manifest:
         labels[LABEL_GENERATION] = str(generation)
     if manifest and len(manifest) <= LONGEST_MANIFEST:
         labels[LABEL_MANIFEST] = manifest
+    if check:
+        labels[LABEL_CHECK] = check
     return labels
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from duckconf.decision import HELD_BACK, Decision, Memory
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.healthcheck import NO_CHECK, UNHEALTHY
 from duckconf.naming import app_of, instance_name
 from duckconf.placement import Fleet
 
@@ -26,7 +27,8 @@ LOST = "lost"
 class AppView:
     """`desired` is yes, no, or unclear (its row cannot be read, or the whole state cannot). `state` is the engine's
     word for the container, or pending (not placed), starting, backoff, unreachable, unreadable, lost. `started` is in seconds
-    since the epoch, 0 when it does not run. `note` says why something is not as desired. `ports` are the published ones."""
+    since the epoch, 0 when it does not run. `note` says why something is not as desired. `ports` are the published ones.
+    `health` is the verdict of its check, "" without one."""
 
     app: str
     node: str
@@ -39,6 +41,7 @@ class AppView:
     note: str = ""
     ports: Sequence[str] = ()
     slot: int = 1
+    health: str = ""
 
     @property
     def instance(self) -> str:
@@ -95,7 +98,10 @@ def _wanted(
     started = mine.started if mine is not None and mine.running else 0.0
     ports = mine.ports if mine is not None else ()
     restarts = tries.restarts if tries else 0
-    return AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)
+    health = mine.health if mine is not None and state == "running" else NO_CHECK
+    if health == UNHEALTHY and mine is not None:
+        note = f"{mine.said}; {note}" if note and note != mine.said else mine.said
+    return AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot, health)
 
 
 def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str], restarts: int) -> AppView:

@@ -5,10 +5,11 @@ The rules, in order:
 2. A node that did not answer, or whose answer cannot be read, is out of scope: no action touches it.
 3. An app whose row cannot be read, that an action is still busy with, or whose new copy elsewhere does not run yet,
    is left alone.
-4. Placed and absent: start. Placed and exited: start again. Either waits while the app is held back.
+4. Placed and absent: start. Placed and exited: start again. Placed and unhealthy: restart. Each waits while the app is held
+   back.
 5. Running with another spec: replace.
 6. Ours and not desired: remove, unless the desired state is incomplete.
-7. A copy elsewhere goes only once the placed one is seen running.
+7. A copy elsewhere goes only once the placed one is seen running and its check, if it has one, has passed.
 
 Where nothing is done although something is not as desired, a note says why.
 """
@@ -23,6 +24,7 @@ from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import runs_as
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.naming import app_of
 from duckconf.placement import Assignment, Fleet, Placement
@@ -105,6 +107,8 @@ def _placed(
     others = [copy for copy in copies if copy is not mine]
     action, reason = _heal(instance, placement, mine)
     if action is None and not reason:
+        if others and mine is not None and not mine.ready:
+            return [], f"{mine.name} is {mine.health}; the copies elsewhere stay until it is healthy"
         return [(Remove(copy.node, copy.name), f"runs as {placement.container} on {placement.node}") for copy in others], ""
     if action is not None and held:
         return [], held
@@ -125,6 +129,8 @@ def _heal(instance: Instance, placement: Placement, mine: Container | None) -> t
         return start, "it has no container there"
     if not runs_as(instance.app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
         return start, f"{mine.name} was started from another spec"
+    if mine.running and mine.health == UNHEALTHY:
+        return Restart(placement.node, mine.name, instance.name, unhealthy=True), mine.said or "its check failed"
     if mine.running:
         return None, ""
     if mine.state in ON_THE_WAY or mine.state == HELD_STILL:

@@ -47,6 +47,7 @@ class Seen:
     note: str = ""
     ports: tuple[str, ...] = ()
     slot: int = 1
+    health: str = ""
 
     @property
     def instance(self) -> str:

@@ -84,6 +84,7 @@ def _row(name: str, declared: Declaration) -> str:
     value = declared.kind.check(name, declared.example, faults)
     example, cell = json.dumps(declared.example), declared.kind.cell(value)
     option = f"`--{declared.option}`" if declared.option else "`IMAGE`" if name == "image" else ""
+    option = ", ".join(f"`--{part}`" for part in declared.options) or option
     again = ", repeatable" if declared.option and declared.kind.repeated else ""
     flag = f"`{declared.flag}`" if declared.flag else ""
     where = " (agents mode, set by the scheduler)" if declared.part == PLACED else ""

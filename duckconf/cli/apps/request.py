@@ -16,9 +16,16 @@ FILES, FILES_HELP = "env_file", "a file of NAME=VALUE lines, as docker reads it;
 OPTIONS = {name: declared for name, declared in DECLARED.items() if declared.option}
 # As parameters of a function.
 PARAMETERS = {declared.option.replace("-", "_"): declared for declared in OPTIONS.values()}
+# Options that each set one key of a field: parameter to the field, the key and the option.
+PARTS = {
+    option.replace("-", "_"): (name, key, option)
+    for name, declared in DECLARED.items()
+    for option, key in declared.options.items()
+}
 REPEATED = [*(name for name, declared in PARAMETERS.items() if declared.kind.repeated), FILES]
 AGAIN = "; may be repeated"
 HELP = {name: declared.help + (AGAIN if name in REPEATED else "") for name, declared in PARAMETERS.items()} | {FILES: FILES_HELP}
+HELP |= {name: f"{key} of the field {field}" for name, (field, key, _) in PARTS.items()}
 
 
 def takes_fields(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,7 +36,7 @@ def takes_fields(function: Callable[..., Any]) -> Callable[..., Any]:
     defaults = {name: None if name in REPEATED else False if name in switched else "" for name in PARAMETERS}
     options = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-        for name, default in {**defaults, FILES: None}.items()
+        for name, default in {**defaults, **dict.fromkeys(PARTS, ""), FILES: None}.items()
     ]
     required = [parameter for parameter in own if parameter.default is inspect.Parameter.empty]
     switches = [parameter for parameter in own if parameter not in required]
@@ -46,6 +53,9 @@ def app_request(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:
                 body[name] = declared.kind.from_option(words)
             except ValueError as error:
                 raise BadInput(Fault(f"--{declared.option}", str(error))) from None
+    for parameter, (name, key, _) in PARTS.items():
+        if words := typed.get(parameter):
+            body[name] = {**body.get(name, {}), key: words}
     if variables := read_env_files(typed.get(FILES) or ()):
         body["env"] = {**variables, **body.get("env", {})}
     for volume in body.get("volumes", ()):
@@ -61,6 +71,9 @@ def app_request(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:
 def _option(path: str) -> str:
     """`ports/0` as the option that a person typed."""
     name, _, rest = path.partition("/")
+    for field, key, option in PARTS.values():
+        if (field, key) == (name, rest):
+            return f"--{option}"
     if name not in OPTIONS:
         return path
     return f"--{OPTIONS[name].option}" + (f" {rest}" if rest and not rest.isdigit() else "")

@@ -28,6 +28,7 @@ from duckconf.engine_output import (
 from duckconf.errors import BadInput, DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
+from duckconf.healthcheck_kind import label_of
 from duckconf.model import App, parse_app
 from duckconf.naming import LABEL_CLUSTER, LABEL_MANIFEST, LABEL_NODE, LABEL_SPEC, app_env, app_labels, public_image
 from duckconf.own_words import own_words
@@ -43,6 +44,8 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
         _start(action, cluster, runner)
     elif isinstance(action, Restart):
         labels = _require_ours(action.node, action.container, cluster, runner)
+        if action.unhealthy:
+            _must(action.node, runner.run(engine.stop(action.container, stop_grace(labels.get(LABEL_MANIFEST, "")))))
         done = runner.run(engine.start_again(action.container))
         require_ours(action.node, done)
         failure = None if done.ok else run_failure(action.node, done, own=_words_of(labels))
@@ -63,7 +66,8 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
 def _start(action: Start, cluster: str, runner: Runner) -> None:
     app = action.app
     _require_room(action.node, app, runner)
-    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app), action.slot)
+    check = label_of(app.healthcheck)
+    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app), action.slot, check)
     env = app_env(app.name, action.node, action.slot)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
     done = runner.run(engine.run(action.container, app, labels, env, kind))

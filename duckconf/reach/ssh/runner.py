@@ -24,11 +24,13 @@ from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
 from duckconf.frame import Frame, Opening
 from duckconf.reach.ssh.engine_line import EngineLine
+from duckconf.reach.ssh.talk import Talk
 from duckconf.reach.ssh.transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
 
 # Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
-# followed, one for the engine's line, and one is spare, because one that was cut off counts until its program ends.
-SESSIONS = 7
+# followed, one for the engine's line, one for the watcher of health, and one is spare, because one that was cut off counts
+# until its program ends.
+SESSIONS = 6
 # Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
 LONGEST_LINE = 120_000
 DEFAULT_DEADLINE = 30.0
@@ -118,6 +120,11 @@ class SshRunner:
             if opening.held:
                 # Another program's words are for the person who looks, too.
                 on_data(opening.held)
+
+    def talk(self, command: Command) -> Talk:
+        """Start a command that is spoken to and may be silent for long. Raises NodeFailure."""
+        _, channel = self._start(self._frame.line(command))
+        return Talk(channel, self._frame.opening())
 
     def open(self) -> None:
         """Connect now instead of with the first command; raises NodeFailure."""
