@@ -19,6 +19,7 @@ from duckconf.codec import revision, to_json
 from duckconf.compose import merged
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
+from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.instance import Instance, slots_of
 from duckconf.model import NAME, App, parse_app
 from duckconf.overview import AppView
@@ -139,11 +140,18 @@ def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:
 
 
 def as_a_whole(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The instances of an app with what is true of it as a whole: the first that does not run speaks for all."""
-    worst = next((entry for entry in instances if entry["status"] != "running"), instances[0] if instances else NO_INSTANCE)
+    """The instances of an app with what is true of it as a whole: the first that does not run, or whose check has not
+    passed, speaks for all."""
+    trouble = [entry for entry in instances if entry["status"] != "running"]
+    trouble += [entry for entry in instances if not _ready(entry)]
+    worst = next(iter((*trouble, *instances)), NO_INSTANCE)
     whole = {key: value for key, value in worst.items() if key != "slot"}
-    running = sum(entry["status"] == "running" for entry in instances)
-    return whole | {"running": running, "instances": list(instances)}
+    running, ready = sum(entry["status"] == "running" for entry in instances), sum(map(_ready, instances))
+    return whole | {"running": running, "ready": ready, "instances": list(instances)}
+
+
+def _ready(entry: Mapping[str, Any]) -> bool:
+    return entry["status"] == "running" and entry.get("health", NO_CHECK) in (NO_CHECK, HEALTHY)
 
 
 def with_etag(response: Response, app: App) -> Response:

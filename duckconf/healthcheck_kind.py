@@ -7,6 +7,7 @@ container keeps the check that it was made with, so that an update may change th
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -130,6 +131,9 @@ class Healthcheck(Pairs):
             return asdict(check) if check is not None else None
         times = check_of({**value, "test": "image"})
         return {**asdict(times), "command": "image"} if times is not None else None
+
+    def cell(self, value: Mapping[str, str]) -> str:
+        return shlex.join(f"{name}={text}" for name, text in value.items())
 
     def arguments(self, value: Mapping[str, str]) -> list[str]:
         """Of `--no-healthcheck`: where the app says what is checked, the engine does not run the image's check beside it."""

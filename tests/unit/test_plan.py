@@ -17,6 +17,7 @@ from duckconf.decision import refused_in_place
 from duckconf.desired import UNKNOWN, Desired
 from duckconf.engine_output import Container
 from duckconf.health import Health, judge
+from duckconf.healthcheck import HEALTHY, STARTING, UNHEALTHY
 from duckconf.instance import Instance, instances_of
 from duckconf.model import App
 from duckconf.placement import Assignment, Fleet, Load, Placement, assign, spread
@@ -45,10 +46,21 @@ def decide(desired: Desired, seen: Fleet, placements: dict[str, Placement], held
 
 WANTED = Desired({"web": Instance(WEB)})
 OTHER = App("nginx", "web", env={"A": "b"})
+SICK = replace(container(), health=UNHEALTHY, said="its check failed 3 times in a row: exit code 1")
+GOES = Remove("n2", "o")
 CASES = [
     ("absent", WANTED, fleet(), Start("n1", "c-web", WEB, 1)),
     ("running", WANTED, fleet(container()), None),
     ("exited", WANTED, fleet(container(state="exited")), Restart("n1", "c-web", "web")),
+    ("unhealthy", WANTED, fleet(SICK), Restart("n1", "c-web", "web", unhealthy=True)),
+    ("not checked yet", WANTED, fleet(replace(container(), health=STARTING)), None),
+    (
+        "not checked yet, a copy elsewhere",
+        WANTED,
+        fleet(replace(container(), health=STARTING), container(node="n2", name="o")),
+        None,
+    ),
+    ("healthy, a copy elsewhere", WANTED, fleet(replace(container(), health=HEALTHY), container(node="n2", name="o")), GOES),
     ("created only", WANTED, fleet(container(state="created")), Restart("n1", "c-web", "web")),
     ("drifted", WANTED, fleet(container(OTHER)), Start("n1", "c-web", WEB, 1)),
     ("paused by hand", WANTED, fleet(container(state="paused")), None),
@@ -68,7 +80,7 @@ def test_each_difference_has_its_action(desired: Desired, seen: Fleet, action: o
     assert all(step.reason for step in result.steps)
 
 
-@pytest.mark.parametrize("seen", [fleet(), fleet(container(state="exited")), fleet(container(OTHER))])
+@pytest.mark.parametrize("seen", [fleet(), fleet(container(state="exited")), fleet(container(OTHER)), fleet(SICK)])
 def test_an_app_that_is_held_back_waits_and_says_why(seen: Fleet) -> None:
     result = decide(WANTED, seen, {"web": HERE}, held="no such image")
     assert (result.steps, result.notes) == ((), {"web": "no such image"})

@@ -101,5 +101,5 @@ def test_a_heartbeat_tells_each_container_and_each_app_without_one() -> None:
     }
     assert told["web"] | {} == {
         **{"app": "web", "container": "b", "image": "web", "state": "backoff", "spec": "spec", "generation": 7},
-        **{"started": 5.0, "restarts": 2, "note": "held back", "ports": [], "slot": 1},
+        **{"started": 5.0, "restarts": 2, "note": "held back", "ports": [], "slot": 1, "health": ""},
     }

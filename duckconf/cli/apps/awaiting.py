@@ -23,7 +23,7 @@ SHOWN = 0.2
 
 
 def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> dict[str, Any]:
-    """Follow the events after `cursor` until every instance of the app runs; returns the app as the API shows it then. A node
+    """Follow the events after `cursor` until every instance of the app is ready; returns the app as the API shows it then. A node
     that refuses an instance is passed over. With `starts`, nothing is taken for running before one was started.
 
     Raises DuckconfError when no node takes an instance, with the reason of each, or when a start is held back.
@@ -32,7 +32,7 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
     entry: dict[str, Any] = {}
     while time.monotonic() < end:
         entry = api.call("GET", f"/app/{app}")
-        if begun and entry["running"] == len(entry["instances"]):
+        if begun and _ready(entry) == len(entry["instances"]):
             return entry
         if failed and any(instance["status"] == BACKOFF for instance in entry["instances"]):
             raise _not_started(app, failed)
@@ -42,6 +42,8 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
         for event in [event for event in page["events"] if event.get("app") == app]:
             if event["kind"] == "pending":
                 raise _not_started(app, event["message"])
+            if event["kind"] == "unhealthy":
+                raise DuckconfError(event["message"], f"it is restarted; see `./inv ps`, or withdraw it: ./inv stop-app {app}")
             begun = begun or event["kind"] == "started"
             failed = event["message"] if event["kind"] == "failed" else failed
     remedy = "see `./inv ps` and `./inv logs reconciler`"
@@ -67,8 +69,13 @@ def where(entry: Mapping[str, Any]) -> str:
 
 
 def ready(entry: Mapping[str, Any]) -> str:
-    """Of an app as the API shows it: how many instances run, of how many that should."""
-    return f"{entry['running']}/{len(entry['instances'])}"
+    """Of an app as the API shows it: how many instances run and are not unhealthy or yet to be checked, of how many that
+    should."""
+    return f"{_ready(entry)}/{len(entry['instances'])}"
+
+
+def _ready(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("ready", entry["running"]))
 
 
 def _not_started(app: str, why: str) -> DuckconfError:

@@ -115,6 +115,7 @@ def app_row(container: Container) -> dict[str, Any]:
         "image": container.image,
         "node": container.node,
         "state": container.state,
+        "health": container.health,
         "started": stamp(container.started),
         "ports": list(container.ports),
     }

@@ -17,11 +17,12 @@ from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
 from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
-from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
+from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
 from duckconf.cli.terminal.times import stamp
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, NotFound
 from duckconf.facts import facts_from_json
+from duckconf.healthcheck import UNHEALTHY
 from duckconf.inventory import Inventory
 from duckconf.naming import instance_name
 from duckconf.reach.inventory.project import Project
@@ -64,10 +65,13 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
     if as_json:
         print_json([_row(row) for row in rows])
         return 0
-    shown = [{**_row(row), "app": row["instance"], "status": row["status"], "age": _age(row)} for row in rows]
+    shown = [
+        {**_row(row), "app": row["instance"], "status": status_word(row["status"], row.get("health", "")), "age": _age(row)}
+        for row in rows
+    ]
     print_apps(shown, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
     for row in rows:
-        if row.get("note") and row["status"] != "running":
+        if row.get("note") and (row["status"] != "running" or row.get("health") == UNHEALTHY):
             print(f"{row['instance']}: {row['note']}", file=sys.stderr)
     _say_faults(listing)
     return 0
@@ -171,6 +175,7 @@ def _rows(listing: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     row = {key: entry[key] for key in ("app", "slot", "image", "node")} | {"container": entry.get("container", "")}
     row |= {"state": entry["status"], "started": stamp(entry["started"]) if entry.get("started") else None, "desired": "yes"}
+    row |= {"health": entry.get("health", "")}
     return row | {"restarts": entry.get("restarts", 0), "note": entry.get("note", ""), "ports": entry.get("published", [])}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from duckconf.cli.cluster.nodes import Cluster
@@ -39,7 +40,7 @@ def take_picture(cluster: Cluster) -> Picture:
     """Asks all nodes. What the loop would do with this, it may be doing already."""
     project = cluster.project
     report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
-    seen = cluster.observe()
+    seen = judged(cluster.observe(), report)
     views = {node: found if isinstance(found, tuple) else None for node, found in seen.items()}
     lost = {node for node, view in report.nodes.items() if view.status == LOST and views.get(node) is None}
     drains = Cordons(project.state / cordons.DRAINS_NAME).names()
@@ -58,6 +59,17 @@ def take_picture(cluster: Cluster) -> Picture:
     memory = Memory(placements, report.tries, certain=bool(report.nodes))
     decision = decide(project.cluster, desired, fleet, memory, now)
     return Picture(overview(desired, fleet, decision, memory), decision, faults, seen, desired is not UNKNOWN)
+
+
+def judged(seen: Mapping[str, Result[tuple[Container, ...]]], report: Report) -> dict[str, Result[tuple[Container, ...]]]:
+    """What was seen, with the verdicts of the loop: nobody else attempts the checks."""
+    verdicts = {(view.node, view.container): view for view in report.apps if view.health}
+
+    def over(container: Container) -> Container:
+        view = verdicts.get((container.node, container.name))
+        return replace(container, health=view.health, said=view.note) if view is not None and container.running else container
+
+    return {node: tuple(map(over, found)) if isinstance(found, tuple) else found for node, found in seen.items()}
 
 
 def step_row(step: Step) -> dict[str, Any]:

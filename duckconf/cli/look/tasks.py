@@ -20,11 +20,12 @@ from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
 from duckconf.cli.look.trouble import Seen, none_of, say_faults, unreachable
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES
-from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table
+from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
 from duckconf.cli.terminal.times import clock, stamp
 from duckconf.engine_output import Container
 from duckconf.errors import NotFound
 from duckconf.events import Event, event_from_json
+from duckconf.healthcheck import UNHEALTHY
 from duckconf.overview import AppView
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import cordons, journal, reports
@@ -90,7 +91,7 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         columns = ("app", "node", "desired", "status", "restarts", "image", "age")
         print_apps([_view_line(view) for view in views], columns, none_of(picture.seen))
         for view in views:
-            if view.note and view.state != "running":
+            if view.note and (view.state != "running" or view.health == UNHEALTHY):
                 print(f"{view.instance}: {view.note}", file=sys.stderr)
         say_faults(picture.faults)
     return unreachable({name: found for name, found in picture.seen.items() if name in meant})
@@ -101,7 +102,15 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
     if as_json:
         print_json([app_row(container) for container in containers])
     else:
-        rows = [{**app_row(container), "app": container.instance, "age": age(container.started)} for container in containers]
+        rows = [
+            {
+                **app_row(container),
+                "app": container.instance,
+                "state": status_word(container.state, container.health),
+                "age": age(container.started),
+            }
+            for container in containers
+        ]
         print_apps(rows, ("app", "node", "state", "image", "age"), none_of(seen))
     return unreachable(seen)
 
@@ -260,11 +269,13 @@ def _view_row(view: AppView) -> dict[str, Any]:
         "image": view.image,
         "node": view.node,
         "state": view.state,
+        "health": view.health,
     }
     row |= {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
     return row | {"ports": list(view.ports)}
 
 
 def _view_line(view: AppView) -> dict[str, Any]:
-    line = {"app": view.instance, "node": view.node, "desired": view.desired, "status": view.state, "image": view.image}
+    line = {"app": view.instance, "node": view.node, "desired": view.desired, "image": view.image}
+    line |= {"status": status_word(view.state, view.health)}
     return line | {"restarts": view.restarts, "age": age(view.started) if view.started else "-", "ports": list(view.ports)}

@@ -30,6 +30,11 @@ def print_apps(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty:
     print_table([{**row, "ports": ", ".join(row.get("ports", ()))} for row in rows], shown, empty)
 
 
+def status_word(state: str, health: str) -> str:
+    """The state of a container, with the verdict of its check where it has one: `running (unhealthy)`."""
+    return f"{state} ({health})" if health else state
+
+
 def age(since: float, now: float | None = None) -> str:
     """How long ago, in the largest whole unit: 5s, 12m, 3h, 9d."""
     seconds = max(0, int((time.time() if now is None else now) - since))
