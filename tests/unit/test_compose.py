@@ -11,13 +11,17 @@ from openapi_schema_validator import OAS31Validator
 
 from api.schemas import APP
 from duckconf import engine
+from duckconf.actions import Start
 from duckconf.codec import spec_hash, stop_grace, to_json, to_label
+from duckconf.command import Completed
 from duckconf.compose import REFUSED, merged
 from duckconf.desired import PLACED_COLUMNS, changed, empty_document, read_document
 from duckconf.durations import seconds_in
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput
 from duckconf.model import DECLARED, FIELDS, App, parse_app
+from duckconf.reach.nodes.actuator import execute
+from tests.fakes import FakeNode
 from tests.unit.test_model import FULL
 
 # As `docker compose config --format json` prints it.
@@ -213,6 +217,25 @@ def test_the_engine_gets_each_field_as_both_engines_take_it() -> None:
     assert podmans == {'--sysctl="net.ipv4.ip_local_reserved_ports=80,443"', "--read-only-tmpfs=false"}
     assert engine.depends_on_engine(parse_app(FULL))
     assert not engine.depends_on_engine(App("nginx"))
+
+
+@pytest.mark.parametrize(
+    ("body", "version", "asked", "told"),
+    [
+        ({}, "podman version 4.3.1", False, False),
+        ({"read_only": True}, "podman version 4.3.1", True, True),
+        ({"read_only": True}, "Docker version 28.2.2, build e6534b4", True, False),
+        ({"sysctls": ["net.a=1,2"]}, "podman version 4.3.1", True, False),
+    ],
+)
+def test_only_an_app_that_the_engines_read_differently_asks_for_the_engine(
+    body: dict[str, Any], version: str, asked: bool, told: bool
+) -> None:
+    node = FakeNode("n1", answers={"docker": Completed(0, version, "")})
+    execute(Start("n1", "c", parse_app({"image": "nginx", "name": "web", **body})), "demo", node)
+    assert (engine.ask_version() in node.asked) is asked
+    (run,) = (command.argv for command in node.asked if command.argv[1] == "run")
+    assert ("--read-only-tmpfs=false" in run) is told
 
 
 @pytest.mark.parametrize(

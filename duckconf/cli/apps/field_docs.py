@@ -61,6 +61,7 @@ all variables and defaults filled in.
 - Names, forms (short and long) and defaults are those of the Compose Spec. What is kept and shown is the short form.
 - `environment` is shown as `env`, `mem_limit` as `memory` and `scale` as `replicas`. A body that gives both names is refused.
 - `x-*` keys are ignored, and so is a key that is not supported and asks for nothing, such as `build: null`.
+- Nothing is interpolated: a `$` is a `$`, and `$$`, as a Compose file writes one, is two.
 - `image` is required. `name` is the name of the app and is no key of a Compose service.
 
 | key | supported | how, or what to use instead |
