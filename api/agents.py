@@ -19,6 +19,7 @@ from flask import Flask, request
 from api import nodes as node_routes
 from api import ops, placed
 from api.auth import Tokens, authenticate, require_operator
+from api.ends import Ends
 from api.factory import create
 from api.held import HeldRequests
 from api.metrics import Metrics
@@ -75,10 +76,11 @@ def create_agents(
     """The API in agents mode; at most `held` requests are held open at once."""
     metrics, watches = Metrics(), HeldRequests(held)
     mode = Agents(store, nodes, index)
+    interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     blueprints = (
         placed.blueprint(store, index, nodes, journal.add, watches),
-        node_routes.blueprint(index, nodes, min(config.interval, config.node_timeout / 4), journal.add, watches),
+        node_routes.blueprint(index, nodes, interval, journal.add, watches, Ends(store, index).record),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
 

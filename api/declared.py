@@ -24,6 +24,7 @@ from duckconf.instance import Instance, slots_of
 from duckconf.model import NAME, App, parse_app
 from duckconf.overview import AppView
 from duckconf.report import Report
+from duckconf.restart import DONE
 
 Reported = Callable[[], "Report | None"]
 # Of an app that should have none.
@@ -140,10 +141,11 @@ def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:
 
 
 def as_a_whole(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The instances of an app with what is true of it as a whole: the first that does not run, or whose check has not
-    passed, speaks for all."""
-    trouble = [entry for entry in instances if entry["status"] != "running"]
-    trouble += [entry for entry in instances if not _ready(entry)]
+    """The instances of an app with what is true of it as a whole: the first that neither runs nor is done, or whose check has
+    not passed, speaks for all; where there is none, the first that runs."""
+    trouble = [entry for entry in instances if entry["status"] not in ("running", DONE)]
+    trouble += [entry for entry in instances if entry["status"] == "running" and not _ready(entry)]
+    trouble += [entry for entry in instances if entry["status"] == "running"]
     worst = next(iter((*trouble, *instances)), NO_INSTANCE)
     whole = {key: value for key, value in worst.items() if key != "slot"}
     running, ready = sum(entry["status"] == "running" for entry in instances), sum(map(_ready, instances))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from duckconf.events import Event
 from duckconf.facts import facts_from_json
 from duckconf.refusal import Refusal, refusal_from_json, refusal_to_json
 
+Record = Callable[[str, Iterable[Seen]], None]
+
 LONGEST_INSTANCE = 200
 LONGEST_REASON = 500
 MOST_EVENTS = 200
@@ -32,6 +34,7 @@ class Routes:
     interval: float
     tell: Callable[[Event], None]
     held: HeldRequests
+    record: Record
 
     def heartbeat(self, name: str) -> Response:
         require_node(name)
@@ -39,6 +42,7 @@ class Routes:
         request.max_content_length = LARGE_BODY
         report = _report(name, body())
         heard, before = self.nodes.heartbeat(name, report)
+        self.record(name, self.nodes.nodes[name].containers)
         self.index.report(name, before, self.nodes.nodes[name].containers)
         return jsonify(node=name, heartbeat=heard, interval=self.interval)
 
@@ -79,9 +83,15 @@ class Routes:
 
 
 def blueprint(
-    index: PlacedIndex, nodes: NodeBook, interval: float, tell: Callable[[Event], None], held: HeldRequests
+    index: PlacedIndex,
+    nodes: NodeBook,
+    interval: float,
+    tell: Callable[[Event], None],
+    held: HeldRequests,
+    record: Record,
 ) -> Blueprint:
-    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held)
+    """`record` is given what each heartbeat tells of containers."""
+    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record)
     routes.put("/node/<name>/heartbeat")(served.heartbeat)
     routes.get("/nodes")(served.listing)
     routes.put("/node/<name>")(served.change)
@@ -135,7 +145,7 @@ def _containers(entries: object) -> tuple[Seen, ...]:
     for number, entry in enumerate(entries):
         try:
             values: dict[str, Any] = {key: str(entry[key]) for key in ("app", "container", "state")}
-            values |= {key: str(entry.get(key, "")) for key in ("image", "spec", "note", "health")}
+            values |= {key: str(entry.get(key, "")) for key in ("image", "spec", "note", "health", "end")}
             values |= {key: int(entry.get(key, 0)) for key in ("generation", "restarts")} | {"slot": int(entry.get("slot", 1))}
             ports = tuple(str(port) for port in entry.get("ports", ()))
             found.append(Seen(**values, started=float(entry.get("started", 0)), ports=ports))

@@ -28,6 +28,7 @@ from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
 from duckconf.model import NAME, PLACEMENT, App, parse_app
+from duckconf.restart import recorded, why_over
 
 MOST_TOLD = 50
 
@@ -82,6 +83,7 @@ class Routes:
                 entry |= {} if instance.node else {"siblings": self.index.siblings(name)}
             entry |= {"revision": revisions[name]} | ({"node": instance.node} if instance.node else {})
             entry |= {"generation": instance.generation} if instance.generation else {}
+            entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
 
     def bind(self) -> Response:
@@ -135,7 +137,7 @@ class Routes:
             fields = {**merged(to_json(app) if app is not None else {}, changes), "name": name}
             spec = {field: value for field, value in fields.items() if field not in PLACEMENT}
             before = app or App("")
-            parsed = replace(parse_app(spec), node=before.node, generation=before.generation)
+            parsed = replace(parse_app(spec), node=before.node, generation=before.generation, ended=before.ended)
             slots = range(1, parsed.replicas + 1)
             by_slot = {} if wanted is None else {slot: wanted[slot - 1] if slot <= len(wanted) else "" for slot in slots}
             return placed(parsed, by_slot, revision)
@@ -244,6 +246,10 @@ def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[s
     entry: dict[str, Any] = {"slot": instance.slot, "node": node}
     entry |= {"generation": instance.generation} if instance.generation else {}
     there = {"container": seen.container} if seen is not None else {}
+    end = recorded(instance.app, instance.ended)
+    if end is not None and not (seen is not None and seen.running):
+        why = {"note": why_over(instance.app, end)} if end.code else {}
+        return entry | {"status": end.state, "restarts": end.restarts, **there, **why}
     if not node:
         return entry | {"status": "pending", "note": index.notes.get(instance.app.name, "waiting for the scheduler")}
     if node not in nodes.nodes:

@@ -79,12 +79,13 @@ FACTS: dict[str, Any] = {
     "node_name": {"type": ["string", "null"], "description": "The name that the role gave to the machine."},
 }
 # Of one container. An app as a whole tells them of its first instance that does not run, or else of its first.
-OF_THE_WORST = "Of the first instance that does not run, or else of the first."
+OF_THE_WORST = "Of the first instance that is neither running nor done, or else of the first that runs."
 OBSERVED: dict[str, dict[str, Any]] = {
     "node": {**TEXT, "description": "The node on which it is placed; empty if it is not placed."},
     "status": {
         **TEXT,
-        "description": "The state of the container, or pending, starting, backoff, unreachable, unreadable, lost.",
+        "description": "The state of the container, or pending, starting, backoff, unreachable, unreadable, lost, done or "
+        "failed (CODE).",
         "examples": ["running"],
     },
     "container": {**TEXT, "description": "The name of the container."},

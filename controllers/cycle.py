@@ -148,6 +148,7 @@ class Cycle:
         self._tell_of_nodes(inventory.nodes, sensed)
         self._tell_of_faults(setpoint.faults)
         self._tell_of_unplaced(verdict)
+        self._tell_of_ends(verdict)
         self._say(sensed, setpoint, verdict)
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
@@ -270,6 +271,14 @@ class Cycle:
         # Told once for each reason until it runs, not at each try.
         open_ends = {view.instance for view in verdict.apps if view.desired == "yes" and view.state != "running"}
         self._unplaced = {name: why for name, why in self._unplaced.items() if name in open_ends} | unplaced
+
+    def _tell_of_ends(self, verdict: Verdict) -> None:
+        """Once: after that, the placement has the record."""
+        for name, over in verdict.decision.over.items():
+            if over.is_news:
+                kind = "job-failed" if over.end.code else "job-done"
+                words = f"{name}: {over.end.state}" + (f", {over.why}" if over.end.code else "")
+                self._world.tell(Event(kind, words, app_of(name), over.place.node))
 
     def _publish(self, report: Report) -> None:
         if self._published is None or replace(report, clock=self._published.clock) != self._published:

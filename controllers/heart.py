@@ -149,12 +149,12 @@ def entries(containers: Sequence[Container], views: Sequence[AppView]) -> list[E
 
 
 def _entry(container: Container, view: AppView | None) -> Entry:
-    held = view is not None and not container.running and view.state in (STARTING, BACKOFF)
+    known_better = view is not None and not container.running and (view.state in (STARTING, BACKOFF) or view.end)
     return _told(
         container.app,
         container.name,
         container.image,
-        view.state if view is not None and held else container.state,
+        view.state if view is not None and known_better else container.state,
         container.spec,
         container.generation,
         container.started,
@@ -163,6 +163,7 @@ def _entry(container: Container, view: AppView | None) -> Entry:
         container.ports,
         container.slot,
         container.health,
+        view.end if view is not None else "",
     )
 
 
@@ -179,6 +180,8 @@ def _told(
     ports: Sequence[str] = (),
     slot: int = 1,
     health: str = "",
+    end: str = "",
 ) -> Entry:
-    entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
-    return {**entry, "started": started, "restarts": restarts, "note": note, "ports": list(ports), "slot": slot, "health": health}
+    entry: Entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
+    entry |= {"started": started, "restarts": restarts, "note": note, "ports": list(ports), "slot": slot, "health": health}
+    return entry | ({"end": end} if end else {})

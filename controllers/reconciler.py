@@ -12,7 +12,7 @@ from typing import Union
 
 from controllers.placements import Book
 from duckconf import backoff
-from duckconf.actions import Remove
+from duckconf.actions import Remove, Restart
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
 from duckconf.decision import Decision, Memory, decide, next_generation
@@ -28,6 +28,7 @@ from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.refusal import Refusal, active, after_success, refused, remembered, with_siblings
+from duckconf.restart import lives_after, policy_of
 
 Heard = tuple[float, tuple[Container, ...]]
 
@@ -125,8 +126,9 @@ class Reconciler:
         tries = self.tries.get(name)
         if tries is None or tries.spec != spec:
             tries = Tries(spec)
+        tries = backoff.after_try(tries, same_container=isinstance(step.action, Restart))
         if failure is None:
-            self.tries[name] = backoff.after_start(tries, now)
+            self.tries[name] = backoff.after_start(tries, now, policy_of(app).pause)
             self.refusals = after_success(self.refusals, step.action.node, step.app)
         elif isinstance(failure, NodeRefused):
             where = (step.action.node, step.app)
@@ -179,8 +181,9 @@ class Reconciler:
             for where in [where for where in pauses if where not in seen and fleet.views.get(where[0]) is not None]:
                 del pauses[where]
         for name, tries in self.tries.items():
-            if any(copy.running and copy.health != UNHEALTHY for copy in fleet.copies.get(name, ())):
-                self.tries[name] = backoff.after_look(tries, now)
+            lives = any(copy.running and copy.health != UNHEALTHY for copy in fleet.copies.get(name, ()))
+            if lives and name in desired.instances:
+                self.tries[name] = backoff.after_look(tries, now, lives_after(desired.instances[name].app))
 
     def _rename(self, instance: str) -> None:
         """Something that is not ours to remove, such as the copy on a silent node, has the container's name."""

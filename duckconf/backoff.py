@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 FIRST = 1.0
 LONGEST = 300.0
 HEALTHY_AFTER = 600.0
+AGAIN_AT_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Tries:
     not_before: float = 0.0
     since: float = 0.0
     words: str = ""
+    again: int = 0
+    """Starts of one and the same container in a row after which it did not live."""
 
     @property
     def restarts(self) -> int:
@@ -34,9 +37,10 @@ def delay(strikes: int, first: float = FIRST) -> float:
     return min(first * 2 ** (min(strikes, 32) - 1), LONGEST) if strikes > 0 else 0.0
 
 
-def after_start(tries: Tries, now: float) -> Tries:
-    """It started. Whether it lives is seen later; should it die at once, the next start waits."""
-    return Tries(tries.spec, tries.strikes + 1, tries.starts + 1, now + delay(tries.strikes), now)
+def after_start(tries: Tries, now: float, pause: float = 0.0) -> Tries:
+    """It started. Whether it lives is seen later; should it die at once, the next start waits, for `pause` seconds at least."""
+    due = now + max(pause, delay(tries.strikes))
+    return Tries(tries.spec, tries.strikes + 1, tries.starts + 1, due, now, again=tries.again)
 
 
 def after_refusal(tries: Tries, now: float, words: str) -> Tries:
@@ -45,9 +49,20 @@ def after_refusal(tries: Tries, now: float, words: str) -> Tries:
     return replace(tries, strikes=strikes, not_before=now + delay(strikes), since=now, words=words)
 
 
-def after_look(tries: Tries, now: float) -> Tries:
+def after_look(tries: Tries, now: float, lives_after: float = HEALTHY_AFTER) -> Tries:
     """It was seen running; after long enough, the past is forgotten."""
-    return replace(tries, strikes=0, not_before=0.0) if tries.strikes and now - tries.since >= HEALTHY_AFTER else tries
+    lives = tries.strikes > 0 and now - tries.since >= lives_after
+    return replace(tries, strikes=0, not_before=0.0, again=0) if lives else tries
+
+
+def after_try(tries: Tries, *, same_container: bool) -> Tries:
+    """It was tried to start a new container, or the one that it has once more."""
+    return replace(tries, again=tries.again + 1 if same_container else 0)
+
+
+def is_worn(tries: Tries) -> bool:
+    """Whether its container should be made anew: something in it, such as a stale PID file, may keep it from starting."""
+    return tries.again >= AGAIN_AT_MOST
 
 
 def wait(tries: Tries | None, spec: str, now: float) -> float:

@@ -67,7 +67,6 @@ REFUSED: Mapping[str, str] = {
     "profiles": "declare the apps that should run, and no others",
     "provider": "run it as an app",
     "pull_refresh_after": "use pull_policy, or ./inv redeploy APP",
-    "restart": f"{_LATER}; an app is always restarted in the modes reconcile and agents, and never in push",
     "runtime": "set the default runtime of the node's engine",
     "secrets": f"{_LATER}; put the file on the nodes, for instance with Ansible, and mount it with volumes",
     "storage_opt": "the engine's storage is set on the node",
@@ -84,6 +83,7 @@ DEPLOY: Mapping[str, str] = {
     "update_config": "update_config",
     "resources/limits/cpus": "cpus",
     "resources/limits/memory": "memory",
+    "restart_policy": "restart_policy",
 }
 DEPLOY_REFUSED: Mapping[str, str] = {
     "endpoint_mode": _NO_NETWORKS,
@@ -93,7 +93,6 @@ DEPLOY_REFUSED: Mapping[str, str] = {
     "placement": _LATER,
     "resources/limits/pids": "use ulimits with nproc",
     "resources/reservations": _LATER,
-    "restart_policy": f"{_LATER}; an app is always restarted in the modes reconcile and agents, and never in push",
 }
 
 

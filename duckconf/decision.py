@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from duckconf import backoff
 from duckconf.backoff import Tries
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.desired import Desired
+from duckconf.ended import Over, ended
 from duckconf.naming import declared_container
 from duckconf.placement import Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
@@ -40,18 +41,21 @@ class Memory:
 
 @dataclass(frozen=True)
 class Decision:
-    """`placements` are to be remembered before anything of `plan` is done."""
+    """`placements` are to be remembered before anything of `plan` is done. `over` are the instances that have ended."""
 
     placements: Mapping[str, Placement]
     plan: Plan
+    over: Mapping[str, Over] = field(default_factory=dict)
 
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
-    known, busy = memory.placements, memory.busy
+    busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)
+    known = _without_old_ends(memory.placements, desired, {*busy, *over})
+    open_ends = {name: instance for name, instance in desired.instances.items() if name not in over}
     names = {name: declared_container(cluster, name) for name in desired.instances}
     generation = next_generation(known, fleet)
-    assignment = assign(desired.instances, fleet, known, names, generation, certain=memory.certain, busy=busy)
+    assignment = assign(open_ends, fleet, known, names, generation, certain=memory.certain, busy=busy)
     wanted = desired.instances
     unclear = {name for name in {*known, *fleet.copies} if name not in wanted and desired.is_unclear(name)}
     left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in wanted)}
@@ -60,7 +64,15 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     held = {**held_back(desired, memory.tries, now), **refused_in_place(desired, fleet, assignment.placements, now)}
     stuck = {where: f"cannot be removed yet: {past.words}" for where, past in memory.removals.items() if past.not_before > now}
     stuck |= {where: f"looking again: {past.words}" for where, past in memory.missed.items() if past.not_before > now}
-    return Decision({**left_alone, **found, **assignment.placements}, plan(desired, fleet, assignment, held, busy, stuck))
+    worn = {name for name, past in memory.tries.items() if backoff.is_worn(past)}
+    placements = {**left_alone, **found, **assignment.placements, **{name: one.place for name, one in over.items()}}
+    return Decision(placements, plan(desired, fleet, assignment, held, busy, stuck, over, worn), over)
+
+
+def _without_old_ends(placements: Mapping[str, Placement], desired: Desired, judged: Collection[str]) -> Mapping[str, Placement]:
+    """An end that does not count any more is forgotten: the instance runs again."""
+    old = {name for name, place in placements.items() if place.end and name in desired.instances and name not in judged}
+    return {name: replace(place, end="") if name in old else place for name, place in placements.items()} if old else placements
 
 
 def refused_in_place(desired: Desired, fleet: Fleet, placements: Mapping[str, Placement], now: float) -> dict[str, str]:

@@ -13,7 +13,16 @@ from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
 from duckconf.healthcheck import HEALTHY, NO_CHECK, STARTING
 from duckconf.host_words import another_program
-from duckconf.naming import LABEL_APP, LABEL_CHECK, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SLOT, LABEL_SPEC, instance_name
+from duckconf.naming import (
+    LABEL_APP,
+    LABEL_CHECK,
+    LABEL_GENERATION,
+    LABEL_MANIFEST,
+    LABEL_RESTART,
+    LABEL_SLOT,
+    LABEL_SPEC,
+    instance_name,
+)  # fmt: skip
 from duckconf.own_words import blanked
 from duckconf.published import published
 from duckconf.refusal_words import SIGNS, meaning
@@ -22,6 +31,8 @@ DOCTOR = "see ./inv doctor {}"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
+ENDED = frozenset({"exited", "stopped"})
+EXIT_CODE = re.compile(r"Exited \((\d+)\)")
 # Words that say "something else has this name": the same request can succeed once that is gone.
 CONFLICTS = re.compile(r"is already in use", re.IGNORECASE)
 # Words that say nothing about the request: the engine itself is not there.
@@ -77,6 +88,10 @@ class Container:
     """Why it is unhealthy."""
     ports: tuple[str, ...] = ()
     """Published on the node, as the engine tells it."""
+    exit_code: int | None = None
+    """None while it has not ended, and where nobody saw its end: the node went down with it."""
+    restart: str = ""
+    """The restart policy that its app had when it was started."""
 
     @property
     def instance(self) -> str:
@@ -152,6 +167,8 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         ports=published(row.get("Ports")),
         health=_health(row, labels),
         check=labels.get(LABEL_CHECK, ""),
+        exit_code=_exit_code(row),
+        restart=labels.get(LABEL_RESTART, ""),
     )
 
 
@@ -159,6 +176,17 @@ def _health(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """What the engine says of the check of its image. It does not know of ours, on which it says nothing."""
     found = HEALTH.search(row.get("Status") or "")
     return found[1] if found else STARTING if labels.get(LABEL_CHECK) and row["State"] == "running" else NO_CHECK
+
+
+def _exit_code(row: Mapping[str, Any]) -> int | None:
+    """After a reboot, podman says 0 of what ran until then, with the end before the start. Docker has the code in words."""
+    if row["State"] not in ENDED:
+        return None
+    if "ExitCode" in row:
+        was_seen = row["ExitCode"] >= 0 and row.get("ExitedAt", 0) >= row.get("StartedAt", 0)
+        return int(row["ExitCode"]) if was_seen else None
+    code = EXIT_CODE.match(str(row.get("Status", "")))
+    return int(code[1]) if code else None
 
 
 def _number(text: str) -> int:

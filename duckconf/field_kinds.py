@@ -33,6 +33,7 @@ RELATIVE = re.compile(r"(?P<source>(?:\.|~|[^/:\x00]+/)[^:\x00]*):(?P<rest>/.*)"
 CORES = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 ENV_NAME = re.compile(r"[^=\x00-\x1f]+")
 LABEL_NAME = re.compile(r"[^=\s\x00-\x1f\x7f]+")
+RESTART = re.compile(r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,3})?")
 # Docker refuses less.
 SMALLEST_SIZE = 6 * 1024**2
 MOST_REPLICAS = 10_000
@@ -164,6 +165,14 @@ class Mounts(Listed):
         return texts
 
 
+def _restart(value: object) -> str:
+    """YAML reads a `no` without quotes as false."""
+    text = "no" if value is False else value
+    if isinstance(text, str) and RESTART.fullmatch(text):
+        return text
+    raise ValueError("should be no, on-failure, on-failure:N, always or unless-stopped")
+
+
 def _variable(value: object) -> str:
     if value is None:
         raise ValueError("has no value, and this machine has no variables of yours: ./inv start-app --env-file FILE takes them")
@@ -185,10 +194,12 @@ def _label_name(name: str) -> str:
     return "is reserved: node and duckconf.* say who owns a container" if reserved else ""
 
 
+RESTART_KIND = Word(_restart, {"type": ["string", "boolean"], "pattern": f"^(?:{RESTART.pattern})$"})
 NAME_KIND = pattern(NAME, "should be 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")
 NODES_KIND = Slots(pattern(HOST_NAME, 'should be the name of a node, or "" for none', empty=True, shape=False))
 IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", LONGEST_IMAGE, shape=False)
 GENERATIONS_KIND = Generations(Number(_generation, {"type": "integer", "minimum": 0}, blank=0))
+ENDS_KIND = Slots(pattern(re.compile("[0-9a-f]{16}:[0-9]+:[0-9]+"), "should be SPEC:CODE:RESTARTS", empty=True, shape=False))
 REPLICAS_KIND = Number(_replicas, {"type": ["integer", "string"], "minimum": 0, "maximum": MOST_REPLICAS}, blank=1)
 COMMAND_KIND = Words(TEXT)
 ENV_KIND = Pairs(_env_name, Word(_variable, {"type": ["string", "number", "boolean"]}))

@@ -27,6 +27,8 @@ class Instance:
     slot: int = 1
     node: str = ""
     generation: int = 0
+    ended: str = ""
+    """The record of its end, "" for one that is not known to be over."""
 
     @property
     def name(self) -> str:
@@ -40,19 +42,35 @@ def instances_of(apps: Iterable[App]) -> dict[str, Instance]:
 
 def slots_of(app: App) -> list[Instance]:
     """The instances of one app, by slot, each with its own placement."""
-    bare = replace(app, node=(), generation=()) if app.node or app.generation else app
-    return [Instance(bare, slot, _at(app.node, slot, ""), _at(app.generation, slot, 0)) for slot in range(1, app.replicas + 1)]
+    bare = replace(app, node=(), generation=(), ended=()) if app.node or app.generation or app.ended else app
+    return [
+        Instance(bare, slot, _at(app.node, slot, ""), _at(app.generation, slot, 0), _at(app.ended, slot, ""))
+        for slot in range(1, app.replicas + 1)
+    ]
 
 
 def placed(app: App, nodes: Mapping[int, str], generation: int) -> App:
-    """The app with these slots on these nodes, "" for none. A slot that moves has this generation from then on."""
-    places = [(instance.node, instance.generation) for instance in slots_of(app)]
+    """The app with these slots on these nodes, "" for none. A slot that moves has this generation from then on, and runs
+    anew there."""
+    places = [(instance.node, instance.generation, instance.ended) for instance in slots_of(app)]
     for slot, node in nodes.items():
         if 0 < slot <= len(places) and places[slot - 1][0] != node:
             # A slot that is not placed keeps the generation, so that the next one is higher.
-            places[slot - 1] = (node, generation if node else places[slot - 1][1])
-    where, numbers = tuple(node for node, _ in places), tuple(number for _, number in places)
-    return replace(app, node=where if any(where) else (), generation=numbers if any(numbers) else ())
+            places[slot - 1] = (node, generation if node else places[slot - 1][1], "")
+    where, numbers, ends = (tuple(column) for column in zip(*places)) if places else ((), (), ())
+    return replace(
+        app,
+        node=where if any(where) else (),
+        generation=numbers if any(numbers) else (),
+        ended=ends if any(ends) else (),
+    )
+
+
+def with_end(app: App, slot: int, record: str) -> App:
+    """The app with the record of how this slot ended."""
+    ends = [instance.ended for instance in slots_of(app)]
+    ends[slot - 1] = record
+    return replace(app, ended=tuple(ends))
 
 
 def _at(values: tuple[T, ...], slot: int, default: T) -> T:

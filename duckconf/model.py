@@ -59,8 +59,8 @@ class App:
     """What should run, `replicas` times. A field that was not given has its default. For limits, 0 means no limit.
 
     `node` and `generation` are the placements of its instances where these are part of the state (agents mode), by slot:
-    "" is not placed, and the higher generation is the newer decision. The fields of a container have the names, forms and
-    defaults of the Compose Spec.
+    "" is not placed, and the higher generation is the newer decision. `ended` records how those that are over ended.
+    The fields of a container have the names, forms and defaults of the Compose Spec.
     """
 
     image: str = field(metadata=_is(kinds.IMAGE_KIND, "an OCI image reference", "nginx:1.25"))
@@ -197,9 +197,33 @@ class App:
         part=SERVICE,
     )
     paused: bool = _given(FLAG, "its update rests: no instance is replaced", True, part=SERVICE)
+    restart: str = _given(
+        kinds.RESTART_KIND,
+        "whether a container that ended is started again: always (the default), unless-stopped (the same), on-failure, "
+        "on-failure:N (at most N times) or no. With no and on-failure, exit code 0 is its end: it is a job. "
+        "Push mode restarts nothing",
+        "on-failure:3",
+        "restart",
+        part=SERVICE,
+    )
+    restart_policy: Mapping[str, str] = _given(
+        policies.RESTART_KIND,
+        "the long form of restart, which it overrides: condition (none, on-failure, any), max_attempts, delay (the least time "
+        "between two starts; pauses also grow from 1s to 5m), window (how long a container must run until its earlier restarts "
+        "are forgotten; max_attempts without a window forgets none)",
+        {"condition": "on-failure", "max_attempts": "3", "delay": "5s"},
+        "restart-policy",
+        part=SERVICE,
+    )
     node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)
     generation: tuple[int, ...] = _given(
         kinds.GENERATIONS_KIND, "by slot, the revision of the placement; the highest is current", [7], part=PLACED
+    )
+    ended: tuple[str, ...] = _given(
+        kinds.ENDS_KIND,
+        "by slot, how the job ended: hash of its spec, exit code and number of restarts",
+        ["0123456789abcdef:0:0"],
+        part=PLACED,
     )
 
 

@@ -18,8 +18,9 @@ LABEL_SPEC = "duckconf.spec"
 LABEL_GENERATION = "duckconf.generation"
 LABEL_MANIFEST = "duckconf.manifest"
 LABEL_CHECK = "duckconf.check"
+LABEL_RESTART = "duckconf.restart"
 # Of an app's container, as the listing of a node is read.
-LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST, LABEL_CHECK)
+LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST, LABEL_CHECK, LABEL_RESTART)
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"
@@ -89,11 +90,19 @@ def declared_container(cluster: str, instance: str) -> str:
 
 
 def app_labels(
-    cluster: str, app: str, spec: str, generation: int = 0, manifest: str = "", slot: int = 1, check: str = ""
+    cluster: str,
+    app: str,
+    spec: str,
+    generation: int = 0,
+    manifest: str = "",
+    slot: int = 1,
+    check: str = "",
+    restart: str = "",
 ) -> dict[str, str]:
     """The labels that make a container ours. `node` is not here: the docker-wrapper on the node adds it.
 
-    The manifest is the spec itself, so that another mode can take the app over as it runs.
+    The manifest is the spec itself, so that another mode can take the app over as it runs. The restart policy is the one at
+    its start: what is declared later counts, and is no part of the container.
     """
     labels = {LABEL_CLUSTER: cluster, LABEL_APP: app, LABEL_SLOT: str(slot), LABEL_SPEC: spec}
     if generation:
@@ -102,6 +111,8 @@ def app_labels(
         labels[LABEL_MANIFEST] = manifest
     if check:
         labels[LABEL_CHECK] = check
+    if restart:
+        labels[LABEL_RESTART] = restart
     return labels
 
 

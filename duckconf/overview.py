@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from duckconf.decision import HELD_BACK, Decision, Memory
 from duckconf.desired import Desired
+from duckconf.ended import Over
 from duckconf.engine_output import Container
 from duckconf.healthcheck import NO_CHECK, UNHEALTHY
+from duckconf.instance import Instance
 from duckconf.naming import app_of, instance_name
 from duckconf.placement import Fleet
 
@@ -26,9 +28,9 @@ LOST = "lost"
 @dataclass(frozen=True)
 class AppView:
     """`desired` is yes, no, or unclear (its row cannot be read, or the whole state cannot). `state` is the engine's
-    word for the container, or pending (not placed), starting, backoff, unreachable, unreadable, lost. `started` is in seconds
-    since the epoch, 0 when it does not run. `note` says why something is not as desired. `ports` are the published ones.
-    `health` is the verdict of its check, "" without one."""
+    word for the container, or pending (not placed), starting, backoff, unreachable, unreadable, lost, done, failed (CODE).
+    `started` is in seconds since the epoch, 0 when it does not run. `note` says why something is not as desired. `ports` are
+    the published ones. `health` is the verdict of its check, "" without one."""
 
     app: str
     node: str
@@ -42,6 +44,8 @@ class AppView:
     ports: Sequence[str] = ()
     slot: int = 1
     health: str = ""
+    end: str = ""
+    """The record of how it ended, of one that is over."""
 
     @property
     def instance(self) -> str:
@@ -85,6 +89,8 @@ def _wanted(
     wanted, place, tries = desired.instances[name], decision.placements.get(name), memory.tries.get(name)
     app, slot = wanted.app, wanted.slot
     note = decision.plan.notes.get(name, "")
+    if (over := decision.over.get(name)) is not None:
+        return _ended(wanted, over, mine, note)
     if place is None:
         return AppView(app.name, "", "", app.image, "yes", PENDING, note=note, slot=slot)
     state = mine.state if mine is not None else STARTING
@@ -102,6 +108,14 @@ def _wanted(
     if health == UNHEALTHY and mine is not None:
         note = f"{mine.said}; {note}" if note and note != mine.said else mine.said
     return AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot, health)
+
+
+def _ended(wanted: Instance, over: Over, mine: Container | None, note: str) -> AppView:
+    app, place, end = wanted.app, over.place, over.end
+    ports = mine.ports if mine is not None else ()
+    note = note if end.code else ""
+    shown = (app.name, place.node, place.container, app.image, "yes", end.state, end.restarts, 0.0, note, ports, wanted.slot)
+    return AppView(*shown, end=str(end))
 
 
 def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, str], restarts: int) -> AppView:

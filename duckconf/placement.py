@@ -28,11 +28,13 @@ Views = Mapping[str, Union[tuple[Container, ...], None]]
 
 @dataclass(frozen=True)
 class Placement:
-    """An instance belongs on `node` in `container`. The higher generation is the newer decision."""
+    """An instance belongs on `node` in `container`. The higher generation is the newer decision. `end` is the record of its end,
+    "" for one that is not over."""
 
     node: str
     container: str
     generation: int
+    end: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ The rules, in order:
    back.
 5. Running with another spec: replace.
 6. Ours and not desired: remove, unless the desired state is incomplete.
-7. A copy elsewhere goes only once the placed one is seen running and its check, if it has one, has passed.
+7. A copy elsewhere goes only once the placed one is seen running and its check, if it has one, has passed; or is over.
+8. An instance that is over by its restart policy is left as it ended.
 
 Where nothing is done although something is not as desired, a note says why.
 """
@@ -23,6 +24,7 @@ from types import MappingProxyType
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import runs_as
 from duckconf.desired import Desired
+from duckconf.ended import Over
 from duckconf.engine_output import Container
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
@@ -66,9 +68,12 @@ def plan(
     held: Mapping[str, str],
     busy: Collection[str] = (),
     stuck: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    over: Mapping[str, Over] = MappingProxyType({}),
+    worn: Collection[str] = (),
 ) -> Plan:
     """`held` maps an instance that may not be started now to the reason; `busy` ones have an action under way; `stuck` maps
-    node and name of a container that may not be removed or started again now to the reason."""
+    node and name of a container that may not be removed or started again now to the reason; `over` are the instances that
+    have ended, and the containers of `worn` ones are made anew instead of started again."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
     seen = {app_of(name) for name in fleet.copies}
@@ -85,8 +90,12 @@ def plan(
                 steps += [Step(name, Remove(copy.node, copy.name), "not desired") for copy in found]
             else:
                 notes[name] = "it may be named in what cannot be read of the desired state"
+        elif name in over:
+            steps += _leave_ended(name, over[name], found)
+            notes[name] = over[name].why
         elif name in assignment.placements:
-            done, note = _placed(desired.instances[name], assignment.placements[name], found, fleet, held.get(name, ""))
+            place = assignment.placements[name]
+            done, note = _placed(desired.instances[name], place, found, fleet, held.get(name, ""), anew=name in worn)
             steps += [Step(name, action, reason) for action, reason in done]
             if note := note or ("" if done else assignment.reasons.get(name, "")):
                 notes[name] = note
@@ -98,14 +107,20 @@ def plan(
     return Plan(tuple(step for step in steps if step not in waiting), notes)
 
 
+def _leave_ended(name: str, over: Over, copies: Sequence[Container]) -> list[Step]:
+    place = over.place
+    others = [copy for copy in copies if (copy.node, copy.name) != (place.node, over.keeps)]
+    return [Step(name, Remove(copy.node, copy.name), f"it has ended as {place.container} on {place.node}") for copy in others]
+
+
 def _placed(
-    instance: Instance, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str
+    instance: Instance, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str, *, anew: bool
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
         return [], f"{placement.node} {_why_unseen(placement.node, fleet)}"
     mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
     others = [copy for copy in copies if copy is not mine]
-    action, reason = _heal(instance, placement, mine)
+    action, reason = _heal(instance, placement, mine, anew=anew)
     if action is None and not reason:
         if others and mine is not None and not mine.ready:
             return [], f"{mine.name} is {mine.health}; the copies elsewhere stay until it is healthy"
@@ -121,7 +136,7 @@ def _why_unseen(node: str, fleet: Fleet) -> str:
     return "is lost, and no other node fits" if node in fleet.lost else "is unreachable; counts as running for now"
 
 
-def _heal(instance: Instance, placement: Placement, mine: Container | None) -> tuple[Action | None, str]:
+def _heal(instance: Instance, placement: Placement, mine: Container | None, *, anew: bool) -> tuple[Action | None, str]:
     """What the placed container needs and why; with no action, a reason to wait or "" when all is well."""
     generation = instance.generation or placement.generation
     start = Start(placement.node, placement.container, instance.app, generation, instance.slot)
@@ -135,4 +150,6 @@ def _heal(instance: Instance, placement: Placement, mine: Container | None) -> t
         return None, ""
     if mine.state in ON_THE_WAY or mine.state == HELD_STILL:
         return None, f"{mine.name} is {mine.state}"
+    if anew:
+        return start, f"{mine.name} is {mine.state} and did not stay up when it was started again; it is made anew"
     return Restart(placement.node, mine.name, instance.name), f"{mine.name} is {mine.state}"

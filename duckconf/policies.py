@@ -1,4 +1,5 @@
-"""How an update replaces the instances of an app: what may stand in `update_config`, and what it means. Pure.
+"""How an update replaces the instances of an app, and whether what ended is started again: what may stand in `update_config`
+and `restart_policy`, and what the first means. Pure. `restart.py` knows what the second means.
 
 The names and forms are those of the Compose Spec. The defaults differ where its defaults cost availability: `order` is
 start-first where the app allows it, and `failure_action` is rollback.
@@ -51,6 +52,11 @@ def _count(text: str) -> None:
         raise ValueError(f"should be a whole number from 0 (all at once) to {MOST}")
 
 
+def _attempts(text: str) -> None:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST):
+        raise ValueError(f"should be a whole number from 1 to {MOST}")
+
+
 def _duration(text: str) -> None:
     seconds_in(text)
 
@@ -63,12 +69,22 @@ def _one_of(*words: str) -> Callable[[str], None]:
     return check
 
 
-RULES: Mapping[str, Callable[[str], None]] = {
+Rules = Mapping[str, Callable[[str], None]]
+
+UPDATE_RULES: Rules = {
     "parallelism": _count,
     "delay": _duration,
     "monitor": _duration,
     "failure_action": _one_of(ROLLBACK, PAUSE, CONTINUE),
     "order": _one_of(START_FIRST, STOP_FIRST),
+}
+
+
+RESTART_RULES: Rules = {
+    "condition": _one_of("none", "on-failure", "any"),
+    "max_attempts": _attempts,
+    "delay": _duration,
+    "window": _duration,
 }
 
 
@@ -81,21 +97,30 @@ def _text(value: object) -> str:
 def _name(name: str) -> str:
     if name == "max_failure_ratio":
         return "is not supported: one instance that fails fails the update; see failure_action"
-    return "" if name in RULES else f"is not a key of update_config; known are {', '.join(RULES)}"
+    return "" if name in UPDATE_RULES else f"is not a key of update_config; known are {', '.join(UPDATE_RULES)}"
 
 
+def _restart_name(name: str) -> str:
+    return "" if name in RESTART_RULES else f"is not a key of restart_policy; known are {', '.join(RESTART_RULES)}"
+
+
+@dataclass(frozen=True)
 class Settings(Pairs):
     """Names with text, each by a rule of its own."""
+
+    rules: Rules
 
     def check(self, path: str, value: object, faults: list[Fault]) -> dict[str, str]:
         before = len(faults)
         found = super().check(path, value, faults)
         for name, text in found.items() if len(faults) == before else ():
             try:
-                RULES[name](text)
+                self.rules[name](text)
             except ValueError as error:
                 faults.append(Fault(f"{path}/{name}", f"{error}, got {shown(text)}"))
         return found
 
 
-UPDATE_KIND = Settings(_name, Word(_text, {"type": ["string", "integer"]}))
+_SETTING = Word(_text, {"type": ["string", "integer"]})
+UPDATE_KIND = Settings(_name, _SETTING, UPDATE_RULES)
+RESTART_KIND = Settings(_restart_name, _SETTING, RESTART_RULES)

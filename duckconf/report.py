@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from duckconf.backoff import Tries
@@ -57,8 +57,7 @@ class Report:
         """The tries on the clock of another process that begins at `now`: what was still to wait is still to wait."""
         shift = now - self.clock
         return {
-            name: Tries(past.spec, past.strikes, past.starts, past.not_before + shift, past.since + shift, past.words)
-            for name, past in self.tries.items()
+            name: replace(past, not_before=past.not_before + shift, since=past.since + shift) for name, past in self.tries.items()
         }
 
 

@@ -17,7 +17,7 @@ from duckconf.naming import app_of
 
 NEVER = -1
 # Of an instance, beside the fields of its app.
-TOLD = ("revision", "slot", "node", "generation", "siblings")
+TOLD = ("revision", "slot", "node", "generation", "ended", "siblings")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,11 @@ def read_instance(entry: Mapping[str, Any]) -> Instance:
     """From one entry of that answer: the fields of the app beside `slot`, `node`, `generation` and what else the server
     tells of it. Raises BadInput, ValueError or TypeError."""
     told = {key: value for key, value in entry.items() if key not in TOLD}
-    slot, node, generation = entry.get("slot", 1), entry.get("node", ""), entry.get("generation", 0)
-    app = parse_app({**told, "node": node, "generation": generation}, placed=True)
-    return Instance(replace(app, node=(), generation=()), int(slot), str(node), int(generation))
+    slot, node, generation, ended = (
+        entry.get("slot", 1),
+        entry.get("node", ""),
+        entry.get("generation", 0),
+        entry.get("ended", ""),
+    )
+    app = parse_app({**told, "node": node, "generation": generation, "ended": ended}, placed=True)
+    return Instance(replace(app, node=(), generation=(), ended=()), int(slot), str(node), int(generation), str(ended))

@@ -48,6 +48,8 @@ class Seen:
     ports: tuple[str, ...] = ()
     slot: int = 1
     health: str = ""
+    end: str = ""
+    """The record of how it ended, of one that its agent does not start again."""
 
     @property
     def instance(self) -> str:

@@ -16,6 +16,7 @@ from api.stores.nodes import UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance, slots_of
 from duckconf.naming import app_of
+from duckconf.restart import recorded
 from duckconf.spreading import host_ports
 
 UNPLACED = ""
@@ -117,7 +118,11 @@ class PlacedIndex:
             condition.wait_for(lambda: self._revision(node) != since, seconds)
 
     def count(self, node: str) -> int:
-        return len(self._by_node.get(node, {}))
+        """The instances that have work there: those that are over take nothing."""
+        return sum(not _is_over(instance) for instance in tuple(self._by_node.get(node, {}).values()))
+
+    def instance(self, name: str) -> Instance | None:
+        return self._apps.get(app_of(name), {}).get(name)
 
     def ports(self, node: str) -> list[str]:
         """The host ports that are given away on a node, such as "127.0.0.1:8080/tcp"."""
@@ -156,13 +161,13 @@ class PlacedIndex:
         if siblings is None:
             return not self._complete
         instance = siblings.get(name)
-        if instance is None:
+        if instance is None or _is_over(instance):
             return False
         seen = self.seen(instance)
         return seen is None or not seen.running or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)
 
     def _count_ports(self, instance: Instance, by: int) -> None:
-        if instance.app.ports and instance.node:
+        if instance.app.ports and instance.node and not _is_over(instance):
             ports = self._ports.setdefault(instance.node, Counter())
             for port in host_ports(instance.app):
                 ports[port.on_node] += by
@@ -177,3 +182,7 @@ class PlacedIndex:
             condition = self._waiting.get(node)
             if condition is not None:
                 condition.notify_all()
+
+
+def _is_over(instance: Instance) -> bool:
+    return recorded(instance.app, instance.ended) is not None

@@ -338,3 +338,34 @@ def test_the_description_is_valid_and_complete(app: Flask, operator: Client) -> 
     assert operator("GET", "/openapi.json").json == document("agents")
     rules = {rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
     assert rules == set(document("agents")["paths"])
+
+
+def test_the_end_of_a_job_is_recorded_told_and_kept_when_its_container_is_gone(
+    operator: Client, agent: Client, app: Flask, tmp_path: Path
+) -> None:
+    job = App("nginx", "job", restart="no", ports=("80:80",))
+    operator("PUT", "/app/job", {"image": "nginx", "restart": "no", "ports": ["80:80"], "node": "node-1"})
+    end = f"{spec_hash(job)}:3:0"
+    ended = copy("job", "failed (3)") | {"end": end}
+    assert beat(Client(app, "token of node-2"), "node-2", ended).status_code == 200
+    assert end not in (tmp_path / "state.csv").read_text()
+    beat(agent, "node-1", ended)
+    assert end in (tmp_path / "state.csv").read_text()
+    beat(agent)
+    shown = (operator("GET", "/app/job").json or {})["instances"][0]
+    assert (shown["status"], shown["node"], "restart policy is no" in shown["note"]) == ("failed (3)", "node-1", True)
+    told = (agent("GET", "/apps?nodeName=node-1").json or {})["apps"][0]
+    assert told["ended"] == end
+    row = next(node for node in (operator("GET", "/nodes").json or {})["nodes"] if node["name"] == "node-1")
+    assert (row["apps"], row["ports"]) == (0, [])
+    operator("PUT", "/app/job", {"env": {"A": "b"}})
+    assert "ended" not in (agent("GET", "/apps?nodeName=node-1").json or {})["apps"][0]
+
+
+def test_a_stale_copy_of_a_job_that_is_over_may_go(operator: Client, app: Flask) -> None:
+    operator("PUT", "/app/job", {"image": "nginx", "restart": "no", "node": "node-1"})
+    other = Client(app, "token of node-2")
+    beat(other, "node-2", copy("job"))
+    assert (other("GET", "/apps?nodeName=node-2").json or {})["kept"] == ["job"]
+    beat(Client(app, "token of node-1"), "node-1", copy("job", "done") | {"end": f"{spec_hash(App('nginx'))}:0:0"})
+    assert (other("GET", "/apps?nodeName=node-2").json or {})["kept"] == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
 
 from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
@@ -19,6 +19,10 @@ CLUSTER = "sim"
 REFUSED = "refused"
 CRASHING = "crashing"
 ENDLESS = "endless"
+# Ends by itself: with 0, or now and then with 1.
+JOB = "job"
+SHAKY = "shaky"
+KILLED = 137
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Box:
     state: str = "created"
     since: float = 0.0
     doer: Any = None
+    exit_code: Union[int, None] = None
+    runs: int = 0
 
     @property
     def ours(self) -> bool:
@@ -56,8 +62,9 @@ class Box:
     def spec(self) -> str:
         return self.labels.get(LABEL_SPEC, "")
 
-    def turn(self, state: str, now: float, doer: Any = None) -> None:
-        self.state, self.since, self.doer = state, now, doer
+    def turn(self, state: str, now: float, doer: Any = None, code: Union[int, None] = None) -> None:
+        """`code` is that of an end that somebody saw."""
+        self.state, self.since, self.doer, self.exit_code = state, now, doer, code
 
     def seen(self) -> Container:
         generation = int(self.labels.get(LABEL_GENERATION, "0"))
@@ -72,6 +79,7 @@ class Box:
             self.since,
             generation,
             slot=self.slot,
+            exit_code=self.exit_code,
         )
 
 
@@ -181,7 +189,7 @@ class Hand:
         box = self.engine.boxes[argv[2]]
         self.touched(self.job, box)
         if box.state == "running":
-            box.turn("exited", self.now, self.job)
+            box.turn("exited", self.now, self.job, KILLED)
         return Completed(0, "", "")
 
     def _remove(self, argv: Sequence[str]) -> Completed:

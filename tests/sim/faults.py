@@ -10,7 +10,7 @@ from typing import Union
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import app_labels, declared_container
-from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
+from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, JOB, KILLED, REFUSED, SHAKY, Box
 from tests.sim.world import Node, SimWorld
 
 NAMES = tuple("abcdefgh")
@@ -153,7 +153,7 @@ class Faults:
 
     def _exit(self, box: Box) -> None:
         if box.state == "stopping":
-            box.turn("exited", self._world.now())
+            box.turn("exited", self._world.now(), code=KILLED)
             self._world.tell_loop(self._world.nodes[box.node])
 
     def _start(self) -> str:
@@ -161,6 +161,8 @@ class Faults:
         if box is None or box.state != "exited" or self._world.nodes[box.node].down_until > self._world.now():
             return ""
         box.turn("running", self._world.now())
+        if box.image.startswith((JOB, SHAKY)):
+            self._world.work(box)
         return f"{box.name} on {box.node}"
 
     def _jam(self) -> str:
@@ -224,6 +226,31 @@ class Faults:
         del apps[name]
         self._world.tell_loop()
         return name
+
+    def _job(self) -> str:
+        name, policy = self._dice.choice(NAMES), self._dice.choice(("no", "on-failure", "on-failure", "on-failure:2"))
+        app = App(f"{self._dice.choice((JOB, SHAKY))}:1", name, restart=policy, replicas=self._dice.choice((1, 1, 3)))
+        self._world.person.apps[name] = app
+        self._world.tell_loop()
+        return f"{app.image} as {name}, {policy}, {app.replicas} times"
+
+    def _prune(self) -> str:
+        """What ended is removed, as `docker container prune` does it."""
+        node = self._node()
+        gone = [box.name for box in node.engine.of_node(node.name) if box.state == "exited" and box.exit_code == 0]
+        for name in gone:
+            del node.engine.boxes[name]
+        return f"{', '.join(gone)} on {node.name}" if gone else ""
+
+    def _strand(self) -> str:
+        """A node with a job that ended is away for longer than node_timeout."""
+        boxes = {box.node for node in self._world.nodes.values() for box in node.engine.boxes.values() if box.exit_code == 0}
+        if not boxes:
+            return ""
+        node = self._world.nodes[self._dice.choice(sorted(boxes))]
+        node.unplugged_until = max(node.unplugged_until, self._world.now() + 50)
+        self._after(50, lambda: self._back(node))
+        return f"{node.name}, where a job has ended"
 
     def _scale(self) -> str:
         apps = self._world.person.apps
@@ -340,4 +367,5 @@ DRAINS: Mapping[str, Callable[[Faults], str]] = {"drain": Faults._drain}
 CUTS: Mapping[str, Callable[[Faults], str]] = {"cut": Faults._cut_file}
 GARBLED: Mapping[str, Callable[[Faults], str]] = {"garble": Faults._garble}
 REFUSALS: Mapping[str, Callable[[Faults], str]] = {"refuse": Faults._refuse}
+JOBS: Mapping[str, Callable[[Faults], str]] = {"job": Faults._job, "prune": Faults._prune, "strand": Faults._strand}
 SCALES: Mapping[str, Callable[[Faults], str]] = {"scale": Faults._scale}

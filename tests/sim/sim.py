@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from controllers.reconciler import Reconciler
 from duckconf.codec import spec_hash
 from duckconf.instance import instances_of
 from duckconf.model import App
+from duckconf.restart import recorded
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
 from tests.sim.faults import NODES_OWN, REFUSALS, Faults
 from tests.sim.watch import NODE_TIMEOUT, Violation
@@ -107,6 +108,9 @@ class Run:
             )
             if hopeless(app) or blocked or len(rivals) >= len(self.world.nodes):
                 continue
+            if app.restart:
+                self._check_job(name, app, mine)
+                continue
             if [(box.state, box.spec) for box in mine] != [("running", spec_hash(app))]:
                 raise Violation(f"{name} should run once and right, and there is {mine}")
         for box in boxes:
@@ -121,6 +125,16 @@ class Run:
             raise Violation(f"the loop is not at rest: {idle}")
         if passes > 60:
             raise Violation(f"{passes} passes in a minute of rest")
+
+    def _check_job(self, name: str, app: App, mine: Sequence[Box]) -> None:
+        """It is over, and at most one container tells of it: somebody may have removed that."""
+        reconciler = self.world.watch.reconciler
+        assert reconciler is not None
+        end = recorded(app, reconciler.book.placements[name].end) if name in reconciler.book.placements else None
+        if end is None or len(mine) > 1 or any((box.state, box.spec) != ("exited", spec_hash(app)) for box in mine):
+            raise Violation(f"{name} should be over, and there is {mine}, {end}")
+        if app.restart == "on-failure" and end.code:
+            raise Violation(f"{name} failed and was not started again")
 
     def _check_that_the_hopeless_delay_nobody(self) -> None:
         if REFUSALS.items() <= self.more.items() and len(self.world.nodes) > 1:

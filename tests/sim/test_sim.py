@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.faults import CUTS, DRAINS, GARBLED, REFUSALS, SCALES
+from tests.sim.faults import CUTS, DRAINS, GARBLED, JOBS, REFUSALS, SCALES
 from tests.sim.sim import Run
 
 STEPS = 300
@@ -65,6 +65,13 @@ def test_a_node_whose_answer_cannot_be_read_is_never_lost_and_nothing_is_done_th
 @pytest.mark.parametrize("seed", FRESH or range(5000, 5020))
 def test_apps_that_are_scaled_among_faults_have_each_slot_once(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**SCALES, **(DRAINS if seed % 2 == 0 else REFUSALS)}).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(6000, 6020))
+def test_a_job_that_is_done_never_starts_again_and_an_unfinished_one_ends(seed: int, tmp_path: Path) -> None:
+    # Often, among all that else happens.
+    often = {f"{name} {number}": kind for name, kind in JOBS.items() for number in range(4)}
+    Run(seed, tmp_path, {**often, **(DRAINS, REFUSALS, GARBLED, CUTS)[seed % 4]}).go(STEPS)
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process(tmp_path: Path) -> None:

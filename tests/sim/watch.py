@@ -89,6 +89,8 @@ class Watch:
     refused_at: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
     issued_at: dict[str, deque[float]] = field(default_factory=dict)
     issued_at_all: list[str] = field(default_factory=list)
+    done: dict[str, str] = field(default_factory=dict)
+    """Instances of jobs that the loop saw done, with their spec: on disk, so that it knows it after its own end too."""
     excused: int = 0
 
     def open_jobs(self) -> list[Job]:
@@ -107,6 +109,7 @@ class Watch:
     def forget(self) -> None:
         """The placements are lost with the process."""
         self.forgotten = set(self.known)
+        self.done.clear()
 
     # What the loop perceives in a pass.
 
@@ -151,6 +154,7 @@ class Watch:
         for app in [app for app in self.forgotten if app in self.known and self.known[app].node in lost]:
             del self.known[app]
         self._check_unplaced()
+        self._note_done()
         if not answered:
             self.all_silent_at = now
         for node in nodes:
@@ -158,6 +162,27 @@ class Watch:
         for node in [node for node in self.last_asked if node not in nodes]:
             del self.last_asked[node]
         self.lost = lost
+
+    def _note_done(self) -> None:
+        """A job may run again when somebody withdrew it, changed it, or started its container by hand."""
+        book, wanted = self._reconciler().book, self.desired.instances
+        if self.desired.complete:
+            self.done = {name: spec for name, spec in self.done.items() if name in wanted or self.desired.is_unreadable(name)}
+        self.done = {name: spec for name, spec in self.done.items() if name not in wanted or spec == spec_hash(wanted[name].app)}
+        for copy in (copy for copies in self.heard.values() for copy in copies):
+            if copy.running and self.done.get(copy.instance) == copy.spec:
+                del self.done[copy.instance]
+        for name, instance in wanted.items():
+            place = book.placements.get(name)
+            if place is None or not (instance.app.restart and book.certain and place.end):
+                continue
+            right = [
+                copy
+                for copy in self.heard.get(place.node, ())
+                if (copy.name, copy.spec) == (place.container, spec_hash(instance.app))
+            ]
+            if right and right[0].exit_code == 0:
+                self.done[name] = right[0].spec
 
     def _check_unplaced(self) -> None:
         """An app loses its place only where its node refused it."""
@@ -222,15 +247,18 @@ class Watch:
             self._require(app not in self.meant, f"{action} though nobody withdrew {app}")
             return
         place = self._reconciler().book.placements[app]
-        self._require((place.node, place.container) != (action.node, action.container), f"{action}, which is the placed copy")
+        over = bool(place.end) and target is not None and target.spec != spec_hash(wanted.app)
+        placed = (place.node, place.container) == (action.node, action.container)
+        self._require(over or not placed, f"{action}, which is the placed copy")
         running = any(
             copy.name == place.container and copy.running and copy.spec == spec_hash(wanted.app)
             for copy in self.heard.get(place.node, ())
         )
-        self._require(running, f"{action} though the placed copy was not seen running")
+        self._require(running or bool(place.end), f"{action} though the placed copy was not seen running")
 
     def _check_start(self, app: str, action: Union[Start, Restart]) -> None:
         spec = self._spec_of(app)
+        self._require(self.done.get(app) != spec, f"{action}, which is done")
         placed = [copy for copy in self.heard[action.node] if copy.name == action.container]
         elsewhere = [
             copy

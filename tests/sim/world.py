@@ -24,7 +24,7 @@ from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
 from duckconf.report import Report, report_from_json
-from tests.sim.engines import CLUSTER, CRASHING, Box, Engine, Hand
+from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, SHAKY, Box, Engine, Hand
 from tests.sim.person import Person
 from tests.sim.timeline import Timeline
 from tests.sim.watch import Job, Seen, Watch
@@ -250,10 +250,30 @@ class SimWorld:
     def _started(self, box: Box) -> None:
         if box.image.startswith(CRASHING):
             self.timeline.after(self.dice.uniform(0.05, 3), lambda: self.crash(box))
+        if box.image.startswith((JOB, SHAKY)):
+            self.work(box)
+
+    def work(self, box: Box) -> None:
+        """A job goes on until it ends by itself, unless something else ends it before."""
+        box.runs += 1
+        run = box.runs
+
+        def end() -> None:
+            if box.runs != run:
+                return
+            if box.state == "paused":
+                self.timeline.after(1.0, end)
+            elif box.state == "running":
+                fails = box.image.startswith(SHAKY) and not self.calm and self._happens(0.6)
+                box.turn("exited", self.now(), code=int(fails))
+                self.note("job", f"{box.name} on {box.node} ends with {int(fails)}")
+                self.tell_loop(self.nodes.get(box.node))
+
+        self.timeline.after(self.dice.uniform(0.05, 20), end)
 
     def crash(self, box: Box) -> None:
         if box.state == "running":
-            box.turn("exited", self.now())
+            box.turn("exited", self.now(), code=KILLED)
             self.note("fault", f"{box.name} on {box.node} crashes")
             self.tell_loop(self.nodes.get(box.node))
 

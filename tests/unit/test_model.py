@@ -107,6 +107,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"image": "a", "labels": {"": "x"}}, "labels/''"),
 ]
 FULL: dict[str, Any] = {
+    "restart": "on-failure:3",
+    "restart_policy": {"condition": "any"},
     "replicas": 3,
     "update_config": {"parallelism": "2", "delay": "1m30s"},
     "paused": True,
@@ -170,7 +172,7 @@ def test_a_full_app_survives_the_way_to_json_and_back() -> None:
     assert to_json(parse_app(FULL)) == FULL
 
 
-NO_SPEC = {"name", "pull_policy", "replicas", "update_config", "paused"}
+NO_SPEC = {"name", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy"}
 
 
 def test_the_hash_changes_with_every_field_of_the_container_and_with_no_other_and_not_with_order() -> None:

@@ -11,7 +11,7 @@ from duckconf.model import DECLARED, FIELDS, PLACED, Declaration
 
 PAGE = Path("docs") / "fields.md"
 # Keys that no Compose service has.
-OWN = ("name",)
+OWN = ("name", "restart_policy")
 COMPOSE_PAGE = Path("docs") / "compose.md"
 HEAD = """\
 # The fields of an app

@@ -59,4 +59,5 @@ def adopted(document: Document, containers: Iterable[Container]) -> Document:
 
 def _app(container: Container) -> App:
     spec = from_label(container.manifest)
-    return parse_app({**(spec if isinstance(spec, dict) else {}), "name": container.app})
+    restart = {"restart": container.restart} if container.restart else {}
+    return parse_app({**(spec if isinstance(spec, dict) else {}), "name": container.app, **restart})

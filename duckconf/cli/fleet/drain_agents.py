@@ -23,7 +23,8 @@ def drain(project: Project, node: str) -> int:
     """How many apps have moved. Raises DuckconfError naming the app that could not; the node stays cordoned."""
     api = api_client(project)
     api.call("PUT", f"/node/{node}", {"cordoned": True})
-    entries = api.call("GET", f"/apps?nodeName={node}")["apps"]
+    # A job that is over has nothing to do elsewhere.
+    entries = [entry for entry in api.call("GET", f"/apps?nodeName={node}")["apps"] if not entry.get("ended")]
     for number, entry in enumerate(entries, 1):
         with step(f"moving {instance_name(entry['name'], entry.get('slot', 1))} ({number} of {len(entries)})"):
             _move(api, entry["name"], entry.get("slot", 1), node)

@@ -51,11 +51,12 @@ def drain(project: Project, node: str) -> int:
 
 
 def _apps(cluster: Cluster, node: str) -> frozenset[str]:
-    """The instances that are still there; raises NodeFailure when the node does not answer."""
-    (found,) = cluster.observe(node).values()
+    """The instances that are still there, but for jobs that are over; raises NodeFailure when the node does not answer."""
+    picture = take_picture(cluster)
+    found = picture.seen[node]
     if isinstance(found, DuckconfError):
         raise found
-    return frozenset(container.instance for container in found if container.app)
+    return frozenset(container.instance for container in found if container.app) - picture.decision.over.keys()
 
 
 def _why_they_stay(cluster: Cluster, instances: frozenset[str]) -> dict[str, str]:

@@ -49,7 +49,9 @@ def take_picture(cluster: Cluster) -> Picture:
     refusals = with_siblings(active(shifted(report.refusals, 0.0), now), cluster.known)
     fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known)
     placements = {
-        view.instance: Placement(view.node, view.container, 0) for view in report.apps if view.desired == "yes" and view.node
+        view.instance: Placement(view.node, view.container, 0, view.end)
+        for view in report.apps
+        if view.desired == "yes" and view.node
     }
     try:
         document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)

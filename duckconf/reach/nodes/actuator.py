@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from duckconf import beside, engine
+from duckconf import beside, engine, restart
 from duckconf.actions import Action, Kill, Remove, Restart, Start
 from duckconf.codec import from_label, spec_hash, stop_grace, to_label
 from duckconf.command import Completed, Runner
@@ -66,8 +66,8 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
 def _start(action: Start, cluster: str, runner: Runner) -> None:
     app = action.app
     _require_room(action.node, app, runner)
-    check = label_of(app.healthcheck)
-    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app), action.slot, check)
+    check, policy = label_of(app.healthcheck), restart.label(app)
+    labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app), action.slot, check, policy)
     env = app_env(app.name, action.node, action.slot)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
     done = runner.run(engine.run(action.container, app, labels, env, kind))
