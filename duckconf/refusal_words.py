@@ -1,6 +1,6 @@
 """Which words of an engine are about its node and not about the app: another node may run it. Pure.
 
-The patterns are words that podman 4.3 and docker 20 to 29 print, with crun and runc under them. What is in none of them is
+The patterns are words that podman 4.3 to 5.4 and docker 20 to 29 print, with crun and runc under them. What is in none of them is
 taken as the app's own fault.
 """
 
@@ -75,7 +75,7 @@ SIGNS = (
     ),
     _sign(
         RUNTIME,
-        r"container-init binary not found|exec: \"docker-init\"",
+        r"container-init binary not found|lookup init binary|exec: \"docker-init\"",
         "it has no program for init; ./inv provision installs catatonit",
     ),
 )

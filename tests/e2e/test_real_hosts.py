@@ -20,14 +20,18 @@ from pathlib import Path
 
 import pytest
 
+from duckconf.actions import Remove, Start
 from duckconf.cli.cluster import bring_up
 from duckconf.cli.demo.images import NEXT_SUITE, ensure_bare_host
 from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.cli.roles.login_key import ensure_login_key
 from duckconf.cli.roles.playbook import Outcome, Playbook
 from duckconf.command import Command
+from duckconf.errors import NodeRefused
+from duckconf.model import App
 from duckconf.naming import BARE_IMAGE, WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts, pin
 from tests.e2e.conftest import ROOT, free_ports
@@ -90,6 +94,7 @@ done
 ln -s sudo-rs /usr/bin/sudo
 ln -s ../bin/visudo-rs /usr/sbin/visudo
 """
+FIRST_PROCESS = 'cat "/proc/$(docker inspect --format={{.State.Pid}} init)/comm"'
 LOOK = """\
 dpkg-query -W -f '${Package}\\n'
 cut -d: -f1,7 /etc/passwd
@@ -340,6 +345,19 @@ def test_docker_keeps_its_owners_settings_and_limits_the_logs_too(nodes: Machine
     assert (settings["default-runtime"], settings["log-driver"]) == ("crun", "json-file")
     limits = nodes.on(host, "sh", "-c", "docker inspect -f '{{json .HostConfig.LogConfig}}' $(docker ps -q)")
     assert json.loads(limits) == {"Type": "json-file", "Config": {"max-file": "2", "max-size": "10m"}}
+
+
+def test_an_init_program_that_a_node_lost_is_told_and_the_role_brings_it_again(nodes: Machines, fleet: Fleet) -> None:
+    cluster, app = nodes.project.cluster, App(WEB_IMAGE, "init", init=True)
+    nodes.on("web-1", "apt-get", "purge", "-q", "-y", "catatonit")
+    with pytest.raises(NodeRefused, match=r"\./inv provision installs catatonit"):
+        execute(Start("web-1", "init", app), cluster, fleet.runner("web-1"))
+    done = nodes.inv("provision", "--full", "--limit", "web-1", "--json")
+    assert [row["result"] for row in json.loads(done.stdout)] == ["changed"], done.stderr
+    for host in ("web-1", *WITH_DOCKER):
+        execute(Start(host, "init", app), cluster, fleet.runner(host))
+        assert "init" in nodes.on(host, "sh", "-c", FIRST_PROCESS)
+        execute(Remove(host, "init"), cluster, fleet.runner(host))
 
 
 def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unchanged(nodes: Machines, tmp_path: Path) -> None:

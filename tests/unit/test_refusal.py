@@ -64,6 +64,9 @@ WORDS = {
         "it has no device with [[gpu]]"
     ),
     "Error: crun: exec container process `/app`: Exec format error: OCI runtime error": "the image is for another architecture",
+    'Error: lookup init binary: exec: "catatonit": executable file not found in $PATH': (
+        "it has no program for init; ./inv provision installs catatonit"
+    ),
     "Error: container-init binary not found on the host: stat /usr/libexec/podman/catatonit: no such file or directory": (
         "it has no program for init; ./inv provision installs catatonit"
     ),
