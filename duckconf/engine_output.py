@@ -59,8 +59,9 @@ GONE = re.compile(
 JUDGED = (NO_ENGINE, CONFLICTS, NO_IMAGE, *(sign.words for sign in SIGNS))
 # What runc leaves in the log of a container whose program is for another processor.
 WRONG_PROGRAM = re.compile(r"^(exec /\S+|standard_init_linux\.go:\d+: exec user process caused): exec format error$", re.M)
-# At the end of a container's status, where its image has a check: `Up 2 minutes (healthy)`, docker's `(health: starting)`.
-HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)$")
+# In a container's status, where its image has a check: `Up 2 minutes (healthy)`, docker's `(health: starting)`, and from
+# podman's API the one word.
+HEALTH = re.compile(r"(?:^|\((?:health: )?)(starting|healthy|unhealthy)\)?$")
 # How the message of an engine begins, which a shell's about a missing command does not.
 ENGINES_OWN = re.compile(r"error(?: response from daemon)?:", re.IGNORECASE)
 

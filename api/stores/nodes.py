@@ -18,6 +18,7 @@ from typing import Any
 from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
+from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.reach.state.files import write_durably
@@ -58,6 +59,11 @@ class Seen:
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs and its check, if it has one, has passed."""
+        return self.running and self.health in (NO_CHECK, HEALTHY)
 
 
 @dataclass

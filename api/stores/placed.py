@@ -90,19 +90,19 @@ class PlacedIndex:
 
     def report(self, node: str, before: Iterable[Seen], now: Iterable[Seen]) -> None:
         """Take over what a node reported. Whoever holds back a stale copy for one of its apps may let go now."""
-        had = {(seen.instance, seen.running) for seen in before}
-        has = {(seen.instance, seen.running) for seen in now}
+        had = {(seen.instance, seen.running, seen.ready) for seen in before}
+        has = {(seen.instance, seen.running, seen.ready) for seen in now}
         if had == has:
             return
         with self._lock:
-            for name, running in has - had:
+            for name, running, _ in has - had:
                 if running:
                     self._told.pop(app_of(name), None)
-            for name, _ in had - has:
+            for name, *_ in had - has:
                 self._copies.get(name, set()).discard(node)
-            for name, _ in has:
+            for name, *_ in has:
                 self._copies.setdefault(name, set()).add(node)
-            concerned = {other for name, _ in had ^ has for other in self._copies.get(name, set())} | {node}
+            concerned = {other for name, *_ in had ^ has for other in self._copies.get(name, set())} | {node}
             self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
 
     def share(self, node: str) -> Share:
@@ -164,7 +164,7 @@ class PlacedIndex:
         if instance is None or _is_over(instance):
             return False
         seen = self.seen(instance)
-        return seen is None or not seen.running or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)
+        return seen is None or not seen.ready or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)
 
     def _count_ports(self, instance: Instance, by: int) -> None:
         if instance.app.ports and instance.node and not _is_over(instance):

@@ -17,6 +17,7 @@ from duckconf.engine import DOCKER
 from duckconf.engine_output import Container
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, kept_running
+from tests.e2e.sick_app import check_health
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -151,6 +152,15 @@ def test_killed_removed_and_changed_apps_come_back(three: Docked) -> None:
     events = map(json.loads, three.live.inv("events", "--json").stdout.splitlines())
     kinds = {(event["kind"], event.get("app")) for event in events}
     assert {("started", app) for app in APPS} <= kinds
+
+
+def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(reconciling: Docked) -> None:
+    def heal(_: str, container: str) -> None:
+        reconciling.docker.must("exec", container, "/bin/busybox", "touch", "/well")
+
+    # The bridge of this dockerd is in a network namespace of its own.
+    check_health(reconciling.live, api_client(reconciling.live.project), heal, reached=False)
+    until("nothing is left", lambda: not reconciling.apps(), 40)
 
 
 def test_what_an_app_says_is_shown(three: Docked) -> None:

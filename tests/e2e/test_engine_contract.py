@@ -151,10 +151,15 @@ def test_both_ways_to_list_tell_the_same_of_a_container_in_each_state(real: Real
     real.start(app, f"{real.name}-exits")
     real.start(name=f"{real.name}-rests")
     real.runner.run(Command(("docker", "pause", f"{real.name}-rests")))
+    real.start(App(WEB_IMAGE, healthcheck={"tcp": "80"}), f"{real.name}-ours")
+    labels = (f"--label={name}={value}" for name, value in app_labels(real.cluster, "images", "spec").items())
+    check = ("--health-cmd=exit 0", "--health-interval=1h")
+    assert real.runner.run(Command(("docker", "run", "-d", f"--name={real.name}-images", *labels, *check, WEB_IMAGE))).ok
     until("one has exited", lambda: real.listed()[f"{real.name}-exits"].state == "exited")
     by_command = real.listed()
     states = {name.rpartition("-")[2]: seen.state for name, seen in by_command.items()}
-    assert states == {"runs": "running", "exits": "exited", "rests": "paused"}
+    assert states == {"runs": "running", "exits": "exited", "rests": "paused", "ours": "running", "images": "running"}
+    assert [by_command[f"{real.name}-{name}"].health for name in ("runs", "images")] == ["", "starting"]
     seen = by_command[f"{real.name}-runs"]
     assert (seen.id, seen.app, seen.spec) == (full_id, seen.name, "spec")
     assert seen.image.removesuffix(":latest") == WEB_IMAGE

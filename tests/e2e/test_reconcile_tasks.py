@@ -10,9 +10,11 @@ import pytest
 
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
+from duckconf.healthcheck import HEALTHY
 from duckconf.naming import WEB_IMAGE, push_number
 from duckconf.ports import parse_port
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live, free_ports, second_checkout
+from tests.e2e.sick_app import check_health, events_of, row
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -125,6 +127,35 @@ def look_at_another_mode(cluster: Live) -> None:
     until("all slots are taken over", lambda: json.loads(cluster.inv("apps", "--json").stdout)[0]["running"] == 5)
     assert cluster.inv("diff").returncode == 0
     assert cluster.instances() == before
+
+
+def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(declared: Declared) -> None:
+    live = declared.cluster
+
+    def heal(_: str, container: str) -> None:
+        live.engine.must("exec", container, "/bin/busybox", "touch", "/well")
+
+    check_health(live, declared.api, heal)
+
+
+def test_the_check_of_an_image_counts_on_podman_without_systemd(declared: Declared, tmp_path: Path) -> None:
+    live = declared.cluster
+    image = f"localhost/{live.project.cluster}/checked"
+    check = 'HEALTHCHECK --interval=1s --retries=2 CMD ["/bin/busybox", "test", "!", "-e", "/sick"]'
+    (tmp_path / "Containerfile").write_text(f"FROM {WEB_IMAGE}\n{check}\n")
+    live.engine.must("build", "-q", "--format=docker", "-t", image, str(tmp_path))
+    try:
+        done = live.inv("start-app", image, "--name", "checked", "--wait", "--json")
+        assert done.returncode == 0, done.stderr
+        assert row(live, "checked")["health"] == HEALTHY
+        live.engine.must("exec", row(live, "checked")["container"], "/bin/busybox", "touch", "/sick")
+        until("its check fails", lambda: any("checked is" in words for words in events_of(declared.api, "unhealthy")), 20)
+        changed = declared.api.call("PUT", "/app/checked", {"healthcheck": {"disable": True}})
+        assert changed["healthcheck"] == {"disable": True}
+        until("it runs unchecked", lambda: row(live, "checked")["health"] == "" and live.once_each(["checked"]), 30)
+    finally:
+        declared.withdraw_all()
+        live.engine.run("rmi", "-f", image)
 
 
 def test_a_redeployed_app_has_a_new_container_and_no_other_app_restarts(declared: Declared) -> None:

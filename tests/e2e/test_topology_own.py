@@ -23,6 +23,7 @@ from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, kept_running, write_inventory
 from tests.e2e.engine_api import containers
+from tests.e2e.sick_app import check_health
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -216,6 +217,14 @@ def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_wh
     until("it runs", lambda: "large" in controlled.homes(), 20)
     controlled.withdraw(("ported", "stored", "hopeless", "large"))
     controlled.must("node-1", "rmdir", "/srv/nowhere")
+
+
+def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(controlled: Own) -> None:
+    def heal(node: str, container: str) -> None:
+        controlled.must(node, "podman", "exec", container, "/bin/busybox", "touch", "/well")
+
+    check_health(controlled.live, controlled.api, heal)
+    until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
 
 
 def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,9 @@ def test_a_stale_copy_stays_until_the_new_one_is_seen_running(index: PlacedIndex
     assert before.kept == ("a",)
     report(index, book, "n2", seen("a", "created", 2))
     assert index.share("n1").kept == ("a",)
-    report(index, book, "n2", seen("a", "running", 2))
+    report(index, book, "n2", replace(seen("a", "running", 2), health="starting"))
+    assert index.share("n1").kept == ("a",)
+    report(index, book, "n2", replace(seen("a", "running", 2), health="healthy"))
     after = index.share("n1")
     assert (after.kept, after.revision > before.revision) == ((), True)
 

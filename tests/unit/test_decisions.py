@@ -77,6 +77,28 @@ def test_both_engines_listings_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "label", "health"),
+    [
+        ("Up 2 minutes ago (healthy)", "", "healthy"),
+        ("Up 3 seconds (health: starting)", "", "starting"),
+        ("unhealthy", "", "unhealthy"),
+        ("Up 2 minutes (Paused)", "", ""),
+        ("Up 2 minutes", "{}", "starting"),
+        ("", "{}", "starting"),
+        ("", "", ""),
+    ],
+)
+def test_what_engines_say_of_the_check_of_an_image_is_read_and_a_check_of_ours_is_not_judged_yet(
+    status: str, label: str, health: str
+) -> None:
+    row = {**PODMAN[0], "Status": status, "Labels": {"duckconf.app": "a", "duckconf.check": label}}
+    (seen,) = read_containers("n", Completed(0, json.dumps([row]), ""))
+    assert (seen.health, seen.check) == (health, label)
+    (ended,) = read_containers("n", Completed(0, json.dumps([{**row, "State": "exited", "Status": "Exited (1)"}]), ""))
+    assert ended.health == ""
+
+
+@pytest.mark.parametrize(
     "done", [Completed(0, "nonsense", ""), Completed(0, "[{}]", ""), Completed(1, "", "boom"), Completed(127, "", "")]
 )
 def test_a_listing_that_cannot_be_read_is_a_failure_and_not_an_empty_node(done: Completed) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import inspect
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from duckconf import durations, healthcheck
 from duckconf.command import Command
@@ -34,6 +34,8 @@ module.main()
 """
 # Seconds after which a watcher that ended is started again.
 AGAIN = 5.0
+# Seconds without anything to watch after which it is ended: a container that is restarted is soon there again.
+IDLE = 60.0
 
 
 def command() -> Command:
@@ -59,7 +61,6 @@ class HealthLine:
         self._said: tuple[Target, ...] | None = None
         self._forgotten: list[str] = []
         self._begun = False
-        self._closed = False
 
     def watch(self, targets: Sequence[Target]) -> None:
         """These from now on, and no others; returns at once."""
@@ -77,22 +78,19 @@ class HealthLine:
             self._forgotten.append(container)
             self._news.notify_all()
 
-    def close(self) -> None:
-        with self._news:
-            self._closed = True
-            self._news.notify_all()
-
     def _run(self) -> None:
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._targets or self._closed)
-                if self._closed:
-                    return
-            # When the node is away, whoever looks at it says so.
-            with suppress(NodeFailure, KeyError, OSError, EOFError):
+                self._news.wait_for(lambda: bool(self._targets))
+            try:
                 self._talk()
-            with self._news:
-                self._news.wait_for(lambda: self._closed, AGAIN)
+            except KeyError:
+                # No node any more. Should it come back, the next look begins again.
+                self._begun = False
+                return
+            except (NodeFailure, OSError, EOFError):
+                # Whoever looks at the node says that it is away.
+                time.sleep(AGAIN)
 
     def _talk(self) -> None:
         with self._runner().talk(command()) as talk:
@@ -106,7 +104,9 @@ class HealthLine:
                 ended.set()
                 with self._news:
                     self._news.notify_all()
-            self._note(talk.exit_code())
+            self._note(code := talk.exit_code())
+        if code != 0:
+            time.sleep(AGAIN)
 
     def _hear(self, line: bytes) -> None:
         try:
@@ -116,11 +116,12 @@ class HealthLine:
         self._tell(verdict)
 
     def _say(self, send: Callable[[bytes], None], hang_up: Callable[[], None], ended: threading.Event) -> None:
-        """Tell it what to watch whenever that has changed, until there is nothing."""
+        """Tell it what to watch whenever that has changed, until there has been nothing for a while."""
         self._said = None
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._targets != self._said or self._forgotten or self._closed or ended.is_set())
+                idle = None if self._said != () else IDLE
+                news = self._news.wait_for(lambda: self._targets != self._said or self._forgotten or ended.is_set(), idle)
                 targets, forgotten = self._targets, self._forgotten
                 self._said, self._forgotten = targets, []
             if ended.is_set():
@@ -129,10 +130,10 @@ class HealthLine:
                 for container in forgotten:
                     send(json.dumps({"forget": container}).encode() + b"\n")
                 send(json.dumps({"watch": targets}).encode() + b"\n")
-                if self._closed or not targets:
-                    hang_up()
-                    return
             except (OSError, EOFError):
+                return
+            if not news:
+                hang_up()
                 return
 
     def _note(self, code: int) -> None:

@@ -1,0 +1,57 @@
+"""What is true of health checks wherever apps are kept running: told, shown, restarted with backoff, and well again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from duckconf.healthcheck import HEALTHY, UNHEALTHY
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.api.client import ApiClient
+from tests.e2e.conftest import Live
+from tests.waiting import until
+
+# The image has nothing but busybox.
+SICK = ["CMD", "/bin/busybox", "sh", "-c", "[ -e /well ] || { echo not yet \"'$((6*7))'\"; exit 4; }"]
+APP = {"image": WEB_IMAGE, "stop_grace_period": "1s"}
+FAST = {"interval": "1s", "start_interval": "200ms", "timeout": "5s", "retries": 2}
+HANGS = ["CMD", "/bin/busybox", "sleep", "1000"]
+
+
+def check_health(live: Live, api: ApiClient, heal: Callable[[str, str], None], *, reached: bool = True) -> None:
+    """`heal` makes the file /well in a container on a node. Where the node has `reached` no container, HTTP is left out."""
+    api.call("PUT", "/app/hanging", {**APP, "healthcheck": {"test": HANGS, **FAST, "timeout": "1s"}})
+    api.call("PUT", "/app/sick", {**APP, "healthcheck": {"test": SICK, **FAST}})
+    well = {"http": "/:80"} if reached else {"test": ["CMD", "/bin/busybox", "true"]}
+    api.call("PUT", "/app/well", {**APP, "healthcheck": {**well, **FAST}})
+    until("one is healthy", lambda: row(live, "well")["health"] == HEALTHY, 30)
+    until("the events say why", lambda: any("sick is" in message for message in events_of(api, "unhealthy")), 30)
+    (words,) = {message.partition(": ")[2] for message in events_of(api, "unhealthy") if message.startswith("sick ")}
+    assert words == "its check failed 2 times in a row: exit code 4: not yet '42'"
+    until("it is restarted", lambda: row(live, "sick")["restarts"] >= 1, 40)
+    assert any(words in message for message in events_of(api, "restarted"))
+    until("it is shown", lambda: row(live, "sick")["health"] == UNHEALTHY, 30)
+    assert "running (unhealthy)" in live.inv("ps").stdout or row(live, "sick")["health"] != UNHEALTHY
+    heal(row(live, "sick")["node"], row(live, "sick")["container"])
+    until("it is healthy", lambda: row(live, "sick")["health"] == HEALTHY, 30)
+    until("one that hangs is restarted too", lambda: row(live, "hanging")["restarts"] >= 1, 40)
+    api.call("DELETE", "/app/hanging")
+    steady = row(live, "sick")["restarts"], row(live, "well")["restarts"]
+    until("nothing is left to do", lambda: live.inv("diff").returncode == 0, 40)
+    assert (row(live, "sick")["restarts"], row(live, "well")["restarts"]) == (steady[0], 0)
+    assert any(message.startswith("sick is healthy on node-") for message in events_of(api, "healthy"))
+    for app in ("sick", "well"):
+        api.call("DELETE", f"/app/{app}")
+
+
+def row(live: Live, app: str) -> dict[str, Any]:
+    """Of an app with one instance, as `ps --json` has it."""
+    done = live.inv("ps", "--json")
+    rows = [found for found in json.loads(done.stdout) if found["app"] == app]
+    return rows[0] if rows else {"health": "", "restarts": 0, "node": "", "container": ""}
+
+
+def events_of(api: ApiClient, kind: str) -> list[str]:
+    page = api.call("GET", "/events?limit=200")
+    return [event["message"] for event in page["events"] if event["kind"] == kind]
