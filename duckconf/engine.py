@@ -37,6 +37,31 @@ case $seen in
   *) echo "${seen#* }" ;;
 esac"""
 
+# While nobody attends it any more, it is removed again and again: it may be made only now, its image was being pulled.
+# A client that was ended by a signal may leave its container.
+ATTENDED = """\
+name=$1
+shift
+exec 3<&0 </dev/null
+"$@" 3<&- &
+run=$!
+{
+  read -r _ <&3
+  kill "$run"
+  while :; do
+    docker rm -f "$name"
+    sleep 1
+  done
+} >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+wait "$run"
+code=$?
+kill "$watch" 2>/dev/null
+[ "$code" -lt 125 ] || docker rm -f "$name" >/dev/null 2>&1
+exit "$code"
+"""
+
 
 # Docker's own JSON has all labels in one text with commas between them, where a value can pass for another label.
 DOCKER_CELLS = [f'"{name}":{{{{json .{name}}}}}' for name in ("ID", "Names", "Image", "State", "Status", "CreatedAt", "Ports")]
@@ -47,7 +72,19 @@ DOCKER_ROW = f'{{{",".join(DOCKER_CELLS)},"Labels":{{{",".join(DOCKER_LABELS)}}}
 def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: str = "") -> Command:
     """Start `app` detached under the name `container`; the user's own labels and variables come last. `engine` counts only
     for an app that `depends_on_engine`."""
-    argv = [DOCKER, "run", "-d", "--name", container]
+    # The wrapper first stops a container of this name, which has had about the same grace.
+    deadline = RUN_DEADLINE + (seconds_in(app.stop_grace_period) if app.stop_grace_period else 0)
+    return Command((DOCKER, "run", "-d", "--name", container, *_words(app, labels, env, engine)), deadline=deadline)
+
+
+def attended_run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: str = "") -> Command:
+    """As `run`, in the foreground. Its exit code is the container's, and nothing is left when it ends or its input does."""
+    argv = (DOCKER, "run", "--rm", "--name", container, *_words(app, labels, env, engine))
+    return Command(("sh", "-c", ATTENDED, "sh", container, *argv))
+
+
+def _words(app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: str) -> list[str]:
+    argv: list[str] = []
     values = {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}}
     for name, declared in DECLARED.items():
         if declared.flag and values[name]:
@@ -55,9 +92,7 @@ def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, s
             argv += [f"{declared.flag}={_as_csv(item) if engine == PODMAN and name == CSV else item}" for item in arguments]
     if app.read_only and engine == PODMAN:
         argv.append("--read-only-tmpfs=false")
-    # The wrapper first stops a container of this name, which has had about the same grace.
-    deadline = RUN_DEADLINE + (seconds_in(app.stop_grace_period) if app.stop_grace_period else 0)
-    return Command((*argv, app.image, *app.entrypoint[1:], *app.command), deadline=deadline)
+    return [*argv, app.image, *app.entrypoint[1:], *app.command]
 
 
 def depends_on_engine(app: App) -> bool:
@@ -116,6 +151,14 @@ def stop(container: str, grace: float = USUAL_GRACE) -> Command:
 
 def remove(container: str) -> Command:
     return Command((DOCKER, "rm", "-f", container), deadline=60.0)
+
+
+def send_signal(container: str, name: str) -> Command:
+    return Command((DOCKER, "kill", f"--signal={name}", container))
+
+
+def has_image(image: str) -> Command:
+    return Command((DOCKER, "image", "inspect", "--format={{.Id}}", image))
 
 
 def kill(container: str) -> Command:

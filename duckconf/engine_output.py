@@ -19,6 +19,7 @@ from duckconf.naming import (
     LABEL_GENERATION,
     LABEL_MANIFEST,
     LABEL_RESTART,
+    LABEL_RUN,
     LABEL_SLOT,
     LABEL_SPEC,
     instance_name,
@@ -144,7 +145,7 @@ def read_listing(node: str, body: bytes) -> tuple[Container, ...]:
 
 def _containers(node: str, rows: str | bytes) -> tuple[Container, ...]:
     try:
-        containers = [_container(node, row) for row in json.loads(rows)]
+        containers = [_container(node, row) for row in json.loads(rows) if not (row["Labels"] or {}).get(LABEL_RUN)]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise Unreadable(node, f"the engine's list of containers cannot be read: {error}", DOCTOR.format(node)) from error
     return tuple(sorted(containers, key=lambda container: container.name))

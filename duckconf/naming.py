@@ -19,8 +19,10 @@ LABEL_GENERATION = "duckconf.generation"
 LABEL_MANIFEST = "duckconf.manifest"
 LABEL_CHECK = "duckconf.check"
 LABEL_RESTART = "duckconf.restart"
+# Of a container that `./inv run` made: it is no app of the cluster.
+LABEL_RUN = "duckconf.run"
 # Of an app's container, as the listing of a node is read.
-LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST, LABEL_CHECK, LABEL_RESTART)
+LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST, LABEL_CHECK, LABEL_RESTART, LABEL_RUN)
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"
@@ -87,6 +89,15 @@ def declared_container(cluster: str, instance: str) -> str:
     """The container of an instance of a declared app, where it is first placed. A later placement adds its generation after
     a dot, because the copy on a lost node may still have this name; the slot stands after a sign that no app's name has."""
     return f"duckconf-{prefix(cluster)}{instance.replace(SLOT_SIGN, '_')}"
+
+
+def run_container(cluster: str, token: str) -> str:
+    """The container of a command that is run once."""
+    return f"duckconf-{prefix(cluster)}run-{token}"
+
+
+def run_labels(cluster: str, container: str) -> dict[str, str]:
+    return {LABEL_CLUSTER: cluster, LABEL_RUN: container}
 
 
 def app_labels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from controllers.heart import entries
 from controllers.placements import FILE_NAME, PlacementBook
 from controllers.reconciler import Reconciler
-from duckconf import backoff
+from duckconf import backoff, engine
 from duckconf.actions import Remove, Restart, Start
 from duckconf.backoff import Tries
 from duckconf.cli.cluster.adoption import adopted
+from duckconf.cli.terminal.typed import with_command
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed
 from duckconf.decision import Decision, Memory, decide
@@ -26,9 +28,11 @@ from duckconf.engine_output import Container, read_containers
 from duckconf.errors import BadInput, EngineRefused
 from duckconf.instance import Instance, placed, slots_of, with_end
 from duckconf.model import App, parse_app
+from duckconf.naming import run_labels
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
+from duckconf.reach.state.runs import Runs
 from duckconf.report import Report, report_from_json
 from duckconf.restart import End, Policy, policy_of, read_end, recorded
 
@@ -304,6 +308,45 @@ def test_a_heartbeat_tells_the_end_and_the_state_in_one_word() -> None:
     view = AppView("web", "n1", "c", "job", "yes", "failed (3)", 2, note="why", end=str(End(SPEC, 3, 2)))
     (told,) = entries([ended_copy(3)], [view])
     assert (told["state"], told["end"], told["restarts"]) == ("failed (3)", f"{SPEC}:3:2", 2)
+
+
+def test_a_container_that_is_run_once_is_no_app_of_a_node() -> None:
+    rows = [{**PODMAN, "Labels": run_labels("demo", "c")}, {**PODMAN, "Labels": {}}]
+    assert len(read_containers("n", Completed(0, json.dumps(rows), ""))) == 1
+
+
+def test_what_is_run_once_is_attended_under_its_own_name() -> None:
+    app = App("busybox", command=("ls", "-l"), env={"A": "b"})
+    words = engine.attended_run("c", app, {"x": "y"}, {}).argv
+    assert words[:2] == ("sh", "-c")
+    assert words[4:] == ("c", "docker", "run", "--rm", "--name", "c", "--env=A=b", "--label=x=y", "busybox", "ls", "-l")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["inv", "run", "x", "--", "sh", "-c", "a  'b"], ["inv", "run", "x", "--command", "sh -c 'a  '\"'\"'b'"]),
+        (["inv", "start-app", "x", "--", ""], ["inv", "start-app", "x", "--command", "''"]),
+        (["inv", "run", "x", "--"], ["inv", "run", "x"]),
+        (["inv", "ps", "--", "run"], ["inv", "ps", "--", "run"]),
+        (["inv", "run", "x"], ["inv", "run", "x"]),
+    ],
+)
+def test_the_words_after_two_dashes_are_the_command_as_they_were_typed(typed: list[str], words: list[str]) -> None:
+    assert with_command(typed) == words
+
+
+def test_runs_that_nobody_attends_any_more_are_found_by_their_node_and_turns_go_on(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "state")
+    assert [runs.take_turn() for _ in range(3)] == [0, 1, 2]
+    runs.begin("mine", "n1", os.getpid())
+    runs.begin("left", "n1", 2**22 + 1)
+    runs.begin("elsewhere", "n2", 2**22 + 1)
+    assert Runs(tmp_path / "state").left_on("n1") == ["left"]
+    runs.settle("left")
+    assert (runs.left_on("n1"), runs.left_on("n2"), runs.take_turn()) == ([], ["elsewhere"], 3)
+    (tmp_path / "state" / "run-turn").write_text("damaged")
+    assert runs.take_turn() == 0
 
 
 def test_a_job_that_another_mode_ran_is_adopted_as_one() -> None:

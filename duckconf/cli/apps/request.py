@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from duckconf.cli.apps.env_files import read_env_files
 from duckconf.cli.terminal.edge import typed_path
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import absolute
-from duckconf.model import DECLARED, parse_app
+from duckconf.model import DECLARED, SERVICE, parse_app
 
 FILES, FILES_HELP = "env_file", "a file of NAME=VALUE lines, as docker reads it; --env is stronger; may be repeated"
 OPTIONS = {name: declared for name, declared in DECLARED.items() if declared.option}
@@ -28,8 +28,15 @@ HELP = {name: declared.help + (AGAIN if name in REPEATED else "") for name, decl
 HELP |= {name: f"{key} of the field {field}" for name, (field, key, _) in PARTS.items()}
 
 
-def takes_fields(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, whose `**fields` the command line takes for one option per field of an app."""
+# About an app as a set of containers that somebody keeps running: of no use where one container runs once.
+OF_SERVICE = frozenset(
+    {name for name, declared in PARAMETERS.items() if declared.part == SERVICE and not declared.flag}
+    | {name for name, (field, *_) in PARTS.items() if DECLARED[field].part == SERVICE or field == "healthcheck"}
+)
+
+
+def takes_fields(function: Callable[..., Any], without: Collection[str] = ()) -> Callable[..., Any]:
+    """The function, whose `**fields` the command line takes for one option per field of an app, but for those `without`."""
     signature = inspect.signature(function)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
     switched = {name for name, declared in PARAMETERS.items() if declared.kind.empty() is False}
@@ -37,6 +44,7 @@ def takes_fields(function: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
         for name, default in {**defaults, **dict.fromkeys(PARTS, ""), FILES: None}.items()
+        if name not in without
     ]
     required = [parameter for parameter in own if parameter.default is inspect.Parameter.empty]
     switches = [parameter for parameter in own if parameter not in required]

@@ -5,10 +5,11 @@ Thin: parse, call, print. Imports wait until a task needs them, so that `./inv -
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from duckconf.cli.apps.letters import DockersLetters
-from duckconf.cli.apps.request import HELP, REPEATED, app_request, takes_fields
+from duckconf.cli.apps.request import HELP, OF_SERVICE, REPEATED, app_request, takes_fields
 from duckconf.cli.terminal.edge import command, project
 
 
@@ -89,3 +90,22 @@ def scale(_: Any, apps: str, wait: bool = False) -> None:
     from duckconf.cli.apps.scale import scale as change_replicas
 
     change_replicas(project(), apps, wait=wait)
+
+
+@command(
+    klass=DockersLetters,
+    positional=["image"],
+    iterable=[name for name in REPEATED if name not in OF_SERVICE],
+    help={
+        **{name: text for name, text in HELP.items() if name not in OF_SERVICE},
+        "image": "what to run, such as busybox",
+        "on": "on one of these nodes: names, groups, globs, !exceptions, separated by commas. Default: all that are not cordoned",
+    },
+)
+@functools.partial(takes_fields, without=OF_SERVICE)
+def run(_: Any, image: str, on: str = "", **fields: Any) -> int:
+    """Run a command once on a node and show its output; its exit code is ours, and nothing is left of it. The command stands
+    after --. Example: ./inv run busybox --on node-2 -- ls -l /"""
+    from duckconf.cli.apps.run import run as run_once
+
+    return run_once(project(), app_request(image, fields), on)

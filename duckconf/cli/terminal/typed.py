@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Collection, Sequence
 
 UNKNOWN = re.compile(r"No idea what (?P<quote>['\"])(?P<word>.*)(?P=quote) is!", re.DOTALL)
@@ -11,7 +12,19 @@ MISSING = re.compile(r"'.*' did not receive required positional arguments: (?P<n
 NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[^ >]+).*> needed value and was not given one!")
 # Tasks that take several words; to Invoke they are one, with commas.
 SEVERAL = ("scale",)
+# Tasks that take the command of a container after `--`.
+TAKES_COMMAND = frozenset({"run", "start-app"})
 EXAMPLE = re.compile(r"Example: (?P<command>.+)")
+
+
+def with_command(argv: Sequence[str]) -> list[str]:
+    """The words of a command line, with those after `--`, the command of a container, as one option. Invoke would join them
+    and forget where each one ended."""
+    words = list(argv)
+    if "--" not in words or TAKES_COMMAND.isdisjoint(words[: words.index("--")]):
+        return words
+    at = words.index("--")
+    return [*words[:at], *(["--command", shlex.join(words[at + 1 :])] if words[at + 1 :] else [])]
 
 
 def joined(argv: Sequence[str]) -> list[str]:

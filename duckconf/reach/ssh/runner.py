@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import fabric
 import paramiko
@@ -22,7 +22,8 @@ import paramiko
 from duckconf import backoff
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
-from duckconf.frame import Frame, Opening
+from duckconf.frame import Frame
+from duckconf.reach.ssh.dialogue import PULSE, Attended, SshDialogue
 from duckconf.reach.ssh.engine_line import EngineLine
 from duckconf.reach.ssh.talk import Talk
 from duckconf.reach.ssh.transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
@@ -34,8 +35,6 @@ SESSIONS = 6
 # Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
 LONGEST_LINE = 120_000
 DEFAULT_DEADLINE = 30.0
-# A command that is silent for this long makes us ask whether the node still lives.
-PULSE = 1.0
 # What is poured in may take as long as it needs, as long as the node goes on taking it: a lossy link recovers sooner.
 STALLED = 15.0
 RETRY_EVERY = 1.0
@@ -125,6 +124,12 @@ class SshRunner:
         """Start a command that is spoken to and may be silent for long. Raises NodeFailure."""
         _, channel = self._start(self._frame.line(command))
         return Talk(channel, self._frame.opening())
+
+    def attend(self, command: Command) -> Attended:
+        """Begin a command that ends with its connection; raises NodeFailure. It is for the caller to close."""
+        transport, channel = self._start(self._frame.line(command))
+        check = functools.partial(self._check_pulse, transport, math.inf)
+        return Attended(self._node, channel, self._frame.opening(), check)
 
     def open(self) -> None:
         """Connect now instead of with the first command; raises NodeFailure."""
@@ -319,37 +324,3 @@ def _patiently(check: Callable[[], None], step: Callable[[], Value]) -> Value:
 
 def _pieces(data: bytes) -> Iterator[bytes]:
     return (data[begin : begin + PACKET] for begin in range(0, len(data), PACKET))
-
-
-class SshDialogue:
-    """A command that runs and is spoken to, until it is closed or its connection is."""
-
-    def __init__(
-        self, transport: paramiko.Transport, channel: paramiko.Channel,
-        patiently: Callable[[float, Callable[[], Any]], Any], opening: Opening,
-    ) -> None:  # fmt: skip
-        """`patiently` repeats a step that times out, for as long as the node lives and it is not too late. `opening` skips
-        what a login prints first."""
-        self._transport = transport
-        self._channel = channel
-        self._patiently = patiently
-        self._opening = opening
-        channel.settimeout(PULSE)
-
-    @property
-    def connected(self) -> bool:
-        return self._transport.is_active()
-
-    def send(self, data: bytes, end: float) -> None:
-        while data:
-            sent = self._patiently(end, functools.partial(self._channel.send, data))
-            data = data[sent:]
-
-    def receive(self, size: int, end: float) -> bytes:
-        while received := self._patiently(end, functools.partial(self._channel.recv, size)):
-            if answer := self._opening.after(received):
-                return answer
-        return b""
-
-    def close(self) -> None:
-        self._channel.close()
