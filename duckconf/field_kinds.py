@@ -175,7 +175,7 @@ def _restart(value: object) -> str:
 
 def _variable(value: object) -> str:
     if value is None:
-        raise ValueError("has no value, and this machine has no variables of yours: ./inv start-app --env-file FILE takes them")
+        raise ValueError("should have a value: only ./inv start-app --env-file FILE takes variables of your shell")
     return text_of(value)
 
 

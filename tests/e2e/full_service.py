@@ -69,7 +69,7 @@ INSIDE: dict[str, tuple[str, str]] = {
     ),
     "devices": ("echo x >/dev/nothing; stat -c %F /dev/nothing", "character special file"),
     "network": ("ls /sys/class/net | grep eth", "eth0"),
-    "dns": ("grep nameserver /etc/resolv.conf", "nameserver 192.0.2.53"),
+    "dns": ("grep ^nameserver /etc/resolv.conf", "nameserver 192.0.2.53"),
     "extra_hosts": (
         r"sed -En 's/^([^ \t]+)[ \t]+((db|six).local)$/\1 \2/p' /etc/hosts",
         "192.0.2.7 db.local\n2001:db8::7 six.local",
