@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from api import nodes as node_routes
-from api import ops, placed
+from api import ops, placed, secrets
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
 from api.factory import create
@@ -35,6 +35,8 @@ from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.secrets import FILE_NAME as SECRETS
+from duckconf.reach.state.secrets import SecretFile
 
 log = logging.getLogger("api")
 
@@ -71,7 +73,14 @@ class Agents:
 
 
 def create_agents(
-    store: DesiredStore, nodes: NodeBook, index: PlacedIndex, tokens: Tokens, journal: Journal, config: ControlConfig, held: int
+    store: DesiredStore,
+    nodes: NodeBook,
+    index: PlacedIndex,
+    tokens: Tokens,
+    journal: Journal,
+    config: ControlConfig,
+    held: int,
+    kept: SecretFile,
 ) -> Flask:
     """The API in agents mode; at most `held` requests are held open at once."""
     metrics, watches = Metrics(), HeldRequests(held)
@@ -79,7 +88,8 @@ def create_agents(
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     blueprints = (
-        placed.blueprint(store, index, nodes, journal.add, watches),
+        placed.blueprint(store, index, nodes, journal.add, watches, kept.current),
+        secrets.blueprint(kept, store, index, journal.add),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, Ends(store, index).record),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
@@ -116,13 +126,14 @@ def run(config: ControlConfig) -> None:
         # The first start ever. Later, a state that is missing is an accident and stops nothing.
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
     nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
-    index = PlacedIndex(nodes)
+    kept = SecretFile(state / SECRETS)
+    index = PlacedIndex(nodes, secrets.resolving(kept))
     store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
     for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()
     threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE
     tokens = Tokens(Path(config.tokens_file))
-    app = create_agents(store, nodes, index, tokens, journal, config, held=threads - THREADS_MORE // 2)
+    app = create_agents(store, nodes, index, tokens, journal, config, threads - THREADS_MORE // 2, kept)
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:
         serve(bind(config.listen, threads, config.certificate, config.key), app)

@@ -5,7 +5,7 @@ What the loop last reported of an app (node, status) is shown beside what is des
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -25,6 +25,7 @@ from duckconf.model import NAME, App, parse_app
 from duckconf.overview import AppView
 from duckconf.report import Report
 from duckconf.restart import DONE
+from duckconf.secrets import require_known
 
 Reported = Callable[[], "Report | None"]
 # Of an app that should have none.
@@ -42,9 +43,13 @@ class Routes:
     reported: Reported
     tell: Callable[[Event], None]
     held: HeldRequests
+    known: Callable[[], Collection[str]]
+    """The names of the secrets that there are."""
 
     def start(self) -> tuple[Response, HTTPStatus]:
-        app = self.store.add(parse_app(body()))
+        parsed = parse_app(body())
+        require_known(parsed, self.known() if parsed.secrets else ())
+        app = self.store.add(parsed)
         self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
 
@@ -83,7 +88,9 @@ class Routes:
             )
 
         def update(app: App | None, _: int) -> App:
-            return parse_app({**merged(to_json(app) if app is not None else {}, changes), "name": name})
+            parsed = parse_app({**merged(to_json(app) if app is not None else {}, changes), "name": name})
+            require_known(parsed, self.known() if parsed.secrets else ())
+            return parsed
 
         before, after = self.store.put(name, update, expected_revisions())
         if before is None:
@@ -99,8 +106,14 @@ class Routes:
         return jsonify(app=name)
 
 
-def blueprint(store: DesiredStore, reported: Reported, tell: Callable[[Event], None], held: HeldRequests) -> Blueprint:
-    routes, served = Blueprint("apps", __name__), Routes(store, reported, tell, held)
+def blueprint(
+    store: DesiredStore,
+    reported: Reported,
+    tell: Callable[[Event], None],
+    held: HeldRequests,
+    known: Callable[[], Collection[str]],
+) -> Blueprint:
+    routes, served = Blueprint("apps", __name__), Routes(store, reported, tell, held, known)
     routes.post("/app/start")(served.start)
     routes.get("/apps")(served.apps)
     routes.post("/apps/confirm")(served.confirm)

@@ -32,23 +32,22 @@ class Ends:
         if not any(_is_news(self._index.instance(name), node, record) for name, record in told.items()):
             return
         try:
-            self._store.submit(lambda view: _changes(view, node, told))
+            self._store.submit(lambda view: self._changes(view, node, told))
         except (DuckconfError, OSError) as error:
             log.warning("the end of a job cannot be recorded yet: %s", error)
+
+    def _changes(self, view: View, node: str, told: Mapping[str, str]) -> Changes:
+        changes: dict[str, App | None] = {}
+        for name in sorted({app_of(name) for name in told}):
+            app = view.app(name)
+            for instance in slots_of(self._index.resolve(app)) if app is not None else ():
+                if app is not None and _is_news(instance, node, told.get(instance.name, "")):
+                    app = with_end(app, instance.slot, told[instance.name])
+                    changes[name] = app
+        return changes
 
 
 def _is_news(instance: Instance | None, node: str, record: str) -> bool:
     if instance is None or instance.node != node or instance.ended == record:
         return False
     return recorded(instance.app, record) is not None
-
-
-def _changes(view: View, node: str, told: Mapping[str, str]) -> Changes:
-    changes: dict[str, App | None] = {}
-    for name in sorted({app_of(name) for name in told}):
-        app = view.app(name)
-        for instance in slots_of(app) if app is not None else ():
-            if app is not None and _is_news(instance, node, told.get(instance.name, "")):
-                app = with_end(app, instance.slot, told[instance.name])
-                changes[name] = app
-    return changes

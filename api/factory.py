@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
-from api import declared, ops, problems, pushed
+from api import declared, ops, problems, pushed, secrets
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
+from duckconf.reach.state.secrets import FILE_NAME as SECRETS
+from duckconf.reach.state.secrets import SecretFile
 from duckconf.report import READY
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from api.push import Pusher
 
 LARGEST_BODY = 64 * 1024
+NO_SECRETS = "push mode keeps no state and no secrets; they need mode reconcile or agents: ./inv up reconcile"
+IN_A_FILE = "in mode reconcile this API has no secrets: set and list them with ./inv secret on the machine of the loop"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -71,16 +75,26 @@ class Reconcile:
 def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8) -> Flask:
     """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
-    return create(metrics, names, pushed.blueprint(pusher, metrics), ops.blueprint(Push(pusher), metrics, cluster, journal, held))
+    refusing = secrets.elsewhere(NO_SECRETS)
+    return create(
+        metrics, names, pushed.blueprint(pusher, metrics), refusing, ops.blueprint(Push(pusher), metrics, cluster, journal, held)
+    )
 
 
 def create_reconcile(
     store: DesiredStore, reports: ReportFile, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8
 ) -> Flask:
-    """The API in reconcile mode: it has no way to a node."""
+    """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
-    apps = declared.blueprint(store, reports.read, journal.add, held)
-    return create(metrics, names, apps, ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held))
+    kept = SecretFile(store.path.with_name(SECRETS))
+    apps = declared.blueprint(store, reports.read, journal.add, held, kept.current)
+    return create(
+        metrics,
+        names,
+        apps,
+        secrets.elsewhere(IN_A_FILE),
+        ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held),
+    )
 
 
 def create(

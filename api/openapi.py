@@ -30,6 +30,7 @@ def _takes(schema: str) -> dict[str, Any]:
 WAIT = _parameter("wait", {"type": "number", "minimum": 0}, "Seconds to hold the request until there is a change, 55 at most.")
 IF_MATCH = _parameter("If-Match", {"type": "string"}, "The app's revision as it was read; 412 when it has changed.", "header")
 NAME = _parameter("name", DECLARED["name"].kind.schema(), "The app.", "path")
+SECRET = _parameter("name", {"type": "string"}, "The secret: letters, digits, '.', '_' and '-', 63 at most.", "path")
 FORM = {
     "400": _problem("The body is not JSON."),
     "413": _problem("The body is larger than 64 KiB."),
@@ -205,6 +206,44 @@ AGENTS: dict[str, Any] = {
             },
         }
     },
+    "/secrets": {
+        "get": {
+            "operationId": "listSecrets",
+            "summary": "The secrets of the cluster and the apps that use them; never a value.",
+            "responses": {"200": _json("Secrets.", refer("Secrets"))},
+        }
+    },
+    "/secret/{name}": {
+        "put": {
+            "operationId": "setSecret",
+            "summary": "Set the value of a secret; the apps that use it are updated if it is a new one.",
+            "parameters": [SECRET],
+            "requestBody": _takes("SecretValue"),
+            "responses": {
+                **FORM,
+                "200": _json("The secret has this value.", refer("SecretSet")),
+                "201": _json("The secret is new.", refer("SecretSet")),
+                "422": _problem("The name or the value is wrong."),
+            },
+        },
+        "delete": {
+            "operationId": "removeSecret",
+            "parameters": [SECRET],
+            "responses": {
+                "200": _json("It is removed.", {"type": "object"}),
+                "404": _problem("No such secret."),
+                "409": _problem("Apps use it; they are named."),
+            },
+        },
+    },
+    "/node/{name}/secrets": {
+        "get": {
+            "operationId": "readSecrets",
+            "summary": "For the agent of this node alone: the secrets of the apps that it should run, with their values.",
+            "parameters": [NAME],
+            "responses": {"200": _json("Secrets.", {"type": "object"})},
+        }
+    },
     "/node/{name}": {
         "put": {
             "operationId": "changeNode",
@@ -236,9 +275,16 @@ DESCRIPTIONS = {
     "agents": "Agents mode: requests change the desired state; the scheduler places apps, agents reconcile them.",
 }
 
+NO_SECRETS = {"404": _problem("The API of this mode has no secrets; the message says where they are.")}
+ELSEWHERE: dict[str, Any] = {
+    "/secrets": {"get": {"summary": "Refused in this mode.", "responses": NO_SECRETS}},
+    "/secret/{name}": {
+        verb: {"summary": "Refused in this mode.", "parameters": [SECRET], "responses": NO_SECRETS} for verb in ("put", "delete")
+    },
+}
 PATHS = {
-    "push": {**PUSH, **OPERATIONS},
-    "reconcile": {**RECONCILE, "/apps/confirm": CONFIRM, **OPERATIONS},
+    "push": {**PUSH, **ELSEWHERE, **OPERATIONS},
+    "reconcile": {**RECONCILE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
     "agents": {**_closed({**AGENTS, "/apps/confirm": CONFIRM, **OPERATIONS}), "/healthz": OPERATIONS["/healthz"]},
 }
 PATHS["agents"]["/events"] = {

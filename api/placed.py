@@ -5,7 +5,7 @@ A node's agent sees and holds open what concerns it; everything else is the oper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
 from duckconf.model import NAME, PLACEMENT, App, parse_app
 from duckconf.restart import recorded, why_over
+from duckconf.secrets import require_known
 
 MOST_TOLD = 50
 
@@ -42,12 +43,15 @@ class Routes:
     nodes: NodeBook
     tell: Callable[[Event], None]
     held: HeldRequests
+    known: Callable[[], Collection[str]]
+    """The names of the secrets that there are."""
 
     def start(self) -> tuple[Response, HTTPStatus]:
         require_operator()
         app = parse_app(body())
         if not app.name:
             raise BadInput(Fault("name", "is missing; in agents mode an app needs a name, such as web"))
+        require_known(app, self.known() if app.secrets else ())
         self.store.add(app)
         self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
@@ -138,6 +142,7 @@ class Routes:
             spec = {field: value for field, value in fields.items() if field not in PLACEMENT}
             before = app or App("")
             parsed = replace(parse_app(spec), node=before.node, generation=before.generation, ended=before.ended)
+            require_known(parsed, self.known() if parsed.secrets else ())
             slots = range(1, parsed.replicas + 1)
             by_slot = {} if wanted is None else {slot: wanted[slot - 1] if slot <= len(wanted) else "" for slot in slots}
             return placed(parsed, by_slot, revision)
@@ -159,9 +164,14 @@ class Routes:
 
 
 def blueprint(
-    store: DesiredStore, index: PlacedIndex, nodes: NodeBook, tell: Callable[[Event], None], held: HeldRequests
+    store: DesiredStore,
+    index: PlacedIndex,
+    nodes: NodeBook,
+    tell: Callable[[Event], None],
+    held: HeldRequests,
+    known: Callable[[], Collection[str]],
 ) -> Blueprint:
-    routes, served = Blueprint("apps", __name__), Routes(store, index, nodes, tell, held)
+    routes, served = Blueprint("apps", __name__), Routes(store, index, nodes, tell, held, known)
     routes.post("/app/start")(served.start)
     routes.get("/apps")(served.apps)
     routes.put("/apps")(served.bind)
@@ -237,7 +247,7 @@ def _tell_of_places(instances: list[Instance], tell: Callable[[Event], None]) ->
 def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     """The app with what the nodes last reported of its instances."""
     spec = {name: value for name, value in to_json(app).items() if name not in PLACEMENT}
-    instances = [_instance(instance, index, nodes) for instance in slots_of(app)]
+    instances = [_instance(instance, index, nodes) for instance in slots_of(index.resolve(app))]
     return {"name": app.name, **spec, "revision": codec.revision(app), **as_a_whole(instances)}
 
 

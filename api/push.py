@@ -26,6 +26,8 @@ from duckconf.spreading import round_robin
 
 log = logging.getLogger(__name__)
 
+NO_SECRETS = "not there in push mode, which keeps no state; they need mode reconcile or agents: ./inv up reconcile"
+
 
 @dataclass(frozen=True)
 class Started:
@@ -51,6 +53,8 @@ class Pusher:
     def start_all(self, app: App) -> list[Started]:
         """As many as it has replicas, in turn; they are apps of their own from then on. Raises as `start` does: those that
         were started before run on, and the error names them."""
+        if app.secrets:
+            raise BadInput(Fault("secrets", f"are {NO_SECRETS}"))
         if app.replicas < 1:
             raise BadInput(Fault("replicas", "should be 1 or more in push mode, which starts apps and keeps no state"))
         one, started = replace(app, replicas=1), list[Started]()

@@ -195,6 +195,40 @@ SCHEMAS: dict[str, Any] = {
         "type": "object",
         "properties": {"revision": {"type": "integer"}, "nodes": {"type": "array", "items": refer("Node")}},
     },
+    "SecretValue": {
+        "type": "object",
+        "required": ["value"],
+        "additionalProperties": False,
+        "properties": {
+            "value": {**TEXT, "contentEncoding": "base64", "description": "64 KiB at most."},
+            "salt": {**TEXT, "contentEncoding": "base64", "description": "Of a value that had a revision elsewhere, to keep it."},
+        },
+    },
+    "SecretSet": {
+        "type": "object",
+        "properties": {
+            **dict.fromkeys(("secret", "revision"), TEXT),
+            "changed": {"type": "boolean", "description": "False if it had this value before."},
+            "apps": {"type": "array", "items": TEXT, "description": "The apps that use it."},
+        },
+    },
+    "Secrets": {
+        "type": "object",
+        "properties": {
+            "secrets": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": TEXT,
+                        "revision": {**TEXT, "description": "Changes with the value and says nothing about it."},
+                        "since": {"type": "number", "description": "Seconds since the epoch."},
+                        "apps": {"type": "array", "items": TEXT, "description": "The apps that use it."},
+                    },
+                },
+            }
+        },
+    },
     "NodeChange": {"type": "object", "required": ["cordoned"], "properties": {"cordoned": {"type": "boolean"}}},
     "Heartbeat": {
         "type": "object",

@@ -187,7 +187,7 @@ class Itself:
         try:
             if isinstance(step.action, Start):
                 self._wait_for_orphans(step.action.container)
-            execute(step.action, self._config.cluster, self._runner)
+            execute(step.action, self._config.cluster, self._runner, self._orders.value)
         except DuckconfError as error:
             failure = error
         except Exception as error:

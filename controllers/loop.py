@@ -41,9 +41,10 @@ from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.health_line import HealthLine
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.ssh.runner import SshRunner
-from duckconf.reach.state import asked, cordons, journal, logs, reports
+from duckconf.reach.state import asked, cordons, journal, logs, reports, secrets
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
+from duckconf.reach.state.secrets import SecretFile, resolved
 from duckconf.report import Report
 
 log = logging.getLogger("reconciler")
@@ -78,6 +79,7 @@ class Outside:
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
         self._drains = cordons.Cordons(project.state / cordons.DRAINS_NAME)
         self._asked = asked.Asked(project.state / asked.FILE_NAME)
+        self._secrets = SecretFile(project.state / secrets.FILE_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
         self._report = reports.ReportFile(project.state / reports.FILE_NAME)
         self._ended = threading.Event()
@@ -118,7 +120,8 @@ class Outside:
         except BadInput as bad:
             return Setpoint(UNKNOWN, [str(bad), *self._troubles()])
         faults = [f"{FILE_NAME}, {fault}; its app is left unchanged" for fault in document.faults]
-        return Setpoint(desired_of(document), [*([behind] if behind else []), *faults, *self._troubles()])
+        desired, lacking = resolved(desired_of(document), self._secrets)
+        return Setpoint(desired, [*([behind] if behind else []), *faults, *lacking, *self._troubles()])
 
     def _troubles(self) -> Sequence[str]:
         return [trouble] if (trouble := self._hosts.trouble) else []
@@ -180,7 +183,7 @@ class Outside:
     def _act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
         failure: DuckconfError | None = None
         try:
-            execute(step.action, self._project.cluster, self._fleet.runner(step.action.node))
+            execute(step.action, self._project.cluster, self._fleet.runner(step.action.node), self._secrets.value)
         except DuckconfError as error:
             failure = error
         except KeyError:
@@ -228,7 +231,7 @@ class Outside:
 
     def _watch_files(self) -> None:
         """Wake when a file that people or the API write has changed, and again when it has come to rest."""
-        paths = (self._project.state / FILE_NAME, self._cordons.path, self._drains.path, self._asked.path)
+        paths = (self._project.state / FILE_NAME, self._cordons.path, self._drains.path, self._asked.path, self._secrets.path)
         last = [_version(path) for path in paths]
         while not self._ended.wait(LOOK_AT_FILES_EVERY):
             now = [_version(path) for path in paths]

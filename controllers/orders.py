@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from controllers.cycle import Setpoint
 from controllers.heart import Heart
 from duckconf.errors import DuckconfError, NotNow, SetupError
 from duckconf.reach.api.agent_config import AgentConfig
+from duckconf.reach.state import secrets
 from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.secrets import SecretFile
 from duckconf.share import Share, read_share
 
 log = logging.getLogger("agent")
@@ -42,6 +44,8 @@ class Orders:
         self.asked = threading.Event()
         self._path = Path(config.state_dir) / FILE_NAME
         self._address = f"/apps?nodeName={config.node}"
+        self._secrets_address = f"/node/{config.node}/secrets"
+        self._secrets = SecretFile(Path(config.state_dir) / secrets.FILE_NAME)
         self._interval = config.interval
         self._contact = Contact(config)
         self._heart = heart
@@ -53,6 +57,10 @@ class Orders:
     def setpoint(self) -> Setpoint:
         share = self._share
         return Setpoint(share.desired, share.faults)
+
+    def value(self, name: str, revision: str) -> bytes:
+        """Of a secret that an app here uses. Raises DuckconfError."""
+        return self._secrets.value(name, revision)
 
     def run(self) -> None:
         """For a thread of its own: watches for ever. `asked` is set after the first try, whether it succeeded or not."""
@@ -77,7 +85,7 @@ class Orders:
             self._heart.beat()
         held = HELD if self.asked.is_set() else 0.0
         answer = self._ask(f"&since={self._share.revision}&wait={held:g}" if held and self._share.revision >= 0 else "", held)
-        if answer.revision != self._share.revision:
+        if answer.revision != self._share.revision or not self._has_secrets(answer):
             self._obey(self._confirmed() if answer.costs(self._share, self._present()) else answer)
         self._first_try_is_over()
 
@@ -104,11 +112,39 @@ class Orders:
                 return answer
         raise NotNow("the api-server answered too slowly to confirm a removal")
 
+    def _has_secrets(self, share: Share) -> bool:
+        return share.secrets.items() <= self._kept_revisions().items()
+
+    def _kept_revisions(self) -> Mapping[str, str]:
+        """What cannot be read is asked for again."""
+        try:
+            return self._secrets.revisions()
+        except NotNow:
+            self._secrets.path.unlink(missing_ok=True)
+            return {}
+
+    def _take_secrets(self, share: Share) -> None:
+        """On disk before the share is obeyed, for the time when the server is away, and no others than it needs. Raises
+        NotNow when the server has newer ones by now: it then has a newer share, too."""
+        if not self._has_secrets(share):
+            answer = self._contact.call("GET", self._secrets_address)
+            try:
+                found = {str(name): secrets.from_json(entry) for name, entry in answer["secrets"].items()}
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise NotNow(f"the api-server's secrets cannot be understood ({type(error).__name__})") from None
+            self._secrets.replace(found)
+            if not self._has_secrets(share):
+                raise NotNow("a secret has just changed; asking again")
+        elif self._kept_revisions().keys() - share.secrets.keys():
+            kept = self._secrets.current()
+            self._secrets.replace({name: kept[name] for name in share.secrets})
+
     def _obey(self, share: Share) -> None:
         try:
+            self._take_secrets(share)
             write_durably(self._path, json.dumps(share.answer).encode() + b"\n")
         except OSError as error:
-            raise NotNow(f"{self._path} cannot be written; keeping the last desired state: {error.strerror}") from error
+            raise NotNow(f"{self._path.parent} cannot be written; keeping the last desired state: {error.strerror}") from error
         self._share = share
         self._on_news()
 

@@ -39,7 +39,7 @@ def meaning(app: App) -> Mapping[str, object]:
 
 def _meaning_of(label: str) -> Mapping[str, object] | None:
     try:
-        return meaning(parse_app(from_label(label)))
+        return meaning(read_manifest(label))
     except (BadInput, ValueError):
         return None
 
@@ -47,7 +47,7 @@ def _meaning_of(label: str) -> Mapping[str, object] | None:
 def stop_grace(label: str) -> float:
     """The seconds that a container with this manifest may take to stop; the engine's own where it says none."""
     try:
-        grace = parse_app(from_label(label)).stop_grace_period if label else ""
+        grace = read_manifest(label).stop_grace_period if label else ""
     except (BadInput, ValueError):
         grace = ""
     return seconds_in(grace) if grace else USUAL_GRACE
@@ -80,3 +80,8 @@ def to_label(app: App) -> str:
 def from_label(label: str) -> object:
     """What `parse_app` can read; raises ValueError for a label that is not ours."""
     return json.loads(base64.urlsafe_b64decode(label))
+
+
+def read_manifest(label: str) -> App:
+    """The spec that a container was made from; raises BadInput or ValueError."""
+    return parse_app(from_label(label), placed=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -25,11 +25,11 @@ class Secret(str):
 class Command:
     """A program and its arguments, never a shell string.
 
-    `stdin` is sent whole; `deadline` is in seconds for the whole command, None for the runner's own.
+    `stdin` is sent whole and never printed; `deadline` is in seconds for the whole command, None for the runner's own.
     """
 
     argv: Sequence[str]
-    stdin: bytes = b""
+    stdin: bytes = field(default=b"", repr=False)
     deadline: float | None = None
 
     def shell_line(self) -> str:

@@ -68,7 +68,6 @@ REFUSED: Mapping[str, str] = {
     "provider": "run it as an app",
     "pull_refresh_after": "use pull_policy, or ./inv redeploy APP",
     "runtime": "set the default runtime of the node's engine",
-    "secrets": f"{_LATER}; put the file on the nodes, for instance with Ansible, and mount it with volumes",
     "storage_opt": "the engine's storage is set on the node",
     "use_api_socket": "mount the engine's socket with volumes if an app must have it",
     "userns_mode": "use user",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from duckconf.codec import USUAL_GRACE
@@ -15,6 +16,7 @@ from duckconf.command import Command
 from duckconf.durations import seconds_in
 from duckconf.model import DECLARED, App
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ
+from duckconf.secret_kinds import FOLDER
 
 DOCKER = "docker"
 PODMAN = "podman"
@@ -27,6 +29,13 @@ SAY_NAME_AND_DIAL = """\
 read -r node <"${DUCKCONF_NODE_FILE:-/etc/duckconf/node}"
 printf '%s\\n' "$node"
 exec docker system dial-stdio"""
+
+# The engine reads variables from a file that has no name any more: a start that is cut off leaves nothing behind, and the
+# docker-wrapper may read it twice. Over SSH stdin is a socket, which cannot be opened again by its name.
+WITH_VARIABLES = """\
+umask 077
+file=$(mktemp /dev/shm/duckconf.XXXXXXXX 2>/dev/null || mktemp) || exit
+exec 3<>"$file" && rm -f "$file" && cat >&3 && exec "$@" </dev/fd/3 3>&-"""
 
 # Not `timeout … docker wait`: where `docker` is run by sudo, the login may not end it.
 SEE_IT_STAY = """\
@@ -95,6 +104,19 @@ def _words(app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: 
     return [*argv, app.image, *app.entrypoint[1:], *app.command]
 
 
+def create(container: str, like: Command, variables: bytes = b"", *, volume: bool = False) -> Command:
+    """As the `run` that is given, without the start, and with more variables that stand on no command line. With `volume`,
+    the folder of its secrets is a volume without a name."""
+    more = [*([f"--volume={FOLDER}"] if volume else []), *(["--env-file=/dev/stdin"] if variables else [])]
+    argv = (DOCKER, "create", *more, "--name", container, *like.argv[len((DOCKER, "run", "-d", "--name", container)) :])
+    return replace(like, argv=("sh", "-c", WITH_VARIABLES, "sh", *argv) if variables else argv, stdin=variables)
+
+
+def copy_in(container: str, folder: str, files: bytes) -> Command:
+    """Put the files of a tar archive into a container, with the owners that the archive says. It need not run."""
+    return Command((DOCKER, "cp", "--archive=false", "-", f"{container}:{folder}"), files, 60.0)
+
+
 def depends_on_engine(app: App) -> bool:
     """Whether the engines spell what it asks for differently: podman splits kernel parameters at commas, and makes some
     folders of a read-only container writable."""
@@ -149,8 +171,9 @@ def stop(container: str, grace: float = USUAL_GRACE) -> Command:
     return Command((DOCKER, "stop", container), deadline=grace + 50.0)
 
 
-def remove(container: str) -> Command:
-    return Command((DOCKER, "rm", "-f", container), deadline=60.0)
+def remove(container: str, *, volumes: bool = False) -> Command:
+    """With `volumes`, also those that have no name."""
+    return Command((DOCKER, "rm", "-fv" if volumes else "-f", container), deadline=60.0)
 
 
 def send_signal(container: str, name: str) -> Command:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from duckconf import compose, policies
+from duckconf import compose, policies, secret_kinds
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf import healthcheck_kind as health
@@ -25,13 +25,15 @@ from duckconf.kinds import FLAG, Kind, named
 SPEC = "spec"
 SERVICE = "service"
 PLACED = "placed"
+# Of the container too, but found out by the control plane and never typed.
+RESOLVED = "resolved"
 
 
 @dataclass(frozen=True)
 class Declaration:
     """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. A field that is put
-    together from several options has the key that each of them sets in `options`. `part` says what it
-    is about: the container (SPEC), the app as a set of containers (SERVICE), or where it runs (PLACED)."""
+    together from several options has the key that each of them sets in `options`. `part` says what it is about: the container
+    (SPEC, RESOLVED), the app as a set of containers (SERVICE), or where it runs (PLACED)."""
 
     kind: Kind
     help: str
@@ -215,6 +217,16 @@ class App:
         "restart-policy",
         part=SERVICE,
     )
+    secrets: tuple[str, ...] = _given(
+        secret_kinds.SECRETS_KIND,
+        "NAME[:TARGET], a file in /run/secrets or at a path, optionally with ,uid=N ,gid=N ,mode=0440 (the usual mode is 0444), "
+        "or NAME:env=VARIABLE; set the value before: ./inv secret set NAME",
+        ["db:db.key,uid=1000,mode=0400", "token:env=API_TOKEN"],
+        "secret",
+    )
+    secret_revisions: Mapping[str, str] = _given(
+        secret_kinds.REVISIONS_KIND, "the revision of each of its secrets", {"db": "0123456789abcdef"}, part=RESOLVED
+    )
     node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)
     generation: tuple[int, ...] = _given(
         kinds.GENERATIONS_KIND, "by slot, the revision of the placement; the highest is current", [7], part=PLACED
@@ -231,15 +243,16 @@ DECLARED: Mapping[str, Declaration] = {item.name: item.metadata["declaration"] f
 DEFAULTS: Mapping[str, Any] = {
     item.name: item.default_factory() if item.default_factory is not MISSING else item.default for item in fields(App)
 }
-FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part != PLACED)
-SPEC_FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part == SPEC)
+FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, SERVICE))
+SPEC_FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, RESOLVED))
 PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.part == PLACED)
+FOUND_OUT = tuple(name for name, declared in DECLARED.items() if declared.part == RESOLVED)
 
 
 def parse_app(data: object, *, placed: bool = False) -> App:
-    """An App from decoded JSON, also from the body of a Compose service, with its placement when `placed`; raises BadInput
-    with one Fault for each thing wrong."""
-    known = (*FIELDS, *PLACEMENT) if placed else FIELDS
+    """An App from decoded JSON, also from the body of a Compose service, with its placement and what else the
+    control plane adds to it when `placed`; raises BadInput with one Fault for each thing wrong."""
+    known = (*FIELDS, *PLACEMENT, *FOUND_OUT) if placed else FIELDS
     if not isinstance(data, Mapping):
         raise BadInput(Fault("", f'should be an object such as {{"image": "nginx"}}, got {named(data)}'))
     faults = compose.unfit(data, known)
@@ -262,4 +275,4 @@ def _clashes(values: Mapping[str, Any]) -> list[Fault]:
     for index, text in enumerate(values.get("tmpfs", ())):
         if (target := container.TMPFS_KIND.target(text)) in mounted:
             found.append(Fault(f"tmpfs/{index}", f"should have another path in the container: {target} has a volume already"))
-    return found
+    return [*found, *secret_kinds.faults_in(values)]

@@ -27,6 +27,8 @@ LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"
 LABEL_SOURCE = "duckconf.source"
+# Of a container whose secrets lie in a volume that goes with it.
+LABEL_SECRETS = "duckconf.secrets"
 
 # Labels travel on the command line, which must stay under what a shell takes.
 LONGEST_MANIFEST = 16_384

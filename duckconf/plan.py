@@ -5,8 +5,8 @@ The rules, in order:
 2. A node that did not answer, or whose answer cannot be read, is out of scope: no action touches it.
 3. An app whose row cannot be read, that an action is still busy with, or whose new copy elsewhere does not run yet,
    is left alone.
-4. Placed and absent: start. Placed and exited: start again. Placed and unhealthy: restart. Each waits while the app is held
-   back.
+4. Placed and absent: start. Placed and exited: start again; with secrets and never started: start anew. Placed and unhealthy:
+   restart. Each waits while the app is held back.
 5. Running with another spec: replace.
 6. Ours and not desired: remove, unless the desired state is incomplete.
 7. A copy elsewhere goes only once the placed one is seen running and its check, if it has one, has passed; or is over.
@@ -33,6 +33,7 @@ from duckconf.placement import Assignment, Fleet, Placement
 
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
+NEVER_RAN = frozenset({"created", "configured", "initialized"})
 UNDER_WAY = "an action is under way"
 KEPT = "placed on another node and not running there yet; kept here until it runs"
 
@@ -152,4 +153,6 @@ def _heal(instance: Instance, placement: Placement, mine: Container | None, *, a
         return None, f"{mine.name} is {mine.state}"
     if anew:
         return start, f"{mine.name} is {mine.state} and did not stay up when it was started again; it is made anew"
+    if mine.state in NEVER_RAN and instance.app.secrets:
+        return start, f"{mine.name} was made and not started; its secrets may be missing"
     return Restart(placement.node, mine.name, instance.name), f"{mine.name} is {mine.state}"

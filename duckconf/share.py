@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from duckconf.desired import UNKNOWN, Desired
-from duckconf.errors import BadInput
+from duckconf.errors import BadInput, Fault
 from duckconf.instance import Instance
 from duckconf.model import NAME, parse_app
 from duckconf.naming import app_of
+from duckconf.secrets import lacking, not_set
 
 NEVER = -1
 # Of an instance, beside the fields of its app.
@@ -28,6 +29,11 @@ class Share:
     desired: Desired = UNKNOWN
     faults: tuple[str, ...] = ()
     answer: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The revisions of all secrets that its instances use."""
+        return {name: at for item in self.desired.instances.values() for name, at in item.app.secret_revisions.items()}
 
     def goes_back_from(self, before: Share) -> bool:
         return self.revision < before.revision
@@ -54,6 +60,8 @@ def read_share(answer: Mapping[str, Any]) -> Share:
             if not NAME.fullmatch(name):
                 complete = False
             instance = read_instance(entry)
+            if missing := lacking(instance.app):
+                raise BadInput(Fault("secrets", not_set(missing)))
             instances[instance.name] = instance
         except BadInput as bad:
             unreadable.add(name)

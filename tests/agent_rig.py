@@ -27,6 +27,8 @@ class FakeApi:
         self.answer: dict[str, Any] = {"revision": 1, "apps": []}
         self.keep: set[str] = set()
         self.rival = False
+        self.secrets: dict[str, Any] = {}
+        """What `/node/NAME/secrets` tells."""
         self.beats: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.asked = 0
@@ -98,6 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
     serves: FakeApi
 
     def do_GET(self) -> None:
+        if self.path == f"/node/{NODE}/secrets":
+            self._answer(200, {"secrets": self.serves.secrets})
+            return
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
         try:
             share = self.serves.share(int(query.get("since", -1)), float(query.get("wait", 0)))

@@ -110,7 +110,10 @@ def run(engine: FakeEngine, node: str, argv: list[str]) -> int:
     there = engine.look().get(name)
     if there is not None and there["Labels"].get("node") != node:
         return fail(f'Error: the container name "{name}" is already in use by {there["Id"]}')
-    engine.put(name, {**dict(word[8:].split("=", 1) for word in options), "node": node}, image)
+    made = "running" if argv[0] == "run" else "created"
+    engine.put(name, {**dict(word[8:].split("=", 1) for word in options), "node": node}, image, made)
+    if "--env-file=/dev/stdin" in argv:
+        (engine.folder / f"{name}.env").write_text(Path("/dev/stdin").read_text())
     return 0
 
 
@@ -120,6 +123,9 @@ def act(engine: FakeEngine, node: str, argv: list[str]) -> int:
         cluster = next(word.rpartition("=")[2] for word in argv if "duckconf.cluster=" in word)
         mine = {"node": node, "duckconf.cluster": cluster}.items()
         print(json.dumps([box for box in engine.look().values() if mine <= box["Labels"].items()]))
+        return 0
+    if verb == "cp":
+        (engine.folder / f"{name.partition(':')[0]}.tar").write_bytes(sys.stdin.buffer.read())
         return 0
     if name not in engine.look():
         return fail(f"Error: no such container {name}")
@@ -148,7 +154,7 @@ def main(argv: list[str]) -> int:
         return fail("Cannot connect to podman")
     if argv[0] == "events":
         engine.follow()
-    return run(engine, node, argv) if argv[0] == "run" else act(engine, node, argv)
+    return run(engine, node, argv) if argv[0] in ("run", "create") else act(engine, node, argv)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from duckconf.command import Command, Completed
+from duckconf.engine import WITH_VARIABLES
 from duckconf.errors import NodeFailure
 from duckconf.inventory import Host, Inventory
 from duckconf.naming import LABEL_NODE
@@ -23,8 +24,12 @@ class FakeNode:
     refusal: str = ""
     log: str = ""
     """What every container said last."""
+    copy_refusal: str = ""
+    version: str = ""
+    verbs: list[str] = field(default_factory=list)
+    """What was done to containers."""
     answers: dict[str, Completed] = field(default_factory=dict)
-    """To commands that are none of the engine's, by their first word."""
+    """To commands by their first word."""
     failure: NodeFailure | None = None
     away: NodeFailure | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -34,21 +39,28 @@ class FakeNode:
             self.asked.append(command)
             if self.failure is not None:
                 raise self.failure
-            verb = command.argv[1] if command.argv[0] == "docker" else ""
-            if verb == "run":
-                return self._run(list(command.argv[2:]))
+            if command.argv[0] in self.answers:
+                return self.answers[command.argv[0]]
+            argv = command.argv[4:] if WITH_VARIABLES in command.argv else command.argv
+            verb = argv[1] if argv[0] == "docker" else ""
+            if verb in ("run", "create", "cp", "start"):
+                self.verbs.append(verb)
+            if verb in ("run", "create"):
+                return self._run(list(argv[2:]))
+            if verb == "cp":
+                return Completed(125, "", self.copy_refusal) if self.copy_refusal else Completed(0, "", "")
+            if verb == "--version" and self.version:
+                return Completed(0, self.version, "")
             if verb == "inspect":
                 labels = self.containers.get(command.argv[-1])
                 return Completed(1, "", "no such container") if labels is None else Completed(0, json.dumps(labels), "")
-            if verb == "start":
+            if verb in ("start", "stop"):
                 return Completed(0, "", "")
             if verb == "logs":
                 return Completed(0, "", self.log)
             if verb == "rm":
                 del self.containers[command.argv[-1]]
                 return Completed(0, "", "")
-            if command.argv[0] in self.answers:
-                return self.answers[command.argv[0]]
             return Completed(127, "", f"{command.argv[0]}: command not found")
 
     def _run(self, options: list[str]) -> Completed:

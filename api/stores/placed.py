@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from api.stores.changes import Changes
 from api.stores.nodes import UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance, slots_of
+from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.restart import recorded
 from duckconf.spreading import host_ports
@@ -33,8 +34,10 @@ class Share(NamedTuple):
 class PlacedIndex:
     """Instances by node. `see` is the state's observer, `report` is called with every heartbeat."""
 
-    def __init__(self, nodes: NodeBook) -> None:
+    def __init__(self, nodes: NodeBook, resolve: Callable[[App], App] = lambda app: app) -> None:
+        """`resolve` gives an app the revisions of its secrets."""
         self._nodes = nodes
+        self.resolve = resolve
         self._lock = threading.RLock()
         self._counter = nodes.epoch << 20
         self._apps: dict[str, dict[str, Instance]] = {}
@@ -59,12 +62,17 @@ class PlacedIndex:
 
     def see(self, changes: Changes, document: Document) -> None:
         """Take over what changed in the state, and what of it cannot be read."""
-        touched: set[str] = set()
         with self._lock:
             self._see_faults(document)
+            self.see_again(changes)
+
+    def see_again(self, changes: Changes) -> None:
+        """Take over these apps, also when only what `resolve` says of them has changed."""
+        touched: set[str] = set()
+        with self._lock:
             for name, app in changes.items():
                 before = self._apps.pop(name, {})
-                now = {instance.name: instance for instance in slots_of(app)} if app is not None else {}
+                now = {instance.name: instance for instance in slots_of(self.resolve(app))} if app is not None else {}
                 if app is not None:
                     self._apps[name] = now
                 if UNPLACED not in {instance.node for instance in now.values()}:

@@ -206,3 +206,11 @@ def test_the_description_is_valid_and_knows_the_models_fields(client: FlaskClien
     validate(document("push"))
     assert client.get("/openapi.json").json == document("push")
     assert set(document("push")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES, "deploy"}
+
+
+def test_secrets_are_refused_with_the_modes_that_have_them(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:
+    refused = problem(client.post("/app/start", json={"image": "nginx", "secrets": ["db"]}), 422)
+    assert "mode reconcile or agents" in refused["detail"]
+    for answer in (client.put("/secret/db", json={"value": "eA=="}), client.delete("/secret/db"), client.get("/secrets")):
+        assert "mode reconcile or agents" in problem(answer, 404)["detail"]
+    assert asked(nodes) == 0

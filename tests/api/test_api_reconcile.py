@@ -19,6 +19,7 @@ from duckconf.desired import empty_document, read_document
 from duckconf.overview import AppView
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
+from duckconf.reach.state.secrets import SecretFile
 from duckconf.report import NodeView, Report
 from tests.api.test_api_push import problem
 from tests.unit.test_compose import PRINTED, SHORT
@@ -213,3 +214,16 @@ def test_the_body_of_a_compose_service_declares_an_app_and_changes_it(client: Fl
 def test_a_key_of_compose_that_is_not_supported_is_a_problem_with_its_name(client: FlaskClient) -> None:
     body = problem(client.put("/app/web", json={"image": "nginx", "depends_on": ["db"], "environment": {"A": None}}), 422)
     assert [error["path"] for error in body["errors"]] == ["depends_on", "environment/A"]
+
+
+def test_secrets_are_set_in_their_file_and_an_app_may_use_those_that_are_there(client: FlaskClient, path: Path) -> None:
+    for answer in (client.put("/secret/db", json={"value": "eA=="}), client.delete("/secret/db"), client.get("/secrets")):
+        assert "./inv secret" in problem(answer, 404)["detail"]
+    for answer in (
+        client.put("/app/web", json={"image": "nginx", "secrets": ["db"]}),
+        client.post("/app/start", json={"image": "nginx", "secrets": ["db"]}),
+    ):
+        assert "./inv secret set db" in problem(answer, 422)["detail"]
+    SecretFile(path.with_name("secrets.json")).put("db", b"hunter2", 1.0)
+    assert client.put("/app/web", json={"image": "nginx", "secrets": ["db"]}).status_code == 201
+    assert "hunter2" not in client.get("/apps").get_data(as_text=True) + path.read_text()

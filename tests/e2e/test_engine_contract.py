@@ -31,8 +31,11 @@ from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
 from duckconf.sizes import size_in_bytes
+from tests.e2e import secret_places
 from tests.e2e.conftest import ROOT, Live
 from tests.e2e.full_service import INSIDE, INSPECTED, ON_HOST, PRIVILEGED, SERVICE
+from tests.e2e.secret_places import TELLING, VALUE
+from tests.e2e.watched import in_no_command_line
 from tests.fakes import FakeNode
 from tests.waiting import until
 
@@ -217,6 +220,39 @@ def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
     if privileged.ok:
         bounding = said("exec", real.name, "sed", "-n", "s/^CapBnd:.//p", "/proc/1/status")
         assert int(bounding, 16) & SYS_ADMIN
+
+
+def test_a_secret_is_where_it_should_be_and_nowhere_else_also_after_a_restart(real: Real) -> None:
+    before = secret_places.volumes(real.runner)
+    with in_no_command_line(TELLING):
+        execute(Start(NODE, real.name, secret_places.app(real.name, "1")), real.cluster, real.runner, lambda *_: VALUE.encode())
+    show = ("docker", "exec", real.name, "sh", "-c", secret_places.SHOW)
+    assert secret_places.said(real.runner, *show) == secret_places.SHOWN
+    seen = secret_places.seen_of(real.runner, real.name)
+    assert (real.name in seen, TELLING in seen, "hunter2" in seen) == (True, False, False)
+    assert real.runner.run(engine.kill(real.name)).ok
+    execute(Restart(NODE, real.name, real.name), real.cluster, real.runner)
+    assert secret_places.said(real.runner, *show) == secret_places.SHOWN
+    # In the place of a container of this name: the engine has read the variables before it refuses the name.
+    execute(Start(NODE, real.name, secret_places.app(real.name, "2")), real.cluster, real.runner, lambda *_: b"new")
+    assert secret_places.said(real.runner, *show).startswith("newnewnew")
+    assert secret_places.said(real.runner, *show).endswith("new")
+    assert secret_places.volumes(real.runner) == before
+
+
+def test_a_read_only_container_with_a_tmpfs_over_its_secrets_has_them_too_and_leaves_nothing(real: Real) -> None:
+    before = secret_places.volumes(real.runner)
+    for revision in ("1", "2"):
+        app = secret_places.app(real.name, revision, read_only=True, tmpfs=["/run"])
+        execute(Start(NODE, real.name, app), real.cluster, real.runner, lambda _, revision: f"value {revision}".encode())
+    show = "cat /run/secrets/db /run/secrets/sub/own; printenv DB_PASSWORD; touch /run/x /x"
+    said = secret_places.said(real.runner, "docker", "exec", real.name, "sh", "-c", show)
+    assert said.startswith("value 2value 2value")
+    assert "'/x': Read-only file system" in said
+    assert "/run/x" not in said
+    assert len(secret_places.volumes(real.runner) - before) == 1
+    execute(Remove(NODE, real.name), real.cluster, real.runner)
+    assert secret_places.volumes(real.runner) == before
 
 
 def test_sctp_is_published_or_refused_in_the_engines_words(real: Real) -> None:

@@ -82,7 +82,7 @@ class Stub:
 
     def holds(self, name: str, *, says: str = PODMAN_SAYS, code: int = 125, facts: str = "") -> None:
         """There is a container of this name: ours and running, unless `facts` says otherwise."""
-        self.tell(taken=says % name + "\n", code=f"{code}\n", facts=facts or f"0f10ad true {name} {NODE}\n")
+        self.tell(taken=says % name + "\n", code=f"{code}\n", facts=facts or f"0f10ad true -f {name} {NODE}\n")
 
     def wrap(self, *argv: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
         command, environment = [str(WRAPPER), *argv], {**self.env, **env}
@@ -320,20 +320,20 @@ class Foreign:
     argv: tuple[str, ...]
     says: str = PODMAN_SAYS
     code: int = 125
-    facts: str = "0f10ad true x node-2\n"
+    facts: str = "0f10ad true -f x node-2\n"
 
 
 FOREIGN = [
     Foreign("detached", DETACHED),
     Foreign("foreground", FOREGROUND),
     Foreign("create", CREATE),
-    Foreign("docker", DETACHED, DOCKER_SAYS, facts="0f10ad true /x node-2\n"),
-    Foreign("docker's create", CREATE, DOCKER_SAYS, 1, facts="0f10ad true /x node-2\n"),
-    Foreign("no label", DETACHED, facts="0f10ad true x \n"),
-    Foreign("no label as docker shows it", DETACHED, facts="0f10ad true /x <no value>\n"),
-    Foreign("name begins like ours", DETACHED, facts="0f10ad true x node-10\n"),
-    Foreign("name ends like ours", DETACHED, facts="0f10ad true x other node-1\n"),
-    Foreign("another, found by its id", FOREGROUND, facts="x0f10ad true y node-1\n"),
+    Foreign("docker", DETACHED, DOCKER_SAYS, facts="0f10ad true -f /x node-2\n"),
+    Foreign("docker's create", CREATE, DOCKER_SAYS, 1, facts="0f10ad true -f /x node-2\n"),
+    Foreign("no label", DETACHED, facts="0f10ad true -f x \n"),
+    Foreign("no label as docker shows it", DETACHED, facts="0f10ad true -f /x <no value>\n"),
+    Foreign("name begins like ours", DETACHED, facts="0f10ad true -f x node-10\n"),
+    Foreign("name ends like ours", DETACHED, facts="0f10ad true -f x other node-1\n"),
+    Foreign("another, found by its id", FOREGROUND, facts="x0f10ad true -f y node-1\n"),
     Foreign("empty answer", FOREGROUND, facts="\n"),
 ]
 
@@ -348,13 +348,13 @@ def test_a_foreign_container_is_left_alone_and_the_engine_says_why(stub: Stub, f
 
 @pytest.mark.parametrize(("argv", "code"), [(DETACHED, 125), (CREATE, 1)], ids=["run", "create"])
 def test_dockers_words_for_a_taken_name_are_known(stub: Stub, argv: tuple[str, ...], code: int) -> None:
-    stub.holds("x", says=DOCKER_SAYS, code=code, facts=f"0f10ad true /x {NODE}\n")
+    stub.holds("x", says=DOCKER_SAYS, code=code, facts=f"0f10ad true -f /x {NODE}\n")
     stub.wrap(*argv)
     assert stub.verbs == [argv[0], "inspect", "stop", "rm", argv[0]]
 
 
 def test_a_container_that_has_ended_is_not_stopped_again(stub: Stub) -> None:
-    stub.holds("x", facts=f"0f10ad false x {NODE}\n")
+    stub.holds("x", facts=f"0f10ad false -f x {NODE}\n")
     stub.wrap(*DETACHED)
     assert stub.verbs == ["run", "inspect", "rm", "run"]
 

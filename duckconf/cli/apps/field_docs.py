@@ -7,9 +7,10 @@ from pathlib import Path
 
 from duckconf.compose import ALIASES, DEPLOY, DEPLOY_REFUSED, REFUSED
 from duckconf.errors import Fault
-from duckconf.model import DECLARED, FIELDS, PLACED, Declaration
+from duckconf.model import DECLARED, FIELDS, PLACED, RESOLVED, Declaration
 
 PAGE = Path("docs") / "fields.md"
+SET_BY = {PLACED: " (agents mode, set by the scheduler)", RESOLVED: " (set by the control plane, not part of a request)"}
 # Keys that no Compose service has.
 OWN = ("name", "restart_policy")
 COMPOSE_PAGE = Path("docs") / "compose.md"
@@ -49,7 +50,8 @@ Who may declare an app may become root on a node, as with any container engine. 
 `privileged` and `devices` give devices of the node to the container, `cap_add` gives rights over the kernel, `network_mode:
 host` shows it the node's network with all that listens on 127.0.0.1, and `volumes` with a path on the node gives it those
 files. With `network_mode: host` no ports are declared, so placement cannot see which ports of the node the app takes.
-Variables and labels are visible to everyone who may use the engine of the node: they are no place for passwords.
+Variables and labels are visible to everyone who may use the engine of the node: they are no place for passwords. Use `secrets`,
+and best a file: `docs/secrets.md` says who can read what.
 """
 COMPOSE_HEAD = """\
 # Fields of the Compose Spec
@@ -88,7 +90,7 @@ def _row(name: str, declared: Declaration) -> str:
     option = ", ".join(f"`--{part}`" for part in declared.options) or option
     again = ", repeatable" if declared.option and declared.kind.repeated else ""
     flag = f"`{declared.flag}`" if declared.flag else ""
-    where = " (agents mode, set by the scheduler)" if declared.part == PLACED else ""
+    where = SET_BY.get(declared.part, "")
     return f"| `{name}` | `{example}` | `{cell}` | {option}{again} | {flag} | {declared.help}{where} |\n"
 
 

@@ -60,4 +60,6 @@ def adopted(document: Document, containers: Iterable[Container]) -> Document:
 def _app(container: Container) -> App:
     spec = from_label(container.manifest)
     restart = {"restart": container.restart} if container.restart else {}
-    return parse_app({**(spec if isinstance(spec, dict) else {}), "name": container.app, **restart})
+    app = parse_app({**(spec if isinstance(spec, dict) else {}), "name": container.app, **restart}, placed=True)
+    # The revisions of its secrets are whoever's who keeps them.
+    return replace(app, secret_revisions={})

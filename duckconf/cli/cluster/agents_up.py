@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from duckconf.cli.apps.secrets import upload
 from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS
@@ -107,6 +108,7 @@ def _hand_over(project: Project) -> None:
     if document.faults:
         faults = "; ".join(str(fault) for fault in document.faults)
         raise SetupError(f"{FILE_NAME}: {faults}", "correct or remove these rows first; stop apps without a spec")
+    upload(project)
     api = api_client(project, AGENTS)
     for app, nodes in homes(document, views).items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}

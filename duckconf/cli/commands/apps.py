@@ -65,6 +65,24 @@ def confirm_edit(_: Any) -> None:
     confirm(project())
 
 
+@command(
+    positional=["action", "name"],
+    optional=["name"],
+    help={
+        "action": "set, list or remove",
+        "name": "the secret; without --from-file and --from-vault, its value is read from stdin",
+        "from_file": "set: read the value from this file",
+        "from_vault": "set: take the value of this variable of the inventory, best one in a vault",
+        "json": "list: print JSON",
+    },
+)
+def secret(_: Any, action: str, name: str = "", from_file: str = "", from_vault: str = "", json: bool = False) -> None:
+    """Set, list or remove the secrets that apps use (reconcile, agents). Example: ./inv secret set db --from-file db.key"""
+    from duckconf.cli.apps import secrets
+
+    secrets.secret(project(), action, name, from_file, from_vault, as_json=json)
+
+
 @command(help={"name": "the app, as `ps` shows it"})
 def redeploy(_: Any, name: str) -> None:
     """Replace an app's container by one from the current image of its tag (reconcile, agents). Example: ./inv redeploy web"""

@@ -16,10 +16,11 @@ from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.reach.nodes.parallel import Result
-from duckconf.reach.state import cordons, reports
+from duckconf.reach.state import cordons, reports, secrets
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
 from duckconf.reach.state.reports import ReportFile
+from duckconf.reach.state.secrets import SecretFile, resolved
 from duckconf.refusal import active, shifted, with_siblings
 from duckconf.report import LOST, Report
 
@@ -55,7 +56,8 @@ def take_picture(cluster: Cluster) -> Picture:
     }
     try:
         document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)
-        desired, faults = desired_of(document), tuple([behind] * bool(behind) + [str(fault) for fault in document.faults])
+        desired, lacking = resolved(desired_of(document), SecretFile(project.state / secrets.FILE_NAME))
+        faults = (*[behind] * bool(behind), *map(str, document.faults), *lacking)
     except BadInput as bad:
         desired, faults = UNKNOWN, (str(bad),)
     memory = Memory(placements, report.tries, certain=bool(report.nodes))

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ def load_with(path: Path, extra: Path, project: Path) -> Inventory:
     document = _resolve(path, project, extra)
     answers = ssh_answers(document, _cache_of(path, project, "ssh"), keep=False)
     return read_inventory({**document, "ssh": answers}, _shown(path, project))
+
+
+def variable(path: Path, project: Path, name: str) -> str:
+    """What the inventory says for a variable, the same for all hosts that have it. Nothing is remembered, nor quoted in an
+    error. Raises SetupError."""
+    document = _resolve(path, project, variables=(name,))
+    found = {str(variables[name]) for variables in document["hosts"].values() if name in variables}
+    if len(found) != 1:
+        what = "has several values" if found else "is not set for any host"
+        raise SetupError(f"the variable {name} {what} in {_shown(path, project)}", "define it for all hosts, best in a vault")
+    return found.pop()
 
 
 def host_digests(path: Path, project: Path) -> dict[str, str]:
@@ -137,11 +148,11 @@ def _remember(cache: Path, contents: _Contents, document: dict[str, Any]) -> Non
     write_durably(cache, json.dumps({"digest": contents.digest, "document": document}).encode())
 
 
-def _resolve(path: Path, project: Path, *more: Path) -> dict[str, Any]:
+def _resolve(path: Path, project: Path, *more: Path, variables: Sequence[str] = VARIABLES) -> dict[str, Any]:
     source_root = str(Path(__file__).resolve().parents[3])
     environ = {**os.environ, "PYTHONPATH": source_root}
     runner = LocalRunner(environ=environ, folder=project)
-    argv = (sys.executable, "-m", "duckconf.reach.inventory.resolver", "\n".join(map(str, (path, *more))), *VARIABLES)
+    argv = (sys.executable, "-m", "duckconf.reach.inventory.resolver", "\n".join(map(str, (path, *more))), *variables)
     done = runner.run(Command(argv, deadline=RESOLVER_DEADLINE))
     if not done.ok:
         raise SetupError(f"inventory {_shown(path, project)}: {_reason(done.stderr, path)}")

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from duckconf import beside, engine, restart
 from duckconf.actions import Action, Kill, Remove, Restart, Start
-from duckconf.codec import from_label, spec_hash, stop_grace, to_label
+from duckconf.codec import read_manifest, spec_hash, stop_grace, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import (
     another_architecture,
@@ -29,19 +29,32 @@ from duckconf.errors import BadInput, DuckconfError, EngineRefused, NodeFailure,
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
 from duckconf.healthcheck_kind import label_of
-from duckconf.model import App, parse_app
-from duckconf.naming import LABEL_CLUSTER, LABEL_MANIFEST, LABEL_NODE, LABEL_SPEC, app_env, app_labels, public_image
+from duckconf.model import App
+from duckconf.naming import (
+    LABEL_CLUSTER,
+    LABEL_MANIFEST,
+    LABEL_NODE,
+    LABEL_SECRETS,
+    LABEL_SPEC,
+    app_env,
+    app_labels,
+    public_image,
+)
 from duckconf.own_words import own_words
 from duckconf.placement import ALIVE
+from duckconf.reach.nodes.delivery import Delivery
 from duckconf.refusal_words import PORT
+from duckconf.secrets import Values, no_values
 from duckconf.spreading import host_ports
 
 
-def execute(action: Action, cluster: str, runner: Runner) -> None:
-    """Raises EngineRefused (the engine's no), NodeRefused (a no that is the node's), another NodeFailure (nobody there) or
+def execute(action: Action, cluster: str, runner: Runner, values: Values = no_values) -> None:
+    """`values` gives those of the secrets that the app uses.
+
+    Raises EngineRefused (the engine's no), NodeRefused (a no that is the node's), another NodeFailure (nobody there) or
     NotFound (nothing of ours by that name)."""
     if isinstance(action, Start):
-        _start(action, cluster, runner)
+        _start(action, cluster, runner, values)
     elif isinstance(action, Restart):
         labels = _require_ours(action.node, action.container, cluster, runner)
         if action.unhealthy:
@@ -57,23 +70,29 @@ def execute(action: Action, cluster: str, runner: Runner) -> None:
         labels = _require_ours(action.node, action.container, cluster, runner)
         grace = stop_grace(labels.get(LABEL_MANIFEST, ""))
         _must(action.node, runner.run(engine.stop(action.container, grace)))
-        _must(action.node, runner.run(engine.remove(action.container)))
+        _must(action.node, runner.run(engine.remove(action.container, volumes=LABEL_SECRETS in labels)))
     elif isinstance(action, Kill):
         _require_ours(action.node, action.container, cluster, runner)
         _must(action.node, runner.run(engine.kill(action.container)))
 
 
-def _start(action: Start, cluster: str, runner: Runner) -> None:
+def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
     app = action.app
+    delivery = Delivery(app, values)
     _require_room(action.node, app, runner)
     check, policy = label_of(app.healthcheck), restart.label(app)
     labels = app_labels(cluster, app.name, spec_hash(app), action.generation, to_label(app), action.slot, check, policy)
+    labels |= delivery.labels
     env = app_env(app.name, action.node, action.slot)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
-    done = runner.run(engine.run(action.container, app, labels, env, kind))
+
+    def begin(app: App) -> Completed:
+        return delivery.start(action.container, engine.run(action.container, app, labels, env, kind), runner)
+
+    done = begin(app)
     if asks_for_registry(done) and (public := public_image(app.image)):
         # On podman too a short name means what it means on docker; an image that is there under it has won before.
-        done = runner.run(engine.run(action.container, replace(app, image=public), labels, env, kind))
+        done = begin(replace(app, image=public))
     require_ours(action.node, done)
     if done.ok:
         return
@@ -113,7 +132,7 @@ def _held_by_own_copy(action: Start, failure: DuckconfError, cluster: str, runne
 def _words_of(labels: Mapping[str, str]) -> Collection[str]:
     """The app's own texts, of a container that is there."""
     try:
-        return own_words(parse_app(from_label(labels.get(LABEL_MANIFEST, ""))))
+        return own_words(read_manifest(labels.get(LABEL_MANIFEST, "")))
     except (BadInput, ValueError):
         return ()
 
@@ -140,7 +159,7 @@ def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
     """A refused replacement must not cost the copy that still runs under the same name with the old spec."""
     labels = _labels(action.node, action.container, runner)
     if _ours(labels, action.node, cluster) and labels.get(LABEL_SPEC) == spec_hash(action.app):
-        _must(action.node, runner.run(engine.remove(action.container)))
+        _must(action.node, runner.run(engine.remove(action.container, volumes=LABEL_SECRETS in labels)))
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
