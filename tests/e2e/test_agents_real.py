@@ -375,6 +375,36 @@ def test_replicas_are_spread_heal_one_by_one_and_are_scaled(running: Live, api: 
     until("it is gone", lambda: running.once_each(APPS))
 
 
+def test_jobs_end_and_what_is_done_is_run_nowhere_again(running: Live, api: ApiClient) -> None:
+    job = {"image": WEB_IMAGE, "entrypoint": ["/bin/busybox"], "node": "node-2"}
+    api.call("PUT", "/app/once", {**job, "command": ["true"], "restart": "no"})
+    api.call("PUT", "/app/bad", {**job, "command": ["false"], "restart": "on-failure:1", "node": ""})
+
+    def shown() -> dict[str, tuple[str, str]]:
+        return {app["name"]: (app["status"], app["node"]) for app in apps(api)}
+
+    until("one is done", lambda: shown()["once"] == ("done", "node-2"), 40)
+    until("the other is given up", lambda: shown()["bad"][0] == "failed (1)", 40)
+    running.engine.must("rm", "-f", running.ids()["once"])
+    systemctl(running, "node-2", "restart", "duckconf-agent")
+    api.call("PUT", "/app/long", {**job, "command": ["sleep", "12"], "restart": "on-failure"})
+    until("it runs", lambda: running.running()["long"] == 1, 40)
+    hosts = DemoHosts(running.project)
+    hosts.freeze("node-2")
+    try:
+        until("the unfinished one runs elsewhere", lambda: shown()["long"][1] not in ("", "node-2"), NODE_TIMEOUT + 30)
+        assert shown()["once"] == ("done", "node-2")
+        until("it is done", lambda: shown()["long"][0] == "done", 40)
+    finally:
+        hosts.thaw("node-2")
+    until("the stale copy is gone", lambda: [row["Labels"]["duckconf.app"] for row in running.apps()].count("long") == 1, 40)
+    assert "once" not in running.ids()
+    assert shown()["once"] == ("done", "node-2")
+    for name in ("once", "bad", "long"):
+        api.call("DELETE", f"/app/{name}")
+    until("they are gone", lambda: running.once_each(APPS), 40)
+
+
 def test_the_tasks_show_it_all(running: Live) -> None:
     def states() -> list[tuple[str, str]]:
         return sorted((row["app"], row["state"]) for row in json.loads(running.inv("ps", "--json").stdout))

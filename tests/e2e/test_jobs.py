@@ -131,6 +131,16 @@ def test_jobs_of_the_loop_end_and_what_is_done_is_never_run_again(declared: Decl
     declared.put("count", **JOB, replicas=3)
     ended = {"once": "done", "bad": "failed (1)", "tries": "failed (1)", "count": "done"}
     until("all are over", lambda: states(cluster) == ended, 60)
+    waited = cluster.inv("start-app", WEB_IMAGE, "--name", "waited", "--restart", "no", "--wait", *SHELL, "exit 0")
+    assert (waited.returncode, waited.stdout.startswith("waited ")) == (0, True), waited.stderr
+    refused = cluster.inv("start-app", WEB_IMAGE, "--name", "refused", "--restart", "no", "--wait", *SHELL, "exit 5")
+    assert (refused.returncode, "code 5" in refused.stderr) == (1, True), refused.stderr
+    for name in ("waited", "refused"):
+        declared.withdraw(name)
+    until("both are gone", lambda: states(cluster) == ended)
+    assert [line.split()[2] for line in cluster.inv("apps").stdout.splitlines()[1:]] == ["1/1", "0/1", "0/1", "3/3"]
+    assert "6 instances desired, 0 running, 4 done" in cluster.inv("status").stdout
+    assert cluster.inv("diff").returncode == 0
     shown = cluster.inv("ps")
     assert "tries: it ended with code 1; given up after 1 restart" in shown.stderr
     assert len([row for row in cluster.apps() if row["Labels"]["duckconf.app"] == "count"]) == 3

@@ -12,14 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.declared import as_a_whole
 from controllers.heart import entries
 from controllers.placements import FILE_NAME, PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf import backoff, engine
 from duckconf.actions import Remove, Restart, Start
 from duckconf.backoff import Tries
+from duckconf.cli.apps.awaiting import where
 from duckconf.cli.cluster.adoption import adopted
-from duckconf.cli.terminal.typed import with_command
+from duckconf.cli.look.apps import line
+from duckconf.cli.look.waiting import say_instances, waiting_row
+from duckconf.cli.terminal.typed import asking_for_help, with_command
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed
 from duckconf.decision import Decision, Memory, decide
@@ -352,3 +356,40 @@ def test_runs_that_nobody_attends_any_more_are_found_by_their_node_and_turns_go_
 def test_a_job_that_another_mode_ran_is_adopted_as_one() -> None:
     copy = replace(ended_copy(0, ONCE), manifest=to_label(ONCE), restart="no")
     assert adopted(empty_document(), [copy]).apps()["web"] == ONCE
+
+
+def test_help_is_asked_for_after_a_task_too_and_never_of_a_command() -> None:
+    assert asking_for_help(["inv", "run", "--help"]) == ["inv", "--help", "run"]
+    assert asking_for_help(["inv", "start-app", "x", "--help"]) == ["inv", "--help", "start-app"]
+    for typed in (["inv", "run", "x", "--", "ls", "--help"], ["inv", "--help", "run"], ["inv"], ["inv", "ps"]):
+        assert asking_for_help(typed) == typed
+
+
+def instances(*statuses: str, **more: Any) -> dict[str, Any]:
+    entries = [{"slot": slot, "node": "n1", "status": status} for slot, status in enumerate(statuses, 1)]
+    return {"name": "job", "image": "x", "running": statuses.count("running"), "instances": entries, **more}
+
+
+def test_apps_shows_a_job_that_is_done_as_such_and_what_failed_before_it() -> None:
+    assert (line(instances("done"))["ready"], line(instances("done"))["note"]) == ("1/1", "done")
+    assert (line(instances("done", "running"))["ready"], line(instances("done", "running"))["note"]) == ("2/2", "")
+    assert (line(instances("done", "failed (3)"))["ready"], line(instances("done", "failed (3)"))["note"]) == (
+        "1/2",
+        "job.2 failed (3)",
+    )
+    assert where(instances("done")) == "job is done on n1"
+
+
+def test_status_tells_what_is_done_from_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    say_instances(5, [waiting_row("a", "failed (3)", "why")], done=2)
+    assert capsys.readouterr().out.strip().splitlines() == [
+        "5 instances desired, 2 running, 2 done",
+        "1 failed (3):",
+        "  a: failed (3), because: why",
+    ]
+
+
+def test_as_a_whole_an_app_is_what_its_worst_instance_is() -> None:
+    assert as_a_whole(instances("done", "running")["instances"])["status"] == "running"
+    assert as_a_whole(instances("done", "done")["instances"])["status"] == "done"
+    assert as_a_whole(instances("running", "done", "failed (1)")["instances"])["status"] == "failed (1)"

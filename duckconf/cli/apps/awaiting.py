@@ -8,10 +8,12 @@ from typing import Any
 
 from duckconf.cli.cluster.nodes import Cluster
 from duckconf.errors import DuckconfError
+from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.nodes.parallel import ask_all
+from duckconf.restart import ALWAYS, DONE, is_end, policy_of
 
 # A first start may pull its image.
 PATIENCE = 600.0
@@ -34,6 +36,9 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
         entry = api.call("GET", f"/app/{app}")
         if begun and _ready(entry) == len(entry["instances"]):
             return entry
+        if begun and (over := next((one for one in entry["instances"] if _has_failed(one)), None)) is not None:
+            name = instance_name(app, over["slot"])
+            raise DuckconfError(f"{name}: {over['status']}: {over.get('note', '')}", f"see `./inv logs {name}`")
         if failed and any(instance["status"] == BACKOFF for instance in entry["instances"]):
             raise _not_started(app, failed)
         held = SETTLED if failed else SHOWN if begun else HELD
@@ -53,8 +58,17 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
 def await_settled(cluster: Cluster, entry: Mapping[str, Any]) -> None:
     """Return when each instance of the app, as the API shows it, has stayed up for a second; raises DuckconfError with the last
     words of one that has not."""
-    nodes = {instance["container"]: instance["node"] for instance in entry["instances"] if instance.get("container")}
-    for found in ask_all(nodes, lambda container: cluster.await_running(nodes[container], container)).values():
+    nodes = {
+        instance["container"]: instance["node"]
+        for instance in entry["instances"]
+        if instance.get("container") and instance.get("status") != DONE
+    }
+    may_end = _is_job(entry)
+
+    def wait(container: str) -> None:
+        cluster.await_running(nodes[container], container, may_end=may_end)
+
+    for found in ask_all(nodes, wait).values():
         if isinstance(found, DuckconfError):
             raise found
 
@@ -63,19 +77,31 @@ def where(entry: Mapping[str, Any]) -> str:
     """In one line, where the instances of an app run."""
     instances = entry["instances"]
     if len(instances) == 1:
-        return f"{entry['name']} runs on {instances[0]['node']}"
+        verb = "is done" if instances[0]["status"] == DONE else "runs"
+        return f"{entry['name']} {verb} on {instances[0]['node']}"
     places = ", ".join(f"{instance_name(entry['name'], one['slot'])} on {one['node']}" for one in instances)
     return f"{entry['name']}: {ready(entry)} instances run" + (f": {places}" if places else "")
 
 
 def ready(entry: Mapping[str, Any]) -> str:
-    """Of an app as the API shows it: how many instances run and are not unhealthy or yet to be checked, of how many that
-    should."""
+    """Of an app as the API shows it: how many instances are done, or run and are not unhealthy or yet to be checked, of how many
+    that should."""
     return f"{_ready(entry)}/{len(entry['instances'])}"
 
 
 def _ready(entry: Mapping[str, Any]) -> int:
-    return int(entry.get("ready", entry["running"]))
+    done: int = sum(instance["status"] == DONE for instance in entry["instances"])
+    return int(entry.get("ready", entry["running"])) + done
+
+
+def _has_failed(instance: Mapping[str, Any]) -> bool:
+    return is_end(instance["status"]) and instance["status"] != DONE
+
+
+def _is_job(entry: Mapping[str, Any]) -> bool:
+    """Whether the end of one of its containers may be what was wanted."""
+    policy = policy_of(App("x", restart=entry.get("restart", ""), restart_policy=entry.get("restart_policy", {})))
+    return policy.condition != ALWAYS
 
 
 def _not_started(app: str, why: str) -> DuckconfError:

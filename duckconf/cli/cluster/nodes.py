@@ -71,11 +71,13 @@ class Cluster:
     def act(self, action: Action) -> None:
         execute(action, self.project.cluster, self.fleet.runner(action.node))
 
-    def await_running(self, node: str, container: str) -> None:
-        """Return when the app has stayed up for a second; raises DuckconfError with its last words if it has not."""
+    def await_running(self, node: str, container: str, *, may_end: bool = False) -> None:
+        """Return when the app has stayed up for a second, or, where it `may_end`, when it is done before; raises DuckconfError
+        with its last words if it is neither."""
         runner = self.fleet.runner(node)
         done = runner.run(engine.still_running(container, SETTLE_SECONDS))
-        if done.code != 124:
+        is_done = may_end and done.ok and done.stdout.strip() == "0"
+        if done.code != 124 and not is_done:
             words = runner.run(engine.last_words(container))
             text = " ".join((words.stdout + words.stderr).split())[-400:] or "nothing"
             raise DuckconfError(f"{container} ended with code {done.stdout.strip() or done.code}; its last output: {text}")

@@ -27,9 +27,11 @@ from duckconf.inventory import Inventory
 from duckconf.naming import instance_name
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
+from duckconf.restart import DONE
 
 CONTROL_UNITS = {"api": "duckconf-api", "scheduler": "duckconf-scheduler", "node-controller": "duckconf-node-controller"}
 AGENT_UNIT = "duckconf-agent"
+WELL = ("running", DONE)
 AGENT = "agent@"
 AWAY = "unreachable"
 NO_APPS = "no apps; start one with ./inv start-app IMAGE --name NAME"
@@ -42,7 +44,7 @@ def status(project: Project, *, as_json: bool) -> int:
     nodes = [_node_row(row, project.inventory()) for row in api.call("GET", "/nodes")["nodes"]]
     listing = api.call("GET", "/apps")
     rows = _rows(listing)
-    waiting = [waiting_row(row["instance"], row["status"], row.get("note", "")) for row in rows if row["status"] != "running"]
+    waiting = [waiting_row(row["instance"], row["status"], row.get("note", "")) for row in rows if row["status"] not in WELL]
     if as_json:
         faults = listing.get("faults", [])
         told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
@@ -52,7 +54,7 @@ def status(project: Project, *, as_json: bool) -> int:
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
         print()
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
-        say_instances(len(rows), waiting)
+        say_instances(len(rows), waiting, sum(row["status"] == DONE for row in rows))
         say_empty(nodes)
     _say_faults(listing)
     return _silent(nodes)
@@ -89,7 +91,7 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
 def diff(project: Project, *, as_json: bool) -> int:
     """What is not as desired, and why. Each agent decides for itself what to do about it."""
     listing = api_client(project).call("GET", "/apps")
-    open_ends = [row for row in _rows(listing) if row["status"] != "running"]
+    open_ends = [row for row in _rows(listing) if row["status"] not in WELL]
     if as_json:
         print_json({"steps": [_row(row) for row in open_ends], "faults": listing.get("faults", [])})
     else:

@@ -18,6 +18,7 @@ from duckconf.engine_output import Container
 from duckconf.naming import instance_name
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
+from duckconf.restart import DONE
 
 COLUMNS = ("name", "image", "ready", "nodes", "ports", "age", "note")
 RUNNING = "running"
@@ -75,9 +76,9 @@ def line(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def note(entry: Mapping[str, Any]) -> str:
     """Of the instances that do not run: the state of the first one, why, and how many others there are."""
-    open_ends = [one for one in entry["instances"] if one["status"] != RUNNING]
+    open_ends = [one for one in entry["instances"] if one["status"] not in (RUNNING, DONE)]
     if not open_ends:
-        return ""
+        return DONE if any(one["status"] == DONE for one in entry["instances"]) and not entry["running"] else ""
     first, others = open_ends[0], len(open_ends) - 1
     why = f": {first['note']}" if first.get("note") else ""
     name = instance_name(entry["name"], first["slot"])

@@ -33,6 +33,7 @@ from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal, Page
 from duckconf.reach.state.reports import ReportFile
 from duckconf.report import Report
+from duckconf.restart import DONE
 
 EVENTS_AT_ONCE = 2.0
 EVENTS_HELD = 25.0
@@ -55,7 +56,7 @@ def status(project: Project, *, as_json: bool) -> int:
         nodes = _node_rows(cluster, seen)
     faults = list(picture.faults) if picture else []
     wanted = [view for view in picture.apps if view.desired == "yes"] if picture else []
-    waiting = [waiting_row(view.instance, view.state, view.note) for view in wanted if view.state != "running"]
+    waiting = [waiting_row(view.instance, view.state, view.note) for view in wanted if view.state not in ("running", DONE)]
     if as_json:
         told = {"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults}
         print_json(told | {"empty": empty_nodes(nodes) if picture else [], "waiting": waiting})
@@ -65,7 +66,8 @@ def status(project: Project, *, as_json: bool) -> int:
         print()
         print_table(nodes, ("name", "status", "address", "apps", "cordoned"), "no nodes")
         if picture:
-            say_instances(len(wanted), waiting) if picture.known else say_unknown()
+            done = sum(view.state == DONE for view in wanted)
+            say_instances(len(wanted), waiting, done) if picture.known else say_unknown()
             say_empty(nodes)
     say_faults(faults)
     return unreachable(seen)

@@ -19,9 +19,10 @@ def say_unknown() -> None:
     print("\nthe desired state cannot be read, so it is not known which apps should run; all apps are left unchanged")
 
 
-def say_instances(desired: int, waiting: Sequence[dict[str, Any]]) -> None:
-    """`waiting` are rows of `waiting_row`."""
-    print(f"\n{counted(desired, 'instance')} desired, {desired - len(waiting)} running")
+def say_instances(desired: int, waiting: Sequence[dict[str, Any]], done: int = 0) -> None:
+    """`waiting` are rows of `waiting_row`, `done` the number of instances of jobs that are."""
+    over = f", {done} done" if done else ""
+    print(f"\n{counted(desired, 'instance')} desired, {desired - len(waiting) - done} running{over}")
     if not waiting:
         return
     states = Counter(row["state"] for row in waiting)

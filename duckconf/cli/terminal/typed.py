@@ -17,6 +17,13 @@ TAKES_COMMAND = frozenset({"run", "start-app"})
 EXAMPLE = re.compile(r"Example: (?P<command>.+)")
 
 
+def asking_for_help(argv: Sequence[str]) -> list[str]:
+    """`TASK … --help` as Invoke takes it: to a task with an argument, the word would be that argument."""
+    words = list(argv)
+    own = words[: words.index("--")] if "--" in words else words
+    return [*words[:1], "--help", words[1]] if "--help" in own[2:] and not words[1].startswith("-") else words
+
+
 def with_command(argv: Sequence[str]) -> list[str]:
     """The words of a command line, with those after `--`, the command of a container, as one option. Invoke would join them
     and forget where each one ended."""
