@@ -30,6 +30,7 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.naming import app_of
 from duckconf.placement import Assignment, Fleet, Placement
+from duckconf.restart import NO, policy_of
 
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
@@ -145,6 +146,8 @@ def _heal(instance: Instance, placement: Placement, mine: Container | None, *, a
         return start, "it has no container there"
     if not runs_as(instance.app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
         return start, f"{mine.name} was started from another spec"
+    if mine.running and mine.health == UNHEALTHY and policy_of(instance.app).condition == NO:
+        return None, f"{mine.name} is unhealthy and its restart policy is no"
     if mine.running and mine.health == UNHEALTHY:
         return Restart(placement.node, mine.name, instance.name, unhealthy=True), mine.said or "its check failed"
     if mine.running:

@@ -13,6 +13,7 @@ from typing import Any, Union
 from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, Fault, Unreachable
+from duckconf.healthcheck import UNHEALTHY
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_NODE, LABEL_SLOT, LABEL_SPEC, instance_name
 
 CLUSTER = "sim"
@@ -41,6 +42,11 @@ class Box:
     doer: Any = None
     exit_code: Union[int, None] = None
     runs: int = 0
+    health: str = ""
+    """The verdict of its check, "" without one."""
+    checks: int = 0
+    sick: bool = False
+    """Whether it is unhealthy again after a restart."""
 
     @property
     def ours(self) -> bool:
@@ -79,6 +85,8 @@ class Box:
             self.since,
             generation,
             slot=self.slot,
+            health=self.health if self.state == "running" else "",
+            said="its check failed 3 times in a row: exit code 1" if self.health == UNHEALTHY else "",
             exit_code=self.exit_code,
         )
 

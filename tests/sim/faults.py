@@ -25,7 +25,7 @@ class Faults:
     """Draws from the world's dice and does it to the world."""
 
     def __init__(self, world: SimWorld, *, kinds: Mapping[str, Callable[[Faults], str]]) -> None:
-        self._world = world
+        self.world = world
         self._dice = world.dice
         self._kinds = {**KINDS, **kinds}
         self._mood = {name: self._dice.choice((0, 0, 1, 1, 1, 3, 8)) for name in self._kinds}
@@ -33,7 +33,7 @@ class Faults:
     def begin(self) -> None:
         """The first desired state, and now and then apps that already run as another mode left them."""
         for name in NAMES[: self._dice.randrange(6)]:
-            self._world.person.apps[name] = self._app(name)
+            self.world.person.apps[name] = self._app(name)
             if self._dice.random() < 0.2:
                 self._leave_running(name)
 
@@ -42,11 +42,11 @@ class Faults:
         for _ in range(self._dice.choice((0, 0, 1, 1, 2))):
             kind = self._dice.choices(tuple(self._mood), tuple(self._mood.values()))[0] if any(self._mood.values()) else ""
             if kind:
-                self._world.timeline.after(self._dice.uniform(0, 8), partial(self._do, kind))
+                self.world.timeline.after(self._dice.uniform(0, 8), partial(self._do, kind))
 
     def end(self) -> None:
         """All is well again; what people left lying around stays."""
-        world = self._world
+        world = self.world
         world.calm = True
         self._mend_disk()
         for node in world.nodes.values():
@@ -68,40 +68,40 @@ class Faults:
         world.wake()
 
     def _do(self, kind: str) -> None:
-        if not self._world.calm:
+        if not self.world.calm:
             done = self._kinds[kind](self)
             if done:
-                self._world.note("fault", f"{kind}: {done}")
+                self.world.note("fault", f"{kind}: {done}")
 
     # Nodes.
 
     def _freeze(self) -> str:
         node, seconds = self._node(), self._dice.uniform(1, 60)
-        node.frozen_until = max(node.frozen_until, self._world.now() + seconds)
+        node.frozen_until = max(node.frozen_until, self.world.now() + seconds)
         self._after(seconds, lambda: self._back(node))
         return f"{node.name} for {seconds:.1f} s"
 
     def _unplug(self) -> str:
         node, seconds = self._node(), self._dice.uniform(1, 60)
-        node.unplugged_until = max(node.unplugged_until, self._world.now() + seconds)
+        node.unplugged_until = max(node.unplugged_until, self.world.now() + seconds)
         self._after(seconds, lambda: self._back(node))
         return f"{node.name} for {seconds:.1f} s"
 
     def _unplug_all(self) -> str:
         seconds = self._dice.uniform(1, 90)
-        for node in self._world.nodes.values():
+        for node in self.world.nodes.values():
             until = seconds + self._dice.uniform(0, 2)
-            node.unplugged_until = max(node.unplugged_until, self._world.now() + until)
+            node.unplugged_until = max(node.unplugged_until, self.world.now() + until)
             self._after(until, partial(self._back, node))
         return f"for {seconds:.1f} s"
 
     def _power_off(self) -> str:
         node, seconds = self._node(), self._dice.uniform(1, 60)
-        node.down_until = max(node.down_until, self._world.now() + seconds)
+        node.down_until = max(node.down_until, self.world.now() + seconds)
         node.inbox.clear()
         for box in node.engine.of_node(node.name):
             if box.state in ("running", "paused", "stopping"):
-                box.turn("exited", self._world.now())
+                box.turn("exited", self.world.now())
         self._after(seconds, lambda: self._back(node))
         return f"{node.name} for {seconds:.1f} s"
 
@@ -112,64 +112,65 @@ class Faults:
 
     def _garble(self) -> str:
         node, seconds = self._node(), self._dice.uniform(1, 90)
-        node.garbled_until = max(node.garbled_until, self._world.now() + seconds)
+        node.garbled_until = max(node.garbled_until, self.world.now() + seconds)
         self._after(seconds, lambda: self._back(node))
         return f"{node.name} for {seconds:.1f} s"
 
     def _back(self, node: Node) -> None:
-        self._world.thaw(node)
-        self._world.tell_loop(node)
+        self.world.thaw(node)
+        self.world.tell_loop(node)
 
     # Containers.
 
     def _crash(self) -> str:
         box = self._ours()
         if box is not None:
-            self._world.crash(box)
+            self.world.crash(box)
         return ""
 
     def _delete(self) -> str:
         box = self._ours()
         if box is None:
             return ""
-        del self._world.nodes[box.node].engine.boxes[box.name]
-        self._world.tell_loop(self._world.nodes[box.node])
+        del self.world.nodes[box.node].engine.boxes[box.name]
+        self.world.tell_loop(self.world.nodes[box.node])
         return f"{box.name} on {box.node}"
 
     def _pause(self) -> str:
         box = self._ours()
         if box is None or box.state not in ("running", "paused"):
             return ""
-        box.turn("running" if box.state == "paused" else "paused", self._world.now())
+        box.turn("running" if box.state == "paused" else "paused", self.world.now())
         return f"{box.name} on {box.node} is {box.state}"
 
     def _stop(self) -> str:
         box = self._ours()
         if box is None or box.state != "running":
             return ""
-        box.turn("stopping", self._world.now())
+        box.turn("stopping", self.world.now())
         self._after(self._dice.uniform(0.1, 10), lambda: self._exit(box))
         return f"{box.name} on {box.node}"
 
     def _exit(self, box: Box) -> None:
         if box.state == "stopping":
-            box.turn("exited", self._world.now(), code=KILLED)
-            self._world.tell_loop(self._world.nodes[box.node])
+            box.turn("exited", self.world.now(), code=KILLED)
+            self.world.tell_loop(self.world.nodes[box.node])
 
     def _start(self) -> str:
         box = self._ours()
-        if box is None or box.state != "exited" or self._world.nodes[box.node].down_until > self._world.now():
+        if box is None or box.state != "exited" or self.world.nodes[box.node].down_until > self.world.now():
             return ""
-        box.turn("running", self._world.now())
+        box.turn("running", self.world.now())
         if box.image.startswith((JOB, SHAKY)):
-            self._world.work(box)
+            self.world.work(box)
+        self.world.begins(box)
         return f"{box.name} on {box.node}"
 
     def _jam(self) -> str:
         box = self._ours()
         if box is None:
             return ""
-        engine, seconds = self._world.nodes[box.node].engine, self._dice.uniform(1, 60)
+        engine, seconds = self.world.nodes[box.node].engine, self._dice.uniform(1, 60)
         engine.stubborn.add(box.name)
         self._after(seconds, lambda: engine.stubborn.discard(box.name))
         return f"{box.name} on {box.node} for {seconds:.1f} s"
@@ -192,46 +193,46 @@ class Faults:
         }[kind]
         if name in node.engine.boxes:
             return ""
-        node.engine.make(name, where, labels, "foreign").turn("running", self._world.now())
+        node.engine.make(name, where, labels, "foreign").turn("running", self.world.now())
         return f"{name} on {node.name}"
 
     def _leave_running(self, app: str) -> None:
         node = self._node()
-        labels = app_labels(CLUSTER, app, spec_hash(self._world.person.apps[app]))
+        labels = app_labels(CLUSTER, app, spec_hash(self.world.person.apps[app]))
         box = node.engine.make(f"left-{app}", node.name, labels, "left")
-        box.turn("running", self._world.now())
+        box.turn("running", self.world.now())
 
     # People.
 
     def _declare(self) -> str:
         name = self._dice.choice(NAMES)
-        self._world.person.apps[name] = self._app(name)
-        self._world.tell_loop()
-        return str(self._world.person.apps[name].image) + f" as {name}"
+        self.world.person.apps[name] = self._app(name)
+        self.world.tell_loop()
+        return str(self.world.person.apps[name].image) + f" as {name}"
 
     def _change(self) -> str:
-        apps = self._world.person.apps
+        apps = self.world.person.apps
         if not apps:
             return ""
         name = self._dice.choice(sorted(apps))
         apps[name] = replace(apps[name], env={"A": str(self._dice.randrange(3))})
-        self._world.tell_loop()
+        self.world.tell_loop()
         return name
 
     def _withdraw(self) -> str:
-        apps = self._world.person.apps
+        apps = self.world.person.apps
         if not apps:
             return ""
         name = self._dice.choice(sorted(apps))
         del apps[name]
-        self._world.tell_loop()
+        self.world.tell_loop()
         return name
 
     def _job(self) -> str:
         name, policy = self._dice.choice(NAMES), self._dice.choice(("no", "on-failure", "on-failure", "on-failure:2"))
         app = App(f"{self._dice.choice((JOB, SHAKY))}:1", name, restart=policy, replicas=self._dice.choice((1, 1, 3)))
-        self._world.person.apps[name] = app
-        self._world.tell_loop()
+        self.world.person.apps[name] = app
+        self.world.tell_loop()
         return f"{app.image} as {name}, {policy}, {app.replicas} times"
 
     def _prune(self) -> str:
@@ -244,97 +245,97 @@ class Faults:
 
     def _strand(self) -> str:
         """A node with a job that ended is away for longer than node_timeout."""
-        boxes = {box.node for node in self._world.nodes.values() for box in node.engine.boxes.values() if box.exit_code == 0}
+        boxes = {box.node for node in self.world.nodes.values() for box in node.engine.boxes.values() if box.exit_code == 0}
         if not boxes:
             return ""
-        node = self._world.nodes[self._dice.choice(sorted(boxes))]
-        node.unplugged_until = max(node.unplugged_until, self._world.now() + 50)
+        node = self.world.nodes[self._dice.choice(sorted(boxes))]
+        node.unplugged_until = max(node.unplugged_until, self.world.now() + 50)
         self._after(50, lambda: self._back(node))
         return f"{node.name}, where a job has ended"
 
     def _scale(self) -> str:
-        apps = self._world.person.apps
+        apps = self.world.person.apps
         if not apps:
             return ""
         name = self._dice.choice(sorted(apps))
         apps[name] = replace(apps[name], replicas=self._dice.choice((0, 1, 1, 2, 3, 4)))
-        self._world.tell_loop()
+        self.world.tell_loop()
         return f"{name} to {apps[name].replicas}"
 
     def _mistype(self) -> str:
-        slips = self._world.person.slips
-        slip = self._dice.choice(("", *sorted(self._world.person.apps)))
+        slips = self.world.person.slips
+        slip = self._dice.choice(("", *sorted(self.world.person.apps)))
         slips.symmetric_difference_update((slip,))
-        self._world.tell_loop()
+        self.world.tell_loop()
         return f"{slip or 'a row without a name'} is {'bad' if slip in slips else 'mended'}"
 
     def _lose_file(self) -> str:
-        self._world.person.missing = not self._world.person.missing
-        self._world.tell_loop()
-        return "gone" if self._world.person.missing else "back"
+        self.world.person.missing = not self.world.person.missing
+        self.world.tell_loop()
+        return "gone" if self.world.person.missing else "back"
 
     def _cut_file(self) -> str:
-        person = self._world.person
+        person = self.world.person
         person.cut = self._dice.random() if person.cut is None else None
-        self._world.tell_loop()
+        self.world.tell_loop()
         return "whole again" if person.cut is None else f"{person.cut:.2f} of it is left"
 
     def _cordon(self) -> str:
         node = self._node()
-        self._world.cordons.symmetric_difference_update((node.name,))
-        self._world.tell_loop()
-        return f"{node.name} is {'cordoned' if node.name in self._world.cordons else 'open'}"
+        self.world.cordons.symmetric_difference_update((node.name,))
+        self.world.tell_loop()
+        return f"{node.name} is {'cordoned' if node.name in self.world.cordons else 'open'}"
 
     def _drain(self) -> str:
         node = self._node()
-        self._world.drains.symmetric_difference_update((node.name,))
-        self._world.tell_loop()
-        return f"{node.name} is {'emptied' if node.name in self._world.drains else 'open'}"
+        self.world.drains.symmetric_difference_update((node.name,))
+        self.world.tell_loop()
+        return f"{node.name} is {'emptied' if node.name in self.world.drains else 'open'}"
 
     def _edit_inventory(self) -> str:
-        node, removed = self._node(), self._world.removed
-        if node.name in removed or len(removed) + 1 < len(self._world.nodes):
+        node, removed = self._node(), self.world.removed
+        if node.name in removed or len(removed) + 1 < len(self.world.nodes):
             removed.symmetric_difference_update((node.name,))
         return f"{node.name} is {'out' if node.name in removed else 'in'}"
 
     # The loop's own machine.
 
     def _kill(self) -> str:
-        self._world.dies_in = self._dice.randint(1, 25)
+        self.world.dies_in = self._dice.randint(1, 25)
         return "soon"
 
     def _forget(self) -> str:
-        self._world.forgetful = True
+        self.world.forgetful = True
         return self._kill()
 
     def _lose_disk(self) -> str:
-        if not self._world.disk.exists():
+        if not self.world.disk.exists():
             return ""
-        self._world.disk.rename(self._world.disk.with_name("away"))
+        self.world.disk.rename(self.world.disk.with_name("away"))
         self._after(self._dice.uniform(1, 30), self._mend_disk)
         return "cannot be written"
 
     def _mend_disk(self) -> None:
-        self._world.mend_disk()
+        self.world.mend_disk()
 
     # Choices.
 
     def _node(self) -> Node:
-        return self._world.nodes[self._dice.choice(sorted(self._world.nodes))]
+        return self.world.nodes[self._dice.choice(sorted(self.world.nodes))]
 
     def _ours(self) -> Union[Box, None]:
-        boxes = {id(box): box for node in self._world.nodes.values() for box in node.engine.boxes.values() if box.ours}
+        boxes = {id(box): box for node in self.world.nodes.values() for box in node.engine.boxes.values() if box.ours}
         return self._dice.choice(list(boxes.values())) if boxes else None
 
     def _app(self, name: str) -> App:
-        ports = (f"{self._dice.choice((8080, 8081))}:80",) if self._world.ported and self._dice.random() < 0.4 else ()
+        ports = (f"{self._dice.choice((8080, 8081))}:80",) if self.world.ported and self._dice.random() < 0.4 else ()
         return App(self._image(), name, ports=ports)
 
     def _image(self) -> str:
         return self._dice.choice(("web:1", "web:1", "web:2", "web:3", "web:4", f"{REFUSED}:1", f"{CRASHING}:1", f"{ENDLESS}:1"))
 
     def _after(self, seconds: float, event: Callable[[], object]) -> None:
-        self._world.timeline.after(seconds, event)
+        self.world.timeline.after(seconds, event)
 
 
 KINDS: Mapping[str, Callable[[Faults], str]] = {

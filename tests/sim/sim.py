@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from controllers.cycle import Cycle
@@ -15,6 +16,7 @@ from duckconf.model import App
 from duckconf.restart import recorded
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
 from tests.sim.faults import NODES_OWN, REFUSALS, Faults
+from tests.sim.sickness import SICKNESS, begin_check, heal_all
 from tests.sim.watch import NODE_TIMEOUT, Violation
 from tests.sim.world import Killed, SimWorld
 
@@ -36,6 +38,8 @@ class Run:
 
     def __post_init__(self) -> None:
         self.world = SimWorld(self.seed, self.folder)
+        if SICKNESS.items() <= self.more.items():
+            self.world.begins = partial(begin_check, self.world)
         self.faults = Faults(self.world, kinds=self.more)
         self._start_loop()
 
@@ -46,8 +50,9 @@ class Run:
             for _ in range(steps):
                 self.faults.strike()
                 self._step()
+            heal_all(self.world)
             self.faults.end()
-            self._pass_time(QUIET)
+            self.pass_time(QUIET)
             self._check_rest()
             self._check_that_the_hopeless_delay_nobody()
         except Exception as error:
@@ -85,7 +90,7 @@ class Run:
         due = self.cycle.due()
         world.timeline.run(LOOP_INTERVAL if due is None else min(LOOP_INTERVAL, due + 0.01), lambda: world.woken)
 
-    def _pass_time(self, seconds: float) -> int:
+    def pass_time(self, seconds: float) -> int:
         end, passes = self.world.now() + seconds, 0
         while self.world.now() < end:
             self._step()
@@ -95,7 +100,7 @@ class Run:
     def _check_rest(self) -> None:
         """Each hopeful app has its one container, nothing else of ours is there, and the loop is at rest."""
         acted = len(self.world.watch.issued_at_all)
-        passes = self._pass_time(60)
+        passes = self.pass_time(60)
         wanted = instances_of(self.world.person.apps.values())
         boxes = [box for box in self._boxes() if box.ours]
         for name, instance in wanted.items():
@@ -142,7 +147,7 @@ class Run:
                 node.engine.refusing[node.name, "late"] = NODES_OWN[0]
         self.world.person.apps["late"] = App("web:1", "late")
         self.world.wake()
-        self._pass_time(SOON)
+        self.pass_time(SOON)
         if [box.state for box in self._boxes() if box.app == "late"] != ["running"]:
             raise Violation(f"an app declared among hopeless ones does not run after {SOON} s")
 

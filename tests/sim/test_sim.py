@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from duckconf.healthcheck import HEALTHY, UNHEALTHY
+from duckconf.model import App
 from tests.sim.faults import CUTS, DRAINS, GARBLED, JOBS, REFUSALS, SCALES
+from tests.sim.sickness import SICKNESS, recover, turn
 from tests.sim.sim import Run
 
 STEPS = 300
@@ -72,6 +75,29 @@ def test_a_job_that_is_done_never_starts_again_and_an_unfinished_one_ends(seed: 
     # Often, among all that else happens.
     often = {f"{name} {number}": kind for name, kind in JOBS.items() for number in range(4)}
     Run(seed, tmp_path, {**often, **(DRAINS, REFUSALS, GARBLED, CUTS)[seed % 4]}).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(7000, 7020))
+def test_apps_that_fall_ill_among_faults_are_restarted_with_pauses_and_none_that_is_well(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, {**SICKNESS, **(DRAINS if seed % 2 == 0 else SCALES)}).go(STEPS)
+
+
+def test_an_app_that_stays_ill_is_restarted_with_pauses_that_grow_and_not_any_more_when_it_is_well(tmp_path: Path) -> None:
+    run = Run(1, tmp_path, SICKNESS)
+    run.world.calm = True
+    run.world.person.apps["web"] = App("web:1", "web")
+    run.pass_time(20)
+    (box,) = (box for node in run.world.nodes.values() for box in {id(box): box for box in node.engine.boxes.values()}.values())
+    assert box.health == HEALTHY
+    box.sick = True
+    turn(run.world, box, UNHEALTHY)
+    run.pass_time(600)
+    restarts = [line for line in run.world.trace if "effect" in line and "restart web on" in line]
+    assert 6 <= len(restarts) <= 10, restarts
+    recover(run.world, box)
+    run.pass_time(1200)
+    assert box.health == HEALTHY
+    assert len([line for line in run.world.trace if "effect" in line and "restart web on" in line]) <= len(restarts) + 1
 
 
 def test_the_same_seed_gives_the_same_trace_in_any_process(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound, Unreadable
 from duckconf.events import Event
 from duckconf.health import BRAKE_FROM
+from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance, instances_of
 from duckconf.naming import app_of
 from duckconf.placement import Placement
@@ -251,15 +252,19 @@ class Watch:
         placed = (place.node, place.container) == (action.node, action.container)
         self._require(over or not placed, f"{action}, which is the placed copy")
         running = any(
-            copy.name == place.container and copy.running and copy.spec == spec_hash(wanted.app)
+            copy.name == place.container and copy.ready and copy.spec == spec_hash(wanted.app)
             for copy in self.heard.get(place.node, ())
         )
-        self._require(running or bool(place.end), f"{action} though the placed copy was not seen running")
+        self._require(running or bool(place.end), f"{action} though the placed copy was not seen running and well")
 
     def _check_start(self, app: str, action: Union[Start, Restart]) -> None:
         spec = self._spec_of(app)
         self._require(self.done.get(app) != spec, f"{action}, which is done")
         placed = [copy for copy in self.heard[action.node] if copy.name == action.container]
+        if isinstance(action, Restart) and action.unhealthy:
+            sick = bool(placed) and placed[0].running and placed[0].health == UNHEALTHY
+            self._require(sick, f"{action}, which was not seen unhealthy")
+            return
         elsewhere = [
             copy
             for found in self.heard.values()

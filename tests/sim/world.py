@@ -70,6 +70,8 @@ class SimWorld:
         self.drains_read: frozenset[str] = frozenset()
         self.removed: set[str] = set()
         self.calm = False
+        self.begins: Callable[[Box], None] = lambda box: None
+        """What else happens when a container starts."""
         self.woken = False
         self.process = 0
         self.dies_in = -1
@@ -248,6 +250,7 @@ class SimWorld:
         self.timeline.after(seconds, end)
 
     def _started(self, box: Box) -> None:
+        self.begins(box)
         if box.image.startswith(CRASHING):
             self.timeline.after(self.dice.uniform(0.05, 3), lambda: self.crash(box))
         if box.image.startswith((JOB, SHAKY)):

@@ -86,6 +86,12 @@ def test_an_app_that_is_held_back_waits_and_says_why(seen: Fleet) -> None:
     assert (result.steps, result.notes) == ((), {"web": "no such image"})
 
 
+def test_an_unhealthy_app_that_is_never_restarted_is_left_as_it_is_and_says_why() -> None:
+    once = replace(WEB, restart="no")
+    result = decide(Desired({"web": Instance(once)}), fleet(replace(SICK, spec=spec_hash(once))), {"web": HERE})
+    assert (result.steps, result.notes) == ((), {"web": "c-web is unhealthy and its restart policy is no"})
+
+
 def test_a_stale_copy_stays_until_the_placed_one_runs() -> None:
     stale = container(node="n2", name="old")
     assert not any(isinstance(step.action, Remove) for step in decide(WANTED, fleet(stale), {"web": HERE}).steps)
