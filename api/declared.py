@@ -12,8 +12,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from api import history
 from api.body import body, expected_revisions, query, seconds, whole
 from api.held import HeldRequests
+from api.history import Told
+from api.stores.changes import Update
 from api.stores.desired import DesiredStore
 from duckconf.codec import revision, to_json
 from duckconf.compose import merged
@@ -60,8 +63,9 @@ class Routes:
             with self.held.up_to(seconds("wait")) as patience:
                 self.store.wait(since, patience)
         listing = self.store.listing()
-        views = _views(self.reported())
-        shown = [_shown(app, views) for app in listing.apps.values()]
+        report = self.reported()
+        views = _views(report)
+        shown = [_shown(app, report, views) for app in listing.apps.values()]
         if "nodeName" in request.args:
             node = request.args["nodeName"]
             shown = [entry for entry in shown if any(instance["node"] == node for instance in entry["instances"])]
@@ -73,7 +77,7 @@ class Routes:
 
     def app(self, name: str) -> Response:
         found = self.store.get(name)
-        return with_etag(jsonify(_shown(found, _views(self.reported()))), found)
+        return with_etag(jsonify(_shown(found, self.reported())), found)
 
     def put(self, name: str) -> tuple[Response, HTTPStatus]:
         if not NAME.fullmatch(name):
@@ -92,12 +96,19 @@ class Routes:
             require_known(parsed, self.known() if parsed.secrets else ())
             return parsed
 
+        return self._declare(name, update)
+
+    def again(self, app: App) -> Response:
+        """Declare an earlier spec."""
+        return self._declare(app.name, lambda *_: app)[0]
+
+    def _declare(self, name: str, update: Update) -> tuple[Response, HTTPStatus]:
         before, after = self.store.put(name, update, expected_revisions())
         if before is None:
             self.tell(Event("declared", f"{name} declared ({after.image})", name))
         elif after != before:
             self.tell(Event("updated", f"{name} updated ({after.image})", name))
-        answer = with_etag(jsonify(_shown(after, _views(self.reported()))), after)
+        answer = with_etag(jsonify(_shown(after, self.reported())), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     def delete(self, name: str) -> Response:
@@ -112,8 +123,10 @@ def blueprint(
     tell: Callable[[Event], None],
     held: HeldRequests,
     known: Callable[[], Collection[str]],
+    told: Told,
 ) -> Blueprint:
     routes, served = Blueprint("apps", __name__), Routes(store, reported, tell, held, known)
+    routes.register_blueprint(history.blueprint(history.History(store.get, told, served.again)))
     routes.post("/app/start")(served.start)
     routes.get("/apps")(served.apps)
     routes.post("/apps/confirm")(served.confirm)
@@ -137,9 +150,12 @@ def _views(report: Report | None) -> dict[str, AppView]:
     return {view.instance: view for view in report.apps if view.desired == "yes"} if report is not None else {}
 
 
-def _shown(app: App, views: Mapping[str, AppView]) -> dict[str, Any]:
+def _shown(app: App, report: Report | None, views: Mapping[str, AppView] | None = None) -> dict[str, Any]:
+    views = _views(report) if views is None else views
     instances = [_instance(instance, views.get(instance.name)) for instance in slots_of(app)]
-    return {"name": app.name, **to_json(app), "revision": revision(app), **as_a_whole(instances)}
+    rollout = report.rollouts.get(app.name, "") if report is not None else ""
+    entry = {"name": app.name, **to_json(app), "revision": revision(app), **as_a_whole(instances)}
+    return entry | ({"rollout": rollout} if rollout else {})
 
 
 def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:
@@ -150,6 +166,7 @@ def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:
     entry |= {"started": view.started} if view.started else {}
     entry |= {"note": view.note} if view.note else {}
     entry |= {"health": view.health} if view.health else {}
+    entry |= {"ready": view.ready, "updated": view.updated, "image": view.image}
     return entry | ({"published": list(view.ports)} if view.ports else {})
 
 
@@ -160,13 +177,15 @@ def as_a_whole(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     trouble += [entry for entry in instances if entry["status"] == "running" and not _ready(entry)]
     trouble += [entry for entry in instances if entry["status"] == "running"]
     worst = next(iter((*trouble, *instances)), NO_INSTANCE)
-    whole = {key: value for key, value in worst.items() if key != "slot"}
+    whole = {key: value for key, value in worst.items() if key not in ("slot", "image")}
     running, ready = sum(entry["status"] == "running" for entry in instances), sum(map(_ready, instances))
-    return whole | {"running": running, "ready": ready, "instances": list(instances)}
+    updated = sum(bool(entry.get("updated", True)) for entry in instances)
+    return whole | {"running": running, "ready": ready, "updated": updated, "instances": list(instances)}
 
 
 def _ready(entry: Mapping[str, Any]) -> bool:
-    return entry["status"] == "running" and entry.get("health", NO_CHECK) in (NO_CHECK, HEALTHY)
+    fit = entry["status"] == "running" and entry.get("health", NO_CHECK) in (NO_CHECK, HEALTHY)
+    return fit and bool(entry.get("ready", True))
 
 
 def with_etag(response: Response, app: App) -> Response:

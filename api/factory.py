@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
+from duckconf.reach.state.revisions import FILE_NAME as HISTORY
+from duckconf.reach.state.revisions import read_told
 from duckconf.reach.state.secrets import FILE_NAME as SECRETS
 from duckconf.reach.state.secrets import SecretFile
 from duckconf.report import READY
@@ -87,7 +90,8 @@ def create_reconcile(
     """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     kept = SecretFile(store.path.with_name(SECRETS))
-    apps = declared.blueprint(store, reports.read, journal.add, held, kept.current)
+    past = partial(read_told, store.path.with_name(HISTORY))
+    apps = declared.blueprint(store, reports.read, journal.add, held, kept.current, past)
     return create(
         metrics,
         names,

@@ -160,6 +160,33 @@ RECONCILE: dict[str, Any] = {
     },
 }
 
+HISTORY: dict[str, Any] = {
+    "/app/{name}/history": {
+        "get": {
+            "operationId": "getHistory",
+            "summary": "The revisions of an app, the newest last.",
+            "parameters": [NAME],
+            "responses": {"200": _json("Revisions.", refer("History")), "404": _problem("No such app.")},
+        }
+    },
+    "/app/{name}/rollback": {
+        "post": {
+            "operationId": "rollBack",
+            "summary": "Declare the spec of an earlier revision again.",
+            "parameters": [NAME],
+            "requestBody": _takes("Rollback"),
+            "responses": {
+                **FORM,
+                **UNREADABLE,
+                "200": _json("The app as it is declared now.", refer("Shown")),
+                "404": _problem("No such app."),
+                "409": _problem("No such revision."),
+                "422": _problem("A field is wrong."),
+            },
+        }
+    },
+}
+
 CLOSED = {"401": _problem("The token is missing or wrong."), "403": _problem("The token does not allow this call.")}
 
 
@@ -284,7 +311,7 @@ ELSEWHERE: dict[str, Any] = {
 }
 PATHS = {
     "push": {**PUSH, **ELSEWHERE, **OPERATIONS},
-    "reconcile": {**RECONCILE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
+    "reconcile": {**RECONCILE, **HISTORY, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
     "agents": {**_closed({**AGENTS, "/apps/confirm": CONFIRM, **OPERATIONS}), "/healthz": OPERATIONS["/healthz"]},
 }
 PATHS["agents"]["/events"] = {

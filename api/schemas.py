@@ -124,8 +124,33 @@ SCHEMAS: dict[str, Any] = {
             "revision": {"type": "string", "description": "Changes when the app changes."},
             **{name: {**field, "description": f"{field['description']} {OF_THE_WORST}"} for name, field in OBSERVED.items()},
             "running": {"type": "integer", "description": "How many instances run."},
+            "updated": {"type": "integer", "description": "How many instances have the present spec."},
+            "rollout": {**TEXT, "description": "How far its update is, while it is not done."},
             "instances": {"type": "array", "items": refer("Instance")},
         },
+    },
+    "History": {
+        "type": "object",
+        "required": ["app", "revisions"],
+        "properties": {"app": TEXT, "revisions": {"type": "array", "items": refer("Revision")}},
+    },
+    "Revision": {
+        "type": "object",
+        "required": ["number", "spec", "outcome", "app"],
+        "properties": {
+            "number": {"type": "integer"},
+            "spec": {**TEXT, "description": "Its hash."},
+            "declared": {**TEXT, "description": "Its hash without the revisions of its secrets."},
+            "outcome": {"type": "string", "enum": ["", "done", "failed"], "description": "Empty while it is rolled out."},
+            "why": {**TEXT, "description": "Why it failed."},
+            "since": {"type": "number", "description": "Seconds since the epoch."},
+            "app": {"type": "object", "description": "Its fields."},
+        },
+    },
+    "Rollback": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"to": {"type": "integer", "description": "A revision; the last that served by default."}},
     },
     "Instance": {
         "type": "object",

@@ -24,7 +24,6 @@ from types import TracebackType
 from benchmarks.competitors import Client
 from benchmarks.measure import FOLDER, Row
 from benchmarks.ports import free_ports
-from controllers.placements import FILE_NAME as PLACEMENTS
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.demo.demo_hosts import DemoHosts
@@ -35,6 +34,7 @@ from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.state.desired_file import FILE_NAME
+from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 
 # Not the name of the folder where the results lie: its state goes at the end.
 CLUSTER = "bench-nodes"

@@ -23,7 +23,6 @@ from controllers.checks import Checks
 from controllers.cycle import Cycle, Look, Setpoint
 from controllers.heart import Heart
 from controllers.orders import Orders
-from controllers.placements import FoundPlacements
 from controllers.reconciler import Reconciler
 from duckconf import engine
 from duckconf.actions import Restart, Start
@@ -36,7 +35,7 @@ from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING, AppView
 from duckconf.plan import Step
 from duckconf.reach.api.agent_config import AgentConfig, read_agent_config
-from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.facts import facts_of
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.nodes.orphans import starts_under_way, still_starts
@@ -45,6 +44,7 @@ from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.nodes.watcher import Watcher
 from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
+from duckconf.reach.state.placements import FoundPlacements
 from duckconf.reach.state.ready import Readiness
 from duckconf.reach.state.reports import ReportFile
 from duckconf.refusal import active
@@ -126,6 +126,9 @@ class Itself:
 
     def act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
         self._hands.submit(self._act, step, done)
+
+    def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
+        self._sensor.submit(lambda: done(last_words(container, self._runner)))
 
     def wake(self) -> None:
         self._woken.set()

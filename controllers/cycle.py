@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, Protocol
 
-from controllers.reconciler import Heard, Reconciler, Verdict, name_is_taken
+from controllers.reconciler import Heard, Outcome, Reconciler, Verdict, name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.brake import mended
 from duckconf.counts import counted
@@ -29,6 +30,7 @@ from duckconf.overview import PENDING
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.refusal import active
 from duckconf.report import LOST, READY, UNREACHABLE, UNREADABLE, NodeView, Report
+from duckconf.rollout import FAILED
 from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
@@ -95,6 +97,9 @@ class World(Protocol):
     def act(self, step: Step, done: Callable[[DuckconfError | None], None]) -> None:
         """Begin a step; `done` is called once, from any thread, with the failure if there was one."""
 
+    def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
+        """Begin to read the last lines that a container printed; `done` is called once, from any thread, with "" for none."""
+
     def wake(self) -> None:
         """Ask for another pass, soon."""
 
@@ -150,10 +155,15 @@ class Cycle:
         self._tell_of_unplaced(verdict)
         self._tell_of_ends(verdict)
         self._say(sensed, setpoint, verdict)
+        first_words = self._tell_of_updates(verdict)
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
-            self._act(step)
-        self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now()))
+            where = (step.action.node, step.action.container)
+            first_words.pop(where, self._act)(step)
+        for tell in first_words.values():
+            tell(None)
+        rollouts = verdict.decision.rollouts
+        self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""
@@ -279,6 +289,30 @@ class Cycle:
                 kind = "job-failed" if over.end.code else "job-done"
                 words = f"{name}: {over.end.state}" + (f", {over.why}" if over.end.code else "")
                 self._world.tell(Event(kind, words, app_of(name), over.place.node))
+
+    def _tell_of_updates(self, verdict: Verdict) -> dict[tuple[str, str], Callable[[Step | None], None]]:
+        """Tell how updates ended. What a failed container said last is read before it is removed: its step waits for that."""
+        waiting: dict[tuple[str, str], Callable[[Step | None], None]] = {}
+        for outcome in verdict.outcomes:
+            if outcome.revision.outcome != FAILED:
+                if outcome.revision.number > 1:
+                    self._world.tell(Event("update-done", f"{outcome.app}: revision {outcome.revision.number} runs", outcome.app))
+            elif outcome.containers:
+                waiting[outcome.containers[0]] = partial(self._tell_of_failure, outcome)
+            else:
+                self._tell_of_failure(outcome, None, "")
+        return waiting
+
+    def _tell_of_failure(self, outcome: Outcome, step: Step | None, words: str | None = None) -> None:
+        if words is None:
+            node, container = outcome.containers[0]
+            self._world.last_words(node, container, partial(self._tell_of_failure, outcome, step))
+            return
+        app = outcome.app
+        said = f"; its last output: {words}" if words else ""
+        self._world.tell(Event("update-failed", f"{app}: {outcome.note}{said}", app))
+        if step is not None:
+            self._act(step)
 
     def _publish(self, report: Report) -> None:
         if self._published is None or replace(report, clock=self._published.clock) != self._published:

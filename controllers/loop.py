@@ -19,8 +19,6 @@ from pathlib import Path
 
 from controllers.checks import Checks, Line
 from controllers.cycle import Cycle, Look, Setpoint
-from controllers.placements import FILE_NAME as PLACEMENTS
-from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf import engine
 from duckconf.actions import Restart
@@ -34,7 +32,7 @@ from duckconf.node_name import misnamed
 from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
-from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.nodes.watcher import Verdict
 from duckconf.reach.ssh.fleet import Fleet
@@ -44,6 +42,10 @@ from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.state import asked, cordons, journal, logs, reports, secrets
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
+from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
+from duckconf.reach.state.placements import PlacementBook
+from duckconf.reach.state.revisions import FILE_NAME as HISTORY
+from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import SecretFile, resolved
 from duckconf.report import Report
 
@@ -75,6 +77,7 @@ class Outside:
             refusals=project.refusals,
         )
         self._book = PlacementBook(project.state / PLACEMENTS)
+        self._history = RevisionBook(project.state / HISTORY)
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
         self._drains = cordons.Cordons(project.state / cordons.DRAINS_NAME)
@@ -139,6 +142,9 @@ class Outside:
             self._actuators[node] = ThreadPoolExecutor(HANDS, f"actuator-{node}")
         self._actuators[node].submit(self._act, step, done)
 
+    def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
+        self._sensors.submit(lambda: done(last_words(container, self._fleet.runner(node))))
+
     def wake(self) -> None:
         self._woken.set()
 
@@ -156,7 +162,7 @@ class Outside:
 
     def run(self) -> None:
         """Pass after pass, until `end`."""
-        reconciler = Reconciler(self._project.cluster, self._book, self._project.settings.node_timeout)
+        reconciler = Reconciler(self._project.cluster, self._book, self._project.settings.node_timeout, history=self._history)
         last = self._report.read()
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))

@@ -5,16 +5,14 @@ It has no thread, no clock and no connection: `cycle.py` gives it those. All tim
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Union
 
-from controllers.placements import Book
 from duckconf import backoff
 from duckconf.actions import Remove, Restart
 from duckconf.backoff import Tries
-from duckconf.codec import spec_hash
 from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
@@ -27,10 +25,23 @@ from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
+from duckconf.reach.state.placements import Book
+from duckconf.reach.state.revisions import Revisions
 from duckconf.refusal import Refusal, active, after_success, refused, remembered, with_siblings
 from duckconf.restart import lives_after, policy_of
+from duckconf.rollout import Revision
 
 Heard = tuple[float, tuple[Container, ...]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A revision that this pass judged, with node and name of the containers that were made from it."""
+
+    app: str
+    revision: Revision
+    note: str
+    containers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Verdict:
 
     decision: Decision
     apps: tuple[AppView, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclass
@@ -55,11 +67,14 @@ class Reconciler:
     """Containers that were seen and then not found: a moment later none is seen, or the node's two answers differ."""
     refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     asked: Mapping[str, int] | None = None
+    history: Revisions | None = None
+    """The revisions of the apps; None where another process decides on updates."""
     only_mine: bool = False
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
     busy: set[str] = field(default_factory=set)
     meant: dict[str, Instance] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
+    _due: float | None = None
     looked_too_early: set[str] = field(default_factory=set)
     """Apps that the last pass left alone because a look of it was older than the end of their action."""
 
@@ -96,16 +111,23 @@ class Reconciler:
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(
-            self.book.placements, self.tries, certain, self._unsettled(heard, oldest_open), self.removals, self.missed
+            self.book.placements,
+            self.tries,
+            certain,
+            self._unsettled(heard, oldest_open),
+            self.removals,
+            self.missed,
+            self.history.revisions if self.history is not None else None,
         )
         decision = decide(self.cluster, desired, fleet, memory, now)
+        outcomes = self._judged(decision, fleet)
         self._remember(decision.placements, certain)
+        self._due = None if decision.due is None else now + decision.due
         steps = decision.plan.steps
         self.busy |= {step.instance for step in steps}
-        self.meant.update(
-            {step.instance: desired.instances[step.instance] for step in steps if step.instance in desired.instances}
-        )
-        return Verdict(decision, overview(desired, fleet, decision, memory))
+        now_wanted = (decision.desired or desired).instances
+        self.meant.update({step.instance: now_wanted[step.instance] for step in steps if step.instance in now_wanted})
+        return Verdict(decision, overview(desired, fleet, decision, memory), outcomes)
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
         """A step has ended; `last` when no other step of its instance is under way."""
@@ -122,7 +144,7 @@ class Reconciler:
             self._settle_removal(step.action, failure, now)
             return
         app, generation = self.meant[name].app, self.meant[name].generation
-        spec = spec_hash(app)
+        spec = self.meant[name].spec
         tries = self.tries.get(name)
         if tries is None or tries.spec != spec:
             tries = Tries(spec)
@@ -140,6 +162,20 @@ class Reconciler:
                 denied = _at_once(tries, denied, now)
             self.tries[name] = denied
 
+    def _judged(self, decision: Decision, fleet: Fleet) -> tuple[Outcome, ...]:
+        """Keep the revisions; those whose outcome is new. Raises OSError."""
+        history = decision.history
+        if self.history is None or history == self.history.revisions:
+            return ()
+        known = {(app, item.number): item.outcome for app, past in self.history.revisions.items() for item in past}
+        news = [
+            Outcome(app, past[-1], decision.rollouts.get(app, ""), tuple(_made_from(past[-1].spec, app, fleet)))
+            for app, past in history.items()
+            if past and past[-1].outcome and past[-1].outcome != known.get((app, past[-1].number))
+        ]
+        self.history.keep(history)
+        return tuple(news)
+
     def wake_after(self, heard: Collection[str], now: float) -> float | None:
         """Seconds until something is due without an event: an app held back or refused, a silent node, a newer look."""
         if self.looked_too_early:
@@ -147,6 +183,7 @@ class Reconciler:
         paused = (*self.tries.values(), *self.removals.values(), *self.missed.values())
         waits = [tries.not_before - now for tries in paused if tries.not_before > now]
         waits += [refusal.until - now for refusal in self.refusals.values() if refusal.until > now]
+        waits += [self._due - now] if self._due is not None and self._due > now else []
         verdict = next_verdict(self.health, heard, now, self.node_timeout)
         return min([*waits, *([] if verdict is None else [verdict])], default=None)
 
@@ -199,6 +236,11 @@ class Reconciler:
             self.book.certain = True
         else:
             self.book.placements = placements
+
+
+def _made_from(spec: str, app: str, fleet: Fleet) -> Iterator[tuple[str, str]]:
+    found = (copy for copies in fleet.copies.values() for copy in copies if copy.app == app and copy.spec == spec)
+    return ((copy.node, copy.name) for copy in found)
 
 
 def _at_once(before: Tries, refused: Tries, now: float) -> Tries:

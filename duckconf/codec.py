@@ -38,8 +38,14 @@ def meaning(app: App) -> Mapping[str, object]:
 
 
 def _meaning_of(label: str) -> Mapping[str, object] | None:
+    app = app_of_label(label)
+    return meaning(app) if app is not None else None
+
+
+def app_of_label(label: str) -> App | None:
+    """The app that a container's manifest describes; None when it is not ours to read."""
     try:
-        return meaning(read_manifest(label))
+        return read_manifest(label)
     except (BadInput, ValueError):
         return None
 

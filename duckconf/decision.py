@@ -18,6 +18,9 @@ from duckconf.ended import Over, ended
 from duckconf.naming import declared_container
 from duckconf.placement import Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
+from duckconf.readiness import Readiness
+from duckconf.rolling import rolled
+from duckconf.rollout import History
 
 HELD_BACK = "held back"
 
@@ -37,19 +40,33 @@ class Memory:
     busy: Collection[str] = ()
     removals: Mapping[tuple[str, str], Tries] = field(default_factory=dict)
     missed: Mapping[tuple[str, str], Tries] = field(default_factory=dict)
+    history: Mapping[str, History] | None = None
+    """The revisions of each app; None where another process decides on updates."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`placements` are to be remembered before anything of `plan` is done. `over` are the instances that have ended."""
+    """`history` and `placements` are to be remembered before anything of `plan` is done.
+
+    `over` are the instances that have ended; `rollouts` tells of each app whose update is not done how far it is; `ready` are
+    node and name of the containers that are ready; `desired` has the spec that each instance runs now. `due` is in seconds:
+    until the next one counts as ready.
+    """
 
     placements: Mapping[str, Placement]
     plan: Plan
     over: Mapping[str, Over] = field(default_factory=dict)
+    history: Mapping[str, History] = field(default_factory=dict)
+    rollouts: Mapping[str, str] = field(default_factory=dict)
+    ready: Collection[tuple[str, str]] = ()
+    desired: Desired | None = None
+    due: float | None = None
 
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
+    readiness = Readiness(fleet, memory.tries, now)
+    desired, history, rollouts = rolled(desired, fleet, memory, readiness)
     busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)
     known = _without_old_ends(memory.placements, desired, {*busy, *over})
     open_ends = {name: instance for name, instance in desired.instances.items() if name not in over}
@@ -66,7 +83,17 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     stuck |= {where: f"looking again: {past.words}" for where, past in memory.missed.items() if past.not_before > now}
     worn = {name for name, past in memory.tries.items() if backoff.is_worn(past)}
     placements = {**left_alone, **found, **assignment.placements, **{name: one.place for name, one in over.items()}}
-    return Decision(placements, plan(desired, fleet, assignment, held, busy, stuck, over, worn), over)
+    ready = readiness.ready(desired)
+    return Decision(
+        placements,
+        plan(desired, fleet, assignment, held, busy, stuck, over, worn, ready),
+        over,
+        history,
+        rollouts,
+        ready,
+        desired,
+        readiness.due(desired),
+    )
 
 
 def _without_old_ends(placements: Mapping[str, Placement], desired: Desired, judged: Collection[str]) -> Mapping[str, Placement]:

@@ -97,6 +97,8 @@ class Desired:
     unreadable: frozenset[str] = frozenset()
     complete: bool = True
     kept: frozenset[str] = frozenset()
+    empty: frozenset[str] = frozenset()
+    """Apps that are declared with no instance."""
 
     def is_unreadable(self, instance: str) -> bool:
         return app_of(instance) in self.unreadable
@@ -114,7 +116,8 @@ def desired_of(document: Document) -> Desired:
     """The apps that the loop may act on: a name that stands in a bad row, or twice, is left alone."""
     unreadable = frozenset(fault.name for fault in document.faults if fault.name)
     apps = [app for name, app in document.apps().items() if name not in unreadable]
-    return Desired(instances_of(apps), unreadable, document.known and all(fault.name for fault in document.faults))
+    complete = document.known and all(fault.name for fault in document.faults)
+    return Desired(instances_of(apps), unreadable, complete, empty=frozenset(app.name for app in apps if not app.replicas))
 
 
 def empty_document(layout: Sequence[str] = COLUMNS) -> Document:

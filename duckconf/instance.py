@@ -5,10 +5,12 @@ Its name is the app's for slot 1 and APP.SLOT for the others. No app's name has 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import instance_name
 
@@ -33,6 +35,10 @@ class Instance:
     @property
     def name(self) -> str:
         return instance_name(self.app.name, self.slot)
+
+    @functools.cached_property
+    def spec(self) -> str:
+        return spec_hash(self.app)
 
 
 def instances_of(apps: Iterable[App]) -> dict[str, Instance]:

@@ -6,8 +6,9 @@ The loop publishes it, `./inv ps` and `GET /apps` show it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from duckconf.codec import app_of_label
 from duckconf.decision import HELD_BACK, Decision, Memory
 from duckconf.desired import Desired
 from duckconf.ended import Over
@@ -30,7 +31,8 @@ class AppView:
     """`desired` is yes, no, or unclear (its row cannot be read, or the whole state cannot). `state` is the engine's
     word for the container, or pending (not placed), starting, backoff, unreachable, unreadable, lost, done, failed (CODE).
     `started` is in seconds since the epoch, 0 when it does not run. `note` says why something is not as desired. `ports` are
-    the published ones. `health` is the verdict of its check, "" without one."""
+    the published ones. `health` is the verdict of its check, "" without one. `spec` is what it was placed to run; `updated`
+    says whether that is what the app asks for now."""
 
     app: str
     node: str
@@ -46,6 +48,9 @@ class AppView:
     health: str = ""
     end: str = ""
     """The record of how it ended, of one that is over."""
+    ready: bool = False
+    spec: str = ""
+    updated: bool = False
 
     @property
     def instance(self) -> str:
@@ -61,7 +66,9 @@ def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory)
     for name in sorted({*desired.instances, *(desired.unreadable - seen), *copies}):
         placed, others = _split(name, copies.get(name, ()), decision)
         if name in desired.instances:
-            rows.append(_wanted(name, desired, placed, fleet, decision, memory, acting))
+            wanted = (decision.desired or desired).instances[name]
+            row, others = _serving(_wanted(wanted, desired, placed, fleet, decision, memory, acting), others, decision)
+            rows.append(row)
         elif placed is not None:
             others = [placed, *others]
         elif desired.is_unreadable(name) and not others:
@@ -78,7 +85,7 @@ def _split(name: str, copies: Sequence[Container], decision: Decision) -> tuple[
 
 
 def _wanted(
-    name: str,
+    instance: Instance,
     desired: Desired,
     mine: Container | None,
     fleet: Fleet,
@@ -86,11 +93,11 @@ def _wanted(
     memory: Memory,
     acting: Mapping[str, str],
 ) -> AppView:
-    wanted, place, tries = desired.instances[name], decision.placements.get(name), memory.tries.get(name)
-    app, slot = wanted.app, wanted.slot
+    name, app, slot = instance.name, instance.app, instance.slot
+    place, tries = decision.placements.get(name), memory.tries.get(name)
     note = decision.plan.notes.get(name, "")
     if (over := decision.over.get(name)) is not None:
-        return _ended(wanted, over, mine, note)
+        return _ended(instance, over, mine, note)
     if place is None:
         return AppView(app.name, "", "", app.image, "yes", PENDING, note=note, slot=slot)
     state = mine.state if mine is not None else STARTING
@@ -107,7 +114,24 @@ def _wanted(
     health = mine.health if mine is not None and state == "running" else NO_CHECK
     if health == UNHEALTHY and mine is not None:
         note = f"{mine.said}; {note}" if note and note != mine.said else mine.said
-    return AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot, health)
+    ready = mine is not None and (mine.node, mine.name) in decision.ready
+    updated = place.spec == desired.instances[name].spec
+    row = AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)
+    return replace(row, health=health, ready=ready, spec=place.spec, updated=updated)
+
+
+def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> tuple[AppView, list[Container]]:
+    """While an update has not brought its instance up, the row shows the container that serves in its place."""
+    old = next((copy for copy in others if copy.running and row.spec and copy.spec != row.spec), None)
+    if old is None or row.ready:
+        return row, list(others)
+    waits = f"serves until {row.container} on {row.node} is ready: it is {row.state}" + (f", {row.note}" if row.note else "")
+    spec = app_of_label(old.manifest) if old.manifest else None
+    image = spec.image if spec is not None else old.image
+    shown = replace(row, node=old.node, container=old.name, image=image, state=old.state, started=old.started, note=waits)
+    ready = (old.node, old.name) in decision.ready
+    shown = replace(shown, ports=old.ports, health=old.health, ready=ready, updated=False)
+    return shown, [copy for copy in others if copy is not old]
 
 
 def _ended(wanted: Instance, over: Over, mine: Container | None, note: str) -> AppView:

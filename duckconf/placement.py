@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Union
 
 from duckconf.codec import runs_as, spec_hash
@@ -17,6 +17,7 @@ from duckconf.model import App
 from duckconf.naming import app_of, slot_of
 from duckconf.ports import Port, conflict
 from duckconf.refusal import Refusal, Refusals
+from duckconf.rollout import starts_first
 from duckconf.spreading import FULL, host_ports, no_fit, round_robin, taken_port
 
 # Containers that run or will do so by themselves.
@@ -29,12 +30,13 @@ Views = Mapping[str, Union[tuple[Container, ...], None]]
 @dataclass(frozen=True)
 class Placement:
     """An instance belongs on `node` in `container`. The higher generation is the newer decision. `end` is the record of its end,
-    "" for one that is not over."""
+    "" for one that is not over. `spec` is the hash of what it should run there, "" where that was never noted."""
 
     node: str
     container: str
     generation: int
     end: str = ""
+    spec: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ class Load:
 NONE: Counter[str] = Counter()
 
 
-def spread(instance: Instance, fleet: Fleet, load: Load, turn: int) -> tuple[str, str]:
+def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str = "") -> tuple[str, str]:
     """The node with the fewest instances of the app, of these the one with the fewest in all, ties by turn, and ""; or ""
-    and why no node fits."""
+    and why no node fits. `prefer` is taken when it fits."""
     app = instance.app
     ports = host_ports(app)
     misfits: Counter[str] = Counter()
@@ -146,6 +148,8 @@ def spread(instance: Instance, fleet: Fleet, load: Load, turn: int) -> tuple[str
             fit.append(node)
     if not fit:
         return "", no_fit(misfits, refused)
+    if prefer in fit:
+        return prefer, ""
     best = min(load.order(app, node) for node in fit)
     return next(node for node in round_robin(fleet.nodes, turn) if node in fit and load.order(app, node) == best), ""
 
@@ -176,19 +180,21 @@ def assign(
             continue
         at_home = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
         leaves = at_home and not moving and _may_leave(kept[name], fleet)
-        chosen = _adopted(instance, current, fleet, places.generation)
-        if chosen is None and at_home and not leaves and not places.must_leave(instance):
-            chosen = _in_place(instance, kept[name], fleet)
-            if chosen is None:
-                continue
-        if chosen is None and current is None and not certain and silent:
+        adopted = _adopted(instance, current, fleet, places.generation)
+        if adopted is not None:
+            places.settle(name, adopted)
+            places.update(instance, base_name[name])
+        elif at_home and not leaves and not places.must_leave(instance):
+            if renamed := _in_place(instance, kept[name], fleet):
+                places.settle(name, renamed)
+            places.update(instance, base_name[name])
+        elif current is None and not certain and silent:
             places.reasons[name] = f"not placed: it may run on {', '.join(silent)}, which did not answer yet"
-            continue
-        if chosen is None:
-            chosen = places.elsewhere(instance, base_name[name], leaves=leaves, at_home=at_home)
-            moving = moving or (leaves and chosen is not None)
-        if chosen is not None:
+        elif chosen := places.elsewhere(instance, base_name[name], leaves=leaves, at_home=at_home):
+            moving = moving or leaves
             places.settle(name, chosen)
+        elif name in kept and at_home:
+            places.update(instance, base_name[name])
     return Assignment(kept, places.reasons)
 
 
@@ -223,7 +229,7 @@ class _Places:
             # A stale copy on that node, which may hold the app's port, is replaced.
             there = [copy.name for copy in copies if copy.node == node]
             container = base_name if current is None else f"{base_name}.{self.generation}"
-            return Placement(node, there[0] if there else container, self.generation)
+            return Placement(node, there[0] if there else container, self.generation, spec=instance.spec)
         if current is None or not at_home:
             self.reasons[name] = reason
         elif leaves:
@@ -233,6 +239,21 @@ class _Places:
             self._load.leave(self._kept.pop(name).node, instance.app)
             self.reasons[name] = reason
         return None
+
+    def update(self, instance: Instance, base_name: str) -> None:
+        """Note that it should run another spec from now on: in place, or beside its present container where its app starts
+        first and a node has room. On a node that does not answer nothing changes."""
+        here = self._kept[instance.name]
+        if here.spec == instance.spec or self._fleet.views.get(here.node) is None:
+            return
+        mine, node = _copy_at(here, instance.name, self._fleet), ""
+        serves = mine is not None and mine.running and not runs_as(instance.app, mine.spec, mine.manifest)
+        if here.spec and serves and starts_first(instance.app):
+            node, _ = spread(instance, self._fleet, self._load, self.generation, here.node)
+        if node:
+            self.settle(instance.name, Placement(node, f"{base_name}.{self.generation}", self.generation, spec=instance.spec))
+        else:
+            self._kept[instance.name] = replace(here, spec=instance.spec)
 
     def settle(self, name: str, chosen: Placement) -> None:
         app = self._instances[name].app
@@ -255,16 +276,18 @@ def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, genera
         return None
     # What runs on a draining node is remembered there before it is moved: a placement that is not known is none.
     copies = [copy for copy in fleet.copies.get(instance.name, ()) if current is None or copy.node not in fleet.draining]
-    if current is not None and any(
-        copy.node == current.node and copy.name == current.container and copy.running for copy in copies
-    ):
+    mine = _copy_at(current, instance.name, fleet) if current is not None else None
+    runs = mine is not None and mine.running and current is not None
+    # One that is being updated may give way to a copy that has the spec already, as after a rollback.
+    if runs and current and mine and (current.spec in ("", instance.spec) or runs_as(instance.app, mine.spec, mine.manifest)):
         return None
     right = {copy.name for copy in copies if copy.running and runs_as(instance.app, copy.spec, copy.manifest)}
     ranked = sorted(copies, key=lambda copy: (copy.name in right, copy.running, copy.generation, copy.name))
     if not ranked or (current is not None and ranked[-1].name not in right):
         return None
     best = ranked[-1]
-    return Placement(best.node, best.name, max(generation, best.generation))
+    spec = instance.spec if best.name in right else best.spec
+    return Placement(best.node, best.name, max(generation, best.generation), spec=spec)
 
 
 def _may_leave(place: Placement, fleet: Fleet) -> bool:
@@ -287,7 +310,7 @@ def _in_place(instance: Instance, current: Placement, fleet: Fleet) -> Placement
     there = [copy.name for copy in fleet.copies.get(instance.name, ()) if copy.node == current.node]
     if not instance.app.ports or not there or current.container in there:
         return None
-    return Placement(current.node, there[0], current.generation)
+    return replace(current, container=there[0])
 
 
 def _crowded_out(instance: Instance, kept: Mapping[str, Placement], others: Mapping[str, Instance], fleet: Fleet) -> bool:
@@ -316,10 +339,17 @@ def _turned_away(place: Placement, instance: Instance, fleet: Fleet) -> bool:
 
 
 def _runs(name: str, place: Placement, fleet: Fleet) -> bool:
-    return any((copy.node, copy.name, copy.running) == (place.node, place.container, True) for copy in fleet.copies.get(name, ()))
+    mine = _copy_at(place, name, fleet)
+    return mine is not None and mine.running
+
+
+def _copy_at(place: Placement, name: str, fleet: Fleet) -> Container | None:
+    """The container of an instance at its place."""
+    found = fleet.copies.get(name, ())
+    return next((copy for copy in found if (copy.node, copy.name) == (place.node, place.container)), None)
 
 
 def as_found(copies: Sequence[Container], generation: int) -> Placement:
     """The placement of an app of which nothing is known but its copies: the one that runs, and of these the newest."""
     best = max(copies, key=lambda copy: (copy.running, copy.generation, copy.name))
-    return Placement(best.node, best.name, max(generation, best.generation))
+    return Placement(best.node, best.name, max(generation, best.generation), spec=best.spec)

@@ -9,7 +9,7 @@ The rules, in order:
    restart. Each waits while the app is held back.
 5. Running with another spec: replace.
 6. Ours and not desired: remove, unless the desired state is incomplete.
-7. A copy elsewhere goes only once the placed one is seen running and its check, if it has one, has passed; or is over.
+7. A copy elsewhere goes only once the placed one is ready, or is over.
 8. An instance that is over by its restart policy is left as it ended.
 
 Where nothing is done although something is not as desired, a note says why.
@@ -72,10 +72,12 @@ def plan(
     stuck: Mapping[tuple[str, str], str] = MappingProxyType({}),
     over: Mapping[str, Over] = MappingProxyType({}),
     worn: Collection[str] = (),
+    ready: Collection[tuple[str, str]] | None = None,
 ) -> Plan:
     """`held` maps an instance that may not be started now to the reason; `busy` ones have an action under way; `stuck` maps
     node and name of a container that may not be removed or started again now to the reason; `over` are the instances that
-    have ended, and the containers of `worn` ones are made anew instead of started again."""
+    have ended, and the containers of `worn` ones are made anew instead of started again. `ready` are node and name of those
+    that are ready; None where every one that runs is."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
     seen = {app_of(name) for name in fleet.copies}
@@ -97,7 +99,7 @@ def plan(
             notes[name] = over[name].why
         elif name in assignment.placements:
             place = assignment.placements[name]
-            done, note = _placed(desired.instances[name], place, found, fleet, held.get(name, ""), anew=name in worn)
+            done, note = _placed(desired.instances[name], place, found, fleet, held.get(name, ""), ready, anew=name in worn)
             steps += [Step(name, action, reason) for action, reason in done]
             if note := note or ("" if done else assignment.reasons.get(name, "")):
                 notes[name] = note
@@ -116,7 +118,14 @@ def _leave_ended(name: str, over: Over, copies: Sequence[Container]) -> list[Ste
 
 
 def _placed(
-    instance: Instance, placement: Placement, copies: Sequence[Container], fleet: Fleet, held: str, *, anew: bool
+    instance: Instance,
+    placement: Placement,
+    copies: Sequence[Container],
+    fleet: Fleet,
+    held: str,
+    ready: Collection[tuple[str, str]] | None,
+    *,
+    anew: bool,
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
         return [], f"{placement.node} {_why_unseen(placement.node, fleet)}"
@@ -124,8 +133,9 @@ def _placed(
     others = [copy for copy in copies if copy is not mine]
     action, reason = _heal(instance, placement, mine, anew=anew)
     if action is None and not reason:
-        if others and mine is not None and not mine.ready:
-            return [], f"{mine.name} is {mine.health}; the copies elsewhere stay until it is healthy"
+        sure = mine is not None and mine.ready if ready is None else (placement.node, placement.container) in ready
+        if others and not sure:
+            return [], f"{placement.container} on {placement.node} takes over when it is ready"
         return [(Remove(copy.node, copy.name), f"runs as {placement.container} on {placement.node}") for copy in others], ""
     if action is not None and held:
         return [], held

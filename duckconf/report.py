@@ -35,6 +35,8 @@ class Report:
     tries: Mapping[str, Tries] = field(default_factory=dict)
     refusals: Sequence[Refusal] = ()
     clock: float = 0.0
+    rollouts: Mapping[str, str] = field(default_factory=dict)
+    """Of each app whose update is not done, how far it is."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +46,7 @@ class Report:
             "tries": {name: asdict(tries) for name, tries in self.tries.items()},
             "refusals": [asdict(refusal) for refusal in self.refusals],
             "clock": self.clock,
+            "rollouts": dict(self.rollouts),
         }
 
     def full_nodes(self) -> set[str]:
@@ -70,6 +73,7 @@ def report_from_json(data: Any) -> Report:
         {str(name): Tries(**_known(Tries, tries)) for name, tries in data["tries"].items()},
         tuple(Refusal(**_known(Refusal, refusal)) for refusal in data.get("refusals", ())),
         float(data["clock"]),
+        {str(app): str(note) for app, note in data.get("rollouts", {}).items()},
     )
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from benchmarks.clients.passes import serve
 from controllers.cycle import Cycle, Look
 from controllers.loop import Outside
-from controllers.placements import FILE_NAME, PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf.errors import DuckconfError
 from duckconf.plan import Step
 from duckconf.reach.inventory.project import Project
+from duckconf.reach.state.placements import FILE_NAME, PlacementBook
 from duckconf.settings import Settings
 
 # Until all are connected to; and the time between two attempts.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Union
 from controllers.cycle import Look
 from controllers.reconciler import Reconciler
 from duckconf.actions import Remove, Restart, Start
-from duckconf.codec import spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound, Unreadable
@@ -169,7 +168,7 @@ class Watch:
         book, wanted = self._reconciler().book, self.desired.instances
         if self.desired.complete:
             self.done = {name: spec for name, spec in self.done.items() if name in wanted or self.desired.is_unreadable(name)}
-        self.done = {name: spec for name, spec in self.done.items() if name not in wanted or spec == spec_hash(wanted[name].app)}
+        self.done = {name: spec for name, spec in self.done.items() if name not in wanted or spec == wanted[name].spec}
         for copy in (copy for copies in self.heard.values() for copy in copies):
             if copy.running and self.done.get(copy.instance) == copy.spec:
                 del self.done[copy.instance]
@@ -178,9 +177,7 @@ class Watch:
             if place is None or not (instance.app.restart and book.certain and place.end):
                 continue
             right = [
-                copy
-                for copy in self.heard.get(place.node, ())
-                if (copy.name, copy.spec) == (place.container, spec_hash(instance.app))
+                copy for copy in self.heard.get(place.node, ()) if (copy.name, copy.spec) == (place.container, instance.spec)
             ]
             if right and right[0].exit_code == 0:
                 self.done[name] = right[0].spec
@@ -248,11 +245,11 @@ class Watch:
             self._require(app not in self.meant, f"{action} though nobody withdrew {app}")
             return
         place = self._reconciler().book.placements[app]
-        over = bool(place.end) and target is not None and target.spec != spec_hash(wanted.app)
+        over = bool(place.end) and target is not None and target.spec != wanted.spec
         placed = (place.node, place.container) == (action.node, action.container)
         self._require(over or not placed, f"{action}, which is the placed copy")
         running = any(
-            copy.name == place.container and copy.ready and copy.spec == spec_hash(wanted.app)
+            copy.name == place.container and copy.ready and copy.spec == self._spec_of(app)
             for copy in self.heard.get(place.node, ())
         )
         self._require(running or bool(place.end), f"{action} though the placed copy was not seen running and well")
@@ -323,7 +320,11 @@ class Watch:
         self._require(len(times) < AT_ONCE or now - times[0] > A_WHILE, f"{action} {AT_ONCE} times in {now - times[0]:.1f} s")
 
     def _spec_of(self, app: str) -> str:
-        return spec_hash(self.desired.instances[app].app) if app in self.desired.instances else ""
+        """What it should run now: during an update, that is not yet what is desired."""
+        place = self._reconciler().book.placements.get(app)
+        if place is not None and place.spec:
+            return place.spec
+        return self.desired.instances[app].spec if app in self.desired.instances else ""
 
     def _reconciler(self) -> Reconciler:
         assert self.reconciler is not None

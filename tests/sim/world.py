@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Union
 
 from controllers.cycle import Look, Setpoint
-from controllers.placements import FILE_NAME
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
@@ -23,6 +22,7 @@ from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.state.placements import FILE_NAME
 from duckconf.report import Report, report_from_json
 from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, SHAKY, Box, Engine, Hand
 from tests.sim.person import Person
@@ -149,6 +149,10 @@ class SimWorld:
         self.watch.issued(job)
         node.queue.append(job)
         self._begin_next(node)
+
+    def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
+        process = self.process
+        self.timeline.after(self.dice.uniform(0.01, 0.5), lambda: done("ended") if process == self.process else None)
 
     def wake(self) -> None:
         self.woken = True

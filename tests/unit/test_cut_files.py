@@ -12,7 +12,6 @@ from api.stores.nodes import NodeBook
 from api.turns import TurnBook
 from controllers.app_controller import _instance
 from controllers.orders import _read as read_orders
-from controllers.placements import PlacementBook
 from duckconf.cli.cluster.modes import RECONCILE, mode_of
 from duckconf.cli.cluster.services import Service
 from duckconf.cli.cluster.tokens import ensure_tokens
@@ -23,6 +22,7 @@ from duckconf.placement import Placement
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.asked import Asked
 from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.placements import PlacementBook
 from duckconf.reach.state.reports import ReportFile
 from duckconf.report import NodeView, Report
 from duckconf.settings import Settings

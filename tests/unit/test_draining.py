@@ -16,7 +16,7 @@ from duckconf.placement import Fleet, Placement
 
 NODES = ("n1", "n2")
 APPS = {name: App("nginx", name) for name in ("a", "b", "c")}
-HOME = {name: Placement("n1", f"duckconf-{name}", number) for number, name in enumerate(APPS, 1)}
+HOME = {name: Placement("n1", f"duckconf-{name}", number, spec=spec_hash(APPS[name])) for number, name in enumerate(APPS, 1)}
 
 
 def copy(name: str, place: Placement, state: str = "running") -> Container:
@@ -52,7 +52,7 @@ def test_its_apps_move_one_at_a_time_and_start_before_they_stop() -> None:
 
 
 def test_while_one_is_on_its_way_the_others_stay() -> None:
-    placements = {**HOME, "a": Placement("n2", "duckconf-a.9", 9)}
+    placements = {**HOME, "a": Placement("n2", "duckconf-a.9", 9, spec=spec_hash(APPS["a"]))}
     decision = look({copy(name, place) for name, place in HOME.items()}, placements)
     assert dict(decision.placements) == placements
     assert [(type(step.action), step.action.node) for step in decision.plan.steps] == [(Start, "n2")]
@@ -76,7 +76,7 @@ def test_a_silent_node_keeps_its_apps_until_it_is_lost() -> None:
 
 
 def test_called_off_what_has_not_started_elsewhere_goes_on_where_it_runs() -> None:
-    placements = {**HOME, "a": Placement("n2", "duckconf-a.9", 9)}
+    placements = {**HOME, "a": Placement("n2", "duckconf-a.9", 9, spec=spec_hash(APPS["a"]))}
     decision = look({copy(name, place) for name, place in HOME.items()}, placements, draining=())
     assert {place.node for place in decision.placements.values()} == {"n1"}
     assert decision.plan.steps == ()

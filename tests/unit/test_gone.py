@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from controllers.cycle import outcome
-from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler, Verdict
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import spec_hash
@@ -20,6 +19,7 @@ from duckconf.model import App
 from duckconf.placement import Placement
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.state.placements import PlacementBook
 from tests.fakes import FakeNode
 
 WEB = App("nginx", "web")

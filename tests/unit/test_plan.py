@@ -28,7 +28,7 @@ from duckconf.spreading import host_ports
 
 NODES = ("n1", "n2", "n3")
 WEB = App("nginx", "web")
-HERE = Placement("n1", "c-web", 1)
+HERE = Placement("n1", "c-web", 1, spec=spec_hash(WEB))
 
 
 def container(app: App = WEB, node: str = "n1", name: str = "c-web", state: str = "running", generation: int = 1) -> Container:
@@ -159,7 +159,7 @@ def test_apps_are_spread_evenly(count: int, generation: int) -> None:
 def test_an_app_of_a_lost_node_goes_elsewhere_under_a_new_name() -> None:
     moved = assign({"web": Instance(WEB)}, fleet(silent=("n1",), lost=("n1",)), {"web": HERE}, {"web": "c-web"}, 7, certain=True)
     assert moved.placements["web"].node in ("n2", "n3")
-    assert moved.placements["web"] == Placement(moved.placements["web"].node, "c-web.7", 7)
+    assert moved.placements["web"] == Placement(moved.placements["web"].node, "c-web.7", 7, spec=spec_hash(WEB))
 
 
 def test_a_silent_node_keeps_its_apps() -> None:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import pytest
 
-from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler, Verdict
 from duckconf.actions import Restart, Start
 from duckconf.codec import spec_hash
@@ -21,6 +20,7 @@ from duckconf.facts import Facts
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.state.placements import PlacementBook
 from duckconf.refusal import LATER, SOON, refusal_from_json, refusal_to_json, refused
 from duckconf.refusal_words import ARCHITECTURE, PATH, PORT, SPACE
 from duckconf.report import Report, report_from_json

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from api.declared import as_a_whole
 from controllers.heart import entries
-from controllers.placements import FILE_NAME, PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf import backoff, engine
 from duckconf.actions import Remove, Restart, Start
@@ -36,6 +35,7 @@ from duckconf.naming import run_labels
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
+from duckconf.reach.state.placements import FILE_NAME, PlacementBook
 from duckconf.reach.state.runs import Runs
 from duckconf.report import Report, report_from_json
 from duckconf.restart import End, Policy, policy_of, read_end, recorded
@@ -210,7 +210,7 @@ def test_a_changed_spec_or_policy_runs_a_job_again() -> None:
 
 def test_a_job_that_a_person_started_again_by_hand_is_not_over_while_it_runs() -> None:
     decision = judged(seen(ended_copy(None, state="running")), place=RECORD)
-    assert (actions(decision), decision.over, decision.placements["web"]) == ([], {}, HERE)
+    assert (actions(decision), decision.over, decision.placements["web"]) == ([], {}, replace(HERE, spec=SPEC))
 
 
 def test_an_agent_knows_from_its_share_what_is_over() -> None:
@@ -235,7 +235,7 @@ def test_an_end_is_news_once_and_an_event_can_be_told_from_it(tmp_path: Path) ->
     assert news == [True, False]
     again = Reconciler("demo", PlacementBook(tmp_path / FILE_NAME), 20.0)
     assert not again.decide(wanted, ["n1"], {}, (), 9.0).decision.over["web"].is_news
-    assert list(json.loads((tmp_path / FILE_NAME).read_text())["web"]) == ["n1", "c", 1, f"{SPEC}:0:0"]
+    assert list(json.loads((tmp_path / FILE_NAME).read_text())["web"]) == ["n1", "c", 1, f"{SPEC}:0:0", ""]
 
 
 def test_a_container_that_did_not_live_three_times_is_made_anew_and_the_count_survives_a_restart() -> None:

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from controllers.cycle import Cycle, Setpoint
-from controllers.placements import PlacementBook
 from controllers.reconciler import Reconciler
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreachable, Unreadable
@@ -18,6 +17,7 @@ from duckconf.model import App
 from duckconf.node_name import misnamed
 from duckconf.plan import Step
 from duckconf.reach.nodes.facts import told_apart
+from duckconf.reach.state.placements import PlacementBook
 from duckconf.report import report_from_json
 from duckconf.twins import twins
 from tests.sim.world import SimWorld

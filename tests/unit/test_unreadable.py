@@ -11,7 +11,6 @@ import pytest
 from api.stores.nodes import READY, SUSPECT, UNREADABLE, NodeBook, Report, Seen
 from controllers.cycle import Cycle, Look
 from controllers.node_controller import Watch, look
-from controllers.placements import FoundPlacements
 from controllers.reconciler import Reconciler
 from duckconf.actions import Kill, Remove, Restart, Start
 from duckconf.command import Command, Completed
@@ -23,6 +22,7 @@ from duckconf.inventory import Host
 from duckconf.model import App
 from duckconf.placement import Placement
 from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.state.placements import FoundPlacements
 
 PLEASE = "Please login as the user admin\n"
 

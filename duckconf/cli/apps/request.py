@@ -24,6 +24,8 @@ PARTS = {
 }
 REPEATED = [*(name for name, declared in PARAMETERS.items() if declared.kind.repeated), FILES]
 AGAIN = "; may be repeated"
+# Stands for the image that is not changed, while the other options are checked.
+ANY_IMAGE = "any"
 HELP = {name: declared.help + (AGAIN if name in REPEATED else "") for name, declared in PARAMETERS.items()} | {FILES: FILES_HELP}
 HELP |= {name: f"{key} of the field {field}" for name, (field, key, _) in PARTS.items()}
 
@@ -50,6 +52,12 @@ def takes_fields(function: Callable[..., Any], without: Collection[str] = ()) ->
     switches = [parameter for parameter in own if parameter not in required]
     function.__signature__ = signature.replace(parameters=[*required, *options, *switches])  # type: ignore[attr-defined]
     return function
+
+
+def app_changes(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The body for `PUT /app/NAME`: only what was typed. Raises BadInput with the option that is wrong."""
+    body = app_request(image or ANY_IMAGE, typed)
+    return body if image else {name: value for name, value in body.items() if name != "image"}
 
 
 def app_request(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:

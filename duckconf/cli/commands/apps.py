@@ -9,7 +9,7 @@ import functools
 from typing import Any
 
 from duckconf.cli.apps.letters import DockersLetters
-from duckconf.cli.apps.request import HELP, OF_SERVICE, REPEATED, app_request, takes_fields
+from duckconf.cli.apps.request import HELP, OF_SERVICE, REPEATED, app_changes, app_request, takes_fields
 from duckconf.cli.terminal.edge import command, project
 
 
@@ -81,6 +81,67 @@ def secret(_: Any, action: str, name: str = "", from_file: str = "", from_vault:
     from duckconf.cli.apps import secrets
 
     secrets.secret(project(), action, name, from_file, from_vault, as_json=json)
+
+
+@command(
+    klass=DockersLetters,
+    positional=["name"],
+    iterable=REPEATED,
+    help={
+        **HELP,
+        "name": "the app, as `apps` shows it",
+        "image": "the new image",
+        "wait": "follow the update to its end; exit code 1 when it failed and the last good revision serves again",
+        "json": "print JSON",
+    },
+)
+@functools.partial(takes_fields, without={"name"})
+def update(_: Any, name: str, image: str = "", wait: bool = False, json: bool = False, **fields: Any) -> None:
+    """Change an app; its instances are replaced step by step, and a failing revision is taken back (reconcile, agents).
+    A list or mapping replaces the one before. Example: ./inv update web --image nginx:1.26 --wait"""
+    from duckconf.cli.apps.update import update as change
+
+    change(project(), name, app_changes(image, fields), wait=wait, as_json=json)
+
+
+@command(
+    positional=["name"],
+    help={
+        "name": "the app, as `apps` shows it",
+        "to": "the number of a revision, as `history` shows it; by default the last that served",
+        "wait": "follow the update to its end",
+        "json": "print JSON",
+    },
+)
+def rollback(_: Any, name: str, to: int = 0, wait: bool = False, json: bool = False) -> None:
+    """Run an earlier revision of an app again (reconcile, agents). Example: ./inv rollback web --to 3 --wait"""
+    from duckconf.cli.apps.update import rollback as go_back
+
+    go_back(project(), name, to, wait=wait, as_json=json)
+
+
+@command(positional=["name"], help={"name": "the app, as `apps` shows it", "json": "print JSON"})
+def history(_: Any, name: str, json: bool = False) -> None:
+    """Show the revisions of an app, the newest first (reconcile, agents). Example: ./inv history web"""
+    from duckconf.cli.apps.update import history as show
+
+    show(project(), name, as_json=json)
+
+
+@command(help={"name": "the app, as `apps` shows it"})
+def pause(_: Any, name: str) -> None:
+    """Let an app's update rest: no instance is replaced (reconcile, agents). Example: ./inv pause web"""
+    from duckconf.cli.apps.update import pause as rest
+
+    rest(project(), name, paused=True)
+
+
+@command(help={"name": "the app, as `apps` shows it"})
+def resume(_: Any, name: str) -> None:
+    """Go on with an update that was paused (reconcile, agents). Example: ./inv resume web"""
+    from duckconf.cli.apps.update import pause as rest
+
+    rest(project(), name, paused=False)
 
 
 @command(help={"name": "the app, as `ps` shows it"})

@@ -13,13 +13,17 @@ from duckconf.desired import UNKNOWN, desired_of
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
 from duckconf.overview import AppView, overview
-from duckconf.placement import Fleet, Placement
+from duckconf.placement import Fleet
 from duckconf.plan import Step
 from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.state import cordons, reports, secrets
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
+from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
+from duckconf.reach.state.placements import PlacementBook
 from duckconf.reach.state.reports import ReportFile
+from duckconf.reach.state.revisions import FILE_NAME as HISTORY
+from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import SecretFile, resolved
 from duckconf.refusal import active, shifted, with_siblings
 from duckconf.report import LOST, Report
@@ -49,18 +53,15 @@ def take_picture(cluster: Cluster) -> Picture:
     now = time.monotonic()
     refusals = with_siblings(active(shifted(report.refusals, 0.0), now), cluster.known)
     fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known)
-    placements = {
-        view.instance: Placement(view.node, view.container, 0, view.end)
-        for view in report.apps
-        if view.desired == "yes" and view.node
-    }
+    placements = PlacementBook(project.state / PLACEMENTS).placements
+    history = RevisionBook(project.state / HISTORY).revisions
     try:
         document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)
         desired, lacking = resolved(desired_of(document), SecretFile(project.state / secrets.FILE_NAME))
         faults = (*[behind] * bool(behind), *map(str, document.faults), *lacking)
     except BadInput as bad:
         desired, faults = UNKNOWN, (str(bad),)
-    memory = Memory(placements, report.tries, certain=bool(report.nodes))
+    memory = Memory(placements, report.tries, certain=bool(report.nodes), history=history)
     decision = decide(project.cluster, desired, fleet, memory, now)
     return Picture(overview(desired, fleet, decision, memory), decision, faults, seen, desired is not UNKNOWN)
 

@@ -47,6 +47,8 @@ from duckconf.refusal_words import PORT
 from duckconf.secrets import Values, no_values
 from duckconf.spreading import host_ports
 
+MOST_WORDS = 400
+
 
 def execute(action: Action, cluster: str, runner: Runner, values: Values = no_values) -> None:
     """`values` gives those of the secrets that the app uses.
@@ -160,6 +162,15 @@ def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
     labels = _labels(action.node, action.container, runner)
     if _ours(labels, action.node, cluster) and labels.get(LABEL_SPEC) == spec_hash(action.app):
         _must(action.node, runner.run(engine.remove(action.container, volumes=LABEL_SECRETS in labels)))
+
+
+def last_words(container: str, runner: Runner) -> str:
+    """The last lines that it printed in one line, "" where there is nothing to read."""
+    try:
+        said = runner.run(engine.last_words(container, 10))
+    except NodeFailure:
+        return ""
+    return " ".join((said.stdout + said.stderr).split())[-MOST_WORDS:] if said.ok else ""
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:

@@ -51,7 +51,7 @@ class PlacementBook:
     def keep(self, placements: Mapping[str, Placement]) -> None:
         """Return when they are on disk. Raises OSError, and the old ones hold."""
         if placements != self.placements or not self._path.exists():
-            content = {app: _values(placement) for app, placement in sorted(placements.items())}
+            content = {name: _values(placement) for name, placement in sorted(placements.items())}
             write_durably(self._path, json.dumps(content, indent=1).encode() + b"\n")
             self.placements = dict(placements)
 
@@ -59,8 +59,8 @@ class PlacementBook:
         try:
             content = json.loads(self._path.read_bytes())
             self.placements = {
-                str(app): Placement(str(node), str(container), int(generation), *(str(record) for record in end))
-                for app, (node, container, generation, *end) in content.items()
+                str(name): Placement(str(node), str(container), int(generation), *map(str, more))
+                for name, (node, container, generation, *more) in content.items()
             }
         except (ValueError, TypeError, AttributeError) as error:
             remedy = "move it away: placements are then read from the running containers"
@@ -69,4 +69,4 @@ class PlacementBook:
 
 def _values(placement: Placement) -> list[object]:
     values = [placement.node, placement.container, placement.generation]
-    return [*values, placement.end] if placement.end else values
+    return [*values, placement.end, placement.spec] if placement.end or placement.spec else values

@@ -1,0 +1,131 @@
+"""Changes what an app runs, without downtime: update, rollback, history, pause and resume. In the modes reconcile and agents."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.modes import PUSH, mode_of
+from duckconf.cli.terminal.tables import print_json, print_table
+from duckconf.cli.terminal.times import stamp
+from duckconf.codec import spec_hash
+from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
+from duckconf.model import FIELDS, parse_app
+from duckconf.reach.api.client import ApiClient
+from duckconf.reach.inventory.project import Project
+from duckconf.rollout import DONE
+
+# An update pulls images and waits for health checks, one instance after the other.
+PATIENCE = 3600.0
+HELD = 25.0
+
+
+def update(project: Project, name: str, changes: Mapping[str, Any], *, wait: bool, as_json: bool) -> None:
+    """Declare the changes. With `wait`, follow the update to its end: DuckconfError when it failed."""
+    if not changes:
+        raise BadInput(Fault("", f"say what to change, for example: ./inv update {name} --image nginx:1.25"))
+    _change(project, name, lambda api: api.call("PUT", f"/app/{name}", dict(changes)), wait=wait, as_json=as_json)
+
+
+def rollback(project: Project, name: str, to: int, *, wait: bool, as_json: bool) -> None:
+    """Declare an earlier revision again, the last that served when `to` is 0."""
+    asked = {"to": to} if to else {}
+    _change(project, name, lambda api: api.call("POST", f"/app/{name}/rollback", asked), wait=wait, as_json=as_json)
+
+
+def pause(project: Project, name: str, *, paused: bool) -> None:
+    api = _api(project)
+    before = api.call("GET", f"/app/{name}")
+    if bool(before.get("paused")) == paused:
+        print(f"{name} was {'already paused' if paused else 'not paused'}", file=sys.stderr)
+        return
+    api.call("PUT", f"/app/{name}", {"paused": paused or None})
+    goes_on = f"{name} goes on with its update; see it: ./inv apps"
+    print(f"{name} is paused: no instance is replaced until ./inv resume {name}" if paused else goes_on)
+
+
+def history(project: Project, name: str, *, as_json: bool) -> None:
+    """The revisions, the newest first."""
+    told = _api(project).call("GET", f"/app/{name}/history")["revisions"]
+    if as_json:
+        print_json(told)
+        return
+    rows = [
+        {
+            "revision": item["number"],
+            "state": _state(item, last=item is told[-1]),
+            "since": stamp(item["since"]) if item.get("since") else "-",
+            "image": item["app"]["image"],
+            "note": item.get("why", ""),
+        }
+        for item in reversed(told)
+    ]
+    print_table(rows, ("revision", "state", "since", "image", "note"), f"{name} has no revisions yet")
+
+
+def _state(item: Mapping[str, Any], *, last: bool) -> str:
+    if item["outcome"] == DONE:
+        return "runs" if last else "served"
+    return item["outcome"] or ("under way" if last else "replaced")
+
+
+def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool) -> None:
+    api = _api(project)
+    before = api.call("GET", f"/app/{name}")
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
+    answer = ask(api)
+    if answer["revision"] == before["revision"]:
+        print(f"{name} is declared so already", file=sys.stderr)
+    elif wait:
+        _follow(api, name, cursor)
+        answer = api.call("GET", f"/app/{name}")
+    if as_json:
+        print_json(answer)
+    elif not wait:
+        print(f"{name} is declared; its instances are replaced step by step: ./inv apps, ./inv history {name}")
+
+
+def _follow(api: ApiClient, name: str, cursor: str) -> None:
+    """Print how far the update is whenever that changes, until it has ended."""
+    end, said = time.monotonic() + PATIENCE, ""
+    while time.monotonic() < end:
+        entry = api.call("GET", f"/app/{name}")
+        if entry.get("rollout", "") not in ("", said):
+            said = entry["rollout"]
+            print(said, file=sys.stderr, flush=True)
+        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
+        cursor = page["cursor"]
+        for event in page["events"]:
+            if event.get("app") == name and event["kind"] == "update-failed":
+                raise DuckconfError(event["message"], f"see ./inv history {name}")
+            if event.get("app") == name and event["kind"] == "update-done":
+                print(f"{event['message']} on all {entry['running']} instances" if entry["running"] > 1 else event["message"])
+                return
+        if _is_done(api, name):
+            print(f"{name} runs as it is declared")
+            return
+    raise DuckconfError(f"the update of {name} did not end within {PATIENCE:g} s", f"see ./inv apps and ./inv history {name}")
+
+
+def _is_done(api: ApiClient, name: str) -> bool:
+    """Also where only the number of instances or the policy changed, which is no revision."""
+    entry = api.call("GET", f"/app/{name}")
+    past = api.call("GET", f"/app/{name}/history")["revisions"]
+    if not past or past[-1]["outcome"] != DONE or past[-1]["declared"] != spec_hash(parse_app(fields_of(entry))):
+        # Not seen by the one who decides, or not judged yet.
+        return False
+    return bool(entry["updated"] == entry["ready"] == len(entry["instances"]) and not entry.get("rollout"))
+
+
+def fields_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What an app was declared with, of what the API tells of it."""
+    return {name: entry[name] for name in FIELDS if name in entry}
+
+
+def _api(project: Project) -> ApiClient:
+    if mode_of(project) == PUSH:
+        raise NotFound("push mode keeps no state to update", "move the cluster to a mode that does: ./inv up reconcile")
+    return api_client(project)

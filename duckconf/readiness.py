@@ -1,0 +1,57 @@
+"""Which instances are ready: healthy, or without a health check up for `monitor` seconds. Pure: the clock is an argument.
+
+Since when a container that we started is up is known from its tries. One that was there before us counts as ready at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from duckconf.backoff import Tries
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.model import App
+from duckconf.placement import Fleet
+from duckconf.policies import policy_of
+
+
+class Readiness:
+    """The instances of one look; `now` is in seconds of the clock that the tries were counted with."""
+
+    def __init__(self, fleet: Fleet, tries: Mapping[str, Tries], now: float) -> None:
+        self._fleet = fleet
+        self._tries = tries
+        self._now = now
+
+    def seconds(self, copy: Container, app: App) -> float | None:
+        """For how long the container has been ready; negative until then, None when it is not about to be."""
+        if not copy.ready:
+            return None
+        past = self._tries.get(copy.instance)
+        if past is None or past.spec != copy.spec or not past.starts:
+            return float("inf")
+        monitor = 0.0 if copy.health else policy_of(app.update_config, app.replicas).monitor
+        return self._now - past.since - monitor
+
+    def is_ready(self, copy: Container, app: App) -> bool:
+        seconds = self.seconds(copy, app)
+        return seconds is not None and seconds >= 0
+
+    def ready(self, desired: Desired) -> frozenset[tuple[str, str]]:
+        """Node and name of each container that is ready."""
+        return frozenset(
+            (copy.node, copy.name)
+            for name, instance in desired.instances.items()
+            for copy in self._fleet.copies.get(name, ())
+            if self.is_ready(copy, instance.app)
+        )
+
+    def due(self, desired: Desired) -> float | None:
+        """Seconds until the next one is ready, None when none is about to be."""
+        waits = [
+            -seconds
+            for name, instance in desired.instances.items()
+            for copy in self._fleet.copies.get(name, ())
+            if (seconds := self.seconds(copy, instance.app)) is not None and seconds < 0
+        ]
+        return min(waits, default=None)

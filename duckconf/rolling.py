@@ -1,0 +1,124 @@
+"""What the control loop sees of each app, put before the decision on its update, and what each instance runs by it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from duckconf.codec import app_of_label, runs_as, spec_hash
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.healthcheck import UNHEALTHY
+from duckconf.instance import Instance
+from duckconf.model import App
+from duckconf.placement import Fleet, Placement
+from duckconf.readiness import Readiness
+from duckconf.restart import ALWAYS, policy_of
+from duckconf.rollout import DONE, History, Rollout, SlotSeen, advance
+
+if TYPE_CHECKING:
+    from duckconf.decision import Memory
+
+# Starts of a revision that end at once, or that the engine refuses, until the revision counts as failed.
+MOST_TRIES = 2
+
+
+def rolled(
+    desired: Desired, fleet: Fleet, memory: Memory, readiness: Readiness
+) -> tuple[Desired, Mapping[str, History], Mapping[str, str]]:
+    """The desired state with the spec that each instance runs now, the histories with the verdicts of this look, and notes."""
+    if memory.history is None:
+        return desired, {}, {}
+    history: dict[str, History] = {}
+    notes: dict[str, str] = {}
+    instances: dict[str, Instance] = {}
+    for app, slots in _by_app(desired.instances.values()).items():
+        first = next(iter(slots.values()))
+        if policy_of(first.app).condition != ALWAYS:
+            # A changed job runs again, and what is done is not replaced.
+            instances |= {instance.name: instance for instance in slots.values()}
+            history |= {app: memory.history[app]} if app in memory.history else {}
+            continue
+        seen = {slot: _seen(instance, fleet, memory, readiness) for slot, instance in slots.items()}
+        past = memory.history.get(app, ())
+        rollout = _at_rest(first, past, seen) or advance(first.app, past, seen, certain=memory.certain)
+        history[app] = rollout.history
+        notes |= {app: rollout.note} if rollout.note else {}
+        for slot, instance in slots.items():
+            spec = rollout.specs[slot]
+            instances[instance.name] = instance if spec is instance.app else replace(instance, app=spec)
+    kept = {app: past for app, past in memory.history.items() if app in desired.unreadable or app in desired.empty}
+    before = {} if desired.complete else memory.history
+    return replace(desired, instances=instances), {**before, **kept, **history}, notes
+
+
+def _at_rest(first: Instance, history: History, slots: Mapping[int, SlotSeen]) -> Rollout | None:
+    """The usual case at little cost: the last revision is done, and every slot has it."""
+    last = history[-1] if history else None
+    if last is None or last.outcome != DONE or any(slot.spec not in ("", last.spec) for slot in slots.values()):
+        return None
+    return Rollout(dict.fromkeys(slots, first.app), history) if last.spec == first.spec else None
+
+
+def _by_app(instances: Iterable[Instance]) -> dict[str, dict[int, Instance]]:
+    found: dict[str, dict[int, Instance]] = {}
+    for instance in instances:
+        found.setdefault(instance.app.name, {})[instance.slot] = instance
+    return found
+
+
+def _seen(instance: Instance, fleet: Fleet, memory: Memory, readiness: Readiness) -> SlotSeen:
+    name, app = instance.name, instance.app
+    place, copies = memory.placements.get(name), fleet.copies.get(name, ())
+    mine = _placed(place, copies)
+    spec = _spec_of(instance, place, mine, copies)
+    ready_for = readiness.seconds(mine, app) if mine is not None and spec and _has(mine, spec, app) else None
+    return SlotSeen(
+        spec,
+        ready_for if ready_for is not None and ready_for >= 0 else None,
+        any(readiness.is_ready(copy, app) for copy in copies),
+        _failure(name, spec, mine, memory),
+        place is None or fleet.views.get(place.node) is not None or place.node in fleet.lost,
+        _found(copies, spec) if spec != instance.spec else None,
+    )
+
+
+def _placed(place: Placement | None, copies: Sequence[Container]) -> Container | None:
+    if place is None:
+        return None
+    return next((copy for copy in copies if (copy.node, copy.name) == (place.node, place.container)), None)
+
+
+def _spec_of(instance: Instance, place: Placement | None, mine: Container | None, copies: Sequence[Container]) -> str:
+    """What it is meant to run: as it was noted, or what runs there when nothing was."""
+    if place is not None and place.spec:
+        return place.spec
+    seen = mine or max(copies, key=lambda copy: (copy.running, copy.generation), default=None)
+    if seen is None:
+        return instance.spec if place is not None else ""
+    return instance.spec if runs_as(instance.app, seen.spec, seen.manifest) else seen.spec
+
+
+def _has(copy: Container, spec: str, app: App) -> bool:
+    return copy.spec == spec or (spec == spec_hash(app) and runs_as(app, copy.spec, copy.manifest))
+
+
+def _failure(name: str, spec: str, mine: Container | None, memory: Memory) -> str:
+    """Why the slot cannot run its spec, "" when it does or may yet."""
+    past = memory.tries.get(name)
+    if mine is not None and mine.health == UNHEALTHY and mine.spec == spec:
+        return f"{mine.name} on {mine.node} is unhealthy" + (f": {mine.said}" if mine.said else "")
+    if past is None or past.spec != spec or name in memory.busy or (mine is not None and mine.running):
+        return ""
+    if past.words and past.strikes >= MOST_TRIES:
+        return past.words
+    if mine is not None and past.starts >= MOST_TRIES:
+        return f"{mine.name} on {mine.node} ended {past.starts} times"
+    return ""
+
+
+def _found(copies: Sequence[Container], spec: str) -> App | None:
+    """The spec of a container, from its own label."""
+    label = next((copy.manifest for copy in copies if copy.spec == spec and copy.manifest), "")
+    return app_of_label(label) if label else None

@@ -1,0 +1,168 @@
+"""Rolling updates as a decision: from what is wanted, what is seen and what was tried before follows which spec each slot runs
+now. Pure, so that any process may be killed at any time: the next one decides the same.
+
+An update replaces `parallelism` slots at once. A slot whose instance does not serve is replaced without waiting, because
+nothing is lost by it. A revision whose instance fails never replaces the last one that served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from duckconf.codec import spec_hash
+from duckconf.counts import counted
+from duckconf.model import SPEC_FIELDS, App
+from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, Policy, policy_of
+from duckconf.spreading import host_ports
+
+DONE = "done"
+FAILED = "failed"
+KEPT_REVISIONS = 10
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A spec that an app had: `outcome` is DONE once all its instances were ready, FAILED when one of them failed, with the
+    reason in `why`, and "" until then. `app` has the fields of the spec alone."""
+
+    number: int
+    app: App
+    outcome: str = ""
+    why: str = ""
+    spec: str = field(default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", self.spec or spec_hash(self.app))
+
+
+History = tuple[Revision, ...]
+"""The revisions of an app, the newest last."""
+
+
+@dataclass(frozen=True)
+class SlotSeen:
+    """What is known of one slot: the spec that its placement is meant to run ("" for no placement), for how many seconds the
+    placed container has been ready (None: it is not), whether any container of it serves, and why its start failed for good.
+    `able` says whether something can be done about it now. `found` is the spec that its container has, when no revision has it.
+    """
+
+    spec: str = ""
+    ready_for: float | None = None
+    serves: bool = False
+    failure: str = ""
+    able: bool = True
+    found: App | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What each slot runs now, the history with the verdict of this look, and in words how far it is ("" when it is done)."""
+
+    specs: Mapping[int, App]
+    history: History
+    note: str = ""
+
+
+def starts_first(app: App) -> bool:
+    """Whether the new instance starts before the old one ends: not where both want the same port or write the same data."""
+    order = app.update_config.get("order", "")
+    return order == START_FIRST if order else not (host_ports(app) or app.network_mode == "host" or writes(app))
+
+
+def writes(app: App) -> bool:
+    """Whether it has a volume that it may write."""
+    return any("ro" not in volume.rpartition(":")[2].split(",") for volume in app.volumes)
+
+
+def last_good(history: History) -> Revision | None:
+    return next((revision for revision in reversed(history) if revision.outcome == DONE), None)
+
+
+def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certain: bool = True) -> Rollout:
+    """`slots` has every slot that the app should have. Nothing is replaced unless it is `certain` that they are all there is."""
+    policy = policy_of(app.update_config, app.replicas)
+    history = judged(noted(app, history, slots), slots, policy)
+    current, good = history[-1], last_good(history)
+    known = {revision.spec: revision.app for revision in history}
+    known.update({slot.spec: slot.found for slot in slots.values() if slot.found is not None and slot.spec not in known})
+    goal = good if current.outcome == FAILED and good is not None and policy.failure_action == ROLLBACK else current
+    begin = good if good is not None else current
+    now = {number: known.get(slot.spec, begin.app) for number, slot in slots.items()}
+    rests = app.paused or not certain or (current.outcome == FAILED and goal is current and policy.failure_action == PAUSE)
+    chosen = () if rests else switched(goal, slots, policy, first=starts_first(goal.app))
+    specs = {number: goal.app if number in chosen else spec for number, spec in now.items()}
+    return Rollout({number: with_service(spec, app) for number, spec in specs.items()}, history, _note(app, history, slots))
+
+
+def noted(app: App, history: History, slots: Mapping[int, SlotSeen]) -> History:
+    """The history with the present spec as its last revision. What runs there already was a revision, too."""
+    spec = spec_only(app)
+    if not history:
+        before = next((slot.found for slot in slots.values() if slot.found is not None), None)
+        history = (Revision(1, spec_only(before), DONE),) if before is not None else ()
+    if history and history[-1].spec == spec_hash(spec):
+        return history
+    number = history[-1].number + 1 if history else 1
+    return trimmed((*history, Revision(number, spec)))
+
+
+def trimmed(history: History) -> History:
+    """The newest revisions, and the last that served, which is what a rollback needs."""
+    good = last_good(history)
+    kept = history[-KEPT_REVISIONS:]
+    return kept if good is None or good in kept else (good, *kept[1:])
+
+
+def judged(history: History, slots: Mapping[int, SlotSeen], policy: Policy) -> History:
+    """The history with the verdict on its last revision: the first failure, or that all slots have it and are ready."""
+    current, good = history[-1], last_good(history)
+    mine = {number: slot for number, slot in slots.items() if slot.spec == current.spec}
+    if current.outcome:
+        return history
+    failures = [slot.failure for _, slot in sorted(mine.items()) if slot.failure]
+    if failures and good is not None and policy.failure_action != CONTINUE:
+        return (*history[:-1], replace(current, outcome=FAILED, why=failures[0]))
+    if len(mine) == len(slots) and all(slot.ready_for is not None for slot in mine.values()):
+        return (*history[:-1], replace(current, outcome=DONE))
+    return history
+
+
+def switched(goal: Revision, slots: Mapping[int, SlotSeen], policy: Policy, *, first: bool) -> set[int]:
+    """The slots that get the spec of `goal` now."""
+    behind = [number for number, slot in sorted(slots.items()) if slot.spec not in ("", goal.spec) and slot.able]
+    chosen = {number for number in behind if not slots[number].serves}
+    ahead = [slot for slot in slots.values() if slot.spec == goal.spec]
+    moving = len([slot for slot in ahead if slot.ready_for is None and not slot.failure]) + len(chosen)
+    ready = sum(slot.serves for slot in slots.values())
+    if any(slot.ready_for is not None and slot.ready_for < policy.delay for slot in ahead):
+        return chosen
+    for number in behind:
+        enough = first or ready > len(slots) - policy.parallelism
+        if number not in chosen and moving < policy.parallelism and enough:
+            chosen.add(number)
+            moving += 1
+            ready -= 0 if first else 1
+    return chosen
+
+
+def spec_only(app: App) -> App:
+    """The app without what is about the set of its instances: what a revision keeps."""
+    return App(**{name: getattr(app, name) for name in SPEC_FIELDS})
+
+
+def with_service(spec: App, app: App) -> App:
+    """This spec for an instance of this app."""
+    return app if spec is app else replace(app, **{name: getattr(spec, name) for name in SPEC_FIELDS})
+
+
+def _note(app: App, history: History, slots: Mapping[int, SlotSeen]) -> str:
+    current, good = history[-1], last_good(history)
+    if current.outcome == DONE:
+        return ""
+    if current.outcome == FAILED and good is not None:
+        what = f"revision {good.number} serves" if app.update_config.get("failure_action") != PAUSE else "the update rests"
+        return f"revision {current.number} failed: {current.why}; {what}"
+    updated = sum(slot.spec == current.spec and slot.ready_for is not None for slot in slots.values())
+    rests = ", paused" if app.paused else ""
+    return f"revision {current.number}: {updated} of {counted(len(slots), 'instance')} updated{rests}"

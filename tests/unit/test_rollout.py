@@ -1,0 +1,195 @@
+"""Rolling updates: what each slot runs next, from what is seen; and that a failing revision never replaces the last good one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from duckconf.model import App
+from duckconf.policies import policy_of
+from duckconf.rollout import DONE, FAILED, History, Revision, Rollout, SlotSeen, advance, spec_only, starts_first, trimmed
+
+OLD, NEW, WORSE = App("web:1", "web", replicas=3), App("web:2", "web", replicas=3), App("bad:1", "web", replicas=3)
+SERVED: History = (Revision(1, spec_only(OLD), DONE),)
+
+
+def serving(app: App, seconds: float = 60.0) -> SlotSeen:
+    return SlotSeen(Revision(0, spec_only(app)).spec, seconds, serves=True)
+
+
+def images(rollout: Rollout) -> list[str]:
+    return [rollout.specs[slot].image for slot in sorted(rollout.specs)]
+
+
+def test_the_first_revision_starts_everywhere_at_once_and_is_done_when_all_are_ready() -> None:
+    first = advance(OLD, (), {1: SlotSeen(), 2: SlotSeen(), 3: SlotSeen()})
+    assert (images(first), first.history[-1].outcome) == (["web:1"] * 3, "")
+    ready = advance(OLD, first.history, dict.fromkeys((1, 2, 3), serving(OLD)))
+    assert (ready.history[-1].outcome, ready.note) == (DONE, "")
+
+
+def test_an_update_replaces_one_at_a_time_and_waits_until_it_is_ready() -> None:
+    slots = dict.fromkeys((1, 2, 3), serving(OLD))
+    one = advance(NEW, SERVED, slots)
+    assert images(one) == ["web:2", "web:1", "web:1"]
+    begun = replace(serving(NEW), ready_for=None, serves=True)
+    assert images(advance(NEW, one.history, {**slots, 1: begun})) == ["web:2", "web:1", "web:1"]
+    assert images(advance(NEW, one.history, {**slots, 1: serving(NEW)})) == ["web:2", "web:2", "web:1"]
+    done = advance(NEW, one.history, dict.fromkeys((1, 2, 3), serving(NEW)))
+    assert [(item.number, item.outcome) for item in done.history] == [(1, DONE), (2, DONE)]
+
+
+def test_a_delay_lies_between_two() -> None:
+    app = replace(NEW, update_config={"delay": "10s"})
+    slots = {1: serving(NEW, 9.0), 2: serving(OLD), 3: serving(OLD)}
+    assert images(advance(app, SERVED, slots)) == ["web:2", "web:1", "web:1"]
+    assert images(advance(app, SERVED, {**slots, 1: serving(NEW, 10.0)})) == ["web:2", "web:2", "web:1"]
+
+
+def test_what_does_not_serve_is_replaced_without_waiting() -> None:
+    slots = {1: serving(OLD), 2: replace(serving(OLD), ready_for=None, serves=False), 3: serving(OLD)}
+    assert images(advance(NEW, SERVED, slots)) == ["web:1", "web:2", "web:1"]
+
+
+def test_where_the_old_ends_before_the_new_starts_no_more_than_promised_are_away() -> None:
+    ported = {"ports": ("80:80",), "replicas": 3}
+    old, new = replace(OLD, **ported), replace(NEW, **ported)  # type: ignore[arg-type]
+    history = (Revision(1, spec_only(old), DONE),)
+    away = replace(serving(old), ready_for=None, serves=False, able=False)
+    assert not starts_first(new)
+    assert images(advance(new, history, {1: serving(old), 2: serving(old), 3: away})) == ["web:1"] * 3
+    assert images(advance(new, history, dict.fromkeys((1, 2, 3), serving(old)))) == ["web:2", "web:1", "web:1"]
+
+
+def test_a_failing_revision_is_taken_back_and_says_why() -> None:
+    failing = replace(serving(WORSE), ready_for=None, serves=True, failure="no such image")
+    back = advance(WORSE, SERVED, {1: failing, 2: serving(OLD), 3: serving(OLD)})
+    assert (images(back), back.history[-1].outcome) == (["web:1"] * 3, FAILED)
+    assert back.note == "revision 2 failed: no such image; revision 1 serves"
+    assert images(advance(WORSE, back.history, dict.fromkeys((1, 2, 3), serving(OLD)))) == ["web:1"] * 3
+    assert images(advance(NEW, back.history, dict.fromkeys((1, 2, 3), serving(OLD)))) == ["web:2", "web:1", "web:1"]
+
+
+@pytest.mark.parametrize(
+    ("action", "wanted"), [("pause", ["bad:1", "web:1", "web:1"]), ("continue", ["bad:1", "bad:1", "web:1"])]
+)
+def test_a_failing_revision_rests_or_goes_on_when_the_app_says_so(action: str, wanted: list[str]) -> None:
+    app = replace(WORSE, update_config={"failure_action": action})
+    failing = replace(serving(WORSE), ready_for=None, serves=True, failure="it ended 2 times")
+    assert images(advance(app, SERVED, {1: failing, 2: serving(OLD), 3: serving(OLD)})) == wanted
+
+
+def test_a_first_revision_that_fails_has_nothing_to_go_back_to() -> None:
+    failing = SlotSeen(Revision(0, spec_only(WORSE)).spec, failure="no such image")
+    assert advance(WORSE, (), dict.fromkeys((1, 2, 3), failing)).history[-1].outcome == ""
+
+
+def test_a_paused_update_leaves_each_instance_as_it_is() -> None:
+    slots = {1: serving(NEW), 2: serving(OLD), 3: serving(OLD)}
+    rests = advance(replace(NEW, paused=True), SERVED, slots)
+    assert images(rests) == ["web:2", "web:1", "web:1"]
+    assert rests.note == "revision 2: 1 of 3 instances updated, paused"
+
+
+def test_what_runs_without_a_history_is_the_revision_before() -> None:
+    found = replace(serving(OLD), found=spec_only(OLD))
+    begun = advance(NEW, (), dict.fromkeys((1, 2, 3), found))
+    assert [(item.number, item.app.image, item.outcome) for item in begun.history] == [(1, "web:1", DONE), (2, "web:2", "")]
+    assert images(begun) == ["web:2", "web:1", "web:1"]
+
+
+def test_a_new_slot_begins_with_what_serves_while_an_update_is_not_done() -> None:
+    app = replace(NEW, replicas=4)
+    assert images(advance(app, SERVED, {**dict.fromkeys((1, 2, 3), serving(OLD)), 4: SlotSeen()}))[3] == "web:1"
+
+
+def test_ten_revisions_are_kept_and_always_the_last_that_served() -> None:
+    past = (*SERVED, *(Revision(number, App(f"bad:{number}"), FAILED) for number in range(2, 15)))
+    kept = trimmed(past)
+    assert [item.number for item in kept] == [1, *range(6, 15)]
+
+
+@pytest.mark.parametrize(
+    ("more", "first"),
+    [
+        ({}, True),
+        ({"ports": ("80",)}, True),
+        ({"ports": ("80:80",)}, False),
+        ({"volumes": ("data:/data",)}, False),
+        ({"volumes": ("data:/data:ro",)}, True),
+        ({"volumes": ("/srv:/data:ro,z", "/x:/y:z")}, False),
+        ({"network_mode": "host"}, False),
+        ({"ports": ("80:80",), "update_config": {"order": "start-first"}}, True),
+        ({"update_config": {"order": "stop-first"}}, False),
+    ],
+)
+def test_the_new_one_starts_first_unless_both_want_the_same(more: dict[str, object], first: bool) -> None:
+    assert starts_first(replace(OLD, **more)) is first  # type: ignore[arg-type]
+
+
+@dataclass
+class World:
+    """A model of nodes: slots with the revision that they run and serve, moved on by dice."""
+
+    app: App
+    history: History = ()
+    running: dict[int, str] = field(default_factory=dict)
+    placed: dict[int, str] = field(default_factory=dict)
+    started: set[int] = field(default_factory=set)
+
+    def look(self) -> dict[int, SlotSeen]:
+        seen = {}
+        for slot in range(1, self.app.replicas + 1):
+            spec = self.placed.get(slot, "")
+            bad = spec == BAD and slot in self.started
+            up = self.running.get(slot) == spec and spec != "" and slot in self.started and not bad
+            seen[slot] = SlotSeen(spec, 9.0 if up else None, slot in self.running, "it ended 2 times" if bad else "")
+        return seen
+
+
+GOOD_SPECS = {Revision(0, App(f"web:{number}")).spec: number for number in range(4)}
+BAD = Revision(0, App("bad:1")).spec
+
+
+@settings(max_examples=300)
+@given(st.data(), st.integers(1, 6), st.integers(0, 3), st.booleans())
+def test_never_fewer_serve_than_promised_and_every_update_ends(
+    data: st.DataObject, replicas: int, parallelism: int, first: bool
+) -> None:
+    order = {"order": "start-first" if first else "stop-first", "parallelism": str(parallelism)}
+    world = World(App("web:0", "web", replicas=replicas, update_config=order))
+    policy = policy_of(order, replicas)
+    dice = st.integers(0, 5)
+    for step in range(60):
+        calm = step > 25
+        if not calm and data.draw(dice) == 0:
+            world.app = replace(world.app, image=data.draw(st.sampled_from(["web:0", "web:1", "web:2", "web:3", "bad:1"])))
+        rollout = advance(world.app, world.history, world.look())
+        world.history = rollout.history
+        before = len(world.running)
+        replaced = 0
+        for slot, app in rollout.specs.items():
+            spec = Revision(0, spec_only(app)).spec
+            if world.placed.get(slot) != spec:
+                replaced += slot in world.running and world.running[slot] != spec
+                world.placed[slot] = spec
+                world.started.discard(slot)
+                if not first and world.running.get(slot) != spec:
+                    world.running.pop(slot, None)
+        assert replaced <= policy.parallelism
+        if replaced and not first:
+            assert len(world.running) >= replicas - policy.parallelism or before < replicas
+        for slot in range(1, replicas + 1):
+            if calm or data.draw(dice):
+                world.started.add(slot)
+                if world.placed[slot] != BAD:
+                    world.running[slot] = world.placed[slot]
+    good = [item for item in world.history if item.outcome == DONE]
+    if world.app.image == "bad:1" and good:
+        assert set(world.running.values()) == {good[-1].spec}
+    elif world.app.image != "bad:1":
+        assert set(world.running.values()) == {Revision(0, spec_only(world.app)).spec}
+        assert world.history[-1].outcome == DONE
