@@ -154,6 +154,22 @@ def test_killed_removed_and_changed_apps_come_back(three: Docked) -> None:
     assert {("started", app) for app in APPS} <= kinds
 
 
+def test_a_command_runs_once_and_jobs_end_on_docker_too(reconciling: Docked) -> None:
+    words = ("--entrypoint", "/bin/busybox", "--", "sh", "-c", "echo whole; exit 7")
+    once = reconciling.live.inv("run", WEB_IMAGE, *words)
+    assert (once.returncode, once.stdout) == (7, "whole\n"), once.stderr
+    assert reconciling.docker.must("ps", "-aq", "--filter=label=duckconf.run") == ""
+    job = {"entrypoint": ["/bin/busybox"], "restart": "on-failure:1"}
+    reconciling.put("good", **job, command=["true"])
+    reconciling.put("bad", **job, command=["false"])
+
+    def states() -> dict[str, str]:
+        return {row["app"]: row["state"] for row in json.loads(reconciling.live.inv("ps", "--json").stdout)}
+
+    until("both are over", lambda: states() == {"good": "done", "bad": "failed (1)"}, 40)
+    reconciling.withdraw(("good", "bad"))
+
+
 def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(reconciling: Docked) -> None:
     def heal(_: str, container: str) -> None:
         reconciling.docker.must("exec", container, "/bin/busybox", "touch", "/well")

@@ -163,6 +163,7 @@ def test_both_ways_to_list_tell_the_same_of_a_container_in_each_state(real: Real
     states = {name.rpartition("-")[2]: seen.state for name, seen in by_command.items()}
     assert states == {"runs": "running", "exits": "exited", "rests": "paused", "ours": "running", "images": "running"}
     assert [by_command[f"{real.name}-{name}"].health for name in ("runs", "images")] == ["", "starting"]
+    assert [by_command[f"{real.name}-{name}"].exit_code for name in ("runs", "exits", "rests")] == [None, 3, None]
     seen = by_command[f"{real.name}-runs"]
     assert (seen.id, seen.app, seen.spec) == (full_id, seen.name, "spec")
     assert seen.image.removesuffix(":latest") == WEB_IMAGE

@@ -116,6 +116,19 @@ def test_a_node_that_freezes_meanwhile_is_told_and_has_nothing_left_when_it_thaw
     assert (runs(cluster), under_way(cluster)) == ([], [])
 
 
+def test_a_container_that_what_it_left_keeps_from_starting_is_made_anew(declared: Declared) -> None:
+    script = "test -e /pid && exit 1; touch /pid; trap exit TERM; while :; do sleep 0.1; done"
+    declared.put("stale", entrypoint=["/bin/busybox", "sh", "-c", script])
+    until("it runs", lambda: declared.cluster.running()["stale"] == 1, 40)
+    first = declared.cluster.ids()["stale"]
+    declared.cluster.engine.must("kill", first)
+    anew = "did not stay up when it was started again; it is made anew"
+    until("it runs anew", lambda: declared.cluster.running()["stale"] == 1 and declared.cluster.ids()["stale"] != first, 60)
+    events = declared.cluster.inv("events", "--json").stdout
+    assert anew in events
+    assert events.count("started again on") >= 3
+
+
 JOB = {"entrypoint": ["/bin/busybox"], "command": ["true"], "restart": "no"}
 
 

@@ -30,9 +30,11 @@ HELP = {name: declared.help + (AGAIN if name in REPEATED else "") for name, decl
 HELP |= {name: f"{key} of the field {field}" for name, (field, key, _) in PARTS.items()}
 
 
-# About an app as a set of containers that somebody keeps running: of no use where one container runs once.
+# About an app as a set of containers that somebody keeps running, and what is resolved where it is declared: of no use where one
+# container runs once.
 OF_SERVICE = frozenset(
-    {name for name, declared in PARAMETERS.items() if declared.part == SERVICE and not declared.flag}
+    {"secret"}
+    | {name for name, declared in PARAMETERS.items() if declared.part == SERVICE and not declared.flag}
     | {name for name, (field, *_) in PARTS.items() if DECLARED[field].part == SERVICE or field == "healthcheck"}
 )
 
