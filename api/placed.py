@@ -276,6 +276,8 @@ def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[s
     if seen is None:
         return entry | {"status": "starting", **({"note": f"{node} refuses it: {refusal.reason}"} if refusal else {})}
     entry |= {"status": seen.state, **there, "started": seen.started, "restarts": seen.restarts}
+    # With secrets, only the agent knows the whole spec.
+    entry["updated"] = bool(instance.app.secrets) or seen.spec == codec.spec_hash(instance.app)
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     entry |= {"health": seen.health} if seen.health else {}
     return entry | ({"note": seen.note} if seen.note else {})

@@ -142,11 +142,12 @@ class PlacedIndex:
         return [instance.node for instance in self._apps.get(app, {}).values() if instance.node]
 
     def seen(self, instance: Instance) -> Seen | None:
-        """The container of an instance on its node, as last reported: the newest where there are several."""
+        """The container of an instance on its node, as last reported: of several that run, the one with the present spec, and
+        of these the newest."""
         if not instance.node or instance.node not in self._nodes.nodes:
             return None
         copies = [seen for seen in self._nodes.nodes[instance.node].containers if seen.instance == instance.name]
-        return max(copies, key=lambda seen: (seen.running, seen.generation), default=None)
+        return max(copies, key=lambda seen: (seen.running, seen.spec == instance.spec, seen.generation), default=None)
 
     def _see_faults(self, document: Document) -> None:
         """Apps that stand in bad rows stay as they are, and so does all that is not named when a row cannot be read."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from duckconf.cli.cluster.nodes import Cluster
 from duckconf.errors import DuckconfError
+from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF
@@ -15,6 +16,7 @@ from duckconf.reach.api.client import ApiClient
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.restart import ALWAYS, DONE, is_end, policy_of
 
+RUNNING = "running"
 # A first start may pull its image.
 PATIENCE = 600.0
 HELD = 25.0
@@ -90,8 +92,10 @@ def ready(entry: Mapping[str, Any]) -> str:
 
 
 def _ready(entry: Mapping[str, Any]) -> int:
-    done: int = sum(instance["status"] == DONE for instance in entry["instances"])
-    return int(entry.get("ready", entry["running"])) + done
+    return sum(
+        instance["status"] == DONE or (instance["status"] == RUNNING and instance.get("health", NO_CHECK) in (NO_CHECK, HEALTHY))
+        for instance in entry["instances"]
+    )
 
 
 def _has_failed(instance: Mapping[str, Any]) -> bool:

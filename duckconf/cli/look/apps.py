@@ -75,8 +75,11 @@ def line(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def note(entry: Mapping[str, Any]) -> str:
-    """Of the instances that do not run: the state of the first one, why, and how many others there are."""
+    """How far its update is, or of the instances that do not run: the state of the first one, why, and how many others there
+    are."""
     open_ends = [one for one in entry["instances"] if one["status"] not in (RUNNING, DONE)]
+    if entry.get("rollout"):
+        return str(entry["rollout"])
     if not open_ends:
         return DONE if any(one["status"] == DONE for one in entry["instances"]) and not entry["running"] else ""
     first, others = open_ends[0], len(open_ends) - 1

@@ -1,0 +1,121 @@
+"""Updates on real nodes: step by step, under load, across a killed loop, and taken back when they fail."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.services import loop_service
+from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
+from tests.e2e.conftest import NODES, Declared
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+QUICK = ("--update-config", "monitor=1s")
+
+
+@contextmanager
+def floor(declared: Declared, app: str) -> Iterator[list[int]]:
+    """The number of running containers of the app at each look, from beginning to end."""
+    counts: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            rows = declared.cluster.apps()
+            counts.append(sum(row["Labels"]["duckconf.app"] == app and row["State"] == "running" for row in rows))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        ended.set()
+        thread.join()
+
+
+def revisions(declared: Declared, app: str) -> list[tuple[int, str]]:
+    told = json.loads(declared.cluster.inv("history", app, "--json").stdout)
+    return [(item["number"], item["outcome"]) for item in told]
+
+
+def env_of(declared: Declared, app: str) -> list[str]:
+    """The value of A in each running container of the app."""
+    ids = [row["Id"] for row in declared.cluster.apps() if row["Labels"]["duckconf.app"] == app and row["State"] == "running"]
+    told = declared.cluster.engine.must("inspect", "--format={{json .Config.Env}}", *ids)
+    return [value for line in told.splitlines() for value in json.loads(line) if value.startswith("A=")]
+
+
+def test_an_update_replaces_twelve_replicas_step_by_step_although_the_loop_is_killed(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    policy = (*QUICK, "--update-config", "parallelism=3")
+    assert inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "12", "--env", "A=1", *policy, "--wait").returncode == 0
+    until("the first revision has served", lambda: revisions(declared, "web") == [(1, "done")])
+    with floor(declared, "web") as counts:
+        assert inv("update", "web", "--env", "A=2").returncode == 0
+        for share in (2, 5):
+            until("it is on its way", lambda share=share: env_of(declared, "web").count("A=2") >= share)  # type: ignore[misc]
+            process = loop_service(declared.cluster.project).process()
+            assert process is not None
+            process.kill()
+            process.wait(10)
+            bring_up.up(declared.cluster.project, modes.RECONCILE)
+        until("it is done", lambda: revisions(declared, "web") == [(1, "done"), (2, "done")], 60)
+        until("the old ones are gone", lambda: env_of(declared, "web") == ["A=2"] * 12)
+    assert (min(counts) >= 12, max(counts) <= 15 + 3) == (True, True), counts
+    assert {node for _, node, _ in declared.cluster.instances().values()} == set(NODES)
+
+
+def test_with_a_port_of_the_node_the_old_one_ends_first_and_no_more_than_one_at_a_time(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    ports = ("--port", "18091:80", *QUICK)
+    assert inv("start-app", WEB_IMAGE, "--name", "web", "--env", "A=1", *ports, "--wait").returncode == 0
+    until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    done = inv("update", "web", "--env", "A=2", "--wait")
+    assert (done.returncode, "revision 2 runs" in done.stdout) == (0, True), done.stderr
+    assert env_of(declared, "web") == ["A=2"]
+
+
+def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_too(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    start = ("start-app", NGINX_IMAGE, "--name", "web", "--replicas", "3", "--env", "A=1", *QUICK, "--wait")
+    assert inv(*start).returncode == 0
+    until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    before = declared.cluster.instances()
+    with floor(declared, "web") as counts:
+        broken = inv("update", "web", "--entrypoint", "sh", "--command", "-c 'echo no database; exit 3'", "--wait")
+        assert (broken.returncode, broken.stdout) == (1, "")
+        for words in ("revision 2 failed", "its last output: no database", "revision 1 serves"):
+            assert words in broken.stderr
+        assert "Traceback" not in broken.stderr
+        missing = inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
+        assert (missing.returncode, "revision 3 failed" in missing.stderr) == (1, True), missing.stderr
+        until("the first revision runs alone", lambda: declared.cluster.instances() == before)
+    assert min(counts) >= 3
+    assert inv("apps").stdout.splitlines()[1].split()[2] == "3/3"
+    assert inv("diff").returncode == 0
+    assert revisions(declared, "web") == [(1, "done"), (2, "failed"), (3, "failed")]
+    back = inv("rollback", "web", "--wait")
+    assert (back.returncode, "revision 4 runs" in back.stdout) == (0, True), back.stderr
+    assert declared.cluster.instances() == before
+    assert "revision 9" in inv("rollback", "web", "--to", "9").stderr
+
+
+def test_a_paused_update_rests_until_it_is_resumed(declared: Declared) -> None:
+    inv = declared.cluster.inv
+    assert inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "2", "--env", "A=1", *QUICK, "--wait").returncode == 0
+    until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    assert inv("pause", "web").returncode == 0
+    assert inv("update", "web", "--env", "A=2").returncode == 0
+    until("the loop has seen it", lambda: revisions(declared, "web")[-1] == (2, ""))
+    assert env_of(declared, "web") == ["A=1"] * 2
+    assert "paused" in inv("apps").stdout
+    assert inv("resume", "web").returncode == 0
+    until("it is done", lambda: revisions(declared, "web")[-1] == (2, "done"))
+    assert env_of(declared, "web") == ["A=2"] * 2
