@@ -289,6 +289,22 @@ def test_an_engine_is_restarted_under_its_apps_and_none_of_them_restarts(three: 
     assert {node: after[node] for node in NODES if node != "node-1"} == {node: before[node] for node in NODES if node != "node-1"}
 
 
+def test_a_job_that_a_reboot_cut_off_runs_again_and_one_that_is_done_does_not(three: Own) -> None:
+    jobs_of_it = ("done", "cut")
+    jobs = {"entrypoint": ["/bin/busybox"], "restart": "no"}
+    three.put("done", **jobs, command=["true"])
+    three.put("cut", **jobs, command=["sleep", "12"])
+    until("one is done", lambda: job_states(three).get("done") == "done" and job_states(three).get("cut") == "running", 40)
+    node = next(str(row["node"]) for row in rows(three) if row["app"] == "cut")
+    DemoHosts(three.live.project).reboot(node)
+    until("the one that was cut off ends by itself", lambda: job_states(three)["cut"] == "done", 60)
+    assert {row["app"]: row["restarts"] for row in rows(three) if row["app"] in jobs_of_it} == {"done": 0, "cut": 1}
+    three.must(node, "podman", "start", STRANGER)
+    for name in jobs_of_it:
+        three.api.call("DELETE", f"/app/{name}")
+    until("they run, once each", lambda: three.once_each(APPS), NODE_TIMEOUT + 30)
+
+
 def test_a_node_that_reboots_starts_its_apps_again_and_nothing_else_moves(three: Own) -> None:
     homes = three.homes()
     DemoHosts(three.live.project).reboot("node-1")
@@ -330,3 +346,12 @@ def test_a_node_whose_disk_is_full_keeps_its_apps_and_new_ones_go_elsewhere_and_
     assert [(row["Id"], row["StartedAt"]) for row in small.containers("node-2")] == before
     until("it says so", lambda: small.full() == ["node-2"], 10)
     assert any("node-2" in note and "no space left on device" in note for note in small.notes("failed"))
+
+
+def rows(own: Own) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(own.live.inv("ps", "--json").stdout)
+    return found
+
+
+def job_states(own: Own) -> dict[str, str]:
+    return {row["app"]: row["state"] for row in rows(own)}
