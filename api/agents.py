@@ -127,7 +127,7 @@ def run(config: ControlConfig) -> None:
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
     nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
     kept = SecretFile(state / SECRETS)
-    index = PlacedIndex(nodes, secrets.resolving(kept))
+    index = PlacedIndex(nodes, secrets.resolving(kept), config.sites)
     store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
     for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()

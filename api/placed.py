@@ -27,7 +27,7 @@ from duckconf.counts import counted
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
-from duckconf.model import NAME, PLACEMENT, App, parse_app
+from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
 
@@ -74,17 +74,21 @@ class Routes:
         with self.held.up_to(patience if since >= 0 else 0) as allowed:
             self.index.wait(node, since, allowed)
         share = self.index.share(node)
-        return jsonify(revision=share.revision, apps=list(self._told(share.instances)), kept=list(share.kept))
+        answer = {"revision": share.revision, "apps": list(self._told(share.instances)), "kept": list(share.kept)}
+        return jsonify(answer | ({} if node else {"moves": list(self._told(self.index.moves(), moving=True))}))
 
-    def _told(self, instances: Iterable[Instance]) -> Iterator[dict[str, Any]]:
-        """Instances as their agent or the scheduler is told of them: the siblings of those without a node stand once."""
+    def _told(self, instances: Iterable[Instance], *, moving: bool = False) -> Iterator[dict[str, Any]]:
+        """Instances as their agent or the scheduler is told of them: the siblings of those that need a node stand once."""
         revisions: dict[str, str] = {}
         for instance in instances:
             name, entry = instance.app.name, to_json(instance.app)
+            if instance.node and not moving:
+                # The agent would place it once more, without knowing the other nodes.
+                entry = {field: value for field, value in entry.items() if field not in PLACING}
             if name not in revisions:
                 app = self.store.find(name)
                 revisions[name] = codec.revision(app) if app is not None else ""
-                entry |= {} if instance.node else {"siblings": self.index.siblings(name)}
+                entry |= {} if instance.node and not moving else {"siblings": self.index.siblings(name)}
             entry |= {"revision": revisions[name]} | ({"node": instance.node} if instance.node else {})
             entry |= {"generation": instance.generation} if instance.generation else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
@@ -280,4 +284,6 @@ def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[s
     entry["updated"] = bool(instance.app.secrets) or seen.spec == codec.spec_hash(instance.app)
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     entry |= {"health": seen.health} if seen.health else {}
+    if not index.sites.allows(instance.app, node):
+        return entry | {"note": f"{node} is not in {instance.app.on}; {index.notes.get(instance.app.name, 'it moves')}"}
     return entry | ({"note": seen.note} if seen.note else {})

@@ -15,7 +15,7 @@ from api.turns import TurnBook
 from duckconf.actions import Start
 from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable
 from duckconf.inventory import Inventory
-from duckconf.model import App
+from duckconf.model import DEFAULTS, App
 from duckconf.naming import push_app
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.nodes.actuator import clean_up, execute
@@ -23,6 +23,9 @@ from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.state.cordons import Cordons
 from duckconf.refusal_words import PORT, SPACE
 from duckconf.spreading import round_robin
+
+# Fields that push mode cannot honour: it observes nothing.
+NEEDS_STATE = ("max_per_node", "reserve_cpus", "reserve_memory")
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,9 @@ class Pusher:
             raise BadInput(Fault("secrets", f"are {NO_SECRETS}"))
         if app.replicas < 1:
             raise BadInput(Fault("replicas", "should be 1 or more in push mode, which starts apps and keeps no state"))
+        if unseen := [name for name in NEEDS_STATE if getattr(app, name) != DEFAULTS[name]]:
+            words = "needs a mode that knows what runs where; see ./inv up reconcile"
+            raise BadInput(*(Fault(name, words) for name in unseen))
         one, started = replace(app, replicas=1), list[Started]()
         for _ in range(app.replicas):
             try:
@@ -75,10 +81,12 @@ class Pusher:
             raise BadInput(Fault("name", "push mode names apps itself (duckconf-<node>-app-<N>); omit the name"))
         nodes = self.nodes()
         turn = self._book.take()
-        cordoned = self._cordons.names()
+        left_out = dict.fromkeys(self._cordons.names(), "is cordoned")
+        allows = self._hosts.current().sites.allows
+        left_out |= {node: f"is not in {app.on}" for node in nodes if not allows(app, node)}
         skipped: dict[str, str] = {}
         failures: list[NodeFailure] = []
-        for node in round_robin([node for node in nodes if node not in cordoned], turn.position):
+        for node in round_robin([node for node in nodes if node not in left_out], turn.position):
             name = push_app(self._cluster, node, turn.number)
             try:
                 self._start(Start(node, name, replace(app, name=name)))
@@ -89,7 +97,7 @@ class Pusher:
                 failures.append(failure)
                 if failure.may_have_run:
                     self._book.doubt(node, name)
-        raise _nobody({**skipped, **{node: "is cordoned" for node in nodes if node in cordoned}}, failures)
+        raise _nobody({**skipped, **{node: left_out[node] for node in nodes if node in left_out}}, failures)
 
     def nodes(self) -> tuple[str, ...]:
         """The nodes as the inventory has them now; connections follow its changes."""

@@ -163,6 +163,11 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "revision": {"type": "integer"},
             "apps": {"type": "array", "items": refer("Shown")},
+            "moves": {
+                "type": "array",
+                "items": refer("Shown"),
+                "description": "With an empty nodeName: the instance that should leave its node next.",
+            },
             "faults": {"type": "array", "items": TEXT, "description": "Rows of the file that cannot be read, with line numbers."},
         },
     },
@@ -201,6 +206,12 @@ SCHEMAS: dict[str, Any] = {
             "cordoned": {"type": "boolean"},
             "full": {"type": "boolean", "description": "Its disk was full a short time ago; it gets no new apps."},
             "ports": {"type": "array", "items": TEXT, "description": "Host ports of the apps placed here."},
+            "zone": {**TEXT, "description": "Apps are spread over zones first; empty for none."},
+            "reserved": {
+                "type": "object",
+                "properties": {"cpus": {"type": "number"}, "memory": {"type": "integer"}},
+                "description": "Cores and bytes of memory that are set aside for the instances placed here.",
+            },
             "refusals": {"type": "array", "items": refer("Refusal"), "description": "Apps that its engine refuses for now."},
             "unreadable": {"type": "string", "description": "Why its agent cannot read what its engine answers."},
             **FACTS,

@@ -145,6 +145,7 @@ class Cycle:
                 world.facts(),
                 world.asked(),
                 sensed.asked,
+                inventory.sites,
             )
             self._open_steps.update(step.instance for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)

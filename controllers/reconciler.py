@@ -30,6 +30,7 @@ from duckconf.reach.state.revisions import Revisions
 from duckconf.refusal import Refusal, active, after_success, refused, remembered, with_siblings
 from duckconf.restart import lives_after, policy_of
 from duckconf.rollout import Revision
+from duckconf.sites import NOWHERE, Sites
 
 Heard = tuple[float, tuple[Container, ...]]
 
@@ -90,10 +91,11 @@ class Reconciler:
         facts: Mapping[str, Facts] = MappingProxyType({}),
         asked: Mapping[str, int] = MappingProxyType({}),
         unreadable: Mapping[str, float] = MappingProxyType({}),
+        sites: Sites = NOWHERE,
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
         oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes,
-        and `asked` is how often a person asked for each to be tried again.
+        `sites` is where they are, and `asked` is how often a person asked for each to be tried again.
         `unreadable` has when each node was asked whose answer cannot be read: its containers are unknown, and it is never lost.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
@@ -107,7 +109,7 @@ class Reconciler:
         self._review(desired, nodes, (before - self.health.lost) | again, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         refusals = with_siblings(active(self.refusals, now), facts)
-        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, tuple(unreadable))
+        fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, sites, tuple(unreadable))
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(

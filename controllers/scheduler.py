@@ -17,12 +17,13 @@ from duckconf.events import Event
 from duckconf.facts import facts_from_json
 from duckconf.instance import Instance
 from duckconf.naming import app_of
-from duckconf.ports import Port, parse_held
+from duckconf.ports import parse_held
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
 from duckconf.refusal import Refusal, by_node, refusal_from_json, with_siblings
 from duckconf.share import read_instance
-from duckconf.spreading import FULL, Room, spread_many
+from duckconf.sites import NOWHERE, Sites
+from duckconf.spreading import FULL, Given, Room, spread_many
 
 NAME = "scheduler"
 # While an app fits nowhere: a port may become free without a node's or an app's change of place.
@@ -43,9 +44,11 @@ def schedule(
     turn: int,
     revisions: Mapping[str, str] = MappingProxyType({}),
     siblings: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    sites: Sites = NOWHERE,
 ) -> Schedule:
-    """Pure. `revisions` are those of the apps as they were read, `siblings` the nodes that they have already. `nodes` are rows
-    of `GET /nodes`; only those that are ready, have space and are not cordoned get something new."""
+    """Pure. An instance that has a node moves. `revisions` are those of the apps as they were read, `siblings` the nodes that
+    they have already. `nodes` are rows of `GET /nodes`; only those that are ready, have space and are not cordoned get something
+    new."""
     rooms: list[Room] = []
     known = {str(node["name"]): facts_from_json(node) for node in nodes}
     refusals = by_node(with_siblings(_refusals(nodes), known))
@@ -59,9 +62,10 @@ def schedule(
             misfits[FULL] += 1
         else:
             name = str(node["name"])
-            rooms.append(Room(name, int(node["apps"]), _ports(node), refusals.get(name, {}), known[name]))
+            rooms.append(Room(name, int(node["apps"]), _given(node), refusals.get(name, {}), known[name]))
     ordered = sorted(instances, key=lambda instance: (instance.app.name, instance.slot))
-    chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings)
+    chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings, sites)
+    reasons |= {one.name: f"cannot leave {one.node}: {reasons[one.name]}" for one in ordered if one.node and one.name in reasons}
     return Schedule(tuple(_binding(one, chosen[one.name], revisions) for one in ordered if one.name in chosen), reasons)
 
 
@@ -70,8 +74,10 @@ def _binding(instance: Instance, node: str, revisions: Mapping[str, str]) -> dic
     return {"name": name, "slot": instance.slot, "node": node, "revision": revisions.get(name, "")}
 
 
-def _ports(node: Mapping[str, Any]) -> list[Port]:
-    return [parse_held(text) for text in node.get("ports", ())]
+def _given(node: Mapping[str, Any]) -> Given:
+    reserved = node.get("reserved", {})
+    ports = [parse_held(text) for text in node.get("ports", ())]
+    return Given(ports, float(reserved.get("cpus", 0)), int(reserved.get("memory", 0)))
 
 
 def _refusals(nodes: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Refusal]:
@@ -88,14 +94,15 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
 
     def once(api: ApiClient) -> float:
         nonlocal turn
-        entries = api.call("GET", "/apps?nodeName=")["apps"]
+        answer = api.call("GET", "/apps?nodeName=")
+        entries = [*answer["apps"], *answer.get("moves", ())]
         if not entries:
             said.clear()
             return config.interval
         revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
         siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
-        unplaced = [read_instance(entry) for entry in entries]
-        plan = schedule(unplaced, api.call("GET", "/nodes?facts=true")["nodes"], turn, revisions, siblings)
+        nodes = api.call("GET", "/nodes?facts=true")["nodes"]
+        plan = schedule([read_instance(entry) for entry in entries], nodes, turn, revisions, siblings, config.sites)
         turn += len(plan.bindings)
         for part in batches(plan.bindings):
             answer = api.call("PUT", "/apps", {"apps": list(part)})

@@ -83,15 +83,20 @@ DEPLOY: Mapping[str, str] = {
     "resources/limits/cpus": "cpus",
     "resources/limits/memory": "memory",
     "restart_policy": "restart_policy",
+    "resources/reservations/cpus": "reserve_cpus",
+    "resources/reservations/memory": "reserve_memory",
+    "placement/constraints": "on",
+    "placement/max_replicas_per_node": "max_per_node",
 }
 DEPLOY_REFUSED: Mapping[str, str] = {
     "endpoint_mode": _NO_NETWORKS,
     "labels": "use labels: an app's containers have them",
     "rollback_config": "a rollback goes by update_config",
     "mode": _LATER,
-    "placement": _LATER,
+    "placement/preferences": "instances are spread over the zones of the inventory (duckconf_zone)",
     "resources/limits/pids": "use ulimits with nproc",
-    "resources/reservations": _LATER,
+    "resources/reservations/devices": "use devices, and name in on the nodes that have them",
+    "resources/reservations/generic_resources": "name in on the nodes that have them",
 }
 
 

@@ -5,6 +5,7 @@ Pure: `reach/inventory/hosts.py` asks Ansible and keeps the answer; here it is o
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 from duckconf.net_address import with_port
 from duckconf.route import DIRECT, Origins, Refusal, Route, Way, refused_connection, refused_root, route, sudo, unreadable
+from duckconf.sites import Sites
 from duckconf.ssh_config import Answer, question
 
 NODES = "nodes"
@@ -44,6 +46,7 @@ VARIABLES = (
     "duckconf_topology",
     "duckconf_demo_image",
     "duckconf_become",
+    "duckconf_zone",
     "duckconf_api_url",
     "duckconf_tls",
     "duckconf_tls_certificate",
@@ -80,6 +83,8 @@ class Host:
     """Why it cannot be reached as the inventory or ssh's configuration has it."""
     root_refused: Refusal | None = None
     """Why its administrator cannot become root; the daily login may be well."""
+    zone: str = ""
+    """Apps are spread over zones first: a rack, a room, a data center."""
     ssh_words: tuple[str, ...] = ()
     """What the inventory and ansible.cfg add to the command line of ssh."""
 
@@ -128,6 +133,11 @@ class Inventory:
 
     def node_hosts(self) -> list[Host]:
         return [self.hosts[name] for name in self.nodes]
+
+    @functools.cached_property
+    def sites(self) -> Sites:
+        zones = {name: self.hosts[name].zone for name in self.nodes if self.hosts[name].zone}
+        return Sites(tuple(self.nodes), zones, self.groups)
 
     def control_hosts(self) -> list[Host]:
         return [self.hosts[name] for name in self.control_plane if name not in self.nodes]
@@ -236,6 +246,9 @@ def _host(
     engine = _one_of((PODMAN, DOCKER), variables, "duckconf_engine", name, faults)
     topology = _one_of(TOPOLOGIES, variables, "duckconf_topology", name, faults, SHARED)
     image = _one_of(DEMO_IMAGES, variables, "duckconf_demo_image", name, faults)
+    zone = str(first("duckconf_zone", ""))
+    if zone and not HOST_NAME.fullmatch(zone):
+        faults.append(Fault(f"{name}/duckconf_zone", f"should be letters, digits, . _ and - (63 at most), got {zone!r}"))
     found = _route(name, variables, origins, answer, int(port))
     user = found.user or ROOT
     # Only a node has the login that the role makes.
@@ -264,6 +277,7 @@ def _host(
         sudo=become,
         refused=found.refused,
         root_refused=root_refused,
+        zone=zone,
         ssh_words=found.words,
     )
 

@@ -16,6 +16,7 @@ from duckconf import compose, policies, secret_kinds
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf import healthcheck_kind as health
+from duckconf import place_kinds as place
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import HOST_NAME as HOST_NAME
 from duckconf.field_kinds import NAME as NAME
@@ -227,6 +228,22 @@ class App:
     secret_revisions: Mapping[str, str] = _given(
         secret_kinds.REVISIONS_KIND, "the revision of each of its secrets", {"db": "0123456789abcdef"}, part=RESOLVED
     )
+    on: str = _given(
+        place.ON_KIND,
+        "the nodes that it may run on: an Ansible pattern of the inventory's groups and hosts. An instance on another node moves",
+        "web:!node-3",
+        "on",
+        part=SERVICE,
+    )
+    max_per_node: int = _given(
+        place.MOST_KIND, "how many of its instances a node gets at most; 0 is no limit", 1, "max-per-node", part=SERVICE
+    )
+    reserve_cpus: float = _given(
+        kinds.CORES_KIND, "cores of a node that are set aside for each instance", 0.5, "reserve-cpus", part=SERVICE
+    )
+    reserve_memory: str = _given(
+        kinds.size_kind(), "memory of a node that is set aside for each instance", "256m", "reserve-memory", part=SERVICE
+    )
     node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)
     generation: tuple[int, ...] = _given(
         kinds.GENERATIONS_KIND, "by slot, the revision of the placement; the highest is current", [7], part=PLACED
@@ -245,6 +262,8 @@ DEFAULTS: Mapping[str, Any] = {
 }
 FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, SERVICE))
 SPEC_FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, RESOLVED))
+# Those that say where it may run: for who places it, and nobody else.
+PLACING = ("on", "max_per_node", "reserve_cpus", "reserve_memory")
 PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.part == PLACED)
 FOUND_OUT = tuple(name for name, declared in DECLARED.items() if declared.part == RESOLVED)
 

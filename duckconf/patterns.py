@@ -55,6 +55,19 @@ def choose(
     return left
 
 
+def check_pattern(pattern: str) -> None:
+    """Raises BadInput for one that can mean nothing in any inventory; lists kept elsewhere are none of an inventory's."""
+    parts = [part for part in (part.strip() for part in SEPARATOR.split(pattern)) if part]
+    if not parts and pattern:
+        raise BadInput(Fault("pattern", "it names no node and no group"))
+    for part in parts:
+        word = _named(part) if part[0] in "&!" else part
+        if word.startswith("@"):
+            raise BadInput(Fault("pattern", f"{word} is a list of this machine, and no group"))
+        if word.startswith("~"):
+            _compiled(word[1:])
+
+
 def _named(part: str) -> str:
     if not part[1:]:
         raise BadInput(Fault("pattern", f"{part!r} should be followed by a name, a group or a glob"))

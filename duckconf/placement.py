@@ -11,14 +11,14 @@ from typing import Union
 from duckconf.codec import runs_as, spec_hash
 from duckconf.engine_output import Container
 from duckconf.facts import UNKNOWN, Facts
-from duckconf.fit import misfit
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import app_of, slot_of
-from duckconf.ports import Port, conflict
+from duckconf.ports import conflict
 from duckconf.refusal import Refusal, Refusals
 from duckconf.rollout import starts_first
-from duckconf.spreading import FULL, host_ports, no_fit, round_robin, taken_port
+from duckconf.sites import NOWHERE, Sites
+from duckconf.spreading import FULL, Given, host_ports, lacks, no_fit, round_robin
 
 # Containers that run or will do so by themselves.
 ALIVE = frozenset({"running", "paused", "stopping", "removing", "restarting"})
@@ -53,6 +53,7 @@ class Fleet:
     """Those that hold now."""
     facts: Mapping[str, Facts] = field(default_factory=dict)
     """What is known of the nodes; what is not known excludes nothing."""
+    sites: Sites = NOWHERE
     unreadable: Collection[str] = ()
     """Nodes whose answer cannot be read, or that are not asked as the inventory has it: without a view, and never lost."""
 
@@ -61,16 +62,15 @@ class Fleet:
         """Nodes that had no space for an app a short while ago."""
         return {refusal.node for refusal in self.refusals.values() if refusal.of_node}
 
-    def misfit(self, node: str, instance: Instance) -> str:
-        """What the node lacks for this app, by what is known of it; "" when nothing."""
-        lacks = misfit(instance.app, self.facts.get(node, UNKNOWN))
-        return lacks.counted if lacks is not None else ""
-
     def refusal(self, node: str, instance: Instance) -> Refusal | None:
         """Why the node's engine refuses this app as it is specified now."""
         found = self.refusals.get((node, instance.app.name))
         holds = found is not None and found.spec == spec_hash(instance.app) and instance.generation <= found.generation
         return found if holds else None
+
+    def repels(self, node: str, instance: Instance) -> bool:
+        """Whether the instance should leave the node: it is emptied, or the app's pattern does not mean it."""
+        return node in self.draining or not self.sites.allows(instance.app, node)
 
     @functools.cached_property
     def copies(self) -> Mapping[str, Sequence[Container]]:
@@ -93,45 +93,52 @@ class Assignment:
 
 @dataclass
 class Load:
-    """What the nodes have already: instances in all, instances of each app, and the host ports that are given away."""
+    """What the nodes have already: instances in all, instances of each app on each node and in each zone, and what is given
+    away of them."""
 
+    sites: Sites = NOWHERE
     instances: Counter[str] = field(default_factory=Counter)
     siblings: dict[str, Counter[str]] = field(default_factory=dict)
-    ports: dict[str, list[Port]] = field(default_factory=dict)
+    in_zone: dict[str, Counter[str]] = field(default_factory=dict)
+    given: dict[str, Given] = field(default_factory=dict)
 
     def add(self, node: str, app: App) -> None:
         self.instances[node] += 1
-        if app.replicas > 1:
-            self.siblings.setdefault(app.name, Counter())[node] += 1
-        if app.ports:
-            self.ports.setdefault(node, []).extend(host_ports(app))
+        self._count(node, app, 1)
+        self.given.setdefault(node, Given()).add(app)
 
     def leave(self, node: str, app: App) -> None:
-        """One instance fewer. Its ports stay given away for now: it may still have them."""
+        """One instance fewer. What was given to it stays given away for now: it may still have it."""
         self.instances[node] -= 1
-        if app.name in self.siblings:
-            self.siblings[app.name][node] -= 1
+        self._count(node, app, -1)
 
-    def order(self, app: App, node: str) -> tuple[int, int]:
-        """The lowest is the best place for one more instance of `app`."""
-        return self.siblings.get(app.name, NONE)[node], self.instances[node]
+    def order(self, app: App, node: str) -> tuple[int, int, int]:
+        """The lowest is the best place for one more instance of `app`: zones come first."""
+        in_zone = self.in_zone.get(app.name, NONE)[self.sites.zone(node)]
+        return in_zone, self.siblings.get(app.name, NONE)[node], self.instances[node]
+
+    def lacks(self, app: App, node: str, facts: Facts) -> str:
+        return lacks(app, node, facts, self.given.get(node, NOTHING), self.siblings.get(app.name, NONE)[node], self.sites)
+
+    def _count(self, node: str, app: App, by: int) -> None:
+        if app.replicas > 1:
+            self.siblings.setdefault(app.name, Counter())[node] += by
+            self.in_zone.setdefault(app.name, Counter())[self.sites.zone(node)] += by
 
 
 NONE: Counter[str] = Counter()
+NOTHING = Given()
 
 
 def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str = "") -> tuple[str, str]:
-    """The node with the fewest instances of the app, of these the one with the fewest in all, ties by turn, and ""; or ""
-    and why no node fits. `prefer` is taken when it fits."""
+    """The node in the zone with the fewest instances of the app, of these the one with the fewest of it, then with the fewest
+    in all, ties by turn, and ""; or "" and why no node fits. `prefer` is taken when it fits."""
     app = instance.app
-    ports = host_ports(app)
     misfits: Counter[str] = Counter()
     refused: dict[str, str] = {}
     fit: list[str] = []
     for node in fleet.nodes:
-        clash = taken_port(ports, load.ports.get(node, ()))
         refusal = fleet.refusal(node, instance)
-        lacks = fleet.misfit(node, instance)
         if node in fleet.cordoned:
             misfits["cordoned"] += 1
         elif node in fleet.full:
@@ -140,10 +147,8 @@ def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str 
             misfits["unreadable" if node in fleet.unreadable else "unreachable"] += 1
         elif refusal is not None:
             refused[node] = refusal.reason
-        elif lacks:
-            misfits[lacks] += 1
-        elif clash:
-            misfits[clash] += 1
+        elif why := load.lacks(app, node, fleet.facts.get(node, UNKNOWN)):
+            misfits[why] += 1
         else:
             fit.append(node)
     if not fit:
@@ -165,21 +170,22 @@ def assign(
     busy: Collection[str] = (),
 ) -> Assignment:
     """A placement for every instance: the one it has while that node is not lost, a copy that already runs, or a new one.
-    From a node that is draining one instance at a time moves: the next one when the new copy runs.
+    From nodes that are draining, or that its app's pattern does not mean, one instance at a time moves: the next one when the
+    new copy runs.
 
     `base_name` is the container name of each first placement. Without `certain` (our memory was lost), an instance
     that is not seen may run on a node that is not heard yet, and waits.
     """
     kept = {name: placements[name] for name in instances if name in placements}
     places = _Places(instances, fleet, kept, next_generation)
-    moving = any(_on_its_way(name, place, fleet) for name, place in kept.items())
+    moving = any(_on_its_way(instances[name], place, fleet) for name, place in kept.items())
     silent = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
     for name in sorted(instances, key=_turn):
         instance, current = instances[name], kept.get(name)
         if name in busy:
             continue
         at_home = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
-        leaves = at_home and not moving and _may_leave(kept[name], fleet)
+        leaves = at_home and not moving and _may_leave(instance, kept[name], fleet)
         adopted = _adopted(instance, current, fleet, places.generation)
         if adopted is not None:
             places.settle(name, adopted)
@@ -209,7 +215,7 @@ class _Places:
         self._instances = instances
         self._fleet = fleet
         self._kept = kept
-        self._load = Load()
+        self._load = Load(fleet.sites)
         self.generation = generation
         self.reasons: dict[str, str] = {}
         for name, placement in kept.items():
@@ -274,8 +280,9 @@ def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, genera
         and current.node not in fleet.lost
     ):
         return None
-    # What runs on a draining node is remembered there before it is moved: a placement that is not known is none.
-    copies = [copy for copy in fleet.copies.get(instance.name, ()) if current is None or copy.node not in fleet.draining]
+    # What runs where it should not is remembered there before it is moved: a placement that is not known is none.
+    found = fleet.copies.get(instance.name, ())
+    copies = [copy for copy in found if current is None or not fleet.repels(copy.node, instance)]
     mine = _copy_at(current, instance.name, fleet) if current is not None else None
     runs = mine is not None and mine.running and current is not None
     # One that is being updated may give way to a copy that has the spec already, as after a rollback.
@@ -290,17 +297,17 @@ def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, genera
     return Placement(best.node, best.name, max(generation, best.generation), spec=spec)
 
 
-def _may_leave(place: Placement, fleet: Fleet) -> bool:
-    """A silent node's apps count as running there, also while it drains."""
-    return place.node in fleet.draining and fleet.views.get(place.node) is not None
+def _may_leave(instance: Instance, place: Placement, fleet: Fleet) -> bool:
+    """A silent node's apps count as running there, also where they should leave it."""
+    return fleet.repels(place.node, instance) and fleet.views.get(place.node) is not None
 
 
-def _on_its_way(name: str, place: Placement, fleet: Fleet) -> bool:
-    """Whether the app has left a draining node and does not run at its new place yet."""
+def _on_its_way(instance: Instance, place: Placement, fleet: Fleet) -> bool:
+    """Whether it has left a node that it should leave and does not run at its new place yet."""
     return (
-        place.node not in fleet.draining
-        and any(copy.node in fleet.draining for copy in fleet.copies.get(name, ()))
-        and not _runs(name, place, fleet)
+        not fleet.repels(place.node, instance)
+        and any(fleet.repels(copy.node, instance) for copy in fleet.copies.get(instance.name, ()))
+        and not _runs(instance.name, place, fleet)
     )
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from types import MappingProxyType
 
 from duckconf.codec import spec_hash
 from duckconf.facts import UNKNOWN, Facts
-from duckconf.fit import misfit
+from duckconf.fit import misfit, shortage
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.patterns import some_of
 from duckconf.ports import Port, conflict, parse_port
 from duckconf.refusal import Refusal
+from duckconf.sites import NOWHERE, Sites
+from duckconf.sizes import size_in_bytes
 
 # Of a node that had no space for an app a short while ago, in the sentence of `no_fit`.
 FULL = "with no space left on its disk"
@@ -33,13 +35,28 @@ def round_robin(nodes: Sequence[str], turn: int) -> tuple[str, ...]:
     return (*nodes[first:], *nodes[:first])
 
 
+@dataclass
+class Given:
+    """What the instances on a node have been given of it: host ports, and cores and bytes of memory that are reserved."""
+
+    ports: list[Port] = field(default_factory=list)
+    cpus: float = 0.0
+    memory: int = 0
+
+    def add(self, app: App) -> None:
+        self.cpus += app.reserve_cpus
+        self.memory += size_in_bytes(app.reserve_memory)
+        if app.ports:
+            self.ports += host_ports(app)
+
+
 @dataclass(frozen=True)
 class Room:
-    """A node that new instances may go to: how many it has, which host ports are given away, and which apps it refuses."""
+    """A node that new instances may go to: how many it has, what is given away of it, and which apps it refuses."""
 
     node: str
     instances: int
-    ports: Collection[Port] = ()
+    given: Given = field(default_factory=Given)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     facts: Facts = UNKNOWN
 
@@ -48,9 +65,18 @@ class Room:
         found = self.refusals.get(app.name)
         return found.reason if found is not None and found.spec == spec_hash(app) else ""
 
-    def misfit(self, app: App) -> str:
-        lacks = misfit(app, self.facts)
-        return lacks.counted if lacks is not None else ""
+
+def lacks(app: App, node: str, facts: Facts, given: Given, siblings: int, sites: Sites) -> str:
+    """Why one more instance of the app, of which the node has `siblings`, does not fit there, in the sentence of `no_fit`; ""
+    when it does."""
+    if not sites.allows(app, node):
+        return f"not in {app.on}"
+    if app.max_per_node and siblings >= app.max_per_node:
+        return f"with {app.max_per_node} of it already"
+    small = misfit(app, facts) or shortage(app, facts, given.cpus, given.memory)
+    if small is not None:
+        return small.counted
+    return taken_port(host_ports(app), given.ports) if app.ports else ""
 
 
 def spread_many(
@@ -59,28 +85,34 @@ def spread_many(
     misfits: Mapping[str, int],
     turn: int,
     siblings: Mapping[str, Iterable[str]] = MappingProxyType({}),
+    sites: Sites = NOWHERE,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """A node for each instance, as `spread` would choose one after the other; for those that fit nowhere the reason.
 
     `misfits` counts the nodes that are left out, by why; `siblings` are the nodes that the app of an instance has already,
-    once for each time. The cost per instance grows with the logarithm of the nodes.
+    once for each time. The cost per instance grows with the logarithm of the nodes, and with the number of zones.
     """
     first = turn % len(rooms) if rooms else 0
-    heap = [(room.instances, (position - first) % len(rooms), room.node) for position, room in enumerate(rooms)]
-    heapq.heapify(heap)
+    heaps: dict[str, list[Entry]] = {}
+    for position, room in enumerate(rooms):
+        entry = (room.instances, (position - first) % len(rooms), room.node)
+        heaps.setdefault(sites.zone(room.node), []).append(entry)
+    for heap in heaps.values():
+        heapq.heapify(heap)
     by_name = {room.node: room for room in rooms}
-    taken = {room.node: list(room.ports) for room in rooms}
+    given = {room.node: replace(room.given, ports=list(room.given.ports)) for room in rooms}
     placed: dict[str, str] = {}
     reasons: dict[str, str] = {}
     for app, group in groupby(instances, key=lambda instance: instance.app):
-        search = _Search(app, heap, by_name, taken, Counter(siblings.get(app.name, ())))
+        judge = _Judge(app, by_name, given, Counter(siblings.get(app.name, ())), sites)
+        search = _Search(heaps, judge)
         for instance in group:
             node = search.next()
             if node:
                 placed[instance.name] = node
             else:
-                reasons[instance.name] = no_fit({**misfits, **Counter(search.misfits.values())}, search.refused)
-        heap = search.rest()
+                reasons[instance.name] = no_fit({**misfits, **Counter(judge.misfits.values())}, judge.refused)
+        search.close()
     return placed, reasons
 
 
@@ -88,62 +120,124 @@ Entry = tuple[int, int, str]
 """Instances on a node, its turn, its name."""
 
 
-class _Search:
-    """Nodes for the instances of one app: those with the fewest siblings first, of these the one with the fewest instances.
-
-    A node that was looked at is not looked at again before all others have as many siblings: with n instances, about n
-    entries leave the heap.
-    """
+class _Judge:
+    """Which nodes one more instance of an app fits on, as the instances before have left them."""
 
     def __init__(
-        self, app: App, heap: list[Entry], rooms: Mapping[str, Room], taken: dict[str, list[Port]], siblings: Counter[str]
+        self, app: App, rooms: Mapping[str, Room], given: Mapping[str, Given], siblings: Counter[str], sites: Sites
     ) -> None:
         self._app = app
-        self._heap = heap
         self._rooms = rooms
-        self._taken = taken
-        self._siblings = siblings
-        self._ports = host_ports(app)
-        self._level = 0
-        self._later: dict[int, list[Entry]] = {}
-        self._unfit: list[Entry] = []
+        self._given = given
+        self._sites = sites
+        self.siblings = siblings
+        self.in_zone = Counter(sites.zone(node) for node in siblings.elements())
         self.misfits: dict[str, str] = {}
         self.refused: dict[str, str] = {}
 
-    def next(self) -> str:
-        """The node for one more instance, "" when none fits."""
-        while self._heap or self._later:
-            if not self._heap:
-                self._level = min(self._later)
-                self._heap = self._later.pop(self._level)
-                heapq.heapify(self._heap)
-            count, order, node = heapq.heappop(self._heap)
-            if self._siblings[node] > self._level:
-                self._later.setdefault(self._siblings[node], []).append((count, order, node))
-            elif self._fits(node):
-                self._siblings[node] += 1
-                self._taken[node] += self._ports
-                self._later.setdefault(self._siblings[node], []).append((count + 1, order, node))
-                return node
-            else:
-                self._unfit.append((count, order, node))
-        return ""
-
-    def rest(self) -> list[Entry]:
-        """The heap for the next app."""
-        for entry in (*chain.from_iterable(self._later.values()), *self._unfit):
-            heapq.heappush(self._heap, entry)
-        return self._heap
-
-    def _fits(self, node: str) -> bool:
+    def fits(self, node: str) -> bool:
         room = self._rooms[node]
         refusal = room.refuses(self._app)
-        why = "" if refusal else room.misfit(self._app) or taken_port(self._ports, self._taken[node])
+        why = "" if refusal else lacks(self._app, node, room.facts, self._given[node], self.siblings[node], self._sites)
         if refusal:
             self.refused[node] = refusal
         elif why:
             self.misfits[node] = why
         return not (refusal or why)
+
+    def take(self, node: str, zone: str) -> None:
+        self.siblings[node] += 1
+        self.in_zone[zone] += 1
+        self._given[node].add(self._app)
+
+
+class _Search:
+    """Nodes for the instances of one app: first the zone with the fewest of them. Zones of which one has the best node by
+    what is known so far are looked into; the others are not."""
+
+    def __init__(self, heaps: Mapping[str, list[Entry]], judge: _Judge) -> None:
+        self._heaps = heaps
+        self._judge = judge
+        self._open: dict[str, _Zone] = {}
+        # No node of the zone is better than this.
+        self._bounds = {zone: (judge.in_zone[zone], 0, *heap[0][:2], zone) for zone, heap in heaps.items() if heap}
+
+    def next(self) -> str:
+        """The node for one more instance, "" when none fits."""
+        while self._bounds:
+            bound = min(self._bounds.values())
+            name = bound[-1]
+            if name not in self._open:
+                self._open[name] = _Zone(self._heaps[name], self._judge)
+            zone, already = self._open[name], self._judge.in_zone[name]
+            best = zone.best()
+            if best is None:
+                del self._bounds[name]
+            elif (already, *best, name) > bound:
+                self._bounds[name] = (already, *best, name)
+            else:
+                node = zone.take()
+                self._judge.take(node, name)
+                self._bounds[name] = (already + 1, 0, 0, 0, name)
+                return node
+        return ""
+
+    def close(self) -> None:
+        """Leave the heaps for the next app."""
+        for zone in self._open.values():
+            zone.close()
+
+
+class _Zone:
+    """The nodes of one zone: those with the fewest siblings first, of these the one with the fewest instances.
+
+    A node that was looked at is not looked at again before all others have as many siblings: with n instances, about n
+    entries leave the heap.
+    """
+
+    def __init__(self, heap: list[Entry], judge: _Judge) -> None:
+        self._all = heap
+        self._heap = heap
+        self._judge = judge
+        self._level = 0
+        self._later: dict[int, list[Entry]] = {}
+        self._unfit: list[Entry] = []
+        self._known = False
+
+    def best(self) -> tuple[int, int, int] | None:
+        """Siblings, instances and turn of the best node."""
+        while self._heap or self._later:
+            if not self._heap:
+                self._level = min(self._later)
+                self._heap = self._later.pop(self._level)
+                heapq.heapify(self._heap)
+            count, order, node = self._heap[0]
+            if self._known or self._is_best(node):
+                self._known = True
+                return self._level, count, order
+        return None
+
+    def _is_best(self, node: str) -> bool:
+        siblings = self._judge.siblings[node]
+        if siblings > self._level:
+            self._later.setdefault(siblings, []).append(heapq.heappop(self._heap))
+            return False
+        if not self._judge.fits(node):
+            self._unfit.append(heapq.heappop(self._heap))
+            return False
+        return True
+
+    def take(self) -> str:
+        """The node that `best` means has one instance more from now on."""
+        count, order, node = heapq.heappop(self._heap)
+        self._later.setdefault(self._level + 1, []).append((count + 1, order, node))
+        self._known = False
+        return node
+
+    def close(self) -> None:
+        left = self._heap if self._heap is not self._all else []
+        for entry in (*left, *chain.from_iterable(self._later.values()), *self._unfit):
+            heapq.heappush(self._all, entry)
 
 
 def no_fit(misfits: Mapping[str, int], refused: Mapping[str, str] = MappingProxyType({})) -> str:

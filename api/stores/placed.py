@@ -12,15 +12,19 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from api.stores.changes import Changes
-from api.stores.nodes import UNREACHABLE, UNREADABLE, NodeBook, Seen
+from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance, slots_of
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.restart import recorded
+from duckconf.sites import NOWHERE, Sites
+from duckconf.sizes import size_in_bytes
 from duckconf.spreading import host_ports
 
 UNPLACED = ""
+# Cores are counted in thousandths: sums of whole numbers go back to what they were.
+MILLI = 1000
 
 
 class Share(NamedTuple):
@@ -34,16 +38,19 @@ class Share(NamedTuple):
 class PlacedIndex:
     """Instances by node. `see` is the state's observer, `report` is called with every heartbeat."""
 
-    def __init__(self, nodes: NodeBook, resolve: Callable[[App], App] = lambda app: app) -> None:
+    def __init__(self, nodes: NodeBook, resolve: Callable[[App], App] = lambda app: app, sites: Sites = NOWHERE) -> None:
         """`resolve` gives an app the revisions of its secrets."""
         self._nodes = nodes
         self.resolve = resolve
+        self.sites = sites
         self._lock = threading.RLock()
         self._counter = nodes.epoch << 20
         self._apps: dict[str, dict[str, Instance]] = {}
         self._by_node: dict[str, dict[str, Instance]] = {UNPLACED: {}}
         self._copies: dict[str, set[str]] = {}
         self._ports: dict[str, Counter[str]] = {}
+        self._reserved: dict[str, Counter[str]] = {}
+        self._misplaced: set[str] = set()
         self._revisions: dict[str, int] = {}
         self._waiting: dict[str, threading.Condition] = {}
         self._unreadable: frozenset[str] = frozenset()
@@ -88,13 +95,20 @@ class PlacedIndex:
 
     def _replace(self, before: Instance | None, now: Instance | None) -> set[str]:
         """The nodes that it concerns."""
+        concerned = {instance.node for instance in (before, now) if instance is not None}
         if before is not None:
             self._by_node[before.node].pop(before.name, None)
-            self._count_ports(before, -1)
+            self._count(before, -1)
+            if before.name in self._misplaced:
+                self._misplaced.discard(before.name)
+                concerned.add(UNPLACED)
         if now is not None:
             self._by_node.setdefault(now.node, {})[now.name] = now
-            self._count_ports(now, 1)
-        return {instance.node for instance in (before, now) if instance is not None}
+            self._count(now, 1)
+            if now.node and not self.sites.allows(now.app, now.node):
+                self._misplaced.add(now.name)
+                concerned.add(UNPLACED)
+        return concerned
 
     def report(self, node: str, before: Iterable[Seen], now: Iterable[Seen]) -> None:
         """Take over what a node reported. Whoever holds back a stale copy for one of its apps may let go now."""
@@ -112,6 +126,8 @@ class PlacedIndex:
                 self._copies.setdefault(name, set()).add(node)
             concerned = {other for name, *_ in had ^ has for other in self._copies.get(name, set())} | {node}
             self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
+            if self._misplaced:
+                self._bump([UNPLACED])
 
     def share(self, node: str) -> Share:
         with self._lock:
@@ -136,6 +152,28 @@ class PlacedIndex:
         """The host ports that are given away on a node, such as "127.0.0.1:8080/tcp"."""
         with self._lock:
             return sorted(port for port, count in self._ports.get(node, Counter()).items() if count > 0)
+
+    def reserved(self, node: str) -> dict[str, float]:
+        """Cores and bytes of memory that are set aside for the instances of a node."""
+        with self._lock:
+            counted = self._reserved.get(node, Counter())
+            return {"cpus": round(counted["cpus"] / MILLI, 3), "memory": counted["memory"]}
+
+    def moves(self) -> list[Instance]:
+        """The next instance that should leave a node which its app's pattern does not mean; none while the one before does not
+        run at its new place, or where its node is not ready."""
+        with self._lock:
+            found = [self._apps[app_of(name)][name] for name in sorted(self._misplaced)]
+            if not found or any(self._on_its_way(one) for app in self._apps.values() for one in app.values() if one.app.on):
+                return []
+            return [one for one in found if one.node in self._nodes.nodes and self._nodes.status(one.node) == READY][:1]
+
+    def _on_its_way(self, instance: Instance) -> bool:
+        copies = self._copies.get(instance.name, set()) - {instance.node}
+        if not instance.node or all(self.sites.allows(instance.app, node) for node in copies):
+            return False
+        seen = self.seen(instance)
+        return self.sites.allows(instance.app, instance.node) and (seen is None or not seen.running)
 
     def siblings(self, app: str) -> list[str]:
         """The nodes of an app's instances, one for each."""
@@ -175,11 +213,19 @@ class PlacedIndex:
         seen = self.seen(instance)
         return seen is None or not seen.ready or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)
 
-    def _count_ports(self, instance: Instance, by: int) -> None:
-        if instance.app.ports and instance.node and not _is_over(instance):
-            ports = self._ports.setdefault(instance.node, Counter())
-            for port in host_ports(instance.app):
+    def _count(self, instance: Instance, by: int) -> None:
+        """What is given away of its node."""
+        app, node = instance.app, instance.node
+        if not node or _is_over(instance):
+            return
+        if app.ports:
+            ports = self._ports.setdefault(node, Counter())
+            for port in host_ports(app):
                 ports[port.on_node] += by
+        if app.reserve_cpus or app.reserve_memory:
+            reserved = self._reserved.setdefault(node, Counter())
+            reserved["cpus"] += by * round(app.reserve_cpus * MILLI)
+            reserved["memory"] += by * size_in_bytes(app.reserve_memory)
 
     def _revision(self, node: str) -> int:
         return self._revisions.setdefault(node, self._counter)

@@ -31,6 +31,7 @@ from duckconf.reach.api.control_config import ControlConfig
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.secrets import SecretFile
 from duckconf.secrets import LARGEST
+from duckconf.sites import Sites
 from tests.api.test_api_push import problem
 
 NODES = ("node-1", "node-2", "node-3")
@@ -45,7 +46,7 @@ def app(tmp_path: Path) -> Iterator[Flask]:
     (tmp_path / "tokens.json").write_text(json.dumps(tokens))
     book = NodeBook(tmp_path / "nodes.json", NODES, 20.0)
     kept = SecretFile(tmp_path / "secrets.json")
-    index = PlacedIndex(book, resolving(kept))
+    index = PlacedIndex(book, resolving(kept), Sites(NODES, {"node-1": "a"}, {"web": NODES[1:]}))
     journal = Journal(tmp_path / "events.jsonl", "api")
     store = DesiredStore(state, journal.add, PLACED_COLUMNS, index.see)
     config = ControlConfig("demo", NODES, str(tmp_path / "tokens.json"), "")
@@ -84,6 +85,50 @@ def beat(client: Client, node: str = "node-1", *containers: dict[str, Any], inst
 
 def copy(app: str, state: str = "running") -> dict[str, Any]:
     return {"app": app, "container": f"duckconf-{app}", "state": state, "image": "nginx", "generation": 1}
+
+
+def test_an_instance_on_a_node_that_its_pattern_does_not_mean_is_the_next_to_move(app: Flask, operator: Client) -> None:
+    one = Client(app, "token of node-1")
+    operator("PUT", "/app/web", {"image": "nginx", "replicas": 2, "node": ["node-1", "node-1"]})
+    both = [copy("web"), {**copy("web"), "container": "duckconf-web_2", "slot": 2}]
+    beat(one, "node-1", *both)
+    assert told(operator) == []
+    before = told_revision(operator)
+    answer = operator("PUT", "/app/web", {"on": "web"}).json or {}
+    assert answer["instances"][0]["note"] == "node-1 is not in web; it moves"
+    assert told_revision(operator) > before
+    (move,) = told(operator)
+    assert (move["name"], move.get("slot", 1), move["node"], move["siblings"]) == ("web", 1, "node-1", ["node-1", "node-1"])
+    operator("PUT", "/apps", {"apps": [{"name": "web", "slot": 1, "node": "node-2"}]})
+    # The second waits until the first runs at its new place; its old copy is kept until then.
+    assert told(operator) == []
+    share = one("GET", "/apps?nodeName=node-1").json or {}
+    assert share["kept"] == ["web"]
+    # Its agent runs what is placed there, and does not place it anew.
+    assert [("on" in entry, entry["slot"]) for entry in share["apps"]] == [(False, 2)]
+    beat(Client(app, "token of node-2"), "node-2", copy("web"), instance="two")
+    assert [(move["name"], move["slot"]) for move in told(operator)] == [("web", 2)]
+    operator("PUT", "/apps", {"apps": [{"name": "web", "slot": 2, "node": "node-3"}]})
+    assert told(operator) == []
+
+
+def told(operator: Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (operator("GET", "/apps?nodeName=").json or {})["moves"]
+    return found
+
+
+def told_revision(operator: Client) -> int:
+    return int((operator("GET", "/apps?nodeName=").json or {})["revision"])
+
+
+def test_what_is_reserved_of_a_node_and_its_zone_are_told(operator: Client) -> None:
+    fields = {"image": "nginx", "node": "node-1", "reserve_cpus": 0.1, "reserve_memory": "1g"}
+    for name in ("a", "b", "c"):
+        operator("PUT", f"/app/{name}", fields)
+    operator("DELETE", "/app/c")
+    rows = {row["name"]: row for row in (operator("GET", "/nodes").json or {})["nodes"]}
+    assert (rows["node-1"]["reserved"], rows["node-1"]["zone"]) == ({"cpus": 0.2, "memory": 2 * 2**30}, "a")
+    assert rows["node-2"]["reserved"] == {"cpus": 0, "memory": 0}
 
 
 def test_without_a_token_only_healthz_answers(app: Flask) -> None:

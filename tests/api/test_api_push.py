@@ -52,6 +52,16 @@ def asked(nodes: dict[str, FakeNode]) -> int:
     return sum(len(node.asked) for node in nodes.values())
 
 
+def test_a_pattern_leaves_nodes_out_and_what_needs_a_state_is_refused(client: FlaskClient) -> None:
+    started = [client.post("/app/start", json={"image": "nginx", "on": "all:!node-1"}).json or {} for _ in range(4)]
+    assert {answer["node"] for answer in started} == {"node-2", "node-3"}
+    told = problem(client.post("/app/start", json={"image": "nginx", "on": "nobody"}), 503)
+    assert "node-1: is not in nobody" in told["detail"]
+    for field, value in (("max_per_node", 1), ("reserve_cpus", 1), ("reserve_memory", "1g")):
+        told = problem(client.post("/app/start", json={"image": "nginx", field: value}), 422)
+        assert f"{field}: needs a mode that knows what runs where" in told["detail"]
+
+
 def test_requests_go_round_the_nodes_in_inventory_order(client: FlaskClient) -> None:
     answers = [client.post("/app/start", json={"image": "nginx"}) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [201] * 4

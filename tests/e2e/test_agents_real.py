@@ -405,6 +405,25 @@ def test_jobs_end_and_what_is_done_is_run_nowhere_again(running: Live, api: ApiC
     until("they are gone", lambda: running.once_each(APPS), 40)
 
 
+def test_an_app_moves_to_the_nodes_of_its_pattern_without_a_gap(running: Live, api: ApiClient) -> None:
+    words = ("--name", "web", "--replicas", "2", "--on", "nodes:!node-1", "--wait")
+    assert running.inv("start-app", WEB_IMAGE, *words).returncode == 0
+    assert {running.instances()[name][1] for name in ("web", "web.2")} == {"node-2", "node-3"}
+    api.call("PUT", "/app/web", {"on": "node-1"})
+    fewest = 2
+
+    def moved() -> bool:
+        nonlocal fewest
+        now = {name: node for name, (_, node, _) in running.instances().items() if name.startswith("web")}
+        fewest = min(fewest, len(now))
+        return list(now.values()) == ["node-1"] * 2 and running.once_each([*APPS, "web", "web"])
+
+    until("it has moved", moved, 40)
+    assert fewest == 2
+    api.call("DELETE", "/app/web")
+    until("it is gone", lambda: running.once_each(APPS))
+
+
 def test_the_tasks_show_it_all(running: Live) -> None:
     def states() -> list[tuple[str, str]]:
         return sorted((row["app"], row["state"]) for row in json.loads(running.inv("ps", "--json").stdout))

@@ -158,6 +158,48 @@ def test_the_check_of_an_image_counts_on_podman_without_systemd(declared: Declar
         live.engine.run("rmi", "-f", image)
 
 
+def test_an_app_is_spread_over_zones_and_moves_to_the_nodes_of_its_pattern_without_a_gap(declared: Declared) -> None:
+    inv, instances = declared.cluster.inv, declared.cluster.instances
+    inventory = Path(declared.cluster.environ["DUCKCONF_INVENTORY"])
+    before = inventory.read_text()
+    zoned = before.replace("node-1 ", "node-1 duckconf_zone=a ").replace("node-2 ", "node-2 duckconf_zone=a ")
+    inventory.write_text(zoned.replace("[all:vars]", "[far]\nnode-3\n[all:vars]"))
+    try:
+        until("the loop has it", lambda: "duckconf_zone" in inventory.read_text() and is_followed(declared))
+        assert inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "4", "--wait").returncode == 0
+        nodes = [node for _, node, _ in instances().values()]
+        assert (nodes.count("node-3"), len(nodes)) == (2, 4)
+        assert [row["zone"] for row in json.loads(inv("nodes", "--json").stdout)] == ["a", "a", ""]
+        declared.put("web", on="nodes:!far")
+        fewest = 4
+
+        def moved() -> bool:
+            nonlocal fewest
+            now = instances()
+            fewest = min(fewest, len(now))
+            return [node for _, node, _ in now.values()].count("node-3") == 0 and declared.cluster.once_each(["web"] * 4)
+
+        until("it has moved", moved, 40)
+        assert fewest == 4
+        refused = inv("start-app", WEB_IMAGE, "--on", "fra")
+        assert (refused.returncode, "fra" in refused.stderr and "the groups are" in refused.stderr) == (1, True)
+        declared.put("web", on="far:&node-1")
+        note = "cannot leave node-1: no node fits: 3 not in far:&node-1"
+        until("it says why", lambda: note in inv("diff").stdout)
+        assert len(instances()) == 4
+    finally:
+        inventory.write_text(before)
+
+
+def is_followed(declared: Declared) -> bool:
+    """Whether the loop places by the inventory as it is now: an app of the new group gets a node."""
+    declared.put("probe", on="far")
+    if declared.cluster.running()["probe"] != 1:
+        return False
+    declared.withdraw("probe")
+    return True
+
+
 def test_a_redeployed_app_has_a_new_container_and_no_other_app_restarts(declared: Declared) -> None:
     inv, ids = declared.cluster.inv, declared.cluster.ids
     for name in ("web", "other"):

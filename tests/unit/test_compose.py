@@ -280,7 +280,7 @@ def test_what_stands_in_deploy_is_a_field_like_others() -> None:
         ({"resources": {"limits": {"pids": 5}}}, "deploy/resources/limits/pids", "use ulimits"),
         ({"resources": {"limits": {"memory": "1k"}}}, "deploy/resources/limits/memory", "should be 6m or more"),
         ({"resources": {"limits": 5}}, "deploy/resources/limits", "is not a key of deploy"),
-        ({"resources": {"reservations": {"cpus": 1}}}, "deploy/resources/reservations", "is not there yet"),
+        ({"resources": {"reservations": {"cpus": -1}}}, "deploy/resources/reservations/cpus", "should be a number of cores"),
         ({"endpoint_mode": "vip"}, "deploy/endpoint_mode", "makes no networks"),
         ({"zzz": 1}, "deploy/zzz", "known are replicas"),
         ({"update_config": {"order": "both"}}, "deploy/update_config/order", "should be start-first or stop-first, got both"),

@@ -130,6 +130,10 @@ FULL: dict[str, Any] = {
     "restart": "on-failure:3",
     "restart_policy": {"condition": "any"},
     "replicas": 3,
+    "on": "web:!node-3",
+    "max_per_node": 1,
+    "reserve_cpus": 0.5,
+    "reserve_memory": "1g",
     "update_config": {"parallelism": "2", "delay": "1m30s"},
     "paused": True,
     "healthcheck": {"test": ["CMD", "curl", "-f", "http://localhost"], "interval": "1m30s", "retries": 2, "start_period": "40s"},
@@ -193,7 +197,8 @@ def test_a_full_app_survives_the_way_to_json_and_back() -> None:
     assert to_json(parse_app(FULL)) == FULL
 
 
-NO_SPEC = {"name", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy"}
+PLACE = {"on", "max_per_node", "reserve_cpus", "reserve_memory"}
+NO_SPEC = {"name", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy", *PLACE}
 
 
 def test_the_hash_changes_with_every_field_of_the_container_and_with_no_other_and_not_with_order() -> None:

@@ -24,7 +24,7 @@ from duckconf.placement import Assignment, Fleet, Load, Placement, assign, sprea
 from duckconf.plan import Plan, plan
 from duckconf.refusal import Refusal
 from duckconf.refusal_words import NO_SPACE, PATH, SPACE
-from duckconf.spreading import host_ports
+from duckconf.spreading import Given, host_ports
 
 NODES = ("n1", "n2", "n3")
 WEB = App("nginx", "web")
@@ -101,7 +101,7 @@ def test_a_stale_copy_stays_until_the_placed_one_runs() -> None:
 def test_no_node_that_fits_says_why_in_numbers() -> None:
     seen = Fleet(NODES, {"n1": None, "n2": (), "n3": ()}, cordoned={"n2"})
     app = App("nginx", "web", ports=("8080:80",))
-    node, reason = spread(Instance(app), seen, Load(ports={"n3": list(host_ports(app))}), 0)
+    node, reason = spread(Instance(app), seen, Load(given={"n3": Given(list(host_ports(app)))}), 0)
     assert (node, reason) == ("", "no node fits: 1 cordoned, 1 unreachable, 1 with port 8080/tcp taken")
 
 
@@ -142,8 +142,8 @@ def test_host_ports_tell_protocols_and_addresses_apart() -> None:
     ],
 )
 def test_ports_are_compared_with_their_address_and_protocol(wanted: str, fits: bool) -> None:
-    taken = {node: list(host_ports(App("x", ports=("127.0.0.1:80:80",)))) for node in NODES}
-    node, reason = spread(Instance(App("nginx", "web", ports=(wanted,))), fleet(), Load(ports=taken), 0)
+    taken = {node: Given(list(host_ports(App("x", ports=("127.0.0.1:80:80",))))) for node in NODES}
+    node, reason = spread(Instance(App("nginx", "web", ports=(wanted,))), fleet(), Load(given=taken), 0)
     assert (bool(node), "3 with port" in reason) == (fits, not fits)
 
 

@@ -29,6 +29,9 @@ def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool,
 
     With `push`, the nodes that lack its image get it first.
     """
+    if body.get("on"):
+        # A typing mistake is told here, with the groups there are.
+        chosen_nodes(project, project.inventory(), body["on"])
     api = api_client(project)
     if push:
         # Before minutes of work for nothing.

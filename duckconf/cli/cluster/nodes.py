@@ -131,4 +131,5 @@ def node_row(host: Host, found: Result[tuple[Container, ...]], *, cordoned: bool
         "address": host.where,
         "apps": len(found) if isinstance(found, tuple) else None,
         "cordoned": cordoned,
+        "zone": host.zone,
     }

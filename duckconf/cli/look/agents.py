@@ -191,6 +191,7 @@ def _node_row(row: Mapping[str, Any], inventory: Inventory) -> dict[str, Any]:
         "address": host.where if host else "",
         "apps": row["apps"],
         "cordoned": row["cordoned"],
+        "zone": host.zone if host else "",
     }
 
 

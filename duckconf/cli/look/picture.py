@@ -52,7 +52,7 @@ def take_picture(cluster: Cluster) -> Picture:
     cordoned = Cordons(project.state / cordons.FILE_NAME).names() | drains
     now = time.monotonic()
     refusals = with_siblings(active(shifted(report.refusals, 0.0), now), cluster.known)
-    fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known)
+    fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known, cluster.inventory.sites)
     placements = PlacementBook(project.state / PLACEMENTS).placements
     history = RevisionBook(project.state / HISTORY).revisions
     try:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from duckconf.errors import SetupError
+from duckconf.sites import Sites
 
 
 @dataclass(frozen=True)
 class ControlConfig:
-    """`listen` is where the API serves, `api_url` where scheduler and node-controller find it. Times are in seconds."""
+    """`listen` is where the API serves, `api_url` where scheduler and node-controller find it. Times are in seconds. `zones` has
+    the zone of each node that has one, and `groups` every group of the inventory with its hosts."""
 
     cluster: str
     nodes: tuple[str, ...]
@@ -24,9 +27,15 @@ class ControlConfig:
     names: tuple[str, ...] = ()
     node_timeout: float = 20.0
     interval: float = 10.0
+    zones: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     certificate: str = ""
     key: str = ""
     ca_file: str = ""
+
+    @property
+    def sites(self) -> Sites:
+        return Sites(self.nodes, self.zones, self.groups)
 
 
 def read_control_config(path: Path) -> ControlConfig:
