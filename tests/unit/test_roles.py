@@ -75,6 +75,15 @@ def test_what_is_secret_stays_out_of_logs_and_diffs(role: str) -> None:
         assert task["diff"] is False, task["name"]
 
 
+def test_the_passwords_of_registries_are_in_no_log_and_no_diff() -> None:
+    found = [task for task in tasks("node") if "config.json" in str(task) and "ansible.builtin.file" not in task]
+    assert found
+    for task in found:
+        assert task["no_log"] is True, task["name"]
+        assert "ansible.builtin.copy" not in task or task["diff"] is False, task["name"]
+    assert options("node")["duckconf_registries"]["options"]["password"]["no_log"] is True
+
+
 def test_whatever_two_roles_share_means_the_same_in_both() -> None:
     seen: dict[str, dict[str, Any]] = {}
     for role in NAMES:
