@@ -19,9 +19,10 @@ from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.errors import DuckconfError
-from duckconf.naming import WEB_IMAGE
+from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, write_inventory
+from tests.e2e.watched import in_no_command_line
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -469,3 +470,39 @@ def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Liv
     assert running.instances() == before
     api.call("DELETE", "/app/web")
     until("it is gone", lambda: running.once_each(APPS), 40)
+
+
+def test_a_secret_reaches_its_apps_alone_also_without_the_server_and_a_new_one_replaces_them(
+    running: Live, api: ApiClient, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("hunter2-first")
+    second.write_text("hunter2-second")
+
+    def shown() -> str:
+        return running.engine.run("exec", running.ids()["a"], "sh", "-c", 'cat /run/secrets/db; printf %s "$DB"').stdout
+
+    with in_no_command_line("hunter2"):
+        assert running.inv("secret", "set", "db", "--from-file", str(first)).returncode == 0
+        api.call("PUT", "/app/a", {"image": NGINX_IMAGE, "command": "sleep 1000", "secrets": ["db", "db:env=DB"]})
+        until("it has the secret", lambda: running.once_each(APPS) and shown() == "hunter2-first" * 2, 40)
+        home = running.nodes_of()["a"]
+        systemctl(running, "control-1", "stop", "duckconf-api")
+        try:
+            running.engine.must("rm", "-f", "-t", "0", running.ids()["a"])
+            until("it runs again", lambda: running.once_each(APPS) and shown() == "hunter2-first" * 2, 40)
+        finally:
+            systemctl(running, "control-1", "start", "duckconf-api")
+            until("the API is back", lambda: answers(api), 40)
+        before = running.ids()["a"]
+        assert running.inv("secret", "set", "db", "--from-file", str(second)).returncode == 0
+        until("it is replaced", lambda: running.ids().get("a", before) != before and shown() == "hunter2-second" * 2, 40)
+    find = ("find", "/var/lib", "/etc", "/var/log", "/tmp", "-type", "f", "-name", "secrets.json")
+    where = {host: running.engine.must("exec", running.host(host), *find) for host in (*NODES, "control-1")}
+    assert {host for host, files in where.items() if files} == {home, "control-1"}
+    told = [journal(running, "control-1", unit) for unit in UNITS] + [journal(running, home, "duckconf-agent")]
+    told += [running.inv(*words).stdout for words in (("ps", "--json"), ("events", "--json"), ("secret", "list", "--json"))]
+    assert "hunter2" not in "".join(told)
+    assert "used by a" in running.inv("secret", "remove", "db").stderr
+    api.call("PUT", "/app/a", {"image": WEB_IMAGE, "command": None, "secrets": None})
+    assert running.inv("secret", "remove", "db").returncode == 0

@@ -87,3 +87,8 @@ def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
     done = subprocess.run(argv, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (READER_LEFT, "")
+
+
+def test_a_secret_in_push_mode_and_a_wrong_action_are_refused_with_what_is_right() -> None:
+    assert "should be set, list or remove, got 'show'" in refused("secret", "show")
+    assert "./inv up reconcile" in refused("secret", "set", "db")

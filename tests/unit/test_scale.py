@@ -8,7 +8,7 @@ import pytest
 
 from duckconf.cli.apps.scale import ACTOR, AGENTS_ACTOR, said, wanted_replicas
 from duckconf.cli.look.apps import line, note, row
-from duckconf.cli.terminal.typed import joined
+from duckconf.cli.terminal.typed import joined, with_action
 from duckconf.errors import BadInput
 
 
@@ -87,3 +87,9 @@ def test_an_app_is_one_line_whatever_the_number_of_its_instances() -> None:
 def test_an_app_that_is_as_desired_has_no_note_and_one_without_instances_no_age() -> None:
     assert note(entry(instance(1, "n1"))) == ""
     assert (line(entry())["ready"], line(entry())["age"], row(entry())["started"]) == ("0/0", "", None)
+
+
+def test_an_action_and_the_name_that_it_is_for_are_one_word() -> None:
+    assert with_action(["./inv", "secret", "set", "db", "--from-file", "f"]) == ["./inv", "secret", "set db", "--from-file", "f"]
+    for words in (["./inv", "secret", "list", "ps"], ["./inv", "secret", "set"], ["./inv", "secret", "set", "--from-file", "f"]):
+        assert with_action(words) == words

@@ -35,8 +35,9 @@ class Told(NamedTuple):
     apps: Sequence[str]
 
 
-def secret(project: Project, action: str, name: str, from_file: str, from_vault: str, *, as_json: bool) -> None:
-    """Raises BadInput for words that mean nothing, NotFound in push mode."""
+def secret(project: Project, typed: str, from_file: str, from_vault: str, *, as_json: bool) -> None:
+    """`typed` is an action, and the name that it is for. Raises BadInput for words that mean nothing, NotFound in push mode."""
+    action, _, name = typed.partition(" ")
     if action not in ACTIONS:
         raise BadInput(Fault("ACTION", f"should be {', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}, got {action!r}"))
     if mode_of(project) not in (RECONCILE, AGENTS):

@@ -66,21 +66,19 @@ def confirm_edit(_: Any) -> None:
 
 
 @command(
-    positional=["action", "name"],
-    optional=["name"],
+    positional=["action"],
     help={
-        "action": "set, list or remove",
-        "name": "the secret; without --from-file and --from-vault, its value is read from stdin",
+        "action": "set NAME, list, or remove NAME; without --from-file and --from-vault, set reads the value from stdin",
         "from_file": "set: read the value from this file",
         "from_vault": "set: take the value of this variable of the inventory, best one in a vault",
         "json": "list: print JSON",
     },
 )
-def secret(_: Any, action: str, name: str = "", from_file: str = "", from_vault: str = "", json: bool = False) -> None:
+def secret(_: Any, action: str, from_file: str = "", from_vault: str = "", json: bool = False) -> None:
     """Set, list or remove the secrets that apps use (reconcile, agents). Example: ./inv secret set db --from-file db.key"""
     from duckconf.cli.apps import secrets
 
-    secrets.secret(project(), action, name, from_file, from_vault, as_json=json)
+    secrets.secret(project(), action, from_file, from_vault, as_json=json)
 
 
 @command(

@@ -14,6 +14,8 @@ NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[^ >]+).*> needed value and was
 SEVERAL = ("scale",)
 # Tasks that take the command of a container after `--`.
 TAKES_COMMAND = frozenset({"run", "start-app"})
+# Tasks whose first word says what to do with what the second one names; to Invoke both are one.
+ACTIONS = {"secret": ("set", "remove")}
 EXAMPLE = re.compile(r"Example: (?P<command>.+)")
 
 
@@ -44,6 +46,15 @@ def joined(argv: Sequence[str]) -> list[str]:
         else:
             words.append(word)
             takes = word in SEVERAL or (takes and "=" in word and not word.startswith("-"))
+    return words
+
+
+def with_action(argv: Sequence[str]) -> list[str]:
+    """The words of a command line, with an action and the name that it is for made one."""
+    words = list(argv)
+    for at, word in enumerate(words[:-2]):
+        if words[at + 1] in ACTIONS.get(word, ()) and not words[at + 2].startswith("-"):
+            return [*words[: at + 1], f"{words[at + 1]} {words[at + 2]}", *words[at + 3 :]]
     return words
 
 
