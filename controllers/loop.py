@@ -78,6 +78,8 @@ class Outside:
         )
         self._book = PlacementBook(project.state / PLACEMENTS)
         self._history = RevisionBook(project.state / HISTORY)
+        if self._history.trouble:
+            log.warning("%s", self._history.trouble)
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
         self._cordons = cordons.Cordons(project.state / cordons.FILE_NAME)
         self._drains = cordons.Cordons(project.state / cordons.DRAINS_NAME)
@@ -143,7 +145,14 @@ class Outside:
         self._actuators[node].submit(self._act, step, done)
 
     def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
-        self._sensors.submit(lambda: done(last_words(container, self._fleet.runner(node))))
+        def read() -> None:
+            try:
+                said = last_words(container, self._fleet.runner(node))
+            except (DuckconfError, KeyError):
+                said = ""
+            done(said)
+
+        self._sensors.submit(read)
 
     def wake(self) -> None:
         self._woken.set()
@@ -175,7 +184,7 @@ class Outside:
             try:
                 cycle.once()
             except OSError as error:
-                log.error("placements cannot be written, so no action is taken: %s", error)
+                log.error("placements or history cannot be written, so no action is taken: %s", error)
             log.debug("the pass took %.1f ms", (time.monotonic() - begun) * 1000)
             due = cycle.due()
             interval = self._project.settings.loop_interval

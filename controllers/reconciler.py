@@ -229,7 +229,9 @@ class Reconciler:
         if instance in self.book.placements:
             place, generation = self.book.placements[instance], next_generation(self.book.placements, Fleet((), {}))
             container = f"{declared_container(self.cluster, instance)}.{generation}"
-            self._remember({**self.book.placements, instance: Placement(place.node, container, generation)}, self.book.certain)
+            self._remember(
+                {**self.book.placements, instance: replace(place, container=container, generation=generation)}, self.book.certain
+            )
 
     def _remember(self, placements: Mapping[str, Placement], certain: bool) -> None:
         """On disk only once they are certain: a file would make the next process believe that they are all there are."""
@@ -241,8 +243,9 @@ class Reconciler:
 
 
 def _made_from(spec: str, app: str, fleet: Fleet) -> Iterator[tuple[str, str]]:
-    found = (copy for copies in fleet.copies.values() for copy in copies if copy.app == app and copy.spec == spec)
-    return ((copy.node, copy.name) for copy in found)
+    """Node and name of the containers, those in trouble first."""
+    found = [copy for copies in fleet.copies.values() for copy in copies if copy.app == app and copy.spec == spec]
+    return ((copy.node, copy.name) for copy in sorted(found, key=lambda copy: (copy.ready, copy.running)))
 
 
 def _at_once(before: Tries, refused: Tries, now: float) -> Tries:

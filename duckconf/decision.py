@@ -66,7 +66,7 @@ class Decision:
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
     readiness = Readiness(fleet, memory.tries, now)
-    desired, history, rollouts = rolled(desired, fleet, memory, readiness)
+    desired, history, rollouts, delay = rolled(desired, fleet, memory, readiness)
     busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)
     known = _without_old_ends(memory.placements, desired, {*busy, *over})
     open_ends = {name: instance for name, instance in desired.instances.items() if name not in over}
@@ -92,7 +92,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
         rollouts,
         ready,
         desired,
-        readiness.due(desired),
+        min((due for due in (readiness.due(desired), delay) if due is not None), default=None),
     )
 
 

@@ -247,19 +247,24 @@ class _Places:
         return None
 
     def update(self, instance: Instance, base_name: str) -> None:
-        """Note that it should run another spec from now on: in place, or beside its present container where its app starts
-        first and a node has room. On a node that does not answer nothing changes."""
+        """Note that it should run another spec from now on: beside its present container where its app starts first, else in
+        place. Where no node has room for both, and on a node that does not answer, nothing changes."""
         here = self._kept[instance.name]
         if here.spec == instance.spec or self._fleet.views.get(here.node) is None:
             return
-        mine, node = _copy_at(here, instance.name, self._fleet), ""
+        mine = _copy_at(here, instance.name, self._fleet)
         serves = mine is not None and mine.running and not runs_as(instance.app, mine.spec, mine.manifest)
-        if here.spec and serves and starts_first(instance.app):
-            node, _ = spread(instance, self._fleet, self._load, self.generation, here.node)
+        if not (here.spec and serves and starts_first(instance.app)):
+            self._kept[instance.name] = replace(here, spec=instance.spec)
+            return
+        node, reason = spread(instance, self._fleet, self._load, self.generation, here.node)
+        if not node and here.node in self._fleet.cordoned and here.node not in self._fleet.draining:
+            # A cordon keeps new instances away, and this one is there already.
+            node = here.node
         if node:
             self.settle(instance.name, Placement(node, f"{base_name}.{self.generation}", self.generation, spec=instance.spec))
         else:
-            self._kept[instance.name] = replace(here, spec=instance.spec)
+            self.reasons[instance.name] = f"cannot be updated: {reason}"
 
     def settle(self, name: str, chosen: Placement) -> None:
         app = self._instances[name].app

@@ -154,7 +154,9 @@ def _heal(instance: Instance, placement: Placement, mine: Container | None, *, a
     start = Start(placement.node, placement.container, instance.app, generation, instance.slot)
     if mine is None:
         return start, "it has no container there"
-    if not runs_as(instance.app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
+    # Where no node has room for its update, it goes on with what it was placed to run.
+    meant = placement.spec in ("", instance.spec)
+    if meant and not runs_as(instance.app, mine.spec, mine.manifest) and mine.state not in ON_THE_WAY:
         return start, f"{mine.name} was started from another spec"
     if mine.running and mine.health == UNHEALTHY and policy_of(instance.app).condition == NO:
         return None, f"{mine.name} is unhealthy and its restart policy is no"

@@ -26,12 +26,14 @@ MOST_TRIES = 2
 
 def rolled(
     desired: Desired, fleet: Fleet, memory: Memory, readiness: Readiness
-) -> tuple[Desired, Mapping[str, History], Mapping[str, str]]:
-    """The desired state with the spec that each instance runs now, the histories with the verdicts of this look, and notes."""
+) -> tuple[Desired, Mapping[str, History], Mapping[str, str], float | None]:
+    """The desired state with the spec that each instance runs now, the histories with the verdicts of this look, notes, and the
+    seconds until a delay between two replacements is over."""
     if memory.history is None:
-        return desired, {}, {}
+        return desired, {}, {}, None
     history: dict[str, History] = {}
     notes: dict[str, str] = {}
+    dues: list[float] = []
     instances: dict[str, Instance] = {}
     for app, slots in _by_app(desired.instances.values()).items():
         first = next(iter(slots.values()))
@@ -45,12 +47,13 @@ def rolled(
         rollout = _at_rest(first, past, seen) or advance(first.app, past, seen, certain=memory.certain)
         history[app] = rollout.history
         notes |= {app: rollout.note} if rollout.note else {}
+        dues += [rollout.due] if rollout.due is not None else []
         for slot, instance in slots.items():
             spec = rollout.specs[slot]
             instances[instance.name] = instance if spec is instance.app else replace(instance, app=spec)
     kept = {app: past for app, past in memory.history.items() if app in desired.unreadable or app in desired.empty}
     before = {} if desired.complete else memory.history
-    return replace(desired, instances=instances), {**before, **kept, **history}, notes
+    return replace(desired, instances=instances), {**before, **kept, **history}, notes, min(dues, default=None)
 
 
 def _at_rest(first: Instance, history: History, slots: Mapping[int, SlotSeen]) -> Rollout | None:
@@ -78,7 +81,9 @@ def _seen(instance: Instance, fleet: Fleet, memory: Memory, readiness: Readiness
         spec,
         ready_for if ready_for is not None and ready_for >= 0 else None,
         any(readiness.is_ready(copy, app) for copy in copies),
+        any(copy.running and copy.health != UNHEALTHY for copy in copies),
         _failure(name, spec, mine, memory),
+        _refused(instance, fleet),
         place is None or fleet.views.get(place.node) is not None or place.node in fleet.lost,
         _found(copies, spec) if spec != instance.spec else None,
     )
@@ -116,6 +121,14 @@ def _failure(name: str, spec: str, mine: Container | None, memory: Memory) -> st
     if mine is not None and past.starts >= MOST_TRIES:
         return f"{mine.name} on {mine.node} ended {past.starts} times"
     return ""
+
+
+def _refused(instance: Instance, fleet: Fleet) -> str:
+    """Why no node that could take it does, "" while one may: each has refused it more than once."""
+    open_nodes = [node for node in fleet.nodes if fleet.views.get(node) is not None and node not in fleet.cordoned]
+    refusals = [fleet.refusal(node, instance) for node in open_nodes]
+    firm = [refusal for refusal in refusals if refusal is not None and refusal.strikes >= MOST_TRIES]
+    return f"{firm[0].node} refuses it: {firm[0].reason}" if firm and len(firm) == len(open_nodes) else ""
 
 
 def _found(copies: Sequence[Container], spec: str) -> App | None:

@@ -43,25 +43,30 @@ History = tuple[Revision, ...]
 @dataclass(frozen=True)
 class SlotSeen:
     """What is known of one slot: the spec that its placement is meant to run ("" for no placement), for how many seconds the
-    placed container has been ready (None: it is not), whether any container of it serves, and why its start failed for good.
+    placed container has been ready (None: it is not), whether any container of it serves, or at least runs and may serve soon
+    (`alive`), and why its start failed for good. `refused` says that every node refuses the spec that the app has now.
     `able` says whether something can be done about it now. `found` is the spec that its container has, when no revision has it.
     """
 
     spec: str = ""
     ready_for: float | None = None
     serves: bool = False
+    alive: bool = False
     failure: str = ""
+    refused: str = ""
     able: bool = True
     found: App | None = None
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """What each slot runs now, the history with the verdict of this look, and in words how far it is ("" when it is done)."""
+    """What each slot runs now, the history with the verdict of this look, and in words how far it is ("" when it is done).
+    `due` is in seconds: until a delay is over, None when none is."""
 
     specs: Mapping[int, App]
     history: History
     note: str = ""
+    due: float | None = None
 
 
 def starts_first(app: App) -> bool:
@@ -87,12 +92,16 @@ def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certai
     known = {revision.spec: revision.app for revision in history}
     known.update({slot.spec: slot.found for slot in slots.values() if slot.found is not None and slot.spec not in known})
     goal = good if current.outcome == FAILED and good is not None and policy.failure_action == ROLLBACK else current
-    begin = good if good is not None else current
+    # While nothing runs, a slot begins with what is wanted; beside others, with what serves.
+    alone = not any(slot.spec for slot in slots.values()) and current.outcome != FAILED
+    begin = current if good is None or alone else good
     now = {number: known.get(slot.spec, begin.app) for number, slot in slots.items()}
     rests = app.paused or not certain or (current.outcome == FAILED and goal is current and policy.failure_action == PAUSE)
-    chosen = () if rests else switched(goal, slots, policy, first=starts_first(goal.app))
+    chosen = set() if rests else switched(goal, slots, policy, first=starts_first(with_service(goal.app, app)))
     specs = {number: goal.app if number in chosen else spec for number, spec in now.items()}
-    return Rollout({number: with_service(spec, app) for number, spec in specs.items()}, history, _note(app, history, slots))
+    waits = [policy.delay - slot.ready_for for slot in _ahead(goal, slots) if slot.ready_for is not None]
+    due = min((wait for wait in waits if wait > 0), default=None)
+    return Rollout({number: with_service(spec, app) for number, spec in specs.items()}, history, _note(app, history, slots), due)
 
 
 def noted(app: App, history: History, slots: Mapping[int, SlotSeen]) -> History:
@@ -115,34 +124,46 @@ def trimmed(history: History) -> History:
 
 
 def judged(history: History, slots: Mapping[int, SlotSeen], policy: Policy) -> History:
-    """The history with the verdict on its last revision: the first failure, or that all slots have it and are ready."""
+    """The history with the verdict on its last revision: the first failure, or that all slots have it and are ready.
+
+    A slot without a place, or on a node that does not answer, holds up nobody's verdict. What served before cannot fail.
+    """
     current, good = history[-1], last_good(history)
-    mine = {number: slot for number, slot in slots.items() if slot.spec == current.spec}
     if current.outcome:
         return history
-    failures = [slot.failure for _, slot in sorted(mine.items()) if slot.failure]
-    if failures and good is not None and policy.failure_action != CONTINUE:
+    failures = [slot.failure for slot in _ahead(current, slots) if slot.failure]
+    failures += [slot.refused for slot in slots.values() if slot.refused]
+    fallible = good is not None and good.spec != current.spec and policy.failure_action != CONTINUE
+    if failures and fallible:
         return (*history[:-1], replace(current, outcome=FAILED, why=failures[0]))
-    if len(mine) == len(slots) and all(slot.ready_for is not None for slot in mine.values()):
+    judging = [slot for slot in slots.values() if slot.spec and slot.able]
+    if (judging or not slots) and all(slot.spec == current.spec and slot.ready_for is not None for slot in judging):
         return (*history[:-1], replace(current, outcome=DONE))
     return history
+
+
+def _ahead(goal: Revision, slots: Mapping[int, SlotSeen]) -> list[SlotSeen]:
+    """The slots that have this revision, by number."""
+    return [slot for _, slot in sorted(slots.items()) if slot.spec == goal.spec]
 
 
 def switched(goal: Revision, slots: Mapping[int, SlotSeen], policy: Policy, *, first: bool) -> set[int]:
     """The slots that get the spec of `goal` now."""
     behind = [number for number, slot in sorted(slots.items()) if slot.spec not in ("", goal.spec) and slot.able]
-    chosen = {number for number in behind if not slots[number].serves}
-    ahead = [slot for slot in slots.values() if slot.spec == goal.spec]
-    moving = len([slot for slot in ahead if slot.ready_for is None and not slot.failure]) + len(chosen)
+    chosen = {number for number in behind if not slots[number].alive}
+    ahead = _ahead(goal, slots)
+    moving = len([slot for slot in ahead if slot.able and slot.ready_for is None and not slot.failure]) + len(chosen)
+    # What has no place is away whatever is done here.
+    promised = sum(slot.spec != "" for slot in slots.values()) - policy.parallelism
     ready = sum(slot.serves for slot in slots.values())
     if any(slot.ready_for is not None and slot.ready_for < policy.delay for slot in ahead):
         return chosen
     for number in behind:
-        enough = first or ready > len(slots) - policy.parallelism
-        if number not in chosen and moving < policy.parallelism and enough:
+        cost = 0 if first or not slots[number].serves else 1
+        if number not in chosen and moving < policy.parallelism and (first or ready - cost >= promised):
             chosen.add(number)
             moving += 1
-            ready -= 0 if first else 1
+            ready -= cost
     return chosen
 
 

@@ -78,7 +78,7 @@ def test_with_a_port_of_the_node_the_old_one_ends_first_and_no_more_than_one_at_
     assert inv("start-app", WEB_IMAGE, "--name", "web", "--env", "A=1", *ports, "--wait").returncode == 0
     until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
     done = inv("update", "web", "--env", "A=2", "--wait")
-    assert (done.returncode, "revision 2 runs" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "revision 2 runs on 1 instance" in done.stdout) == (0, True), done.stderr
     assert env_of(declared, "web") == ["A=2"]
 
 

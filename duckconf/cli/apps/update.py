@@ -12,12 +12,14 @@ from duckconf.cli.cluster.modes import AGENTS, PUSH, mode_of
 from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.cli.terminal.times import stamp
 from duckconf.codec import spec_hash
+from duckconf.counts import counted
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
 from duckconf.model import FIELDS, parse_app
 from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
-from duckconf.rollout import DONE
+from duckconf.restart import ALWAYS, policy_of
+from duckconf.rollout import DONE, FAILED
 
 # An update pulls images and waits for health checks, one instance after the other.
 PATIENCE = 3600.0
@@ -85,6 +87,8 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
     answer = ask(api)
     if answer["revision"] == before["revision"]:
         print(f"{name} is declared so already", file=sys.stderr)
+    elif wait and _has_no_rollout(answer):
+        print(f"{name} is declared: a job is not rolled out, and an app without instances has nothing to replace")
     elif wait and mode_of(project) == AGENTS:
         _await_agents(api, name)
     elif wait:
@@ -97,25 +101,33 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
 
 
 def _follow(api: ApiClient, name: str, cursor: str) -> None:
-    """Print how far the update is whenever that changes, until it has ended."""
-    end, said = time.monotonic() + PATIENCE, ""
+    """Print how far the update is whenever that changes, until its revision has ended: the history decides, events only wake."""
+    end, said, words, late = time.monotonic() + PATIENCE, "", "", False
     while time.monotonic() < end:
         entry = api.call("GET", f"/app/{name}")
         if entry.get("rollout", "") not in ("", said):
             said = entry["rollout"]
             print(said, file=sys.stderr, flush=True)
-        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
-        cursor = page["cursor"]
-        for event in page["events"]:
-            if event.get("app") == name and event["kind"] == "update-failed":
-                raise DuckconfError(event["message"], f"see ./inv history {name}")
-            if event.get("app") == name and event["kind"] == "update-done":
-                print(f"{event['message']} on all {entry['running']} instances" if entry["running"] > 1 else event["message"])
-                return
-        if _is_done(api, name):
-            print(f"{name} runs as it is declared")
+        last = _last_of(api, name, entry)
+        if last is not None and last["outcome"] == DONE and not entry.get("rollout"):
+            print(f"{name}: revision {last['number']} runs on {counted(len(entry['instances']), 'instance')}")
             return
+        if last is not None and last["outcome"] == FAILED and (words or late):
+            raise DuckconfError(words or f"{name}: revision {last['number']} failed: {last['why']}", f"see ./inv history {name}")
+        # The event with the container's last output comes a moment after the verdict.
+        late = last is not None and last["outcome"] == FAILED
+        page = api.call("GET", f"/events?since={cursor}&wait={AT_ONCE if late else HELD:g}")
+        cursor = page["cursor"]
+        failed = [event["message"] for event in page["events"] if (event.get("app"), event["kind"]) == (name, "update-failed")]
+        words = failed[-1] if failed else words
     raise DuckconfError(f"the update of {name} did not end within {PATIENCE:g} s", f"see ./inv apps and ./inv history {name}")
+
+
+def _last_of(api: ApiClient, name: str, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The newest revision, when it is what the app asks for now; None until the loop has seen it."""
+    past = api.call("GET", f"/app/{name}/history")["revisions"]
+    mine = bool(past) and past[-1]["declared"] == spec_hash(parse_app(fields_of(entry)))
+    return past[-1] if mine else None
 
 
 def _await_agents(api: ApiClient, name: str) -> None:
@@ -134,19 +146,14 @@ def _await_agents(api: ApiClient, name: str) -> None:
     raise DuckconfError(f"the update of {name} did not end within {PATIENCE:g} s", "see ./inv apps")
 
 
-def _is_done(api: ApiClient, name: str) -> bool:
-    """Also where only the number of instances or the policy changed, which is no revision."""
-    entry = api.call("GET", f"/app/{name}")
-    past = api.call("GET", f"/app/{name}/history")["revisions"]
-    if not past or past[-1]["outcome"] != DONE or past[-1]["declared"] != spec_hash(parse_app(fields_of(entry))):
-        # Not seen by the one who decides, or not judged yet.
-        return False
-    return bool(entry["updated"] == entry["ready"] == len(entry["instances"]) and not entry.get("rollout"))
-
-
 def fields_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What an app was declared with, of what the API tells of it."""
     return {name: entry[name] for name in FIELDS if name in entry}
+
+
+def _has_no_rollout(entry: Mapping[str, Any]) -> bool:
+    app = parse_app(fields_of(entry))
+    return app.replicas == 0 or policy_of(app).condition != ALWAYS
 
 
 def _require_revisions(project: Project) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from duckconf.codec import spec_hash, to_json
-from duckconf.errors import BadInput, SetupError
+from duckconf.errors import BadInput
 from duckconf.model import parse_app
 from duckconf.reach.state.files import write_durably
 from duckconf.rollout import History, Revision
@@ -33,8 +33,9 @@ class RevisionBook:
     seconds since the epoch."""
 
     def __init__(self, path: Path) -> None:
-        """Raises SetupError for a file that cannot be read."""
+        """What cannot be read is forgotten, with the reason in `trouble`: without a past, what runs is the revision before."""
         self._path = path
+        self.trouble = ""
         self.since: dict[tuple[str, int], float] = {}
         self.revisions: Mapping[str, History] = {}
         if path.exists():
@@ -42,15 +43,17 @@ class RevisionBook:
 
     def keep(self, revisions: Mapping[str, History]) -> None:
         """Return when they are on disk. Raises OSError, and the old ones hold."""
-        if revisions == self.revisions and self._path.exists():
+        if revisions == self.revisions and self._path.exists() and not self.trouble:
             return
+        if self.trouble and self._path.exists():
+            self._path.replace(self._path.with_name(f"{self._path.name}.bad"))
         now = time.time()
         since = {(app, item.number): self.since.get((app, item.number), now) for app, past in revisions.items() for item in past}
         content = {
             app: [entry(item) | {"since": since[app, item.number]} for item in past] for app, past in sorted(revisions.items())
         }
         write_durably(self._path, json.dumps(content, indent=1).encode() + b"\n")
-        self.revisions, self.since = dict(revisions), since
+        self.revisions, self.since, self.trouble = dict(revisions), since, ""
 
     def told(self, app: str) -> list[dict[str, Any]]:
         """The revisions of an app as JSON, the newest last."""
@@ -59,12 +62,19 @@ class RevisionBook:
 
     def _read(self) -> None:
         try:
-            content = json.loads(self._path.read_bytes())
-            self.revisions = {str(app): tuple(_revision(item) for item in past) for app, past in content.items()}
-            self.since = {(str(app), int(item["number"])): float(item["since"]) for app, past in content.items() for item in past}
-        except (BadInput, ValueError, TypeError, KeyError, AttributeError) as error:
-            remedy = "move it away: the history of the apps begins anew"
-            raise SetupError(f"{self._path} cannot be read: {error}", remedy) from error
+            content = dict(json.loads(self._path.read_bytes()))
+        except (ValueError, TypeError) as error:
+            self.trouble = f"{self._path.name} cannot be read and begins anew: {error}"
+            return
+        for app, past in content.items():
+            try:
+                revisions = tuple(_revision(item) for item in past)
+                since = {(app, int(item["number"])): float(item["since"]) for item in past}
+            except (BadInput, ValueError, TypeError, KeyError, AttributeError) as error:
+                self.trouble = f"{self._path.name}: the history of {app} cannot be read and begins anew: {error}"
+                continue
+            self.revisions = {**self.revisions, app: revisions}
+            self.since |= since
 
 
 def read_told(path: Path, app: str) -> list[dict[str, Any]]:
