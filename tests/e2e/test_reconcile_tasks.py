@@ -167,6 +167,7 @@ def test_an_app_is_spread_over_zones_and_moves_to_the_nodes_of_its_pattern_witho
     inventory.write_text(zoned.replace("[all:vars]", "[far]\nnode-3\n[all:vars]"))
     try:
         until("the loop has it", lambda: "duckconf_zone" in inventory.read_text() and is_followed(declared))
+        until("the node is at rest again", lambda: declared.cluster.apps() == [])
         assert inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "4", "--wait").returncode == 0
         nodes = [node for _, node, _ in instances().values()]
         assert (nodes.count("node-3"), len(nodes)) == (2, 4)
