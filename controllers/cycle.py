@@ -14,13 +14,13 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from controllers.reconciler import Heard, Outcome, Reconciler, Verdict, name_is_taken
-from duckconf.actions import Action, Remove, Restart, Start
+from controllers.news import outcome, turn
+from controllers.reconciler import Heard, Outcome, Reconciler, Verdict
 from duckconf.brake import mended
 from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NotFound, NotSupported, Unreadable
+from duckconf.errors import DuckconfError, NotSupported, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
@@ -294,14 +294,14 @@ class Cycle:
     def _tell_of_updates(self, verdict: Verdict) -> dict[tuple[str, str], Callable[[Step | None], None]]:
         """Tell how updates ended. What a failed container said last is read before it is removed: its step waits for that."""
         waiting: dict[tuple[str, str], Callable[[Step | None], None]] = {}
-        for outcome in verdict.outcomes:
-            if outcome.revision.outcome != FAILED:
-                if outcome.revision.number > 1:
-                    self._world.tell(Event("update-done", f"{outcome.app}: revision {outcome.revision.number} runs", outcome.app))
-            elif outcome.containers:
-                waiting[outcome.containers[0]] = partial(self._tell_of_failure, outcome)
+        for ended in verdict.outcomes:
+            if ended.revision.outcome != FAILED:
+                if ended.revision.number > 1:
+                    self._world.tell(Event("update-done", f"{ended.app}: revision {ended.revision.number} runs", ended.app))
+            elif ended.containers:
+                waiting[ended.containers[0]] = partial(self._tell_of_failure, ended)
             else:
-                self._tell_of_failure(outcome, None, "")
+                self._tell_of_failure(ended, None, "")
         return waiting
 
     def _tell_of_failure(self, outcome: Outcome, step: Step | None, words: str | None = None) -> None:
@@ -319,36 +319,3 @@ class Cycle:
         if self._published is None or replace(report, clock=self._published.clock) != self._published:
             self._published = report
             self._world.publish(report)
-
-
-def turn(node: str, now: NodeView) -> Event:
-    """What became of a node."""
-    if now.status == READY:
-        return Event("node-back", f"{node}: ready again", node=node)
-    if now.status == LOST:
-        return Event("node-lost", f"{node}: lost ({now.reason}); rescheduling its apps", node=node)
-    if now.status == UNREADABLE:
-        words = f"{node}: {now.reason}; its apps count as running, nothing is done there"
-        return Event("node-unreadable", words, node=node)
-    return Event("node-silent", f"{node}: unreachable ({now.reason}); its apps count as running until node_timeout", node=node)
-
-
-DONE: Mapping[type[Action], tuple[str, str]] = {
-    Start: ("started", "started"),
-    Restart: ("restarted", "started again"),
-    Remove: ("removed", "removed"),
-}
-
-
-def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
-    """How a step ended. A name that is taken is no failure: the next try has another one. Nor is a container that somebody
-    removed meanwhile."""
-    if name_is_taken(step, failure):
-        taken = f"{step.action.container} is the name of another container; the next attempt uses a new name"
-        return Event("name-taken", taken, step.app, step.action.node)
-    if isinstance(failure, NotFound):
-        return Event("already-gone", f"{step.action.container} is not on {step.action.node} any more", step.app, step.action.node)
-    if failure is not None:
-        return Event("failed", f"{step.action} failed: {failure}", step.app, step.action.node)
-    kind, verb = DONE[type(step.action)]
-    return Event(kind, f"{verb} on {step.action.node} in {seconds:.2f} s: {step.reason}", step.app, step.action.node)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
 from duckconf.cli.machine.checks import needs_hosts
+from duckconf.cli.terminal.edge import ROOT
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,10 @@ from duckconf.cli.machine.checks import needs_hosts
 )
 def test_hosts_are_prepared_where_tests_on_real_hosts_may_be_asked_for(arguments: list[str], needed: bool) -> None:
     assert needs_hosts(arguments) is needed
+
+
+def test_every_module_of_decisions_is_held_to_be_pure() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    pure = next(contract for contract in settings["contracts"] if contract["name"] == "Decisions are pure")
+    modules = {f"duckconf.{path.stem}" for path in (ROOT / "duckconf").glob("*.py") if path.stem != "__init__"}
+    assert set(pure["source_modules"]) == modules

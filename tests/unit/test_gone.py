@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controllers.cycle import outcome
+from controllers.news import outcome
 from controllers.reconciler import Reconciler, Verdict
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import spec_hash

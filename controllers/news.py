@@ -1,0 +1,45 @@
+"""The words for what the control loop sees and does: events from turns of nodes and from the ends of steps. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controllers.reconciler import name_is_taken
+from duckconf.actions import Action, Remove, Restart, Start
+from duckconf.errors import DuckconfError, NotFound
+from duckconf.events import Event
+from duckconf.plan import Step
+from duckconf.report import LOST, READY, UNREADABLE, NodeView
+
+
+def turn(node: str, now: NodeView) -> Event:
+    """What became of a node."""
+    if now.status == READY:
+        return Event("node-back", f"{node}: ready again", node=node)
+    if now.status == LOST:
+        return Event("node-lost", f"{node}: lost ({now.reason}); rescheduling its apps", node=node)
+    if now.status == UNREADABLE:
+        words = f"{node}: {now.reason}; its apps count as running, nothing is done there"
+        return Event("node-unreadable", words, node=node)
+    return Event("node-silent", f"{node}: unreachable ({now.reason}); its apps count as running until node_timeout", node=node)
+
+
+DONE: Mapping[type[Action], tuple[str, str]] = {
+    Start: ("started", "started"),
+    Restart: ("restarted", "started again"),
+    Remove: ("removed", "removed"),
+}
+
+
+def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
+    """How a step ended. A name that is taken is no failure: the next try has another one. Nor is a container that somebody
+    removed meanwhile."""
+    if name_is_taken(step, failure):
+        taken = f"{step.action.container} is the name of another container; the next attempt uses a new name"
+        return Event("name-taken", taken, step.app, step.action.node)
+    if isinstance(failure, NotFound):
+        return Event("already-gone", f"{step.action.container} is not on {step.action.node} any more", step.app, step.action.node)
+    if failure is not None:
+        return Event("failed", f"{step.action} failed: {failure}", step.app, step.action.node)
+    kind, verb = DONE[type(step.action)]
+    return Event(kind, f"{verb} on {step.action.node} in {seconds:.2f} s: {step.reason}", step.app, step.action.node)
