@@ -37,6 +37,9 @@ NODES = ("node-1", "node-2", "node-3")
 # Long enough for the frozen to be told from the slow, short enough to wait for.
 NODE_TIMEOUT = 8.0
 
+# So that a move or an update takes over a second after its start and not five.
+SOON_READY = {"update_config": {"monitor": "1s"}}
+
 
 def second_checkout(folder: Path) -> Path:
     """What is tracked, in another folder, with the same packages; returns its `inv`."""
@@ -151,7 +154,7 @@ class Declared:
         return ApiClient(self.cluster.project.settings.api_url)
 
     def put(self, name: str, **fields: object) -> dict[str, Any]:
-        return self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
+        return self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **SOON_READY, **fields})
 
     def put_all(self, names: Iterable[str]) -> None:
         for name in names:

@@ -16,7 +16,7 @@ from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.engine import DOCKER
 from duckconf.engine_output import Container
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Live, free_ports, kept_running
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, SOON_READY, Live, free_ports, kept_running
 from tests.e2e.sick_app import check_health
 from tests.waiting import until
 
@@ -57,7 +57,7 @@ class Docked:
         return {app: self.home(app) for app in self.running()}
 
     def put(self, name: str, **fields: object) -> None:
-        api_client(self.live.project).call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
+        api_client(self.live.project).call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **SOON_READY, **fields})
 
     def withdraw(self, names: Iterable[str]) -> None:
         for name in names:

@@ -21,7 +21,7 @@ from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.command import Completed
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, kept_running, write_inventory
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, SOON_READY, Live, brought_up, free_ports, kept_running, write_inventory
 from tests.e2e.engine_api import containers
 from tests.e2e.sick_app import check_health
 from tests.waiting import until
@@ -90,7 +90,7 @@ class Own:
         return Counter(app for app, _ in self.running().elements()) == Counter(names)
 
     def put(self, name: str, **fields: object) -> None:
-        self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **fields})
+        self.api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **SOON_READY, **fields})
 
     def withdraw(self, names: Iterable[str]) -> None:
         for name in names:
