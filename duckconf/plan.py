@@ -36,6 +36,7 @@ ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
 NEVER_RAN = frozenset({"created", "configured", "initialized"})
 UNDER_WAY = "an action is under way"
+TAKES_OVER = "takes over when it is ready"
 KEPT = "placed on another node and not running there yet; kept here until it runs"
 
 
@@ -132,10 +133,13 @@ def _placed(
     mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
     others = [copy for copy in copies if copy is not mine]
     action, reason = _heal(instance, placement, mine, anew=anew)
+    old = next((copy for copy in others if copy.running and not runs_as(instance.app, copy.spec, copy.manifest)), None)
+    if mine is None and old is not None:
+        reason = f"{old.name} on {old.node} was started from another spec, and ends when this one is ready"
     if action is None and not reason:
         sure = mine is not None and mine.ready if ready is None else (placement.node, placement.container) in ready
         if others and not sure:
-            return [], f"{placement.container} on {placement.node} takes over when it is ready"
+            return [], f"{placement.container} on {placement.node} {TAKES_OVER}"
         return [(Remove(copy.node, copy.name), f"runs as {placement.container} on {placement.node}") for copy in others], ""
     if action is not None and held:
         return [], held

@@ -11,6 +11,7 @@ from duckconf.cli.terminal.say import step
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.naming import app_of
+from duckconf.plan import TAKES_OVER
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import cordons, journal
 from duckconf.reach.state.cordons import Cordons
@@ -60,9 +61,9 @@ def _apps(cluster: Cluster, node: str) -> frozenset[str]:
 
 
 def _why_they_stay(cluster: Cluster, instances: frozenset[str]) -> dict[str, str]:
-    """By instance, when the loop has nothing to do for any of them."""
+    """By instance, when the loop has nothing to do for any of them, and none waits for its new container to be ready."""
     plan = take_picture(cluster).decision.plan
-    if plan.steps:
+    if plan.steps or any(note.endswith(TAKES_OVER) for note in plan.notes.values()):
         return {}
     return {name: note for name, note in plan.notes.items() if name in instances}
 
