@@ -36,8 +36,10 @@ def test_a_push_cluster_changes_its_mode_and_back_and_no_app_restarts(cluster: L
         cluster.engine.must("kill", before[first["app"]])
         until("a crash heals now", lambda: cluster.once_each(before))
         assert cluster.ids() == before
+        until("each has a past", lambda: (cluster.project.state / "history.json").exists())
     finally:
         bring_up.up(cluster.project, modes.PUSH)
+    assert not (cluster.project.state / "history.json").exists()
     assert cluster.ids() == before
     kept = {row["Id"]: row["StartedAt"] for row in cluster.apps() if row["Id"] != before[first["app"]]}
     assert kept.items() <= started.items()

@@ -29,6 +29,7 @@ from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import reports
 from duckconf.reach.state.desired_file import FILE_NAME, stamp_of
 from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 
 READY_SECONDS = 30.0
 # What only the loop remembers; in another mode it would grow stale.
@@ -56,6 +57,8 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         leave_agents(project)
     if before != mode:
         _stop_services(project)
+        # What was tried here says nothing about what another mode runs meanwhile.
+        (project.state / HISTORY).unlink(missing_ok=True)
     if mode == AGENTS:
         enter_agents(project, handing_over=before != AGENTS)
         write_durably(project.state / "mode", f"{mode}\n".encode())
