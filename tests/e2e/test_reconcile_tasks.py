@@ -388,7 +388,7 @@ def test_a_secret_is_set_used_updated_and_only_then_removed_and_nobody_tells_it(
         said.append(inv("diff"))
         assert said[-1].returncode == 0, said[-1].stdout
         said.append(inv("secret", "set", "db", "--from-file", str(second)))
-        until("it is replaced", lambda: declared.cluster.once_each(["web"]) and declared.cluster.ids() != before, 40)
+        until("it is replaced", lambda: declared.cluster.ids() != before and declared.cluster.once_each(["web"]), 40)
     show = ("exec", declared.cluster.ids()["web"], "sh", "-c", 'cat /run/secrets/db; printf %s "$DB"')
     assert declared.cluster.engine.must(*show) == "hunter2-second" * 2
     said += [inv("secret", "list"), inv("secret", "list", "--json"), inv("secret", "remove", "db")]

@@ -118,4 +118,4 @@ def test_a_paused_update_rests_until_it_is_resumed(declared: Declared) -> None:
     assert "paused" in inv("apps").stdout
     assert inv("resume", "web").returncode == 0
     until("it is done", lambda: revisions(declared, "web")[-1] == (2, "done"))
-    assert env_of(declared, "web") == ["A=2"] * 2
+    until("the old ones are gone", lambda: env_of(declared, "web") == ["A=2"] * 2)
