@@ -103,3 +103,20 @@ def test_one_that_is_listed_and_never_found_is_tried_with_growing_pauses(
 def test_it_is_told_as_what_it_is() -> None:
     event = outcome(Step("web", Restart("n1", "c", "web"), "c is exited"), NotFound("gone"), 0.1)
     assert (event.kind, event.message) == ("already-gone", "c is not on n1 any more")
+
+
+class Taken(FakeNode):
+    """A node on which the name of every new container is taken."""
+
+    def run(self, command: Command) -> Completed:
+        if command.argv[1] == "run":
+            return Completed(125, "", 'Error: the container name "c" is already in use by 1f2e')
+        return super().run(command)
+
+
+def test_a_start_whose_name_is_taken_made_nothing_and_removes_nothing() -> None:
+    labels = {"node": "n1", "duckconf.cluster": "demo", "duckconf.spec": spec_hash(WEB)}
+    node = Taken("n1", {"c": dict(labels)})
+    with pytest.raises(EngineRefused, match="already in use"):
+        execute(Start("n1", "c", WEB), "demo", node)
+    assert node.containers == {"c": labels}

@@ -102,8 +102,10 @@ def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
     failure = _held_by_own_copy(action, failure, cluster, runner) or failure
     # The engine keeps a container whose start failed (a port taken, a command not found in the image).
     try:
-        with suppress(NotFound):
-            _remove_half_made(action, cluster, runner)
+        # Where the name was taken this start made nothing: what has the name was there before.
+        if not (isinstance(failure, EngineRefused) and failure.conflict):
+            with suppress(NotFound):
+                _remove_half_made(action, cluster, runner)
     except NodeFailure as away:
         raise type(away)(action.node, away.reason, away.remedy, may_have_run=True) from failure
     raise failure

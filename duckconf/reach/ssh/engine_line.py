@@ -66,6 +66,8 @@ class EngineLine:
         self._lock = threading.Lock()
         self._call: _Call | None = None
         self._asked = False
+        self.failed = False
+        """Whether the last question should have gone over the line and could not."""
         self._rest_until = -math.inf
 
     def ask(self, path: str, read: Callable[[bytes], Value]) -> Value | None:
@@ -75,6 +77,7 @@ class EngineLine:
         """
         with self._lock:
             first, self._asked = not self._asked, True
+            self.failed = False
             if first:
                 return None
             # An engine or a connection that has gone since the last question is called again once.
@@ -90,6 +93,7 @@ class EngineLine:
                 except NodeFailure:
                     self._hang_up()
                     raise
+            self.failed = True
             return None
 
     def give_up(self) -> None:
