@@ -68,7 +68,9 @@ class FakeNode:
         labels = dict(item.removeprefix("--label=").split("=", 1) for item in options if item.startswith("--label="))
         labels[LABEL_NODE] = self.name
         # As the wrapper and the engines do: the node's label is added, and the container is there before its start fails.
-        self.containers[name] = {**labels, "node": self.name}
+        # But one whose name is taken is never made.
+        if "container name" not in self.refusal:
+            self.containers[name] = {**labels, "node": self.name}
         return Completed(125, "", self.refusal) if self.refusal else Completed(0, "id\n", "")
 
 
