@@ -49,6 +49,15 @@ class Given:
         if app.ports:
             self.ports += host_ports(app)
 
+    def take_back(self, app: App) -> None:
+        """The app is no longer there."""
+        self.cpus -= app.reserve_cpus
+        self.memory -= size_in_bytes(app.reserve_memory)
+        for port in host_ports(app) if app.ports else ():
+            given = next((other for other in self.ports if other.on_node == port.on_node), None)
+            if given is not None:
+                self.ports.remove(given)
+
 
 @dataclass(frozen=True)
 class Room:
