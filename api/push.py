@@ -13,13 +13,17 @@ from dataclasses import dataclass, field, replace
 
 from api.turns import TurnBook
 from duckconf.actions import Start
+from duckconf.engine_output import Container
 from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable
-from duckconf.inventory import Inventory
+from duckconf.inventory import Host, Inventory
 from duckconf.model import DEFAULTS, App
 from duckconf.naming import push_app
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.nodes.actuator import clean_up, execute
+from duckconf.reach.nodes.observer import Pairs
+from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.fleet import Fleet
+from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.state.cordons import Cordons
 from duckconf.refusal_words import PORT, SPACE
 from duckconf.spreading import round_robin
@@ -107,6 +111,13 @@ class Pusher:
                 self._fleet.update(inventory.node_hosts())
                 self._seen = inventory
         return tuple(inventory.nodes)
+
+    def pairs(self) -> Pairs:
+        self.nodes()
+        return {host.name: (host, self._fleet.runner(host.name)) for host in self._hosts.current().node_hosts()}
+
+    def observe(self, host: Host, runner: SshRunner) -> tuple[Container, ...]:
+        return observe(self._cluster, host, runner)
 
     def away(self) -> dict[str, str]:
         """The nodes known to be out of reach, with the reason. Asks nobody."""

@@ -30,11 +30,12 @@ from duckconf.inventory import Inventory
 from duckconf.naming import push_number
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.nodes.observer import Observer
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.nodes.sensor import observe_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.state import cordons, desired_file, logs
+from duckconf.reach.state import cordons, desired_file, logs, observer_socket
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import reports as report_file
 from duckconf.reach.state.cordons import Cordons
@@ -84,9 +85,13 @@ def push_mode(project: Project) -> Iterator[Served]:
     book = open_book(project, inventory, fleet)
     pusher = Pusher(project.cluster, hosts, fleet, book, Cordons(project.state / cordons.FILE_NAME))
     names, threads = _names(server, project), project.settings.api_threads
+    observer, ended = Observer(pusher.pairs, pusher.observe), threading.Event()
+    threading.Thread(target=observer.keep_facts, args=(ended,), name="facts", daemon=True).start()
+    observer_socket.serve(project.state, observer.look)
     try:
         yield Served(create_push(pusher, project.cluster, open_journal(project), names, threads), server)
     finally:
+        ended.set()
         fleet.close()
 
 

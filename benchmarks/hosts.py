@@ -1,13 +1,14 @@
 """Hosts of one's own beside what people do by hand, in the same run: `python -m benchmarks.hosts`, or `./inv bench hosts`.
 
 `push`: a 200 MB image to three engines, against `podman save | ssh | podman load`. `provision`: three nodes with nothing
-to change. `look`: `nodes` and `ps` over a hundred SSH hosts from nothing, beside pyinfra and Ansible. Each is a whole
-process. Prints a table and writes `.duckconf/bench/hosts.json`.
+to change. `look`: `nodes` and `ps` over a hundred SSH hosts, asked of the running loop and from nothing, beside pyinfra and
+Ansible. Each is a whole process. Prints a table and writes `.duckconf/bench/hosts.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,16 +30,22 @@ from benchmarks.measure import FOLDER, Row, report, timed
 from benchmarks.ports import free_ports
 from benchmarks.ssh_farm import ADDRESSES, APPS_PER_HOST, CLUSTER, Farm, ssh_farm
 from duckconf.cli.cluster import bring_up
+from duckconf.cli.cluster.modes import RECONCILE
 from duckconf.cli.demo.images import ensure_images
 from duckconf.cli.demo.local_engine import LocalEngine, require_engine
 from duckconf.cli.terminal.edge import ROOT
 from duckconf.cli.terminal.say import say, step
 from duckconf.errors import DuckconfError, SetupError
+from duckconf.observation import Observation
 from duckconf.reach.inventory.project import load_project
+from duckconf.reach.state import observer_socket
 
 IMAGE = "localhost/duckconf/bench-200mb"
 MEGABYTES = 200
 RUN_SECONDS = 300
+AGAIN = 0.2
+# How a look is asked for, and how many seconds it may take.
+LOOKS = {"": 0.5, " --fresh": 2.5}
 INV = str(ROOT / "inv")
 
 
@@ -104,33 +112,36 @@ def _remove(hosts: EngineHosts) -> None:
 
 
 def looks(local: LocalEngine, rounds: int) -> list[Row]:
-    """A hundred hosts, nothing connected before."""
+    """A hundred hosts: beside a loop that is connected to them, and with nothing connected before."""
     rivals = competitors.rivals_python()
     with tempfile.TemporaryDirectory() as name, ssh_farm(local, Path(name)) as farm:
         runs = {
-            "nodes": _task(farm, "nodes", 1, '"ready"'),
-            "ps": _task(farm, "ps", APPS_PER_HOST, '"running"'),
+            **{f"nodes{how}": _task(farm, 1, '"ready"', "nodes", *how.split()) for how in LOOKS},
+            **{f"ps{how}": _task(farm, APPS_PER_HOST, '"running"', "ps", *how.split()) for how in LOOKS},
             **_rivals(farm, rivals),
         }
         taken: dict[str, list[float]] = {name: [] for name in runs}
-        with _state_in_checkout(farm):
+        with _state_in_checkout(farm), _loop(farm):
             say(f"  {rounds} looks each, in turns")
             for _ in range(rounds):
                 for name, run in runs.items():
                     taken[name].append(run())
     rows = []
-    for task in ("nodes", "ps"):
-        rows.append(Row(f"./inv {task} of {len(ADDRESSES)} hosts, cold", taken[task], (), 2.5))
+    for task, (how, most) in itertools.product(("nodes", "ps"), LOOKS.items()):
+        rows.append(Row(f"./inv {task}{how} of {len(ADDRESSES)} hosts", taken[task + how], (), most))
         for rival in (EXEC, ANSIBLE):
             floor = taken.get(rival, ())
-            rows.append(Row(f"  beside {rival}", taken[task], floor, None, note="" if floor else "not here"))
+            rows.append(Row(f"  beside {rival}", taken[task + how], floor, None, note="" if floor else "not here"))
     return rows
 
 
-def _task(farm: Farm, task: str, per_host: int, mark: str) -> Callable[[], float]:
-    environ = {"DUCKCONF_INVENTORY": str(farm.folder / "hosts.ini"), "DUCKCONF_CLUSTER": CLUSTER}
+def _task(farm: Farm, per_host: int, mark: str, *task: str) -> Callable[[], float]:
     rows = len(ADDRESSES) * per_host
-    return lambda: competitors.run_anew((INV, task, "--json"), environ, ROOT, rows, mark)[0]
+    return lambda: competitors.run_anew((INV, *task, "--json"), _environ(farm), ROOT, rows, mark)[0]
+
+
+def _environ(farm: Farm) -> dict[str, str]:
+    return {"DUCKCONF_INVENTORY": str(farm.folder / "hosts.ini"), "DUCKCONF_CLUSTER": CLUSTER}
 
 
 def _rivals(farm: Farm, rivals: Path | None) -> dict[str, Callable[[], float]]:
@@ -154,12 +165,37 @@ def _rivals(farm: Farm, rivals: Path | None) -> dict[str, Callable[[], float]]:
 def _state_in_checkout(farm: Farm) -> Iterator[None]:
     """`./inv` looks for a cluster's state in its own checkout."""
     state = ROOT / ".duckconf" / CLUSTER
-    state.mkdir(parents=True)
+    shutil.copytree(farm.folder / ".duckconf" / CLUSTER, state)
     try:
-        shutil.copy(farm.folder / "known_hosts", state)
+        (state / "mode").write_text(f"{RECONCILE}\n")
         yield
     finally:
         shutil.rmtree(state)
+
+
+@contextmanager
+def _loop(farm: Farm) -> Iterator[None]:
+    """The loop that `up reconcile` starts, once it knows all hosts and has nothing to do."""
+    project = load_project(ROOT, _environ(farm))
+    argv = (sys.executable, "-m", "controllers.loop", "--project", str(ROOT))
+    with (farm.folder / "loop.log").open("wb") as log:
+        loop = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **_environ(farm)}, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + RUN_SECONDS
+        while not _knows_all(observer_socket.ask(project.state, project.inventory(secrets=True).node_hosts())):
+            if loop.poll() is not None or time.monotonic() > end:
+                raise SetupError(f"the loop does not see all hosts: {(farm.folder / 'loop.log').read_text()[-300:]}")
+            time.sleep(AGAIN)
+        yield
+    finally:
+        loop.terminate()
+        loop.wait()
+
+
+def _knows_all(told: Observation | None) -> bool:
+    return (
+        told is not None and len(told.facts) == len(ADDRESSES) and all(isinstance(found, tuple) for found in told.seen.values())
+    )
 
 
 def provisions(local: LocalEngine, rounds: int) -> list[Row]:

@@ -33,13 +33,14 @@ from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.nodes.actuator import execute, last_words
+from duckconf.reach.nodes.observer import Observer, Pairs
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.nodes.watcher import Verdict
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.health_line import HealthLine
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.ssh.runner import SshRunner
-from duckconf.reach.state import asked, cordons, journal, logs, reports, secrets
+from duckconf.reach.state import asked, cordons, journal, logs, observer_socket, reports, secrets
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
@@ -178,6 +179,9 @@ class Outside:
             reconciler.refusals.update(last.refusals_at(self.now()))
         cycle = Cycle(self, reconciler)
         threading.Thread(target=self._watch_files, name="files", daemon=True).start()
+        observer = Observer(self._pairs, self._observe)
+        threading.Thread(target=observer.keep_facts, args=(self._ended,), name="facts", daemon=True).start()
+        observer_socket.serve(self._project.state, observer.look)
         while not self._ended.is_set():
             self._woken.clear()
             begun = time.monotonic()
@@ -210,6 +214,11 @@ class Outside:
         if isinstance(step.action, Restart):
             self._checks.restarted(step.action.node, step.action.container)
         done(failure)
+
+    def _pairs(self) -> Pairs:
+        """The nodes of the last pass."""
+        hosts = self._inventory.node_hosts()
+        return {host.name: (host, self._fleet.runner(host.name)) for host in hosts}
 
     def _observe(self, host: Host, runner: SshRunner) -> tuple[Container, ...]:
         if host.name not in self._facts or misnamed({host.name: self._facts[host.name]}):

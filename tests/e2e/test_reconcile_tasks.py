@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,15 @@ def test_a_second_checkout_with_the_same_address_changes_nothing(declared: Decla
     assert declared.names() == []
 
 
+@contextmanager
+def without_pins(pins: Path) -> Iterator[None]:
+    aside = pins.rename(pins.with_suffix(".aside"))
+    try:
+        yield
+    finally:
+        aside.rename(pins)
+
+
 def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> None:
     inv = declared.cluster.inv
     done = inv("start-app", WEB_IMAGE, "--name", "web", "--env", "MODE=fast", "--wait")
@@ -76,6 +87,10 @@ def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> N
     rows = json.loads(inv("ps", "--json").stdout)
     assert [(row["app"], row["desired"], row["state"], row["restarts"]) for row in rows] == [("web", "yes", "running", 0)]
     assert inv("ps").stdout.split("\n")[0].split() == ["APP", "NODE", "DESIRED", "STATUS", "RESTARTS", "IMAGE", "AGE"]
+    with without_pins(declared.cluster.project.pins):
+        # No host would be connected to: the loop is.
+        assert (json.loads(inv("ps", "--json").stdout), inv("nodes").returncode) == (rows, 0)
+        assert inv("ps", "--fresh").returncode == 4
     assert inv("logs", "web").returncode == 0
     assert inv("start-app", WEB_IMAGE, "--name", "web").returncode == 1
     assert "declared" in inv("start-app", WEB_IMAGE).stdout

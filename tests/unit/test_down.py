@@ -34,4 +34,4 @@ def test_a_cluster_of_demo_hosts_that_was_taken_down_is_not_up(project: Project)
 def test_real_machines_can_be_looked_at_while_the_services_are_down(project: Project) -> None:
     (project.root / "hosts.ini").write_text(DEMO + REAL)
     with open_cluster(project) as cluster:
-        assert set(cluster.pairs()) == {"node-1", "web-1"}
+        assert set(cluster.names()) == {"node-1", "web-1"}

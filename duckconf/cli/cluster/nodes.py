@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duckconf import engine
 from duckconf.actions import Action
@@ -14,16 +15,18 @@ from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.terminal.times import stamp
 from duckconf.command import Runner
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NodeFailure, NotFound, SetupError, Unreadable
-from duckconf.facts import Facts
+from duckconf.errors import DuckconfError, HostKeyRefused, LoginRefused, NodeFailure, NotFound, SetupError, Unreadable
+from duckconf.facts import UNKNOWN, Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.observation import Observation
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.nodes.facts import observe_with_facts, told_apart
 from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.nodes.sensor import observe_all
-from duckconf.reach.ssh.fleet import Fleet
-from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+from duckconf.reach.state import observer_socket
+
+if TYPE_CHECKING:
+    from duckconf.reach.ssh.fleet import Fleet
 
 SETTLE_SECONDS = 1
 
@@ -34,28 +37,58 @@ class Cluster:
 
     project: Project
     inventory: Inventory
-    fleet: Fleet
+    make_fleet: Callable[[], Fleet]
     known: dict[str, Facts] = field(default_factory=dict)
+    warm: bool = False
+    """Whether the process that holds connections is asked first: for a look, and for nobody who waits for a change."""
+    ages: dict[str, float] = field(default_factory=dict)
+    """How many seconds ago the facts of a node were asked for, where that process was asked."""
 
-    def pairs(self, nodes: str = "") -> dict[str, tuple[Host, Runner]]:
-        """The nodes to ask, by a pattern: all when it is empty; raises NotFound."""
-        hosts = chosen_nodes(self.project, self.inventory, nodes)
-        return {host.name: (host, self.fleet.runner(host.name)) for host in hosts}
+    @functools.cached_property
+    def fleet(self) -> Fleet:
+        """Made when somebody connects: what the running process tells needs none."""
+        return self.make_fleet()
+
+    def close(self) -> None:
+        if "fleet" in vars(self):
+            self.fleet.close()
+
+    def names(self, nodes: str = "") -> list[str]:
+        """Those that a pattern means: all when it is empty; raises NotFound."""
+        return [host.name for host in chosen_nodes(self.project, self.inventory, nodes)]
+
+    def pairs(self, names: Iterable[str]) -> dict[str, tuple[Host, Runner]]:
+        return {name: (self.inventory.node(name), self.fleet.runner(name)) for name in names}
 
     def observe(self, nodes: str = "") -> dict[str, Result[tuple[Container, ...]]]:
         """The first time with what tells two machines apart."""
-        pairs = self.pairs(nodes)
-        if self.known.keys() >= pairs.keys():
-            seen = observe_all(self.project.cluster, pairs)
+        names = self.names(nodes)
+        if self.known.keys() >= set(names) and not self.warm:
+            seen = observe_all(self.project.cluster, self.pairs(names))
         else:
-            seen, known = observe_with_facts(self.project.cluster, pairs, machine_only=True)
+            seen, known = self._look(names, machine_only=True)
             self.known.update(known)
         return told_apart(seen, self.known)
 
     def observe_with_facts(self, nodes: str = "") -> tuple[dict[str, Result[tuple[Container, ...]]], dict[str, Facts]]:
         """The containers, and what each node is and has left."""
-        seen, known = observe_with_facts(self.project.cluster, self.pairs(nodes))
+        seen, known = self._look(self.names(nodes), machine_only=False)
         return told_apart(seen, known), known
+
+    def _look(
+        self, names: Sequence[str], *, machine_only: bool
+    ) -> tuple[dict[str, Result[tuple[Container, ...]]], dict[str, Facts]]:
+        """Connects only to nodes that the running process does not know, or that refused it: a person may have mended that."""
+        told = (observer_socket.ask(self.project.state, map(self.inventory.node, names)) if self.warm else None) or Observation()
+        seen: dict[str, Result[tuple[Container, ...]]] = {
+            name: found for name, found in told.seen.items() if not isinstance(found, (LoginRefused, HostKeyRefused))
+        }
+        rest = [name for name in names if name not in seen]
+        pairs = self.pairs(rest) if rest else {}
+        dialled, known = observe_with_facts(self.project.cluster, pairs, machine_only=machine_only)
+        self.ages.update({name: age for name, age in told.ages.items() if name in seen})
+        seen, known = {**seen, **dialled}, {**told.facts, **known}
+        return {name: seen[name] for name in names}, {name: known.get(name, UNKNOWN) for name in names}
 
     def find(self, app: str) -> Container:
         """The container of an app, by the name of the app, the instance or the container; raises NotFound."""
@@ -69,6 +102,8 @@ class Cluster:
         raise NotFound(f"no node has an app {app!r}{where}", "see `./inv ps`")
 
     def act(self, action: Action) -> None:
+        from duckconf.reach.nodes.actuator import execute
+
         execute(action, self.project.cluster, self.fleet.runner(action.node))
 
     def await_running(self, node: str, container: str, *, may_end: bool = False) -> None:
@@ -84,8 +119,9 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(project: Project, *, keeps_trying: bool = False, patience: float = 0.0) -> Iterator[Cluster]:
-    """With `keeps_trying`, a node that failed costs its deadline once, for callers that look again and again.
+def open_cluster(project: Project, *, keeps_trying: bool = False, patience: float = 0.0, warm: bool = False) -> Iterator[Cluster]:
+    """With `keeps_trying`, a node that failed costs its deadline once, for callers that look again and again. With `warm`, the
+    process that holds connections is asked first.
 
     `patience` is a longer deadline, in seconds, where nobody waits for a listing.
     """
@@ -94,19 +130,26 @@ def open_cluster(project: Project, *, keeps_trying: bool = False, patience: floa
     demo = [host for host in hosts if host.demo]
     if demo and (not project.login_key.exists() or (is_down(project) and demo == hosts)):
         raise SetupError(f"cluster {project.cluster} is not up", "start it with `./inv up MODE`")
-    pins, deadline = KnownHosts(project.pins, OWN_PINS), max(project.settings.node_deadline, patience)
-    fleet = Fleet(
-        [*hosts, *inventory.control_hosts()],
-        pins,
-        project.login_key,
-        deadline,
-        keeps_trying=keeps_trying,
-        refusals=project.refusals,
-    )
+
+    def make_fleet() -> Fleet:
+        # Paramiko and Fabric take a tenth of a second, which those who only ask the running process need not spend.
+        from duckconf.reach.ssh.fleet import Fleet
+        from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
+
+        return Fleet(
+            [*hosts, *inventory.control_hosts()],
+            KnownHosts(project.pins, OWN_PINS),
+            project.login_key,
+            max(project.settings.node_deadline, patience),
+            keeps_trying=keeps_trying,
+            refusals=project.refusals,
+        )
+
+    cluster = Cluster(project, inventory, make_fleet, warm=warm)
     try:
-        yield Cluster(project, inventory, fleet)
+        yield cluster
     finally:
-        fleet.close()
+        cluster.close()
 
 
 def app_row(container: Container) -> dict[str, Any]:

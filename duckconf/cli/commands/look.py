@@ -18,12 +18,21 @@ def status(_: Any, json: bool = False) -> int:
     return look.status(project(), as_json=json)
 
 
-@command(help={"node": "only these nodes: names, groups, globs, !exceptions, separated by commas", "json": "print JSON"})
-def ps(_: Any, node: str = "", json: bool = False) -> int:
+FRESH = "connect to the nodes instead of asking the running loop or API, whose connections are open"
+
+
+@command(
+    help={
+        "node": "only these nodes: names, groups, globs, !exceptions, separated by commas",
+        "fresh": FRESH,
+        "json": "print JSON",
+    }
+)
+def ps(_: Any, node: str = "", fresh: bool = False, json: bool = False) -> int:
     """Show all apps, desired and observed. Exit code 4 if a node is unreachable. Example: ./inv ps --node node-1"""
     from duckconf.cli.look import tasks as look
 
-    return look.ps(project(), node, as_json=json)
+    return look.ps(project(), node, fresh=fresh, as_json=json)
 
 
 @command(help={"json": "print JSON"})
@@ -34,12 +43,18 @@ def apps(_: Any, json: bool = False) -> int:
     return look(project(), as_json=json)
 
 
-@command(help={"limit": "only these nodes: names, groups, globs, !exceptions, separated by commas", "json": "print JSON"})
-def nodes(_: Any, limit: str = "", json: bool = False) -> int:
+@command(
+    help={
+        "limit": "only these nodes: names, groups, globs, !exceptions, separated by commas",
+        "fresh": FRESH,
+        "json": "print JSON",
+    }
+)
+def nodes(_: Any, limit: str = "", fresh: bool = False, json: bool = False) -> int:
     """Show the nodes and their status. Exit code 4 if one is unreachable. Example: ./inv nodes --limit 'nodes:!node-3'"""
     from duckconf.cli.look import tasks as look
 
-    return look.nodes(project(), limit, as_json=json)
+    return look.nodes(project(), limit, fresh=fresh, as_json=json)
 
 
 @command(help={"json": "print JSON"})

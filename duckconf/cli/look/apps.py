@@ -30,7 +30,7 @@ def apps(project: Project, *, as_json: bool) -> int:
         _print(listing["apps"], NO_APPS, as_json=as_json)
         say_faults(listing.get("faults", []))
         return 0
-    with open_cluster(project) as cluster:
+    with open_cluster(project, warm=True) as cluster:
         seen = cluster.observe()
     containers = [container for found in seen.values() if isinstance(found, tuple) for container in found]
     _print([_observed(container) for container in containers], none_of(seen), as_json=as_json)

@@ -10,7 +10,8 @@ from duckconf import facts
 from duckconf.cli.terminal.tables import print_json, print_table
 
 NO_NODES = "no nodes; add one with ./inv add-node NAME --host ADDRESS"
-COLUMNS = ("name", "status", "heartbeat", "address", "apps", "cordoned", "zone", "engine", "disk", "mem", "load")
+COLUMNS = ("name", "status", "heartbeat", "address", "apps", "cordoned", "zone", "engine", "disk", "mem", "load", "measured")
+OPTIONAL = ("heartbeat", "zone", "measured")
 
 
 def print_nodes(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -19,11 +20,17 @@ def print_nodes(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = [name for name in COLUMNS if name not in ("heartbeat", "zone") or any(row.get(name) for row in rows)]
-    print_table([{**row, **facts.short(row)} for row in rows], columns, NO_NODES)
+    shown = [{**row, **facts.short(row), "measured": _ago(row.get("facts_age"))} for row in rows]
+    columns = [name for name in COLUMNS if name not in OPTIONAL or any(row.get(name) for row in shown)]
+    print_table(shown, columns, NO_NODES)
     for row in rows:
         if row.get("full"):
             print(f"{row['name']}: disk full; it gets no new apps for now", file=sys.stderr)
+
+
+def _ago(seconds: float | None) -> str:
+    """When the facts were asked for, where that was not just now."""
+    return f"{seconds:.0f}s ago" if seconds and seconds >= 0.5 else ""
 
 
 def empty_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:

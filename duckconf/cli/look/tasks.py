@@ -9,13 +9,12 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from duckconf import engine
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
-from duckconf.cli.look.absent import require_mode_of_service, why_absent
 from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
 from duckconf.cli.look.trouble import Seen, none_of, say_faults, unreachable
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
@@ -50,7 +49,7 @@ def status(project: Project, *, as_json: bool) -> int:
     from duckconf.cli.look.picture import take_picture
 
     rows = [_service_row(project, service) for service in services(project, mode)]
-    with open_cluster(project) as cluster:
+    with open_cluster(project, warm=True) as cluster:
         picture = take_picture(cluster) if mode == RECONCILE else None
         seen = picture.seen if picture else cluster.observe()
         nodes = _node_rows(cluster, seen)
@@ -73,18 +72,19 @@ def status(project: Project, *, as_json: bool) -> int:
     return unreachable(seen)
 
 
-def ps(project: Project, nodes: str, *, as_json: bool) -> int:
-    """The apps, of the nodes that the pattern means; in reconcile mode what is desired beside what is seen."""
+def ps(project: Project, nodes: str, *, fresh: bool = False, as_json: bool) -> int:
+    """The apps, of the nodes that the pattern means; in reconcile mode what is desired beside what is seen. With `fresh`, over
+    connections of its own."""
     if mode_of(project) == AGENTS:
         from duckconf.cli.look import agents as agents_look
 
         return agents_look.ps(project, nodes, as_json=as_json)
-    with open_cluster(project) as cluster:
+    with open_cluster(project, warm=not fresh) as cluster:
         if mode_of(project) != RECONCILE:
             return _ps_push(cluster.observe(nodes), as_json=as_json)
         from duckconf.cli.look.picture import take_picture
 
-        meant = cluster.pairs(nodes)
+        meant = cluster.names(nodes)
         picture = take_picture(cluster)
     views = [view for view in picture.apps if not nodes or view.node in meant]
     if as_json:
@@ -117,14 +117,16 @@ def _ps_push(seen: Seen, *, as_json: bool) -> int:
     return unreachable(seen)
 
 
-def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
+def nodes(project: Project, limit: str = "", *, fresh: bool = False, as_json: bool) -> int:
+    """With `fresh`, over connections of its own, and what each node has left as it is now."""
     if mode_of(project) == AGENTS:
         from duckconf.cli.look import agents as agents_look
 
         return agents_look.nodes(project, limit, as_json=as_json)
-    with open_cluster(project) as cluster:
+    with open_cluster(project, warm=not fresh) as cluster:
         seen, known = cluster.observe_with_facts(limit)
-        rows = [row | known[row["name"]].to_json() for row in _node_rows(cluster, seen)]
+        ages = cluster.ages
+        rows = [row | known[row["name"]].to_json() | _measured(ages, row["name"]) for row in _node_rows(cluster, seen)]
     if mode_of(project) == RECONCILE:
         report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
         rows = [row | {"full": row["name"] in report.full_nodes()} for row in rows]
@@ -141,7 +143,7 @@ def diff(project: Project, *, as_json: bool) -> int:
     require_mode(project, RECONCILE, "`diff`, which compares with the desired state,")
     from duckconf.cli.look.picture import step_row, take_picture
 
-    with open_cluster(project) as cluster:
+    with open_cluster(project, warm=True) as cluster:
         picture = take_picture(cluster)
     plan = picture.decision.plan
     if as_json:
@@ -204,6 +206,7 @@ def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
     """The log of a service, or what an app said."""
     from duckconf.cli.cluster.services import services
     from duckconf.cli.look import agents as agents_look
+    from duckconf.cli.look.absent import require_mode_of_service, why_absent
 
     if mode_of(project) == AGENTS:
         code = agents_look.service_logs(project, what, lines, follow=follow)
@@ -251,6 +254,11 @@ def _service_row(project: Project, service: Any) -> dict[str, Any]:
     row = {"service": service.name, "pid": process.pid if process else None}
     row["address"] = project.settings.api_url if service.name == "api" else None
     return row | {"state": "running" if process else "stopped", "since": age(process.create_time()) if process else None}
+
+
+def _measured(ages: Mapping[str, float], node: str) -> dict[str, float]:
+    """How old the facts are, in seconds."""
+    return {"facts_age": round(ages.get(node, 0.0), 1)}
 
 
 def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:

@@ -69,6 +69,8 @@ class SshRunner:
         self._closed = threading.Event()
         self._connection: fabric.Connection | None = None
         self._away: NodeFailure | None = None
+        self.opened = 0
+        """How many connections were opened: behind another one there may be another machine."""
         self._frame = Frame(secrets.token_hex(8))
         self.engine_line = EngineLine(node, self._dial)
 
@@ -252,6 +254,7 @@ class SshRunner:
                 self._connection.close()
                 self._connection = None
             self._connection = self._connect()
+            self.opened += 1
             if self._refused is not None:
                 self._refused.unlink(missing_ok=True)
         transport: paramiko.Transport = self._connection.transport
