@@ -140,7 +140,7 @@ def start_and_heal(project: Project, engine: LocalEngine, rounds: int) -> list[R
     return [
         Row("declared until it runs, against podman run -d", declared, floor, 3.0),
         Row("declared until it runs", declared, (), 1.0),
-        Row("killed until it runs again, against podman run -d", healed, floor, 3.0),
+        Row("killed until it runs again, against podman run -d", healed, floor, 2.0),
         Row("killed until it runs again", healed, (), 1.0),
     ]
 
@@ -171,7 +171,7 @@ def idle_pass(project: Project, engine: LocalEngine) -> list[Row]:
     """A pass of the loop's own code over the running nodes, in a process and state folder of its own."""
     api = ApiClient(project.settings.api_url)
     names = [api.call("POST", "/app/start", {"image": WEB_IMAGE})["app"] for _ in range(APPS)]
-    _until(lambda: all(entry["status"] == "running" for entry in api.call("GET", "/apps")["apps"]))
+    until(lambda: all(entry["status"] == "running" for entry in api.call("GET", "/apps")["apps"]))
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / ".duckconf" / CLUSTER
         state.mkdir(parents=True)
@@ -185,13 +185,13 @@ def idle_pass(project: Project, engine: LocalEngine) -> list[Row]:
             passes = [client.tell("pass")[0] for _ in range(WARM_UP + PASSES)][WARM_UP:]
     for name in names:
         api.call("DELETE", f"/app/{name}")
-    _until(lambda: not engine.listing("ps", "-a", f"--filter=label={LABEL_CLUSTER}={CLUSTER}", f"--filter=label={LABEL_APP}"))
+    until(lambda: not engine.listing("ps", "-a", f"--filter=label={LABEL_CLUSTER}={CLUSTER}", f"--filter=label={LABEL_APP}"))
     return [Row(f"pass with nothing to do, {NODES} nodes, {APPS} apps", [1000 * one for one in passes], (), 60.0, "ms")]
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + EVENT_SECONDS
+def until(condition: Callable[[], bool], seconds: float = EVENT_SECONDS) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise SetupError(f"the cluster is not ready after {EVENT_SECONDS:g} s", "see its logs")
+            raise SetupError(f"the cluster is not ready after {seconds:g} s", "see its logs")
         time.sleep(0.1)

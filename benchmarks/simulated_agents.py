@@ -76,6 +76,7 @@ class Crowd:
         self._due: list[tuple[float, str]] = []
 
     def begin(self) -> None:
+        """A small fleet leaves some crowds without an agent."""
         threading.stack_size(STACK)
         for beats in self._hands:
             threading.Thread(target=self._send, args=(beats,), daemon=True).start()
@@ -85,7 +86,8 @@ class Crowd:
             self._due.append((now + random.uniform(0, INTERVAL), agent.name))  # noqa: S311
             threading.Thread(target=agent.watch, daemon=True).start()
         heapq.heapify(self._due)
-        threading.Thread(target=self._keep_time, daemon=True).start()
+        if self._due:
+            threading.Thread(target=self._keep_time, daemon=True).start()
 
     def answer(self, words: list[str]) -> dict[str, Any]:
         if words[:1] == ["kill"]:

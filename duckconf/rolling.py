@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,9 @@ def rolled(
             instances |= {instance.name: instance for instance in slots.values()}
             history |= {app: memory.history[app]} if app in memory.history else {}
             continue
-        seen = {slot: _seen(instance, fleet, memory, readiness) for slot, instance in slots.items()}
         past = memory.history.get(app, ())
+        refused, known = _refused(first, fleet), {revision.spec for revision in past}
+        seen = {slot: _seen(instance, fleet, memory, readiness, refused, known) for slot, instance in slots.items()}
         rollout = _at_rest(first, past, seen) or advance(first.app, past, seen, certain=memory.certain)
         history[app] = rollout.history
         notes |= {app: rollout.note} if rollout.note else {}
@@ -71,7 +72,10 @@ def _by_app(instances: Iterable[Instance]) -> dict[str, dict[int, Instance]]:
     return found
 
 
-def _seen(instance: Instance, fleet: Fleet, memory: Memory, readiness: Readiness) -> SlotSeen:
+def _seen(
+    instance: Instance, fleet: Fleet, memory: Memory, readiness: Readiness, refused: str, known: Collection[str]
+) -> SlotSeen:
+    """`refused` is what all slots of its app have in common; `known` are the specs that its revisions have."""
     name, app = instance.name, instance.app
     place, copies = memory.placements.get(name), fleet.copies.get(name, ())
     mine = _placed(place, copies)
@@ -83,9 +87,9 @@ def _seen(instance: Instance, fleet: Fleet, memory: Memory, readiness: Readiness
         any(readiness.is_ready(copy, app) for copy in copies),
         any(copy.running and copy.health != UNHEALTHY for copy in copies),
         _failure(name, spec, mine, memory),
-        _refused(instance, fleet),
+        refused,
         place is None or fleet.views.get(place.node) is not None or place.node in fleet.lost,
-        _found(copies, spec) if spec != instance.spec else None,
+        _found(copies, spec) if spec != instance.spec and spec not in known else None,
     )
 
 
@@ -125,10 +129,15 @@ def _failure(name: str, spec: str, mine: Container | None, memory: Memory) -> st
 
 def _refused(instance: Instance, fleet: Fleet) -> str:
     """Why no node that could take it does, "" while one may: each has refused it more than once."""
-    open_nodes = [node for node in fleet.nodes if fleet.views.get(node) is not None and node not in fleet.cordoned]
-    refusals = [fleet.refusal(node, instance) for node in open_nodes]
-    firm = [refusal for refusal in refusals if refusal is not None and refusal.strikes >= MOST_TRIES]
-    return f"{firm[0].node} refuses it: {firm[0].reason}" if firm and len(firm) == len(open_nodes) else ""
+    first = None
+    for node in fleet.nodes:
+        if fleet.views.get(node) is None or node in fleet.cordoned:
+            continue
+        refusal = fleet.refusal(node, instance)
+        if refusal is None or refusal.strikes < MOST_TRIES:
+            return ""
+        first = first or refusal
+    return f"{first.node} refuses it: {first.reason}" if first is not None else ""
 
 
 def _found(copies: Sequence[Container], spec: str) -> App | None:

@@ -101,7 +101,7 @@ def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certai
     specs = {number: goal.app if number in chosen else spec for number, spec in now.items()}
     waits = [policy.delay - slot.ready_for for slot in _ahead(goal, slots) if slot.ready_for is not None]
     due = min((wait for wait in waits if wait > 0), default=None)
-    return Rollout({number: with_service(spec, app) for number, spec in specs.items()}, history, _note(app, history, slots), due)
+    return Rollout(_with_service(specs, app), history, _note(app, history, slots), due)
 
 
 def noted(app: App, history: History, slots: Mapping[int, SlotSeen]) -> History:
@@ -175,6 +175,12 @@ def spec_only(app: App) -> App:
 def with_service(spec: App, app: App) -> App:
     """This spec for an instance of this app."""
     return app if spec is app else replace(app, **{name: getattr(spec, name) for name in SPEC_FIELDS})
+
+
+def _with_service(specs: Mapping[int, App], app: App) -> dict[int, App]:
+    """Slots with the same spec share one app: there are many slots and few specs."""
+    made = {key: with_service(spec, app) for key, spec in {id(spec): spec for spec in specs.values()}.items()}
+    return {number: made[id(spec)] for number, spec in specs.items()}
 
 
 def _note(app: App, history: History, slots: Mapping[int, SlotSeen]) -> str:

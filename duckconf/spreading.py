@@ -99,7 +99,7 @@ def spread_many(
     """A node for each instance, as `spread` would choose one after the other; for those that fit nowhere the reason.
 
     `misfits` counts the nodes that are left out, by why; `siblings` are the nodes that the app of an instance has already,
-    once for each time. The cost per instance grows with the logarithm of the nodes, and with the number of zones.
+    once for each time. The cost per instance grows with the logarithm of the nodes.
     """
     first = turn % len(rooms) if rooms else 0
     heaps: dict[str, list[Entry]] = {}
@@ -108,13 +108,15 @@ def spread_many(
         heaps.setdefault(sites.zone(room.node), []).append(entry)
     for heap in heaps.values():
         heapq.heapify(heap)
+    unseen = [_head(zone, heap) for zone, heap in heaps.items()]
+    heapq.heapify(unseen)
     by_name = {room.node: room for room in rooms}
     given = {room.node: replace(room.given, ports=list(room.given.ports)) for room in rooms}
     placed: dict[str, str] = {}
     reasons: dict[str, str] = {}
     for app, group in groupby(instances, key=lambda instance: instance.app):
         judge = _Judge(app, by_name, given, Counter(siblings.get(app.name, ())), sites)
-        search = _Search(heaps, judge)
+        search = _Search(heaps, unseen, judge)
         for instance in group:
             node = search.next()
             if node:
@@ -127,6 +129,8 @@ def spread_many(
 
 Entry = tuple[int, int, str]
 """Instances on a node, its turn, its name."""
+Head = tuple[int, int, str]
+"""Of the best node of a zone the instances and the turn, and the zone's name."""
 
 
 class _Judge:
@@ -164,37 +168,50 @@ class _Search:
     """Nodes for the instances of one app: first the zone with the fewest of them. Zones of which one has the best node by
     what is known so far are looked into; the others are not."""
 
-    def __init__(self, heaps: Mapping[str, list[Entry]], judge: _Judge) -> None:
+    def __init__(self, heaps: Mapping[str, list[Entry]], unseen: list[Head], judge: _Judge) -> None:
+        """`unseen` are all zones by their best node, as a heap; those that the app takes out of it come back at the end."""
         self._heaps = heaps
         self._judge = judge
+        self._unseen = unseen
         self._open: dict[str, _Zone] = {}
         # No node of the zone is better than this.
-        self._bounds = {zone: (judge.in_zone[zone], 0, *heap[0][:2], zone) for zone, heap in heaps.items() if heap}
+        self._bounds: list[tuple[int, int, int, int, str]] = []
 
     def next(self) -> str:
         """The node for one more instance, "" when none fits."""
-        while self._bounds:
-            bound = min(self._bounds.values())
+        while self._look_at_best():
+            bound = self._bounds[0]
             name = bound[-1]
-            if name not in self._open:
-                self._open[name] = _Zone(self._heaps[name], self._judge)
             zone, already = self._open[name], self._judge.in_zone[name]
             best = zone.best()
             if best is None:
-                del self._bounds[name]
+                heapq.heappop(self._bounds)
             elif (already, *best, name) > bound:
-                self._bounds[name] = (already, *best, name)
+                heapq.heapreplace(self._bounds, (already, *best, name))
             else:
                 node = zone.take()
                 self._judge.take(node, name)
-                self._bounds[name] = (already + 1, 0, 0, 0, name)
+                heapq.heapreplace(self._bounds, (already + 1, 0, 0, 0, name))
                 return node
         return ""
 
+    def _look_at_best(self) -> bool:
+        """Have the best bound of all at the front; false when no zone is left."""
+        while self._unseen and (not self._bounds or (0, 0, *self._unseen[0]) < self._bounds[0]):
+            count, turn, name = heapq.heappop(self._unseen)
+            self._open[name] = _Zone(self._heaps[name], self._judge)
+            heapq.heappush(self._bounds, (self._judge.in_zone[name], 0, count, turn, name))
+        return bool(self._bounds)
+
     def close(self) -> None:
         """Leave the heaps for the next app."""
-        for zone in self._open.values():
+        for name, zone in self._open.items():
             zone.close()
+            heapq.heappush(self._unseen, _head(name, self._heaps[name]))
+
+
+def _head(zone: str, heap: Sequence[Entry]) -> Head:
+    return (*heap[0][:2], zone)
 
 
 class _Zone:

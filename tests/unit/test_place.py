@@ -207,3 +207,21 @@ def test_what_is_no_place_is_refused_with_its_path(body: dict[str, Any], path: s
     with pytest.raises(BadInput) as told:
         parse_app({"image": "x", **body})
     assert [fault.path for fault in told.value.faults] == [path]
+
+
+def test_with_a_zone_for_each_node_an_app_looks_into_few_of_them() -> None:
+    """The cost of a placement does not grow with the number of zones."""
+    nodes = [f"n{number}" for number in range(100)]
+    sites = Asked(nodes, {node: node for node in nodes})
+    wanted = [Instance(App("x", f"a{number}", on="all")) for number in range(100)]
+    placed, _ = spread_many(wanted, [Room(node, 0) for node in nodes], {}, 0, sites=sites)
+    assert sorted(placed.values()) == sorted(nodes)
+    assert sites.looks < 300
+
+
+class Asked(Sites):
+    looks = 0
+
+    def allows(self, app: App, node: str) -> bool:
+        object.__setattr__(self, "looks", self.looks + 1)
+        return True

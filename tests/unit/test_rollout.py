@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.decisions import half_updated
+from duckconf.decision import decide
+from duckconf.instance import Instance
 from duckconf.model import App
+from duckconf.placement import Fleet
 from duckconf.policies import policy_of
+from duckconf.refusal import Refusal
 from duckconf.rollout import DONE, FAILED, History, Revision, Rollout, SlotSeen, advance, spec_only, starts_first, trimmed
 
 OLD, NEW, WORSE = App("web:1", "web", replicas=3), App("web:2", "web", replicas=3), App("bad:1", "web", replicas=3)
@@ -236,3 +241,28 @@ def test_never_fewer_serve_than_promised_and_every_update_ends(
     elif world.app.image != "bad:1":
         assert set(world.running.values()) == {Revision(0, spec_only(world.app)).spec}
         assert world.history[-1].outcome == DONE
+
+
+def test_the_slots_of_an_update_share_the_apps_of_their_specs() -> None:
+    """A pass builds as many apps as there are specs, not as many as there are instances."""
+    app = replace(NEW, replicas=50)
+    slots = {number: serving(NEW if number < 25 else OLD) for number in range(1, 51)}
+    rollout = advance(app, (*SERVED, Revision(2, spec_only(NEW))), slots)
+    assert len({id(spec) for spec in rollout.specs.values()}) == 2
+    assert all(spec.replicas == 50 for spec in rollout.specs.values())
+
+
+def test_refusals_are_asked_for_once_per_app_and_not_once_per_slot_and_node() -> None:
+    slots = 200
+    desired, fleet, memory = half_updated(slots)
+    asked = Counting(**{field.name: getattr(fleet, field.name) for field in fields(fleet)})
+    assert decide("demo", desired, asked, memory, 1e6).plan.steps
+    assert asked.refusals_asked < 10 * slots
+
+
+class Counting(Fleet):
+    refusals_asked = 0
+
+    def refusal(self, node: str, instance: Instance) -> Refusal | None:
+        object.__setattr__(self, "refusals_asked", self.refusals_asked + 1)
+        return super().refusal(node, instance)
