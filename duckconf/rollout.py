@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.model import SPEC_FIELDS, App
-from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, Policy, policy_of
+from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, STOP_FIRST, Policy, policy_of
 from duckconf.spreading import host_ports
 
 DONE = "done"
@@ -70,14 +70,26 @@ class Rollout:
 
 
 def starts_first(app: App) -> bool:
-    """Whether the new instance starts before the old one ends: not where both want the same port or write the same data."""
-    order = app.update_config.get("order", "")
-    return order == START_FIRST if order else not (host_ports(app) or app.network_mode == "host" or writes(app))
+    return order_of(app)[0] == START_FIRST
 
 
-def writes(app: App) -> bool:
-    """Whether it has a volume that it may write."""
-    return any("ro" not in volume.rpartition(":")[2].split(",") for volume in app.volumes)
+def order_of(app: App) -> tuple[str, str]:
+    """Whether the new instance starts before the old one ends, and why: not where both want the same port or write the same
+    data."""
+    if order := app.update_config.get("order", ""):
+        return order, "update_config says so"
+    if ports := host_ports(app):
+        return STOP_FIRST, f"the old and the new instance cannot both have port {ports[0].on_node} of the node"
+    if app.network_mode == "host":
+        return STOP_FIRST, "with network_mode host the old and the new instance would want the same ports of the node"
+    if volume := writable(app):
+        return STOP_FIRST, f"the old and the new instance would both write {volume}"
+    return START_FIRST, "it has no fixed port of the node and writes no volume"
+
+
+def writable(app: App) -> str:
+    """The first volume that it may write, "" for none."""
+    return next((volume for volume in app.volumes if "ro" not in volume.rpartition(":")[2].split(",")), "")
 
 
 def last_good(history: History) -> Revision | None:

@@ -359,6 +359,12 @@ def test_replicas_are_spread_heal_one_by_one_and_are_scaled(running: Live, api: 
     assert (done.returncode, "web: 3/3 instances run" in done.stdout) == (0, True), done.stderr
     before = running.instances()
     assert {before[name][1] for name in ("web", "web.2", "web.3")} == set(NODES)
+    foretold = json.loads(running.inv("update", "web", "--env", "A=2", "--dry-run", "--json").stdout)
+    assert [change["field"] for change in foretold["apps"][0]["changes"]] == ["env.A"]
+    starts = [step for step in foretold["steps"] if step["action"].startswith("start")]
+    assert {(step["instance"], step["node"]) for step in starts} == {
+        (name, before[name][1]) for name in ("web", "web.2", "web.3")
+    }
     running.engine.must("kill", before["web.3"][0])
     until("it is healed", lambda: running.once_each([*APPS, *["web"] * 3]) and running.instances()["web.3"] != before["web.3"])
     del before["web.3"]

@@ -77,6 +77,14 @@ def test_with_a_port_of_the_node_the_old_one_ends_first_and_no_more_than_one_at_
     ports = ("--port", "18091:80", *QUICK)
     assert inv("start-app", WEB_IMAGE, "--name", "web", "--env", "A=1", *ports, "--wait").returncode == 0
     until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    foretold = inv("update", "web", "--env", "A=2", "--dry-run")
+    assert (foretold.returncode, foretold.stderr) == (0, "nothing was changed (--dry-run)\n")
+    for words in ("web: revision 1 → 2", "env.A: 1 → 2", "stop-first: ", "port 18091", "1. web: start web"):
+        assert words in foretold.stdout
+    other = json.loads(inv("start-app", WEB_IMAGE, "--name", "new", "--dry-run", "--json").stdout)
+    assert [(step["round"], step["instance"], step["revision"]["after"]) for step in other["steps"]] == [(1, "new", 1)]
+    assert [step["instance"] for step in json.loads(inv("scale", "web=0", "--dry-run", "--json").stdout)["steps"]] == ["web"]
+    assert (env_of(declared, "web"), revisions(declared, "web"), declared.names()) == (["A=1"], [(1, "done")], ["web"])
     done = inv("update", "web", "--env", "A=2", "--wait")
     assert (done.returncode, "revision 2 runs on 1 instance" in done.stdout) == (0, True), done.stderr
     assert env_of(declared, "web") == ["A=2"]

@@ -28,10 +28,16 @@ AT_ONCE = 2.0
 RUNNING = "running"
 
 
-def update(project: Project, name: str, changes: Mapping[str, Any], *, wait: bool, as_json: bool) -> None:
-    """Declare the changes. With `wait`, follow the update to its end: DuckconfError when it failed."""
+def update(project: Project, name: str, changes: Mapping[str, Any], *, wait: bool, dry_run: bool, as_json: bool) -> None:
+    """Declare the changes. With `wait`, follow the update to its end: DuckconfError when it failed. With `dry_run`, only show
+    what would follow."""
     if not changes:
         raise BadInput(Fault("", f"say what to change, for example: ./inv update {name} --image nginx:1.25"))
+    if dry_run:
+        from duckconf.cli.apps import dry_run as dry
+
+        dry.update(project, name, changes, as_json=as_json)
+        return
     _change(project, name, lambda api: api.call("PUT", f"/app/{name}", dict(changes)), wait=wait, as_json=as_json)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from duckconf.cli.apps.letters import DockersLetters
 from duckconf.cli.apps.request import HELP, OF_SERVICE, REPEATED, app_changes, app_request, takes_fields
 from duckconf.cli.terminal.edge import command, project
+from duckconf.errors import BadInput, Fault
+
+DRY_RUN = "show what would change and each step that would follow, with its reason; nothing is declared or started"
 
 
 @command(
@@ -22,14 +25,22 @@ from duckconf.cli.terminal.edge import command, project
         "image": "what to run, such as nginx or localhost/duckconf/web",
         "push": "first copy the image from this machine's engine to the nodes that lack it",
         "wait": "return when each instance has run for one second; if one ends before, fail and print its last output",
+        "dry_run": DRY_RUN,
         "json": "print JSON",
     },
 )
 @takes_fields
-def start_app(_: Any, image: str, push: bool = False, wait: bool = False, json: bool = False, **fields: Any) -> None:
+def start_app(
+    _: Any, image: str, push: bool = False, wait: bool = False, dry_run: bool = False, json: bool = False, **fields: Any
+) -> None:
     """Start an app (push), or declare it (reconcile, agents). Example: ./inv start-app nginx --port 8081:80 --env MODE=fast"""
     from duckconf.cli.apps import change
 
+    if dry_run:
+        from duckconf.cli.apps import dry_run as dry
+
+        dry.start(project(), app_request(image, fields), as_json=json)
+        return
     change.start_app(project(), app_request(image, fields), push=push, wait=wait, as_json=json)
 
 
@@ -90,16 +101,19 @@ def secret(_: Any, action: str, from_file: str = "", from_vault: str = "", json:
         "name": "the app, as `apps` shows it",
         "image": "the new image",
         "wait": "follow the update to its end; exit code 1 when it failed and the last good revision serves again",
+        "dry_run": DRY_RUN,
         "json": "print JSON",
     },
 )
 @functools.partial(takes_fields, without={"name"})
-def update(_: Any, name: str, image: str = "", wait: bool = False, json: bool = False, **fields: Any) -> None:
+def update(
+    _: Any, name: str, image: str = "", wait: bool = False, dry_run: bool = False, json: bool = False, **fields: Any
+) -> None:
     """Change an app; its instances are replaced step by step, and a failing revision is taken back (reconcile, agents).
     A list or mapping replaces the one before. Example: ./inv update web --image nginx:1.26 --wait"""
     from duckconf.cli.apps.update import update as change
 
-    change(project(), name, app_changes(image, fields), wait=wait, as_json=json)
+    change(project(), name, app_changes(image, fields), wait=wait, dry_run=dry_run, as_json=json)
 
 
 @command(
@@ -160,12 +174,24 @@ def kill_app(_: Any, name: str) -> None:
 
 @command(
     positional=["apps"],
-    help={"apps": "APP=N: how many instances of the app run; several may be given", "wait": "return when all instances run"},
+    help={
+        "apps": "APP=N: how many instances of the app run; several may be given",
+        "wait": "return when all instances run",
+        "dry_run": DRY_RUN,
+        "json": "with --dry-run: print JSON",
+    },
 )
-def scale(_: Any, apps: str, wait: bool = False) -> None:
+def scale(_: Any, apps: str, wait: bool = False, dry_run: bool = False, json: bool = False) -> None:
     """Change how many instances of an app run (reconcile, agents). Example: ./inv scale web=5 db=2 --wait"""
+    from duckconf.cli.apps import dry_run as dry
     from duckconf.cli.apps.scale import scale as change_replicas
+    from duckconf.cli.apps.scale import wanted_replicas
 
+    if dry_run:
+        dry.scale(project(), wanted_replicas(apps), as_json=json)
+        return
+    if json:
+        raise BadInput(Fault("--json", "goes with --dry-run; to see the app as JSON: ./inv apps --json"))
     change_replicas(project(), apps, wait=wait)
 
 

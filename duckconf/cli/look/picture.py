@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
 
 from duckconf.cli.cluster.nodes import Cluster
 from duckconf.decision import Decision, Memory, decide
-from duckconf.desired import UNKNOWN, desired_of
+from duckconf.desired import UNKNOWN, Desired, Document, changed, desired_of
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
+from duckconf.model import App
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet
-from duckconf.plan import Step
 from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.state import cordons, reports, secrets
 from duckconf.reach.state.cordons import Cordons
@@ -41,8 +41,36 @@ class Picture:
     known: bool = True
 
 
+@dataclass(frozen=True)
+class Scene:
+    """All that a decision is made of. `document` is None when the desired state cannot be read at all."""
+
+    document: Document | None
+    resolve: Callable[[Desired], tuple[Desired, Sequence[str]]]
+    fleet: Fleet
+    memory: Memory
+    now: float
+    faults: tuple[str, ...]
+    seen: dict[str, Result[tuple[Container, ...]]]
+
+    def desired(self, changes: Mapping[str, App] = MappingProxyType({})) -> tuple[Desired, Sequence[str]]:
+        """With these changes, and in words what cannot be read of it."""
+        if self.document is None:
+            return UNKNOWN, ()
+        return self.resolve(desired_of(changed(self.document, changes)))
+
+
 def take_picture(cluster: Cluster) -> Picture:
     """Asks all nodes. What the loop would do with this, it may be doing already."""
+    scene = survey(cluster)
+    desired, lacking = scene.desired()
+    decision = decide(cluster.project.cluster, desired, scene.fleet, scene.memory, scene.now)
+    apps = overview(desired, scene.fleet, decision, scene.memory)
+    return Picture(apps, decision, (*scene.faults, *lacking), scene.seen, desired is not UNKNOWN)
+
+
+def survey(cluster: Cluster) -> Scene:
+    """Asks all nodes, and reads what the loop keeps."""
     project = cluster.project
     report = ReportFile(project.state / reports.FILE_NAME).read() or Report()
     seen = judged(cluster.observe(), report)
@@ -55,15 +83,15 @@ def take_picture(cluster: Cluster) -> Picture:
     fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known, cluster.inventory.sites)
     placements = PlacementBook(project.state / PLACEMENTS).placements
     history = RevisionBook(project.state / HISTORY).revisions
+    document: Document | None = None
     try:
         document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)
-        desired, lacking = resolved(desired_of(document), SecretFile(project.state / secrets.FILE_NAME))
-        faults = (*[behind] * bool(behind), *map(str, document.faults), *lacking)
+        faults: tuple[str, ...] = (*[behind] * bool(behind), *map(str, document.faults))
     except BadInput as bad:
-        desired, faults = UNKNOWN, (str(bad),)
+        faults = (str(bad),)
     memory = Memory(placements, report.tries, certain=bool(report.nodes), history=history)
-    decision = decide(project.cluster, desired, fleet, memory, now)
-    return Picture(overview(desired, fleet, decision, memory), decision, faults, seen, desired is not UNKNOWN)
+    kept = SecretFile(project.state / secrets.FILE_NAME)
+    return Scene(document, lambda desired: resolved(desired, kept), fleet, memory, now, faults, seen)
 
 
 def judged(seen: Mapping[str, Result[tuple[Container, ...]]], report: Report) -> dict[str, Result[tuple[Container, ...]]]:
@@ -75,13 +103,3 @@ def judged(seen: Mapping[str, Result[tuple[Container, ...]]], report: Report) ->
         return replace(container, health=view.health, said=view.note) if view is not None and container.running else container
 
     return {node: tuple(map(over, found)) if isinstance(found, tuple) else found for node, found in seen.items()}
-
-
-def step_row(step: Step) -> dict[str, Any]:
-    return {
-        "action": str(step.action),
-        "app": step.app,
-        "instance": step.instance,
-        "node": step.action.node,
-        "reason": step.reason,
-    }

@@ -141,7 +141,8 @@ def diff(project: Project, *, as_json: bool) -> int:
 
         return agents_look.diff(project, as_json=as_json)
     require_mode(project, RECONCILE, "`diff`, which compares with the desired state,")
-    from duckconf.cli.look.picture import step_row, take_picture
+    from duckconf.cli.look.picture import take_picture
+    from duckconf.cli.look.steps import step_line, step_row
 
     with open_cluster(project, warm=True) as cluster:
         picture = take_picture(cluster)
@@ -150,7 +151,7 @@ def diff(project: Project, *, as_json: bool) -> int:
         print_json({"steps": [step_row(step) for step in plan.steps], "notes": dict(plan.notes), "faults": list(picture.faults)})
     else:
         for step in plan.steps:
-            print(f"{step.instance}: {step.action}, because: {step.reason}")
+            print(step_line(step))
         for app, note in plan.notes.items():
             print(f"{app}: left unchanged, because: {note}")
         say_faults(picture.faults)

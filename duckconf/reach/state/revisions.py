@@ -68,7 +68,7 @@ class RevisionBook:
             return
         for app, past in content.items():
             try:
-                revisions = tuple(_revision(item) for item in past)
+                revisions = tuple(map(revision_of, past))
                 since = {(app, int(item["number"])): float(item["since"]) for item in past}
             except (BadInput, ValueError, TypeError, KeyError, AttributeError) as error:
                 self.trouble = f"{self._path.name}: the history of {app} cannot be read and begins anew: {error}"
@@ -94,6 +94,7 @@ def entry(revision: Revision) -> dict[str, Any]:
     }
 
 
-def _revision(item: Mapping[str, Any]) -> Revision:
+def revision_of(item: Mapping[str, Any]) -> Revision:
+    """From what `entry` gave. Raises BadInput, ValueError, TypeError, KeyError or AttributeError."""
     app = parse_app(item["app"], placed=True)
     return Revision(int(item["number"]), app, str(item["outcome"]), str(item["why"]), str(item["spec"]))

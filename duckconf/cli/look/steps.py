@@ -1,0 +1,33 @@
+"""How a step of the loop is shown: by `diff`, which has those of now, and by `--dry-run`, which has those that would follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckconf.forecast import Expected
+from duckconf.plan import Step
+
+
+def step_row(step: Step) -> dict[str, Any]:
+    return {
+        "action": str(step.action),
+        "app": step.app,
+        "instance": step.instance,
+        "node": step.action.node,
+        "reason": step.reason,
+    }
+
+
+def step_line(step: Step, about: str = "") -> str:
+    return f"{step.instance}: {step.action}{about}, because: {step.reason}"
+
+
+def expected_row(number: int, expected: Expected) -> dict[str, Any]:
+    revisions = {"before": expected.before or None, "after": expected.after or None}
+    return {"round": number, **step_row(expected.step), "revision": revisions}
+
+
+def expected_line(number: int, expected: Expected) -> str:
+    before, after = expected.before, expected.after
+    about = f", revision {before} → {after}" if before and before != after else f", revision {after}" if after else ""
+    return f"{number}. {step_line(expected.step, about)}"

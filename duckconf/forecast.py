@@ -1,0 +1,96 @@
+"""What a change would lead to, step by step. Pure.
+
+Nothing is decided here: the loop's decision is asked again and again, on a model of the nodes on which each step succeeds at
+once and each new instance becomes ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from duckconf.actions import Action, Remove, Restart, Start
+from duckconf.codec import runs_as, spec_hash, to_label
+from duckconf.decision import Memory, decide
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.healthcheck import HEALTHY, NO_CHECK
+from duckconf.placement import Fleet
+from duckconf.plan import Step
+from duckconf.rollout import History
+
+# More than a person reads; an update of a thousand instances goes on in the same way.
+MOST_ROUNDS = 100
+
+
+class Expected(NamedTuple):
+    """A step with the numbers of the revision that runs there before and of the one that is started, 0 for none."""
+
+    step: Step
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The steps of each round: those of one round are taken at once, and the next follows when they are done and what they
+    started is ready. `notes` say by instance what stays as it is in the end and why. `goes_on` when there are more rounds."""
+
+    rounds: tuple[tuple[Expected, ...], ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    history: Mapping[str, History] = field(default_factory=dict)
+    goes_on: bool = False
+
+
+def forecast(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float, apps: Collection[str]) -> Forecast:
+    """The steps that are about these apps."""
+    # How earlier starts went says nothing about a change; with no tries, what runs counts as ready.
+    tries = {name: past for name, past in memory.tries.items() if name.partition(".")[0] not in apps}
+    memory = replace(memory, tries=tries)
+    rounds: list[tuple[Expected, ...]] = []
+    while True:
+        decision = decide(cluster, desired, fleet, memory, now)
+        about = [step for step in decision.plan.steps if step.app in apps]
+        if not about or len(rounds) == MOST_ROUNDS:
+            notes = {name: note for name, note in decision.plan.notes.items() if name.partition(".")[0] in apps}
+            return Forecast(tuple(rounds), notes, decision.history, bool(about))
+        rounds.append(tuple(_expected(step, fleet, decision.history) for step in about))
+        fleet = after(fleet, (step.action for step in decision.plan.steps))
+        memory = replace(memory, placements=decision.placements, history=decision.history if memory.history is not None else None)
+
+
+def _expected(step: Step, fleet: Fleet, history: Mapping[str, History]) -> Expected:
+    if not isinstance(step.action, Start):
+        return Expected(step)
+    past = history.get(step.app, ())
+    old = next((copy for copy in fleet.copies.get(step.instance, ()) if copy.running), None)
+    before = 0 if old is None else next((item.number for item in past if runs_as(item.app, old.spec, old.manifest)), 0)
+    wanted = spec_hash(step.action.app)
+    return Expected(step, before, next((item.number for item in reversed(past) if item.spec == wanted), 0))
+
+
+def after(fleet: Fleet, actions: Iterable[Action]) -> Fleet:
+    """The nodes as they are when all of this has succeeded."""
+    views = dict(fleet.views)
+    for action in actions:
+        view, name = views.get(action.node) or (), action.container
+        rest = tuple(copy for copy in view if copy.name != name)
+        if isinstance(action, Remove):
+            views[action.node] = rest
+        elif isinstance(action, Start):
+            views[action.node] = (*rest, _started(action))
+        elif isinstance(action, Restart):
+            views[action.node] = (*rest, *(_well(copy) for copy in view if copy.name == name))
+    return replace(fleet, views=views)
+
+
+def _started(action: Start) -> Container:
+    app = action.app
+    made = Container("", action.container, action.node, app.name, spec_hash(app), app.image, "running", 0.0)
+    health = HEALTHY if app.healthcheck else NO_CHECK
+    return replace(made, generation=action.generation, manifest=to_label(app), slot=action.slot, health=health)
+
+
+def _well(copy: Container) -> Container:
+    return replace(copy, state="running", health=HEALTHY if copy.health else NO_CHECK)
