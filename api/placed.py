@@ -118,7 +118,7 @@ class Routes:
             return changes
 
         self.store.submit(decide)
-        _tell_of_places(moved, self.tell)
+        _tell_of_places(moved, self.index, self.tell)
         return jsonify(bound=len(moved), refused=refused)
 
     def confirm(self) -> Response:
@@ -156,7 +156,7 @@ class Routes:
             self.tell(Event("declared", f"{name} declared ({after.image})", name))
         elif codec.spec_hash(before) != codec.spec_hash(after):
             self.tell(Event("updated", f"{name} updated ({after.image})", name))
-        _tell_of_places(_moved(before, after), self.tell)
+        _tell_of_places(_moved(before, after), self.index, self.tell)
         answer = with_etag(jsonify(_shown(after, self.index, self.nodes)), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
@@ -233,8 +233,9 @@ def _bindings(data: object) -> list[Binding]:
     return found
 
 
-def _tell_of_places(instances: list[Instance], tell: Callable[[Event], None]) -> None:
-    """One event for each, or one for all when nobody would read them."""
+def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callable[[Event], None]) -> None:
+    """One event for each that is news, or one for all when nobody would read them."""
+    instances = [instance for instance in moved if index.is_news(instance)]
     if len(instances) > MOST_TOLD:
         gone, nodes = sum(not instance.node for instance in instances), {instance.node for instance in instances} - {""}
         where = counted(len(nodes), "node")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from controllers.news import outcome, turn
+from controllers.news import STEP_FAILED, Failure, failure_of, outcome, turn
 from controllers.reconciler import Heard, Outcome, Reconciler, Verdict
 from duckconf.brake import mended
 from duckconf.counts import counted
@@ -36,6 +36,8 @@ from duckconf.twins import twins
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
 PATIENCE = 0.5
 NOT_YET = "has not answered yet"
+# Of which it is known that they were told.
+MOST_FAILURES = 1000
 
 Look = Future[tuple[Container, ...]]
 
@@ -122,6 +124,7 @@ class Cycle:
         self._unplaced: Mapping[str, str] = {}
         self._heard: Collection[str] = ()
         self._said: tuple[object, ...] = ()
+        self._failures: dict[tuple[str, str], Failure] = {}
         self._published: Report | None = None
 
     def once(self) -> None:
@@ -153,6 +156,7 @@ class Cycle:
         self._heard = (*sensed.heard, *sensed.unreadable)
         self._tell_of_nodes(inventory.nodes, sensed)
         self._tell_of_faults(setpoint.faults)
+        self._forget_failures(setpoint.desired)
         self._tell_of_unplaced(verdict)
         self._tell_of_ends(verdict)
         self._say(sensed, setpoint, verdict)
@@ -229,10 +233,31 @@ class Cycle:
                 self._world.say("ACTUATOR", f"done in {seconds:.2f} s: {step.action}")
             else:
                 self._world.say("ACTUATOR", f"{step.action} failed: {failure}")
-            self._world.tell(outcome(step, failure, seconds))
+            self._tell_of_step(step, failure, seconds)
             self._world.wake()
 
         self._world.act(step, done)
+
+    def _tell_of_step(self, step: Step, failure: DuckconfError | None, seconds: float) -> None:
+        """A failure is told once for each reason until the step succeeds, not at each try."""
+        event, where = outcome(step, failure, seconds), (step.action.node, step.action.container)
+        with self._lock:
+            before = self._failures.pop(where, None)
+            if failure is not None and event.kind == STEP_FAILED:
+                self._failures[where] = failure_of(step, event)
+            known = before is not None and self._failures.get(where) == before
+        if not known:
+            self._world.tell(event)
+
+    def _forget_failures(self, desired: Desired) -> None:
+        """An app that is declared again begins anew."""
+        with self._lock:
+            old = [where for where, known in self._failures.items() if desired.complete and known.of not in desired.instances]
+            # A container that cannot be removed is nobody's.
+            for where in [where for where in old if self._failures[where].of]:
+                del self._failures[where]
+            while len(self._failures) > MOST_FAILURES:
+                del self._failures[next(iter(self._failures))]
 
     def _say(self, sensed: Sensed, setpoint: Setpoint, verdict: Verdict) -> None:
         """The pass in words, when it has something to do or something new to say."""

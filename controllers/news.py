@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from controllers.reconciler import name_is_taken
 from duckconf.actions import Action, Remove, Restart, Start
+from duckconf.codec import spec_hash
 from duckconf.errors import DuckconfError, NotFound
 from duckconf.events import Event
 from duckconf.plan import Step
 from duckconf.report import LOST, READY, UNREADABLE, NodeView
+
+STEP_FAILED = "failed"
+IDS = re.compile(r"\b[0-9a-f]{12,64}\b")
 
 
 def turn(node: str, now: NodeView) -> Event:
@@ -31,6 +37,20 @@ DONE: Mapping[type[Action], tuple[str, str]] = {
 }
 
 
+class Failure(NamedTuple):
+    """What makes a failed step the same as the one before: the instance that should run (`of`), its spec, and the words, but for
+    the ids in them. A removal is of no instance."""
+
+    of: str
+    spec: str
+    words: str
+
+
+def failure_of(step: Step, event: Event) -> Failure:
+    spec = spec_hash(step.action.app) if isinstance(step.action, Start) else ""
+    return Failure("" if isinstance(step.action, Remove) else step.instance, spec, IDS.sub("", event.message))
+
+
 def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
     """How a step ended. A name that is taken is no failure: the next try has another one. Nor is a container that somebody
     removed meanwhile."""
@@ -40,6 +60,6 @@ def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
     if isinstance(failure, NotFound):
         return Event("already-gone", f"{step.action.container} is not on {step.action.node} any more", step.app, step.action.node)
     if failure is not None:
-        return Event("failed", f"{step.action} failed: {failure}", step.app, step.action.node)
+        return Event(STEP_FAILED, f"{step.action} failed: {failure}", step.app, step.action.node)
     kind, verb = DONE[type(step.action)]
     return Event(kind, f"{verb} on {step.action.node} in {seconds:.2f} s: {step.reason}", step.app, step.action.node)

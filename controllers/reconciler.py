@@ -13,6 +13,7 @@ from typing import Union
 from duckconf import backoff
 from duckconf.actions import Remove, Restart
 from duckconf.backoff import Tries
+from duckconf.deadline import with_waits
 from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
@@ -123,6 +124,7 @@ class Reconciler:
         )
         decision = decide(self.cluster, desired, fleet, memory, now)
         outcomes = self._judged(decision, fleet)
+        self.tries = with_waits(self.tries, decision, fleet, now)
         self._remember(decision.placements, certain)
         self._due = None if decision.due is None else now + decision.due
         steps = decision.plan.steps

@@ -7,6 +7,7 @@ second to five minutes, until the app has been healthy for ten minutes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Optional
 
 FIRST = 1.0
 LONGEST = 300.0
@@ -26,6 +27,8 @@ class Tries:
     words: str = ""
     again: int = 0
     """Starts of one and the same container in a row after which it did not live."""
+    waits: Optional[float] = None
+    """Since when it has not been ready, None while it is."""
 
     @property
     def restarts(self) -> int:
@@ -40,7 +43,7 @@ def delay(strikes: int, first: float = FIRST) -> float:
 def after_start(tries: Tries, now: float, pause: float = 0.0) -> Tries:
     """It started. Whether it lives is seen later; should it die at once, the next start waits, for `pause` seconds at least."""
     due = now + max(pause, delay(tries.strikes))
-    return Tries(tries.spec, tries.strikes + 1, tries.starts + 1, due, now, again=tries.again)
+    return replace(tries, strikes=tries.strikes + 1, starts=tries.starts + 1, not_before=due, since=now, words="")
 
 
 def after_refusal(tries: Tries, now: float, words: str) -> Tries:

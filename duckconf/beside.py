@@ -14,6 +14,8 @@ from duckconf.command import Command
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_NODE
 
 SECONDS = 20.0
+# In the reason of a refusal: no later try could work as long as that copy is there.
+OWN_COPY = "is held by the app's own copy on"
 # An engine may stand here under two names; what it tells twice is one container.
 ASK = """\
 named=

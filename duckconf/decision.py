@@ -19,6 +19,7 @@ from duckconf.naming import declared_container
 from duckconf.placement import Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
 from duckconf.readiness import Readiness
+from duckconf.repair import in_turn
 from duckconf.rolling import rolled
 from duckconf.rollout import History
 
@@ -84,9 +85,10 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     worn = {name for name, past in memory.tries.items() if backoff.is_worn(past)}
     placements = {**left_alone, **found, **assignment.placements, **{name: one.place for name, one in over.items()}}
     ready = readiness.ready(desired)
+    decided = plan(desired, fleet, assignment, held, busy, stuck, over, worn, ready)
     return Decision(
         placements,
-        plan(desired, fleet, assignment, held, busy, stuck, over, worn, ready),
+        in_turn(decided, desired, fleet, placements, memory.tries, busy, readiness),
         over,
         history,
         rollouts,

@@ -194,7 +194,9 @@ class App:
     update_config: Mapping[str, str] = _given(
         policies.UPDATE_KIND,
         "how an update replaces its instances: parallelism (1), order (start-first, stop-first), delay (0s), monitor (5s: how "
-        "long an instance without a health check must run to count as ready), failure_action (rollback, pause, continue)",
+        "long an instance without a health check must run to count as ready), healthy_deadline (5m, and as much longer as "
+        "monitor and the start_period of its check are: an instance that is not ready by then fails the update), "
+        "failure_action (rollback, pause, continue)",
         {"parallelism": "2", "order": "stop-first"},
         "update-config",
         part=SERVICE,

@@ -20,19 +20,22 @@ ROLLBACK = "rollback"
 PAUSE = "pause"
 CONTINUE = "continue"
 MONITOR = 5.0
+# Of Nomad. An image that is pulled over a slow line takes minutes.
+HEALTHY_DEADLINE = 300.0
 MOST = 10_000
 
 
 @dataclass(frozen=True)
 class Policy:
-    """`parallelism` instances are replaced at once; `delay` and `monitor` are in seconds; `order` is "" where the app
-    decides."""
+    """`parallelism` instances are replaced at once; `delay`, `monitor` and `healthy_deadline` are in seconds, and so is the last
+    one 0 where the app decides; `order` is "" where it does."""
 
     parallelism: int = 1
     delay: float = 0.0
     monitor: float = MONITOR
     failure_action: str = ROLLBACK
     order: str = ""
+    healthy_deadline: float = 0.0
 
 
 def policy_of(config: Mapping[str, str], replicas: int) -> Policy:
@@ -44,6 +47,7 @@ def policy_of(config: Mapping[str, str], replicas: int) -> Policy:
         seconds_in(config["monitor"]) if "monitor" in config else MONITOR,
         config.get("failure_action", ROLLBACK),
         config.get("order", ""),
+        seconds_in(config.get("healthy_deadline", "0")),
     )
 
 
@@ -59,6 +63,11 @@ def _attempts(text: str) -> None:
 
 def _duration(text: str) -> None:
     seconds_in(text)
+
+
+def _deadline(text: str) -> None:
+    if not seconds_in(text):
+        raise ValueError("should be longer than 0s")
 
 
 def _one_of(*words: str) -> Callable[[str], None]:
@@ -77,6 +86,7 @@ UPDATE_RULES: Rules = {
     "monitor": _duration,
     "failure_action": _one_of(ROLLBACK, PAUSE, CONTINUE),
     "order": _one_of(START_FIRST, STOP_FIRST),
+    "healthy_deadline": _deadline,
 }
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from duckconf.backoff import Tries
 from duckconf.desired import Desired
+from duckconf.durations import seconds_in
 from duckconf.engine_output import Container
 from duckconf.model import App
 from duckconf.placement import Fleet
-from duckconf.policies import policy_of
+from duckconf.policies import HEALTHY_DEADLINE, policy_of
 
 
 class Readiness:
@@ -37,6 +38,13 @@ class Readiness:
         seconds = self.seconds(copy, app)
         return seconds is not None and seconds >= 0
 
+    def left(self, instance: str, spec: str, app: App) -> float | None:
+        """Seconds until the instance should be ready as this spec, None when it is or nobody knows since when it is not."""
+        past = self._tries.get(instance)
+        if past is None or past.spec != spec or past.waits is None:
+            return None
+        return past.waits + deadline(app) - self._now
+
     def ready(self, desired: Desired) -> frozenset[tuple[str, str]]:
         """Node and name of each container that is ready."""
         return frozenset(
@@ -47,11 +55,19 @@ class Readiness:
         )
 
     def due(self, desired: Desired) -> float | None:
-        """Seconds until the next one is ready, None when none is about to be."""
+        """Seconds until the next one is ready, or should be, None when none is about to be."""
         waits = [
             -seconds
             for name, instance in desired.instances.items()
             for copy in self._fleet.copies.get(name, ())
             if (seconds := self.seconds(copy, instance.app)) is not None and seconds < 0
         ]
-        return min(waits, default=None)
+        known = [(name, past.spec) for name, past in self._tries.items() if name in desired.instances]
+        late = [self.left(name, spec, desired.instances[name].app) for name, spec in known]
+        return min([*waits, *(left for left in late if left is not None and left > 0)], default=None)
+
+
+def deadline(app: App) -> float:
+    """In how many seconds an instance should be ready."""
+    policy = policy_of(app.update_config, app.replicas)
+    return policy.healthy_deadline or HEALTHY_DEADLINE + policy.monitor + seconds_in(app.healthcheck.get("start_period", "0"))

@@ -59,9 +59,12 @@ class Report:
     def tries_at(self, now: float) -> dict[str, Tries]:
         """The tries on the clock of another process that begins at `now`: what was still to wait is still to wait."""
         shift = now - self.clock
-        return {
-            name: replace(past, not_before=past.not_before + shift, since=past.since + shift) for name, past in self.tries.items()
-        }
+
+        def later(past: Tries) -> Tries:
+            waits = None if past.waits is None else past.waits + shift
+            return replace(past, not_before=past.not_before + shift, since=past.since + shift, waits=waits)
+
+        return {name: later(past) for name, past in self.tries.items()}
 
 
 def report_from_json(data: Any) -> Report:

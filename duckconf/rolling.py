@@ -13,7 +13,7 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.placement import Fleet, Placement
-from duckconf.readiness import Readiness
+from duckconf.readiness import Readiness, deadline
 from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import DONE, History, Rollout, SlotSeen, advance
 
@@ -81,14 +81,17 @@ def _seen(
     mine = _placed(place, copies)
     spec = _spec_of(instance, place, mine, copies)
     ready_for = readiness.seconds(mine, app) if mine is not None and spec and _has(mine, spec, app) else None
+    ready_for = ready_for if ready_for is not None and ready_for >= 0 else None
+    answers = place is not None and fleet.views.get(place.node) is not None
+    late = _late(instance, spec, mine, readiness) if answers and ready_for is None else ""
     return SlotSeen(
         spec,
-        ready_for if ready_for is not None and ready_for >= 0 else None,
+        ready_for,
         any(readiness.is_ready(copy, app) for copy in copies),
         any(copy.running and copy.health != UNHEALTHY for copy in copies),
-        _failure(name, spec, mine, memory),
+        _failure(name, spec, mine, memory) or late,
         refused,
-        place is None or fleet.views.get(place.node) is not None or place.node in fleet.lost,
+        place is None or answers or place.node in fleet.lost,
         _found(copies, spec) if spec != instance.spec and spec not in known else None,
     )
 
@@ -125,6 +128,15 @@ def _failure(name: str, spec: str, mine: Container | None, memory: Memory) -> st
     if mine is not None and past.starts >= MOST_TRIES:
         return f"{mine.name} on {mine.node} ended {past.starts} times"
     return ""
+
+
+def _late(instance: Instance, spec: str, mine: Container | None, readiness: Readiness) -> str:
+    """That it should be ready by now, "" while it may still become so."""
+    left = readiness.left(instance.name, spec, instance.app)
+    if left is None or left > 0:
+        return ""
+    state = "is not started" if mine is None else f"is {mine.health or mine.state}" if mine.running else f"is {mine.state}"
+    return f"{instance.name} is not ready after {deadline(instance.app):g} s (healthy_deadline): it {state}"
 
 
 def _refused(instance: Instance, fleet: Fleet) -> str:

@@ -59,6 +59,7 @@ class PlacedIndex:
         self._kept: dict[str, tuple[str, ...]] = {}
         self.notes: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._places_told: dict[str, set[str]] = {}
 
     def waits(self, name: str, reason: str) -> bool:
         """Note why an app has no node; whether that is news: it was not told since the app ran last."""
@@ -66,6 +67,15 @@ class PlacedIndex:
             self.notes[name] = reason
             before, self._told[name] = self._told.get(name), reason
         return before != reason
+
+    def is_news(self, instance: Instance) -> bool:
+        """Note that an instance has this node now, or none; whether that is news: one that a node refuses comes back to it again
+        and again, and is told once until it runs."""
+        with self._lock:
+            told = self._places_told.setdefault(instance.name, set())
+            before = instance.node in told
+            told.add(instance.node)
+        return not before
 
     def see(self, changes: Changes, document: Document) -> None:
         """Take over what changed in the state, and what of it cannot be read."""
@@ -88,6 +98,8 @@ class PlacedIndex:
                 if app is None or any((seen := self.seen(one)) and seen.running for one in left):
                     self._told.pop(name, None)
                 for instance in {**before, **now}:
+                    if instance not in now or (instance in before and before[instance].app != now[instance].app):
+                        self._places_told.pop(instance, None)
                     if before.get(instance) != now.get(instance):
                         touched |= self._replace(before.get(instance), now.get(instance))
                         touched |= self._copies.get(instance, set())
@@ -120,6 +132,7 @@ class PlacedIndex:
             for name, running, _ in has - had:
                 if running:
                     self._told.pop(app_of(name), None)
+                    self._places_told.pop(name, None)
             for name, *_ in had - has:
                 self._copies.get(name, set()).discard(node)
             for name, *_ in has:

@@ -376,6 +376,30 @@ def test_a_reason_is_an_event_once_until_the_app_has_run(agent: Client, operator
     assert waits() == 3
 
 
+def test_a_node_that_an_app_is_placed_on_again_and_again_is_an_event_once_until_it_runs(agent: Client, operator: Client) -> None:
+    operator("POST", "/app/start", {"name": "web", "image": "nginx"})
+
+    def places() -> list[str]:
+        told = (operator("GET", "/events").json or {})["events"]
+        return [event["message"] for event in told if event["kind"] in ("scheduled", "unscheduled")]
+
+    def is_tried_on(node: str) -> None:
+        operator("PUT", "/app/web", {"node": node})
+        operator("PUT", "/app/web", {"node": ""})
+
+    for node in ("node-1", "node-2", "node-1", "node-2"):
+        is_tried_on(node)
+    first = ["web placed on node-1", "web unscheduled; waiting for the scheduler", "web placed on node-2"]
+    assert places() == first
+    seen = {"app": "web", "container": "duckconf-web", "state": "running"}
+    agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "containers": [seen]})
+    is_tried_on("node-1")
+    assert places() == [*first, *first[:2]]
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    is_tried_on("node-1")
+    assert places() == [*first, *first[:2], *first[:2]]
+
+
 def test_an_agents_events_bear_its_name_whatever_it_says(agent: Client, operator: Client) -> None:
     told = {"kind": "started", "message": "x", "app": "a", "node": "node-2", "source": "scheduler"}
     agent("POST", "/events", {"events": [told]})

@@ -17,15 +17,24 @@ SICK = ["CMD", "/bin/busybox", "sh", "-c", "[ -e /well ] || { echo not yet \"'$(
 APP = {"image": WEB_IMAGE, "stop_grace_period": "1s"}
 FAST = {"interval": "1s", "start_interval": "200ms", "timeout": "5s", "retries": 2}
 HANGS = ["CMD", "/bin/busybox", "sleep", "1000"]
+# It hangs once, and fails as long as anything of that is left. Its own words do not have the number.
+HANGS_ONCE = (
+    "B=/bin/busybox N=43; [ -e /tried ] || { $B touch /tried; $B sleep ${N}21 & $B setsid $B sleep ${N}21; }; "
+    "for p in /proc/[0-9]*; do $B grep -q ${N}21 $p/cmdline && exit 1; done; exit 0"
+)
 
 
 def check_health(live: Live, api: ApiClient, heal: Callable[[str, str], None], *, reached: bool = True) -> None:
     """`heal` makes the file /well in a container on a node. Where the node has `reached` no container, HTTP is left out."""
     api.call("PUT", "/app/hanging", {**APP, "healthcheck": {"test": HANGS, **FAST, "timeout": "1s"}})
+    once = {"test": ["CMD", "/bin/busybox", "sh", "-c", HANGS_ONCE], **FAST, "timeout": "1s", "retries": 100}
+    api.call("PUT", "/app/once", {**APP, "healthcheck": once})
     api.call("PUT", "/app/sick", {**APP, "healthcheck": {"test": SICK, **FAST}})
     well = {"http": "/:80"} if reached else {"test": ["CMD", "/bin/busybox", "true"]}
     api.call("PUT", "/app/well", {**APP, "healthcheck": {**well, **FAST}})
     until("one is healthy", lambda: row(live, "well")["health"] == HEALTHY, 30)
+    until("what hung is ended in the container", lambda: row(live, "once")["health"] == HEALTHY, 30)
+    assert row(live, "once")["restarts"] == 0
     until("the events say why", lambda: any("sick is" in message for message in events_of(api, "unhealthy")), 30)
     (words,) = {message.partition(": ")[2] for message in events_of(api, "unhealthy") if message.startswith("sick ")}
     assert words == "its check failed 2 times in a row: exit code 4: not yet '42'"
@@ -41,7 +50,7 @@ def check_health(live: Live, api: ApiClient, heal: Callable[[str, str], None], *
     until("nothing is left to do", lambda: live.inv("diff").returncode == 0, 40)
     assert (row(live, "sick")["restarts"], row(live, "well")["restarts"]) == (steady[0], 0)
     assert any(message.startswith("sick is healthy on node-") for message in events_of(api, "healthy"))
-    for app in ("sick", "well"):
+    for app in ("once", "sick", "well"):
         api.call("DELETE", f"/app/{app}")
 
 

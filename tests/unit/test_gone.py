@@ -82,7 +82,7 @@ def test_the_engines_words_for_it_are_no_refusal(words: str, action: Action) -> 
 
 def test_one_that_is_gone_is_started_anew_at_once_and_not_counted_as_a_crash(loop: Loop) -> None:
     assert loop.acts(1.0, seen("exited")) == [Restart]
-    assert loop.reconciler.tries == {}
+    assert (loop.reconciler.tries["web"].starts, loop.reconciler.tries["web"].strikes) == (0, 0)
     assert loop.acts(1.1) == [Start]
     (row,) = loop.look(2.0, seen("running")).apps
     assert (row.state, row.restarts) == ("running", 0)

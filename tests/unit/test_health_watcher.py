@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import psutil
 import pytest
 
 from controllers.checks import Checks, Line
@@ -22,13 +24,18 @@ from duckconf.reach.ssh import health_line
 from tests.interpreters import VERSIONS, interpreter
 from tests.waiting import until
 
-# `exec` runs the words after the container here, one `attempt` each; `inspect` prints what lies in the container's file.
+# `exec` runs the words after the container here, one `attempt` for each that is marked as one; `inspect` prints what lies in the
+# container's file.
 DOCKER = """\
 #!/bin/sh
 cd {folder}
 case $1 in
   inspect) cat "$3" ;;
-  exec) echo x >>"attempts-$2"; shift 2; exec "$@" ;;
+  exec)
+    shift
+    case $1 in --env=*) export "${{1#--env=}}"; echo x >>"attempts-$2"; shift ;; esac
+    shift
+    exec "$@" ;;
 esac
 """
 FAST = {"interval": "100ms", "start_interval": "100ms", "timeout": "500ms", "retries": "2"}
@@ -107,13 +114,27 @@ def test_the_check_of_the_image_counts_where_there_is_no_other_and_none_is_none(
     assert told.await_("b", NO_CHECK).words == ""
 
 
-def test_a_check_that_hangs_is_attempted_once_and_holds_up_no_other(engine: Engine, told: Told) -> None:
-    engine.put("slow", age=60)
+def test_a_check_that_hangs_is_ended_with_its_children_and_holds_up_no_other(engine: Engine, told: Told) -> None:
+    slow = f"slow-{uuid.uuid4().hex}"
+    engine.put(slow, age=60)
     engine.put("fast")
-    told.watcher.watch(
-        [Target("slow", own(f"while ! [ -e {engine.folder}/go ]; do sleep 0.1; done")), Target("fast", own("true"))]
-    )
+    hangs = f"[ -e {engine.folder}/go ] || {{ sleep 1000 & echo $! >>{engine.folder}/children; setsid sleep 1000; }}"
+    told.watcher.watch([Target(slow, own(hangs)), Target("fast", own("true"))])
     told.await_("fast", STARTING, HEALTHY)
+    verdict = told.await_(slow, STARTING, UNHEALTHY)
+    assert verdict.words == "its check failed 2 times in a row: did not end within 0.5 s"
+    (engine.folder / "go").touch()
+    told.await_(slow, STARTING, UNHEALTHY, HEALTHY)
+    children = [int(line) for line in (engine.folder / "children").read_text().split()]
+    assert len(children) >= 2
+    until("none is left", lambda: not any(_runs(child) for child in children))
+
+
+def test_a_check_that_cannot_be_ended_is_attempted_once_until_it_has(engine: Engine, told: Told) -> None:
+    engine.put("slow", age=60)
+    # Nothing in it has the mark by which it would be found.
+    hangs = f"while ! [ -e {engine.folder}/go ]; do sleep 0.1; done"
+    told.watcher.watch([Target("slow", json.dumps({**FAST, "test": json.dumps(["CMD", "env", "-i", "/bin/sh", "-c", hangs])}))])
     verdict = told.await_("slow", STARTING, UNHEALTHY)
     assert verdict.words.startswith("its check failed 2 times in a row: an attempt has not ended for ")
     assert engine.attempts("slow") == 1
@@ -176,6 +197,13 @@ def _alive(session: int) -> list[str]:
     """The processes of a session that have not ended; who adopts those that have may not reap them."""
     done = subprocess.run(["ps", "-o", "stat=", "-s", str(session)], capture_output=True, text=True, check=False)
     return [line for line in done.stdout.split() if not line.startswith("Z")]
+
+
+def _runs(process: int) -> bool:
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Silent:

@@ -104,6 +104,13 @@ def test_waiting_for_a_start_ends_with_the_reason_of_every_node_or_when_it_is_he
         awaited(Api(("failed", "there is no such image", ("starting",)), ("", "", ("running", "backoff"))))
 
 
+def test_a_start_that_was_held_back_before_is_not_waited_for_as_if_its_failure_were_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr("duckconf.cli.apps.awaiting.time.monotonic", lambda: float(next(clock)))
+    with pytest.raises(DuckconfError, match="it is held back"):
+        awaited(Api(*[("", "", ("backoff",))] * 3, before=("backoff",)))
+
+
 def test_a_status_without_a_desired_state_counts_no_apps(capsys: pytest.CaptureFixture[str]) -> None:
     say_unknown()
     told = capsys.readouterr().out

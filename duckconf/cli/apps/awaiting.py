@@ -22,6 +22,8 @@ PATIENCE = 600.0
 HELD = 25.0
 # Until it shows whether a failed start is held back or goes on elsewhere.
 SETTLED = 1.0
+# A start that is held back for as long was tried before, and its failure is no news.
+STALE = 5.0
 # Between an event and the API's word for it.
 SHOWN = 0.2
 
@@ -32,7 +34,7 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
 
     Raises DuckconfError when no node takes an instance, with the reason of each, or when a start is held back.
     """
-    end, failed, begun = time.monotonic() + PATIENCE, "", not starts
+    end, failed, begun, held_since = time.monotonic() + PATIENCE, "", not starts, float("inf")
     entry: dict[str, Any] = {}
     while time.monotonic() < end:
         entry = api.call("GET", f"/app/{app}")
@@ -41,9 +43,11 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
         if begun and (over := next((one for one in entry["instances"] if _has_failed(one)), None)) is not None:
             name = instance_name(app, over["slot"])
             raise DuckconfError(f"{name}: {over['status']}: {over.get('note', '')}", f"see `./inv logs {name}`")
-        if failed and any(instance["status"] == BACKOFF for instance in entry["instances"]):
-            raise _not_started(app, failed)
-        held = SETTLED if failed else SHOWN if begun else HELD
+        held_back = next((one for one in entry["instances"] if one["status"] == BACKOFF), None)
+        held_since = min(held_since, time.monotonic()) if held_back is not None else float("inf")
+        if held_back is not None and (failed or time.monotonic() - held_since > STALE):
+            raise _not_started(app, failed or held_back.get("note", "it is held back"))
+        held = SETTLED if failed else STALE if held_back is not None else SHOWN if begun else HELD
         page = api.call("GET", f"/events?since={cursor}&wait={held:g}")
         cursor = page["cursor"]
         for event in [event for event in page["events"] if event.get("app") == app]:

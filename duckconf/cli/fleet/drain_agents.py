@@ -8,9 +8,11 @@ from http import HTTPStatus
 from typing import Any
 
 from duckconf.cli.cluster.api import api_client
+from duckconf.cli.fleet.trying import Trying, stuck
 from duckconf.cli.terminal.say import step
 from duckconf.errors import DuckconfError
 from duckconf.naming import instance_name
+from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
 
@@ -38,7 +40,7 @@ def _move(api: ApiClient, app: str, slot: int, node: str) -> None:
     if now is None or now["node"] != node:
         return
     api.call("PUT", "/apps", {"apps": [{"name": app, "slot": slot, "node": ""}]})
-    end = time.monotonic() + PATIENCE
+    end, trying = time.monotonic() + PATIENCE, Trying(node)
     while True:
         now = _instance(api, app, slot)
         if now is None:
@@ -53,9 +55,12 @@ def _move(api: ApiClient, app: str, slot: int, node: str) -> None:
         page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
         cursor = page["cursor"]
         for event in page["events"]:
-            if event.get("app") == app and event["kind"] in ("failed", "pending"):
-                remedy = f"its container on {node} stays until then; to cancel the drain: ./inv uncordon {node}"
-                raise DuckconfError(f"{name} cannot move: {event['message']}", remedy)
+            if event.get("app") == app and event["kind"] == "pending":
+                raise stuck(name, event["message"], node)
+            if event.get("app") == app and event["kind"] == "failed":
+                trying.failed(name, event["message"], event["message"])
+        if now["status"] == BACKOFF:
+            trying.failed(name, now.get("note", "it is held back"), BACKOFF)
 
 
 def _instance(api: ApiClient, app: str, slot: int) -> dict[str, Any] | None:

@@ -6,9 +6,11 @@ import time
 
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
 from duckconf.cli.cluster.services import loop_service
+from duckconf.cli.fleet.trying import Trying, stuck
 from duckconf.cli.look.picture import take_picture
 from duckconf.cli.terminal.say import step
 from duckconf.counts import counted
+from duckconf.decision import HELD_BACK
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.naming import app_of
 from duckconf.plan import TAKES_OVER
@@ -32,22 +34,25 @@ def drain(project: Project, node: str) -> int:
         Cordons(project.state / name).change(node, cordoned=True)
     with open_cluster(project) as cluster:
         left = first = _apps(cluster, node)
-        end = time.monotonic() + PATIENCE
+        end, trying = time.monotonic() + PATIENCE, Trying(node)
         with step(f"moving {counted(len(first), 'app')} from {node}"):
             while left:
                 page = book.wait(cursor, HELD)
                 cursor = page.cursor
-                if refused := [
-                    event for event in page.events if event.kind == "failed" and event.app in {app_of(name) for name in left}
-                ]:
-                    raise _stuck(refused[0].app, refused[0].message, node)
                 before, left = left, _apps(cluster, node)
+                for event in page.events:
+                    if event.kind == "failed" and event.app in {app_of(name) for name in left}:
+                        trying.failed(event.app, event.message, event.message)
                 if left != before:
                     end = time.monotonic() + PATIENCE
+                    trying.moved()
                 elif why := _why_they_stay(cluster, left):
-                    raise _stuck(min(why), why[min(why)], node)
+                    later = {name: note for name, note in why.items() if note.startswith(HELD_BACK)}
+                    if not later:
+                        raise stuck(min(why), why[min(why)], node)
+                    trying.failed(min(later), later[min(later)], HELD_BACK)
                 elif time.monotonic() > end:
-                    raise _stuck(min(left), f"no app was moved for {PATIENCE:g} s", node)
+                    raise stuck(min(left), f"no app was moved for {PATIENCE:g} s", node)
     return len(first)
 
 
@@ -66,9 +71,3 @@ def _why_they_stay(cluster: Cluster, instances: frozenset[str]) -> dict[str, str
     if plan.steps or any(note.endswith(TAKES_OVER) for note in plan.notes.values()):
         return {}
     return {name: note for name, note in plan.notes.items() if name in instances}
-
-
-def _stuck(app: str, why: str, node: str) -> DuckconfError:
-    return DuckconfError(
-        f"{app} cannot move: {why}", f"its container on {node} stays until then; to cancel the drain: ./inv uncordon {node}"
-    )

@@ -126,7 +126,7 @@ def _held_by_own_copy(action: Start, failure: DuckconfError, cluster: str, runne
     for copy in copies:
         if copy.app == action.app.name and copy.node != action.node and copy.state in ALIVE:
             why = (
-                f"port {wanted} is held by the app's own copy on {copy.node}: in the shared topology all nodes use the ports of "
+                f"port {wanted} {beside.OWN_COPY} {copy.node}: in the shared topology all nodes use the ports of "
                 "one engine; for nodes with ports of their own: ./inv up MODE --topology own"
             )
             return NodeRefused(action.node, PORT, why, failure.words if isinstance(failure, NodeRefused) else "")

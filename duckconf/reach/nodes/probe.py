@@ -27,6 +27,19 @@ NO_VERDICT = re.compile(
     re.IGNORECASE,
 )
 ENGINE_FAILED = 125
+# All processes of an attempt have this variable, with the container as its value.
+MARK = "DUCKCONF_CHECK"
+END_WITHIN = 10.0
+# With nothing but what every shell has: an image may have no more.
+END = """\
+for process in /proc/[0-9]*; do
+  while read -r word || [ -n "$word" ]; do
+    case $word in *{mark}*) kill -9 "${{process#/proc/}}" ;; esac
+  done <"$process/environ"
+done 2>/dev/null
+exit 0
+"""
+SHELLS = (("/bin/sh", "-c"), ("/bin/busybox", "sh", "-c"))
 
 
 class Outcome(NamedTuple):
@@ -37,8 +50,9 @@ class Outcome(NamedTuple):
 
 
 def run_command(container: str, command: Sequence[str]) -> Outcome:
-    """Returns when the command has ended, which may be never: the engines leave it alone when their client is killed."""
-    argv = ["docker", "exec", container, *command]
+    """Returns when the command has ended, which may be never: the engines leave it alone when their client is killed, and so does
+    whoever does not call `end_command`."""
+    argv = ["docker", "exec", f"--env={MARK}={container}", container, *command]
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     with child:
         said, output = b"", cast(IO[bytes], child.stdout).fileno()
@@ -49,6 +63,18 @@ def run_command(container: str, command: Sequence[str]) -> Outcome:
     if code and (code == ENGINE_FAILED or NO_VERDICT.match(words)):
         return Outcome(None, words)
     return Outcome(code == 0, f"exit code {code}: {words}" if code and words else f"exit code {code}" if code else words)
+
+
+def end_command(container: str) -> None:
+    """Kill what an attempt has begun in the container and not ended. Where the image has no shell, nothing can be done."""
+    for shell in SHELLS:
+        argv = ["docker", "exec", container, *shell, END.format(mark=f"{MARK}={container}")]
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=END_WITHIN, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return
+        if done.returncode == 0:
+            return
 
 
 def reach(check: Check, addresses: Sequence[tuple[str, int]]) -> Outcome:

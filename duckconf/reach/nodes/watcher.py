@@ -29,10 +29,12 @@ from duckconf.healthcheck import (
     pause,
     reason,
 )
-from duckconf.reach.nodes.probe import Outcome, reach, run_command
+from duckconf.reach.nodes.probe import Outcome, end_command, reach, run_command
 
 INSPECT_WITHIN = 30.0
 INSPECT_AGAIN = 5.0
+# Until an attempt that was killed has ended.
+ENDED_WITHIN = 1.0
 # At once, where many containers come to be watched together.
 INSPECTIONS = threading.BoundedSemaphore(4)
 
@@ -135,14 +137,22 @@ class _Watched:
 
     def _try(self, check: Check) -> Outcome:
         if self._attempt is not None and not self._attempt.done.is_set():
-            # Another one beside it would hang as well, and they would pile up in the container.
+            # It could not be ended. Another one beside it would hang as well, and they would pile up in the container.
             self._attempt.done.wait(check.timeout)
             if not self._attempt.done.is_set():
+                self._end(check)
                 return Outcome(False, f"an attempt has not ended for {time.monotonic() - self._attempt.begun:.0f} s")
         self._attempt = _Attempt(self._target.id, check, addresses(self._inspected, check.port) if check.port else ())
         if not self._attempt.done.wait(check.timeout + (1.0 if check.port else 0.0)):
+            self._end(check)
             return Outcome(False, f"did not end within {check.timeout:g} s")
         return self._attempt.outcome
+
+    def _end(self, check: Check) -> None:
+        if check.command:
+            end_command(self._target.id)
+            if self._attempt is not None:
+                self._attempt.done.wait(ENDED_WITHIN)
 
     def _inspect(self) -> bool:
         """Whether the engine told what the container is like."""
