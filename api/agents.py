@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from api import nodes as node_routes
-from api import ops, placed, secrets
+from api import ops, placed, rollouts, secrets
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
 from api.factory import create
@@ -35,6 +35,8 @@ from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.revisions import FILE_NAME as HISTORY
+from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import FILE_NAME as SECRETS
 from duckconf.reach.state.secrets import SecretFile
 
@@ -81,14 +83,18 @@ def create_agents(
     config: ControlConfig,
     held: int,
     kept: SecretFile,
+    book: RevisionBook,
 ) -> Flask:
     """The API in agents mode; at most `held` requests are held open at once."""
     metrics, watches = Metrics(), HeldRequests(held)
     mode = Agents(store, nodes, index)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
+    updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches)
+    apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
     blueprints = (
-        placed.blueprint(store, index, nodes, journal.add, watches, kept.current),
+        placed.blueprint(apps),
+        rollouts.blueprint(updates, apps.again),
         secrets.blueprint(kept, store, index, journal.add),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, Ends(store, index).record),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
@@ -127,13 +133,16 @@ def run(config: ControlConfig) -> None:
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
     nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
     kept = SecretFile(state / SECRETS)
-    index = PlacedIndex(nodes, secrets.resolving(kept), config.sites)
+    book = RevisionBook(state / HISTORY)
+    if book.trouble:
+        log.warning("%s", book.trouble)
+    index = PlacedIndex(nodes, secrets.resolving(kept), config.sites, lambda app: book.revisions.get(app, ()))
     store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
     for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()
     threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE
     tokens = Tokens(Path(config.tokens_file))
-    app = create_agents(store, nodes, index, tokens, journal, config, threads - THREADS_MORE // 2, kept)
+    app = create_agents(store, nodes, index, tokens, journal, config, threads - THREADS_MORE // 2, kept, book)
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:
         serve(bind(config.listen, threads, config.certificate, config.key), app)

@@ -147,6 +147,8 @@ def _containers(entries: object) -> tuple[Seen, ...]:
         try:
             values: dict[str, Any] = {key: str(entry[key]) for key in ("app", "container", "state")}
             values |= {key: str(entry.get(key, "")) for key in ("image", "spec", "note", "health", "end")}
+            values |= {key: str(entry.get(key, ""))[:LONGEST_REASON] for key in ("failed", "failure", "said")}
+            values |= {"steady": bool(entry["ready"])} if "ready" in entry else {}
             values |= {key: int(entry.get(key, 0)) for key in ("generation", "restarts")} | {"slot": int(entry.get("slot", 1))}
             ports = tuple(str(port) for port in entry.get("ports", ()))
             found.append(Seen(**values, started=float(entry.get("started", 0)), ports=ports))

@@ -16,7 +16,8 @@ from api.auth import require_node, require_operator
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import as_a_whole, changes_of, with_etag
 from api.held import HeldRequests
-from api.stores.changes import Changes, View
+from api.rollouts import Rollouts
+from api.stores.changes import Changes, Update, View
 from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, UNREADABLE, NodeBook
 from api.stores.placed import PlacedIndex
@@ -45,6 +46,7 @@ class Routes:
     held: HeldRequests
     known: Callable[[], Collection[str]]
     """The names of the secrets that there are."""
+    updates: Rollouts
 
     def start(self) -> tuple[Response, HTTPStatus]:
         require_operator()
@@ -52,6 +54,8 @@ class Routes:
         if not app.name:
             raise BadInput(Fault("name", "is missing; in agents mode an app needs a name, such as web"))
         require_known(app, self.known() if app.secrets else ())
+        if self.store.find(app.name) is None:
+            self.updates.forget_app(app.name)
         self.store.add(app)
         self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
         return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
@@ -112,7 +116,8 @@ class Routes:
                 elif any(binding.revision not in ("", codec.revision(app)) for binding in wanted):
                     refused[name] = "has changed"
                 else:
-                    after = placed(app, {binding.slot: binding.node for binding in wanted}, view.revision)
+                    present = codec.spec_hash(self.index.resolve(app))
+                    after = placed(app, {binding.slot: binding.node for binding in wanted}, view.revision, present)
                     moved.extend(_moved(app, after))
                     changes |= {name: after} if after != app else {}
             return changes
@@ -145,12 +150,27 @@ class Routes:
             fields = {**merged(to_json(app) if app is not None else {}, changes), "name": name}
             spec = {field: value for field, value in fields.items() if field not in PLACEMENT}
             before = app or App("")
-            parsed = replace(parse_app(spec), node=before.node, generation=before.generation, ended=before.ended)
+            parsed = replace(parse_app(spec), **{column: getattr(before, column) for column in PLACEMENT})
             require_known(parsed, self.known() if parsed.secrets else ())
             slots = range(1, parsed.replicas + 1)
             by_slot = {} if wanted is None else {slot: wanted[slot - 1] if slot <= len(wanted) else "" for slot in slots}
-            return placed(parsed, by_slot, revision)
+            return placed(parsed, by_slot, revision, codec.spec_hash(self.index.resolve(parsed)) if by_slot else "")
 
+        return self._declare(name, update)
+
+    def again(self, app: App) -> Response:
+        """Declare an earlier spec; its instances stay where they are."""
+
+        def update(before: App | None, _: int) -> App:
+            return replace(app, **{column: getattr(before, column) for column in PLACEMENT}) if before is not None else app
+
+        return self._declare(app.name, update)[0]
+
+    def _declare(self, name: str, update: Update) -> tuple[Response, HTTPStatus]:
+        if (runs := self.store.find(name)) is not None:
+            self.updates.note(runs)
+        else:
+            self.updates.forget_app(name)
         before, after = self.store.put(name, update, expected_revisions())
         if before is None:
             self.tell(Event("declared", f"{name} declared ({after.image})", name))
@@ -163,19 +183,13 @@ class Routes:
     def delete(self, name: str) -> Response:
         require_operator()
         self.store.delete(name, expected_revisions())
+        self.updates.forget_app(name)
         self.tell(Event("withdrawn", f"{name} withdrawn", name))
         return jsonify(app=name)
 
 
-def blueprint(
-    store: DesiredStore,
-    index: PlacedIndex,
-    nodes: NodeBook,
-    tell: Callable[[Event], None],
-    held: HeldRequests,
-    known: Callable[[], Collection[str]],
-) -> Blueprint:
-    routes, served = Blueprint("apps", __name__), Routes(store, index, nodes, tell, held, known)
+def blueprint(served: Routes) -> Blueprint:
+    routes = Blueprint("apps", __name__)
     routes.post("/app/start")(served.start)
     routes.get("/apps")(served.apps)
     routes.put("/apps")(served.bind)
@@ -252,11 +266,14 @@ def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callabl
 def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     """The app with what the nodes last reported of its instances."""
     spec = {name: value for name, value in to_json(app).items() if name not in PLACEMENT}
-    instances = [_instance(instance, index, nodes) for instance in slots_of(index.resolve(app))]
-    return {"name": app.name, **spec, "revision": codec.revision(app), **as_a_whole(instances)}
+    present = codec.spec_hash(index.resolve(app))
+    instances = [_instance(instance, present, index, nodes) for instance in index.instances(app.name)]
+    entry = {"name": app.name, **spec, "revision": codec.revision(app), **as_a_whole(instances)}
+    return entry | ({"rollout": rollout} if (rollout := index.updates.get(app.name)) else {})
 
 
-def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
+def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
+    """`present` is the hash of the spec that the app has now."""
     node, seen = instance.node, index.seen(instance)
     entry: dict[str, Any] = {"slot": instance.slot, "node": node}
     entry |= {"generation": instance.generation} if instance.generation else {}
@@ -281,8 +298,7 @@ def _instance(instance: Instance, index: PlacedIndex, nodes: NodeBook) -> dict[s
     if seen is None:
         return entry | {"status": "starting", **({"note": f"{node} refuses it: {refusal.reason}"} if refusal else {})}
     entry |= {"status": seen.state, **there, "started": seen.started, "restarts": seen.restarts}
-    # With secrets, only the agent knows the whole spec.
-    entry["updated"] = bool(instance.app.secrets) or seen.spec == codec.spec_hash(instance.app)
+    entry |= {"ready": seen.ready, "updated": seen.spec == present, "image": seen.image}
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     entry |= {"health": seen.health} if seen.health else {}
     if not index.sites.allows(instance.app, node):

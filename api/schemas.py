@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.schemas_of_updates import OF_UPDATES, TEXT, refer
 from duckconf.compose import ALIASES, DEPLOY
 from duckconf.model import DECLARED, FIELDS
-
-
-def refer(schema: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _field(name: str) -> dict[str, Any]:
@@ -66,7 +63,6 @@ PROBLEM: dict[str, Any] = {
 }
 
 
-TEXT = {"type": "string"}
 COUNT = {"type": ["integer", "null"]}
 FACTS: dict[str, Any] = {
     "engine": {"type": ["string", "null"], "enum": ["podman", "docker", None]},
@@ -129,29 +125,7 @@ SCHEMAS: dict[str, Any] = {
             "instances": {"type": "array", "items": refer("Instance")},
         },
     },
-    "History": {
-        "type": "object",
-        "required": ["app", "revisions"],
-        "properties": {"app": TEXT, "revisions": {"type": "array", "items": refer("Revision")}},
-    },
-    "Revision": {
-        "type": "object",
-        "required": ["number", "spec", "outcome", "app"],
-        "properties": {
-            "number": {"type": "integer"},
-            "spec": {**TEXT, "description": "Its hash."},
-            "declared": {**TEXT, "description": "Its hash without the revisions of its secrets."},
-            "outcome": {"type": "string", "enum": ["", "done", "failed"], "description": "Empty while it is rolled out."},
-            "why": {**TEXT, "description": "Why it failed."},
-            "since": {"type": "number", "description": "Seconds since the epoch."},
-            "app": {"type": "object", "description": "Its fields."},
-        },
-    },
-    "Rollback": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {"to": {"type": "integer", "description": "A revision; the last that served by default."}},
-    },
+    **OF_UPDATES,
     "Instance": {
         "type": "object",
         "required": ["slot", "node", "status"],

@@ -16,14 +16,17 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from controllers.beat import Entry, entries
 from controllers.checks import Checks
 from controllers.cycle import Cycle, Look, Setpoint
 from controllers.heart import Heart
 from controllers.orders import Orders
 from controllers.reconciler import Reconciler
+from controllers.words import LastWords
 from duckconf import engine
 from duckconf.actions import Restart, Start
 from duckconf.desired import UNKNOWN
@@ -88,6 +91,7 @@ class Itself:
         self._hands = ThreadPoolExecutor(HANDS, "actuator")
         self._looked = 0.0
         self._readiness = Readiness()
+        self._words = LastWords(partial(self.last_words, config.node), self.wake)
 
     def now(self) -> float:
         return time.monotonic()
@@ -165,10 +169,14 @@ class Itself:
             cycle.once()
             if self._looked:
                 refusals = tuple(active(reconciler.refusals, self.now()).values())
-                self._heart.see(self._containers, self._views, self._looked, refusals, self._unreadable)
+                self._heart.see(self._seen_here(), self._looked, refusals, self._unreadable)
             self._readiness.tell()
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))
+
+    def _seen_here(self) -> Sequence[Entry]:
+        wanted = self._orders.setpoint().desired.instances
+        return entries(self._containers, self._views, wanted, self._words.of(self._views, self._containers))
 
     def _observe(self, host: Host) -> tuple[Container, ...]:
         require_name(host.name)

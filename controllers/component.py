@@ -31,8 +31,8 @@ BATCH = 10_000
 AGAIN = 1.0
 
 
-def batches(bindings: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (bindings[first : first + BATCH] for first in range(0, len(bindings), BATCH))
+def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
+    return (items[first : first + size] for first in range(0, len(items), size))
 
 
 class Component:

@@ -11,16 +11,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any
 
+from controllers.beat import Entry
 from controllers.contact import Contact
-from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NotNow
 from duckconf.events import Event
 from duckconf.facts import Facts
-from duckconf.overview import BACKOFF, STARTING, AppView
 from duckconf.reach.api.agent_config import AgentConfig
 from duckconf.reach.api.client import ApiRefused
 from duckconf.refusal import Refusal, refusal_to_json
@@ -34,8 +32,6 @@ OLD = 2.0
 MOST_EVENTS = 200
 EVENTS_AT_ONCE = 50
 LONGEST_MESSAGE = 1000
-
-Entry = dict[str, Any]
 
 
 class Heart:
@@ -59,13 +55,16 @@ class Heart:
         self._trouble = ""
 
     def see(
-        self, containers: Sequence[Container], views: Sequence[AppView], when: float, refusals: Sequence[Refusal] = (),
+        self,
+        containers: Sequence[Entry],
+        when: float,
+        refusals: Sequence[Refusal] = (),
         unreadable: str = "",
-    ) -> None:  # fmt: skip
-        """What runs here as of `when` on the monotonic clock, and what the engine refuses to run. `unreadable` says why the
-        engine's answer could not be read then: the containers are those of an earlier look."""
+    ) -> None:
+        """What runs here as of `when` on the monotonic clock, as `beat.entries` has it, and what the engine refuses to run.
+        `unreadable` says why the engine's answer could not be read then: the containers are those of an earlier look."""
         self._seen_at = when
-        self._seen = {"containers": entries(containers, views), "refusals": refusals, "unreadable": unreadable}
+        self._seen = {"containers": containers, "refusals": refusals, "unreadable": unreadable}
         self.has_seen.set()
         if self._seen != self._told or self._events:
             self._woken.set()
@@ -135,53 +134,3 @@ class Heart:
         if trouble != self._trouble:
             self._trouble = trouble
             log.warning("no heartbeat: %s", trouble) if trouble else log.info("heartbeats reach the api-server")
-
-
-def entries(containers: Sequence[Container], views: Sequence[AppView]) -> list[Entry]:
-    """What a heartbeat tells: each container, and the instances that have none for now with the reason."""
-    by_name: Mapping[str, AppView] = {view.container: view for view in views if view.container}
-    told = [_entry(container, by_name.get(container.name)) for container in containers if container.app]
-    there = {container.name for container in containers}
-    for name, view in sorted(by_name.items()):
-        if name not in there and view.state in (STARTING, BACKOFF):
-            told.append(_told(view.app, name, view.image, view.state, restarts=view.restarts, note=view.note, slot=view.slot))
-    return told
-
-
-def _entry(container: Container, view: AppView | None) -> Entry:
-    known_better = view is not None and not container.running and (view.state in (STARTING, BACKOFF) or view.end)
-    return _told(
-        container.app,
-        container.name,
-        container.image,
-        view.state if view is not None and known_better else container.state,
-        container.spec,
-        container.generation,
-        container.started,
-        view.restarts if view is not None else 0,
-        view.note if view is not None else "",
-        container.ports,
-        container.slot,
-        container.health,
-        view.end if view is not None else "",
-    )
-
-
-def _told(
-    app: str,
-    container: str,
-    image: str,
-    state: str,
-    spec: str = "",
-    generation: int = 0,
-    started: float = 0.0,
-    restarts: int = 0,
-    note: str = "",
-    ports: Sequence[str] = (),
-    slot: int = 1,
-    health: str = "",
-    end: str = "",
-) -> Entry:
-    entry: Entry = {"app": app, "container": container, "image": image, "state": state, "spec": spec, "generation": generation}
-    entry |= {"started": started, "restarts": restarts, "note": note, "ports": list(ports), "slot": slot, "health": health}
-    return entry | ({"end": end} if end else {})

@@ -124,8 +124,8 @@ class Orders:
             return {}
 
     def _take_secrets(self, share: Share) -> None:
-        """On disk before the share is obeyed, for the time when the server is away, and no others than it needs. Raises
-        NotNow when the server has newer ones by now: it then has a newer share, too."""
+        """On disk before the share is obeyed, for the time when the server is away, and no others than it needs. The server has
+        the newest value of each: an instance that still runs an older one goes on with it."""
         if not self._has_secrets(share):
             answer = self._contact.call("GET", self._secrets_address)
             try:
@@ -133,8 +133,6 @@ class Orders:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise NotNow(f"the api-server's secrets cannot be understood ({type(error).__name__})") from None
             self._secrets.replace(found)
-            if not self._has_secrets(share):
-                raise NotNow("a secret has just changed; asking again")
         elif self._kept_revisions().keys() - share.secrets.keys():
             kept = self._secrets.current()
             self._secrets.replace({name: kept[name] for name in share.secrets})

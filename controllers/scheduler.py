@@ -1,6 +1,8 @@
-"""The scheduler: gives every instance that has no node one, many in one transaction. `python -m controllers.scheduler`.
+"""The scheduler: gives every instance that has no node one, many in one transaction, and decides which slots of an app that is
+updated run its next revision now. `python -m controllers.scheduler`.
 
-It looks at the instances that are not placed and at the nodes, decides with the shared placement, and binds through the API.
+It looks at updates, at the instances that are not placed and at the nodes, decides as the loop of reconcile mode does, and
+writes through the API.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from controllers.component import Component, batches, main
+from controllers.updates import advanced
 from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
@@ -28,6 +31,8 @@ from duckconf.spreading import FULL, Given, Room, spread_many
 NAME = "scheduler"
 # While an app fits nowhere: a port may become free without a node's or an app's change of place.
 AGAIN = 2.0
+# Updates decided in one transaction: each carries the revisions of its app.
+MOST_DECISIONS = 200
 READY = "ready"
 
 
@@ -89,10 +94,18 @@ def _refusals(nodes: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Refus
 def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
     component.watch("/apps?nodeName=&")
     component.watch("/nodes?")
+    component.watch("/rollouts?")
     said: dict[str, str] = {}
     turn = 0
 
-    def once(api: ApiClient) -> float:
+    def update(api: ApiClient) -> float:
+        """Before anything is placed: that runs what is decided here."""
+        plan = advanced(api.call("GET", "/rollouts")["rollouts"])
+        for part in batches(plan.decisions, MOST_DECISIONS):
+            api.call("PUT", "/rollouts", {"rollouts": list(part)})
+        return config.interval if plan.due is None else plan.due
+
+    def place(api: ApiClient) -> float:
         nonlocal turn
         answer = api.call("GET", "/apps?nodeName=")
         entries = [*answer["apps"], *answer.get("moves", ())]
@@ -113,6 +126,9 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         said.update(plan.reasons)
         component.tell(api, news)
         return AGAIN if plan.reasons else config.interval
+
+    def once(api: ApiClient) -> float:
+        return min(update(api), place(api))
 
     return once
 

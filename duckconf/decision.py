@@ -20,7 +20,7 @@ from duckconf.placement import Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
 from duckconf.readiness import Readiness
 from duckconf.repair import in_turn
-from duckconf.rolling import rolled
+from duckconf.rolling import failures, rolled
 from duckconf.rollout import History
 
 HELD_BACK = "held back"
@@ -62,6 +62,8 @@ class Decision:
     ready: Collection[tuple[str, str]] = ()
     desired: Desired | None = None
     due: float | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why instances cannot run what they were placed to run, where another process decides on updates."""
 
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
@@ -95,6 +97,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
         ready,
         desired,
         min((due for due in (readiness.due(desired), delay) if due is not None), default=None),
+        failures(desired, fleet, placements, memory, readiness) if memory.history is None else {},
     )
 
 

@@ -200,6 +200,7 @@ NODES_KIND = Slots(pattern(HOST_NAME, 'should be the name of a node, or "" for n
 IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", LONGEST_IMAGE, shape=False)
 GENERATIONS_KIND = Generations(Number(_generation, {"type": "integer", "minimum": 0}, blank=0))
 ENDS_KIND = Slots(pattern(re.compile("[0-9a-f]{16}:[0-9]+:[0-9]+"), "should be SPEC:CODE:RESTARTS", empty=True, shape=False))
+SPECS_KIND = Slots(pattern(re.compile("[0-9a-f]{16}"), "should be the hash of a spec", empty=True, shape=False))
 REPLICAS_KIND = Number(_replicas, {"type": ["integer", "string"], "minimum": 0, "maximum": MOST_REPLICAS}, blank=1)
 COMMAND_KIND = Words(TEXT)
 ENV_KIND = Pairs(_env_name, Word(_variable, {"type": ["string", "number", "boolean"]}))

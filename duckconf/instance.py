@@ -6,7 +6,7 @@ Its name is the app's for slot 1 and APP.SLOT for the others. No app's name has 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Instance:
     """Slot `slot` (from 1) of `app`, which has the spec that this container is made from.
 
-    `node` ("" for none) and `generation` are its placement where that is part of the state (agents mode): the higher
-    generation is the newer decision.
+    `node` ("" for none), `generation` and `meant` are its placement where that is part of the state (agents mode): the higher
+    generation is the newer decision, and `meant` is the hash of the spec that it was placed to run.
     """
 
     app: App
@@ -31,6 +31,7 @@ class Instance:
     generation: int = 0
     ended: str = ""
     """The record of its end, "" for one that is not known to be over."""
+    meant: str = ""
 
     @property
     def name(self) -> str:
@@ -48,27 +49,48 @@ def instances_of(apps: Iterable[App]) -> dict[str, Instance]:
 
 def slots_of(app: App) -> list[Instance]:
     """The instances of one app, by slot, each with its own placement."""
-    bare = replace(app, node=(), generation=(), ended=()) if app.node or app.generation or app.ended else app
+    placed_somehow = app.node or app.generation or app.ended or app.spec
+    bare = replace(app, node=(), generation=(), ended=(), spec=()) if placed_somehow else app
     return [
-        Instance(bare, slot, _at(app.node, slot, ""), _at(app.generation, slot, 0), _at(app.ended, slot, ""))
+        Instance(
+            bare,
+            slot,
+            _at(app.node, slot, ""),
+            _at(app.generation, slot, 0),
+            _at(app.ended, slot, ""),
+            _at(app.spec, slot, ""),
+        )
         for slot in range(1, app.replicas + 1)
     ]
 
 
-def placed(app: App, nodes: Mapping[int, str], generation: int) -> App:
+def placed(app: App, nodes: Mapping[int, str], generation: int, spec: str = "") -> App:
     """The app with these slots on these nodes, "" for none. A slot that moves has this generation from then on, and runs
-    anew there."""
-    places = [(instance.node, instance.generation, instance.ended) for instance in slots_of(app)]
+    anew there: what it was meant to run, or `spec` where nothing was noted."""
+    places = slots_of(app)
     for slot, node in nodes.items():
-        if 0 < slot <= len(places) and places[slot - 1][0] != node:
+        if 0 < slot <= len(places) and places[slot - 1].node != node:
+            before = places[slot - 1]
             # A slot that is not placed keeps the generation, so that the next one is higher.
-            places[slot - 1] = (node, generation if node else places[slot - 1][1], "")
-    where, numbers, ends = (tuple(column) for column in zip(*places)) if places else ((), (), ())
+            number, meant = (generation, before.meant or spec) if node else (before.generation, before.meant)
+            places[slot - 1] = replace(before, node=node, generation=number, ended="", meant=meant)
+    return _with_places(app, places)
+
+
+def meant_to_run(app: App, specs: Mapping[int, str]) -> App:
+    """The app with the hash of the spec that each of these slots runs from now on."""
+    return _with_places(app, [replace(one, meant=specs.get(one.slot, one.meant)) for one in slots_of(app)])
+
+
+def _with_places(app: App, places: Sequence[Instance]) -> App:
+    rows = [(one.node, one.generation, one.ended, one.meant) for one in places]
+    where, numbers, ends, specs = (tuple(column) for column in zip(*rows)) if rows else ((), (), (), ())
     return replace(
         app,
         node=where if any(where) else (),
         generation=numbers if any(numbers) else (),
         ended=ends if any(ends) else (),
+        spec=specs if any(specs) else (),
     )
 
 

@@ -62,7 +62,8 @@ class App:
     """What should run, `replicas` times. A field that was not given has its default. For limits, 0 means no limit.
 
     `node` and `generation` are the placements of its instances where these are part of the state (agents mode), by slot:
-    "" is not placed, and the higher generation is the newer decision. `ended` records how those that are over ended.
+    "" is not placed, and the higher generation is the newer decision. `ended` records how those that are over ended, and `spec`
+    has the hash of what each was placed to run: during an update not all have the present one.
     The fields of a container have the names, forms and defaults of the Compose Spec.
     """
 
@@ -255,6 +256,9 @@ class App:
         "by slot, how the job ended: hash of its spec, exit code and number of restarts",
         ["0123456789abcdef:0:0"],
         part=PLACED,
+    )
+    spec: tuple[str, ...] = _given(
+        kinds.SPECS_KIND, "by slot, the hash of the spec that the instance was placed to run", ["0123456789abcdef"], part=PLACED
     )
 
 

@@ -51,6 +51,8 @@ class AppView:
     ready: bool = False
     spec: str = ""
     updated: bool = False
+    failure: str = ""
+    """Why the node cannot bring up that spec, once that has been tried enough."""
 
     @property
     def instance(self) -> str:
@@ -117,7 +119,7 @@ def _wanted(
     ready = mine is not None and (mine.node, mine.name) in decision.ready
     updated = place.spec == desired.instances[name].spec
     row = AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)
-    return replace(row, health=health, ready=ready, spec=place.spec, updated=updated)
+    return replace(row, health=health, ready=ready, spec=place.spec, updated=updated, failure=decision.failures.get(name, ""))
 
 
 def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> tuple[AppView, list[Container]]:

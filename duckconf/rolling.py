@@ -96,6 +96,21 @@ def _seen(
     )
 
 
+def failures(
+    desired: Desired, fleet: Fleet, placements: Mapping[str, Placement], memory: Memory, readiness: Readiness
+) -> dict[str, str]:
+    """Why instances cannot run what they were placed to run, for whoever decides on updates elsewhere."""
+    found: dict[str, str] = {}
+    for name, instance in desired.instances.items():
+        place = placements.get(name)
+        if place is not None and fleet.views.get(place.node) is not None:
+            mine = _placed(place, fleet.copies.get(name, ()))
+            ready = mine is not None and readiness.is_ready(mine, instance.app)
+            why = _failure(name, place.spec, mine, memory) or ("" if ready else _late(instance, place.spec, mine, readiness))
+            found |= {name: why} if why else {}
+    return found
+
+
 def _placed(place: Placement | None, copies: Sequence[Container]) -> Container | None:
     if place is None:
         return None

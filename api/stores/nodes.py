@@ -6,6 +6,7 @@ what people decide (cordons) is on disk before it is acknowledged.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
@@ -51,8 +52,14 @@ class Seen:
     health: str = ""
     end: str = ""
     """The record of how it ended, of one that its agent does not start again."""
+    steady: bool | None = None
+    """Whether its agent counts it as ready; None from an agent that does not tell."""
+    failed: str = ""
+    """The hash of the spec that the node could not bring up for its instance, with the reason and what was printed last."""
+    failure: str = ""
+    said: str = ""
 
-    @property
+    @functools.cached_property
     def instance(self) -> str:
         return instance_name(self.app, self.slot)
 
@@ -62,7 +69,9 @@ class Seen:
 
     @property
     def ready(self) -> bool:
-        """Whether it runs and its check, if it has one, has passed."""
+        """Whether it serves: it runs, and its check has passed or it has been up for long enough."""
+        if self.steady is not None:
+            return self.steady
         return self.running and self.health in (NO_CHECK, HEALTHY)
 
 
@@ -76,6 +85,10 @@ class Node:
     instance: str = ""
     cordoned: bool = False
     containers: tuple[Seen, ...] = ()
+    copies: Mapping[str, Sequence[Seen]] = field(default_factory=dict)
+    """The same by instance."""
+    ready_since: Mapping[str, float] = field(default_factory=dict)
+    """When each container that is ready was first reported so, on the server's monotonic clock."""
     refusals: tuple[Refusal, ...] = ()
     """What its engine refused to run, until when on the server's monotonic clock."""
     forgiven: frozenset[tuple[str, str, str, int]] = frozenset()
@@ -132,7 +145,11 @@ class NodeBook:
             before = node.containers
             node.unreadable = report.unreadable
             node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
-            node.containers, node.facts = (before if report.unreadable else report.containers), report.facts
+            node.facts = report.facts
+            if not report.unreadable:
+                node.containers, node.copies = report.containers, _by_instance(report.containers)
+                ready = [seen.container for seen in report.containers if seen.ready]
+                node.ready_since = {container: node.ready_since.get(container, now) for container in ready}
             node.refusals = tuple(shifted(report.refusals, now).values())
             node.forgiven &= _marks(node.refusals)
         if news:
@@ -181,6 +198,11 @@ class NodeBook:
         found = [item for item, _ in self.refusals(name) if (item.app, item.spec) == (app.name, spec_hash(app))]
         return found[0] if found else None
 
+    def ready_for(self, name: str, container: str) -> float | None:
+        """Seconds since the container was first reported as ready, None when it is not."""
+        since = self.nodes[name].ready_since.get(container)
+        return None if since is None else self._clock() - since
+
     def age(self, name: str) -> float:
         """Seconds since the node was heard, or since the server started."""
         return self._clock() - self.nodes[name].heard
@@ -228,6 +250,13 @@ class NodeBook:
                 for name, node in self.nodes.items()
             }
         write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
+
+
+def _by_instance(containers: Sequence[Seen]) -> dict[str, list[Seen]]:
+    found: dict[str, list[Seen]] = {}
+    for seen in containers:
+        found.setdefault(seen.instance, []).append(seen)
+    return found
 
 
 def _mark(refusal: Refusal) -> tuple[str, str, str, int]:

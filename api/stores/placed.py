@@ -13,16 +13,20 @@ from typing import NamedTuple
 
 from api.stores.changes import Changes
 from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
+from duckconf.by_revision import as_meant, is_at_rest
 from duckconf.desired import Document, desired_of
-from duckconf.instance import Instance, slots_of
+from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.restart import recorded
+from duckconf.rollout import History
 from duckconf.sites import NOWHERE, Sites
 from duckconf.sizes import size_in_bytes
 from duckconf.spreading import host_ports
 
 UNPLACED = ""
+# Wakes who decides on updates. No node has this name.
+UPDATES = "*updates"
 # Cores are counted in thousandths: sums of whole numbers go back to what they were.
 MILLI = 1000
 
@@ -38,10 +42,17 @@ class Share(NamedTuple):
 class PlacedIndex:
     """Instances by node. `see` is the state's observer, `report` is called with every heartbeat."""
 
-    def __init__(self, nodes: NodeBook, resolve: Callable[[App], App] = lambda app: app, sites: Sites = NOWHERE) -> None:
-        """`resolve` gives an app the revisions of its secrets."""
+    def __init__(
+        self,
+        nodes: NodeBook,
+        resolve: Callable[[App], App] = lambda app: app,
+        sites: Sites = NOWHERE,
+        past: Callable[[str], History] = lambda app: (),
+    ) -> None:
+        """`resolve` gives an app the revisions of its secrets, `past` has the revisions of each app."""
         self._nodes = nodes
         self.resolve = resolve
+        self._past = past
         self.sites = sites
         self._lock = threading.RLock()
         self._counter = nodes.epoch << 20
@@ -60,6 +71,10 @@ class PlacedIndex:
         self.notes: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._places_told: dict[str, set[str]] = {}
+        self.restless: dict[str, App] = {}
+        """Apps whose update is not done, at the revisions of their secrets."""
+        self.updates: dict[str, str] = {}
+        """How far the update of each of them is."""
 
     def waits(self, name: str, reason: str) -> bool:
         """Note why an app has no node; whether that is news: it was not told since the app ran last."""
@@ -89,9 +104,10 @@ class PlacedIndex:
         with self._lock:
             for name, app in changes.items():
                 before = self._apps.pop(name, {})
-                now = {instance.name: instance for instance in slots_of(self.resolve(app))} if app is not None else {}
+                now = self._instances(app) if app is not None else {}
                 if app is not None:
                     self._apps[name] = now
+                touched |= self._watch_update(name, app)
                 if UNPLACED not in {instance.node for instance in now.values()}:
                     self.notes.pop(name, None)
                 left = [one for key, one in before.items() if key in now and not now[key].node]
@@ -104,6 +120,19 @@ class PlacedIndex:
                         touched |= self._replace(before.get(instance), now.get(instance))
                         touched |= self._copies.get(instance, set())
             self._bump(touched)
+
+    def _instances(self, app: App) -> dict[str, Instance]:
+        return {one.name: one for one in as_meant(self.resolve(app), self._past(app.name))}
+
+    def _watch_update(self, name: str, app: App | None) -> set[str]:
+        """Note whether the app has an update to decide on; whom that concerns."""
+        before = self.restless.pop(name, None)
+        resolved = self.resolve(app) if app is not None else None
+        if resolved is None or is_at_rest(resolved, self._past(name)):
+            self.updates.pop(name, None)
+            return set()
+        self.restless[name] = resolved
+        return {UPDATES} if resolved != before else set()
 
     def _replace(self, before: Instance | None, now: Instance | None) -> set[str]:
         """The nodes that it concerns."""
@@ -124,6 +153,9 @@ class PlacedIndex:
 
     def report(self, node: str, before: Iterable[Seen], now: Iterable[Seen]) -> None:
         """Take over what a node reported. Whoever holds back a stale copy for one of its apps may let go now."""
+        if self.restless and any(seen.app in self.restless for seen in {*before} ^ {*now}):
+            with self._lock:
+                self._bump([UPDATES])
         had = {(seen.instance, seen.running, seen.ready) for seen in before}
         has = {(seen.instance, seen.running, seen.ready) for seen in now}
         if had == has:
@@ -193,12 +225,23 @@ class PlacedIndex:
         return [instance.node for instance in self._apps.get(app, {}).values() if instance.node]
 
     def seen(self, instance: Instance) -> Seen | None:
-        """The container of an instance on its node, as last reported: of several that run, the one with the present spec, and
-        of these the newest."""
+        """The container of an instance on its node, as last reported: of several that run, one that serves, of these the one
+        with the spec that it was placed to run, and then the newest."""
         if not instance.node or instance.node not in self._nodes.nodes:
             return None
-        copies = [seen for seen in self._nodes.nodes[instance.node].containers if seen.instance == instance.name]
-        return max(copies, key=lambda seen: (seen.running, seen.spec == instance.spec, seen.generation), default=None)
+        copies = self._nodes.nodes[instance.node].copies.get(instance.name, ())
+        return max(copies, key=lambda seen: (seen.running, seen.ready, seen.spec == instance.spec, seen.generation), default=None)
+
+    def copies(self, instance: Instance) -> list[Seen]:
+        """Its containers, as they were last reported: those of its node, and those that are still elsewhere."""
+        with self._lock:
+            nodes = self._copies.get(instance.name, set()) | {instance.node}
+        known = [self._nodes.nodes[node] for node in sorted(nodes) if node in self._nodes.nodes]
+        return [seen for node in known for seen in node.copies.get(instance.name, ())]
+
+    def instances(self, app: str) -> list[Instance]:
+        """By slot, each with the spec that it was placed to run."""
+        return list(self._apps.get(app, {}).values())
 
     def _see_faults(self, document: Document) -> None:
         """Apps that stand in bad rows stay as they are, and so does all that is not named when a row cannot be read."""

@@ -24,11 +24,13 @@ from api.secrets import resolving
 from api.stores.desired import DesiredStore
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
+from controllers.updates import advanced
 from duckconf.codec import spec_hash
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.model import App
 from duckconf.reach.api.control_config import ControlConfig
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import SecretFile
 from duckconf.secrets import LARGEST
 from duckconf.sites import Sites
@@ -46,11 +48,13 @@ def app(tmp_path: Path) -> Iterator[Flask]:
     (tmp_path / "tokens.json").write_text(json.dumps(tokens))
     book = NodeBook(tmp_path / "nodes.json", NODES, 20.0)
     kept = SecretFile(tmp_path / "secrets.json")
-    index = PlacedIndex(book, resolving(kept), Sites(NODES, {"node-1": "a"}, {"web": NODES[1:]}))
+    past = RevisionBook(tmp_path / "history.json")
+    sites = Sites(NODES, {"node-1": "a"}, {"web": NODES[1:]})
+    index = PlacedIndex(book, resolving(kept), sites, lambda app: past.revisions.get(app, ()))
     journal = Journal(tmp_path / "events.jsonl", "api")
     store = DesiredStore(state, journal.add, PLACED_COLUMNS, index.see)
     config = ControlConfig("demo", NODES, str(tmp_path / "tokens.json"), "")
-    yield create_agents(store, book, index, Tokens(tmp_path / "tokens.json"), journal, config, 8, kept)
+    yield create_agents(store, book, index, Tokens(tmp_path / "tokens.json"), journal, config, 8, kept, past)
     store.close()
 
 
@@ -81,6 +85,14 @@ def agent(app: Flask) -> Client:
 
 def beat(client: Client, node: str = "node-1", *containers: dict[str, Any], instance: str = "one") -> TestResponse:
     return client("PUT", f"/node/{node}/heartbeat", {"instance": instance, "containers": list(containers)})
+
+
+def decide(operator: Client) -> list[dict[str, Any]]:
+    """What the scheduler does: decide on the updates that there are."""
+    decisions = list(advanced((operator("GET", "/rollouts").json or {})["rollouts"]).decisions)
+    answer = operator("PUT", "/rollouts", {"rollouts": decisions}).json or {}
+    assert answer == {"decided": len(decisions), "refused": {}}
+    return decisions
 
 
 def copy(app: str, state: str = "running") -> dict[str, Any]:
@@ -309,6 +321,7 @@ def test_an_app_that_its_node_refuses_says_why_and_for_how_long(operator: Client
     agent("PUT", "/node/node-1/heartbeat", {"instance": "one", "refusals": [{**refusal, "strikes": 2}]})
     assert operator("GET", "/app/web").get_json()["refused"] == "path /data is missing"
     operator("PUT", "/app/web", {"image": "nginx:2"})
+    decide(operator)
     assert "refused" not in operator("GET", "/app/web").get_json()
 
 

@@ -8,86 +8,41 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from duckconf.cli.cluster import bring_up, modes
-from duckconf.cli.cluster.api import api_client
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.errors import DuckconfError
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, brought_up, free_ports, write_inventory
+from tests.e2e.agents_fleet import (
+    APPS,
+    UNITS,
+    answers,
+    api,
+    apps,
+    events,
+    fleet,
+    journal,
+    killed,
+    lives,
+    nodes,
+    running,
+    systemctl,
+)
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, free_ports
 from tests.e2e.watched import in_no_command_line
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
+__all__ = ["api", "fleet", "running"]
 
-APPS = ("a", "b", "c")
 KILLS = 6
 # Seconds for which the API is away; by hand for minutes.
 AWAY = float(os.environ.get("DUCKCONF_TEST_AWAY", 2.5 * NODE_TIMEOUT))
-UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
-
-
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A cluster of its own with three nodes and a control plane, in agents mode."""
-    cluster = f"g{os.getpid()}"
-    control, *ports, api_port = free_ports(5)
-    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, control=control)
-    with brought_up(inventory, cluster, api_port, modes.AGENTS) as running:
-        yield running
-
-
-@pytest.fixture
-def api(fleet: Live) -> ApiClient:
-    return api_client(fleet.project)
-
-
-@pytest.fixture
-def running(fleet: Live, api: ApiClient) -> Iterator[Live]:
-    """Three apps that run, with a stranger beside; afterwards they run too, once each, and then they go."""
-    until("all nodes are ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
-    stranger = f"stranger-{fleet.project.cluster}"
-    fleet.engine.must("run", "-d", "--name", stranger, "--label=node=node-1", "--label=duckconf.app=a", WEB_IMAGE)
-    for name in APPS:
-        api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
-    until("they run, once each", lambda: fleet.once_each(APPS), 40)
-    try:
-        yield fleet
-        until("all run once each", lambda: fleet.once_each(APPS), 60)
-        until("the API sees it", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
-        assert {app["name"]: app["node"] for app in apps(api)} == fleet.nodes_of()
-        assert fleet.state_of(stranger) == "running"
-    finally:
-        fleet.engine.run("rm", "-f", "-t", "0", stranger)
-    for app in apps(api):
-        api.call("DELETE", f"/app/{app['name']}")
-    until("nothing is left", lambda: fleet.apps() == [], 40)
-
-
-def nodes(api: ApiClient) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api.call("GET", "/nodes")["nodes"]
-    return found
-
-
-def apps(api: ApiClient) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api.call("GET", "/apps")["apps"]
-    return found
-
-
-def lives(cluster: Live) -> dict[str, tuple[str, int]]:
-    """Container and start of each app: what a needless restart would change."""
-    return {row["Labels"]["duckconf.app"]: (row["Id"], row["StartedAt"]) for row in cluster.apps()}
-
-
-def systemctl(cluster: Live, host: str, *words: str) -> None:
-    cluster.engine.must("exec", cluster.host(host), "systemctl", *words)
 
 
 def test_apps_are_submitted_without_a_node_spread_and_the_same_put_twice_is_one_container(running: Live, api: ApiClient) -> None:
@@ -128,11 +83,6 @@ def test_all_nodes_freeze_together_and_nothing_is_unscheduled(running: Live, api
             hosts.thaw(node)
     until("all are back", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
     assert (lives(running), {app["name"]: app["node"] for app in apps(api)}) == (before, placed)
-
-
-def events(api: ApiClient) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api.call("GET", "/events?limit=200")["events"]
-    return found
 
 
 def test_a_node_cut_off_keeps_its_apps_and_one_copy_remains_when_the_cut_heals(running: Live, api: ApiClient) -> None:
@@ -221,10 +171,6 @@ def heartbeat(api: ApiClient, name: str) -> float:
     return float(next(row["heartbeat"] for row in nodes(api) if row["name"] == name))
 
 
-def journal(cluster: Live, host: str, unit: str) -> str:
-    return cluster.engine.must("exec", cluster.host(host), "journalctl", "-u", unit, "--no-pager", "-o", "cat")
-
-
 def test_the_api_is_away_a_crash_heals_and_a_node_that_reboots_starts_its_apps(running: Live, api: ApiClient) -> None:
     placed = running.nodes_of()
     assert running.inv("stop-api").returncode == 0
@@ -242,25 +188,6 @@ def test_the_api_is_away_a_crash_heals_and_a_node_that_reboots_starts_its_apps(r
     here = {app: life for app, life in lives(running).items() if placed[app] != node}
     assert here == {app: before[app] for app in here}
     assert running.nodes_of() == placed
-
-
-def answers(api: ApiClient) -> bool:
-    try:
-        return bool(api.call("GET", "/healthz", deadline=2.0))
-    except DuckconfError:
-        return False
-
-
-def killed(cluster: Live, host: str, unit: str) -> Callable[[], bool]:
-    """Kill a unit the hard way; the answer tells whether systemd has it running again."""
-    old = cluster.engine.must("exec", cluster.host(host), "systemctl", "show", "--value", "-p", "MainPID", unit)
-    cluster.engine.must("exec", cluster.host(host), "kill", "-9", old)
-
-    def again() -> bool:
-        now = cluster.engine.must("exec", cluster.host(host), "systemctl", "show", "--value", "-p", "MainPID", unit)
-        return now not in ("0", old)
-
-    return again
 
 
 def test_every_component_killed_again_and_again_loses_no_write_and_restarts_no_app(running: Live, api: ApiClient) -> None:

@@ -371,7 +371,7 @@ def test_a_new_value_replaces_the_container_and_an_old_share_is_not_started_with
     app = {**WEB, "secrets": ["db:env=DB"]}
     api.secrets = {"db": to_json(new)}
     api.place({**app, "secret_revisions": {"db": old.revision}})
-    until("it has asked in vain", lambda: "a secret has just changed" in agent.log.read_text())
+    until("it was tried in vain", lambda: any("the secret db has just changed" in event["message"] for event in api.events))
     assert engine.seen() == {}
     api.place({**app, "secret_revisions": {"db": new.revision}})
     until("it runs", runs(engine, "duckconf-sim-web"))

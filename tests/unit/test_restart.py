@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.declared import as_a_whole
-from controllers.heart import entries
+from controllers.beat import entries
 from controllers.reconciler import Reconciler
 from duckconf import backoff, engine
 from duckconf.actions import Remove, Restart, Start

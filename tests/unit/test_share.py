@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controllers.heart import entries
+from controllers.beat import entries
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.instance import Instance
@@ -101,5 +101,5 @@ def test_a_heartbeat_tells_each_container_and_each_app_without_one() -> None:
     }
     assert told["web"] | {} == {
         **{"app": "web", "container": "b", "image": "web", "state": "backoff", "spec": "spec", "generation": 7},
-        **{"started": 5.0, "restarts": 2, "note": "held back", "ports": [], "slot": 1, "health": ""},
+        **{"started": 5.0, "restarts": 2, "note": "held back", "ports": [], "slot": 1, "health": "", "ready": False},
     }

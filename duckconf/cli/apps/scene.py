@@ -8,6 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
+from duckconf.by_revision import revision_from_json
 from duckconf.cli.apps.update import fields_of
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import RECONCILE, mode_of
@@ -23,7 +24,6 @@ from duckconf.placement import Fleet, Placement
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import secrets
-from duckconf.reach.state.revisions import revision_of
 from duckconf.reach.state.secrets import SecretFile
 from duckconf.refusal import refusal_from_json
 from duckconf.rollout import History, Revision, last_good
@@ -107,4 +107,4 @@ def _history(api: ApiClient, name: str) -> History:
         if refused.status != HTTPStatus.NOT_FOUND:
             raise
         return ()
-    return tuple(map(revision_of, told))
+    return tuple(map(revision_from_json, told))

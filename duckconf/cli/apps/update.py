@@ -7,25 +7,23 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from duckconf.by_revision import is_rolled_out
 from duckconf.cli.cluster.api import api_client
-from duckconf.cli.cluster.modes import AGENTS, PUSH, mode_of
+from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.cli.terminal.times import stamp
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
 from duckconf.model import FIELDS, parse_app
-from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
-from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import DONE, FAILED
 
 # An update pulls images and waits for health checks, one instance after the other.
 PATIENCE = 3600.0
 HELD = 25.0
 AT_ONCE = 2.0
-RUNNING = "running"
 
 
 def update(project: Project, name: str, changes: Mapping[str, Any], *, wait: bool, dry_run: bool, as_json: bool) -> None:
@@ -43,13 +41,11 @@ def update(project: Project, name: str, changes: Mapping[str, Any], *, wait: boo
 
 def rollback(project: Project, name: str, to: int, *, wait: bool, as_json: bool) -> None:
     """Declare an earlier revision again, the last that served when `to` is 0."""
-    _require_revisions(project)
     asked = {"to": to} if to else {}
     _change(project, name, lambda api: api.call("POST", f"/app/{name}/rollback", asked), wait=wait, as_json=as_json)
 
 
 def pause(project: Project, name: str, *, paused: bool) -> None:
-    _require_revisions(project)
     api = _api(project)
     before = api.call("GET", f"/app/{name}")
     if bool(before.get("paused")) == paused:
@@ -62,7 +58,6 @@ def pause(project: Project, name: str, *, paused: bool) -> None:
 
 def history(project: Project, name: str, *, as_json: bool) -> None:
     """The revisions, the newest first."""
-    _require_revisions(project)
     told = _api(project).call("GET", f"/app/{name}/history")["revisions"]
     if as_json:
         print_json(told)
@@ -93,10 +88,8 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
     answer = ask(api)
     if answer["revision"] == before["revision"]:
         print(f"{name} is declared so already", file=sys.stderr)
-    elif wait and _has_no_rollout(answer):
+    elif wait and not is_rolled_out(parse_app(fields_of(answer))):
         print(f"{name} is declared: a job is not rolled out, and an app without instances has nothing to replace")
-    elif wait and mode_of(project) == AGENTS:
-        _await_agents(api, name)
     elif wait:
         _follow(api, name, cursor)
         answer = api.call("GET", f"/app/{name}")
@@ -136,36 +129,9 @@ def _last_of(api: ApiClient, name: str, entry: Mapping[str, Any]) -> dict[str, A
     return past[-1] if mine else None
 
 
-def _await_agents(api: ApiClient, name: str) -> None:
-    """Return when each instance runs the present spec. DuckconfError when one cannot: what ran before goes on meanwhile."""
-    end = time.monotonic() + PATIENCE
-    cursor = api.call("GET", "/events?limit=0")["cursor"]
-    while time.monotonic() < end:
-        entry = api.call("GET", f"/app/{name}")
-        if all(one["status"] == RUNNING and one.get("updated") for one in entry["instances"]):
-            print(f"{name} runs as it is declared")
-            return
-        if (stuck := next((one for one in entry["instances"] if one["status"] == BACKOFF), None)) is not None:
-            remedy = f"it is tried again, and what ran before goes on; to go back: ./inv update {name} with what it was"
-            raise DuckconfError(f"{name} on {stuck['node']}: {stuck.get('note', 'it is held back')}", remedy)
-        cursor = api.call("GET", f"/events?since={cursor}&wait={AT_ONCE:g}")["cursor"]
-    raise DuckconfError(f"the update of {name} did not end within {PATIENCE:g} s", "see ./inv apps")
-
-
 def fields_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What an app was declared with, of what the API tells of it."""
     return {name: entry[name] for name in FIELDS if name in entry}
-
-
-def _has_no_rollout(entry: Mapping[str, Any]) -> bool:
-    app = parse_app(fields_of(entry))
-    return app.replicas == 0 or policy_of(app).condition != ALWAYS
-
-
-def _require_revisions(project: Project) -> None:
-    if mode_of(project) == AGENTS:
-        what = "agents mode keeps no revisions: each agent replaces the instances of its node"
-        raise NotFound(what, "to go back, declare what ran before with ./inv update; reconcile mode keeps revisions")
 
 
 def _api(project: Project) -> ApiClient:

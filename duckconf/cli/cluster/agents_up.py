@@ -110,6 +110,7 @@ def _hand_over(project: Project) -> None:
         raise SetupError(f"{FILE_NAME}: {faults}", "correct or remove these rows first; stop apps without a spec")
     upload(project)
     api = api_client(project, AGENTS)
+    api.call("DELETE", "/rollouts")
     for app, nodes in homes(document, views).items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
         api.call("PUT", f"/app/{app}", {**body, **({"node": nodes} if any(nodes) else {})})

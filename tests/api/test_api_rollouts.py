@@ -1,0 +1,150 @@
+"""The API of agents mode and the scheduler over an update: what agents report goes in, what each should run comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from duckconf.codec import spec_hash
+from duckconf.model import App
+from tests.api.test_api_agents import NODES, Client, app, decide, operator
+
+__all__ = ["app", "operator"]
+
+OLD, NEW = spec_hash(App("nginx:1")), spec_hash(App("nginx:2"))
+
+
+@pytest.fixture
+def agents(app: Flask) -> dict[str, Client]:
+    return {node: Client(app, f"token of {node}") for node in NODES}
+
+
+def report(agents: dict[str, Client], slots: dict[int, str], **more: Any) -> None:
+    """Each slot on the node of its number, with a container of this spec that is ready, and `more` of the slot `of`."""
+    of = more.pop("of", 0)
+    for slot, spec in slots.items():
+        entry = {"app": "web", "container": f"web-{slot}-{spec}", "state": "running", "spec": spec, "slot": slot, "ready": True}
+        entry |= more if slot == of else {}
+        node = f"node-{slot}"
+        assert agents[node]("PUT", f"/node/{node}/heartbeat", {"instance": node, "containers": [entry]}).status_code == 200
+
+
+def told(agents: dict[str, Client]) -> dict[int, str]:
+    """The image that each slot should run, as the agents are told."""
+    shares = [agents[node]("GET", f"/apps?nodeName={node}").json or {} for node in NODES]
+    return {entry.get("slot", 1): entry["image"] for share in shares for entry in share["apps"]}
+
+
+@pytest.fixture
+def served(operator: Client, agents: dict[str, Client]) -> None:
+    """Three instances that run their first revision."""
+    operator("PUT", "/app/web", {"image": "nginx:1", "replicas": 3, "node": list(NODES)})
+    assert decide(operator) == []
+    report(agents, {1: OLD, 2: OLD, 3: OLD})
+    assert [one["history"][-1]["outcome"] for one in decide(operator)] == ["done"]
+
+
+def outcomes(operator: Client) -> list[tuple[int, str]]:
+    return [(item["number"], item["outcome"]) for item in (operator("GET", "/app/web/history").json or {})["revisions"]]
+
+
+def test_one_slot_after_the_other_gets_the_new_spec_when_the_one_before_is_ready(
+    served: None, operator: Client, agents: dict[str, Client]
+) -> None:
+    assert operator("GET", "/rollouts").json == {
+        "revision": (operator("GET", "/rollouts").json or {})["revision"],
+        "rollouts": [],
+    }
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    assert told(agents) == {1: "nginx:1", 2: "nginx:1", 3: "nginx:1"}
+    decide(operator)
+    assert told(agents) == {1: "nginx:2", 2: "nginx:1", 3: "nginx:1"}
+    assert decide(operator) == []
+    shown = operator("GET", "/app/web").json or {}
+    assert (shown["rollout"], shown["updated"], shown["ready"]) == ("revision 2: 0 of 3 instances updated", 0, 3)
+    report(agents, {1: NEW})
+    decide(operator)
+    assert told(agents) == {1: "nginx:2", 2: "nginx:2", 3: "nginx:1"}
+    report(agents, {2: NEW})
+    assert [one["note"] for one in decide(operator)] == ["revision 2: 2 of 3 instances updated"]
+    report(agents, {3: NEW}, of=3, ready=False)
+    assert decide(operator) == []
+    report(agents, {3: NEW})
+    decide(operator)
+    assert outcomes(operator) == [(1, "done"), (2, "done")]
+    shown = operator("GET", "/app/web").json or {}
+    assert ("rollout" in shown, shown["updated"]) == (False, 3)
+    kinds = [(event["kind"], event["message"]) for event in (operator("GET", "/events").json or {})["events"]]
+    assert kinds.count(("update-done", "web: revision 2 runs")) == 1
+
+
+def test_what_fails_goes_back_and_the_event_has_its_last_words(served: None, operator: Client, agents: dict[str, Client]) -> None:
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    decide(operator)
+    report(agents, {1: OLD}, of=1, failed=NEW, failure="web ended 2 times", said="no database")
+    decide(operator)
+    assert told(agents) == {1: "nginx:1", 2: "nginx:1", 3: "nginx:1"}
+    assert outcomes(operator) == [(1, "done"), (2, "failed")]
+    (failed,) = [event for event in (operator("GET", "/events").json or {})["events"] if event["kind"] == "update-failed"]
+    assert failed["message"].endswith("web ended 2 times; revision 1 serves; its last output: no database")
+    assert decide(operator) == []
+    back = operator("POST", "/app/web/rollback", {}).json or {}
+    assert back["image"] == "nginx:1"
+    decide(operator)
+    assert outcomes(operator)[-1] == (3, "done")
+    assert told(agents) == {1: "nginx:1", 2: "nginx:1", 3: "nginx:1"}
+
+
+def test_a_revision_that_never_served_does_not_come_back_and_nothing_is_decided_on_what_has_changed(
+    operator: Client, agents: dict[str, Client]
+) -> None:
+    operator("PUT", "/app/web", {"image": "nginx:1", "replicas": 3, "node": list(NODES)})
+    report(agents, {1: OLD, 2: OLD, 3: OLD}, of=3, ready=False)
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    entry = (operator("GET", "/rollouts").json or {})["rollouts"][0]
+    assert [(item["number"], item["outcome"]) for item in entry["history"]] == [(1, "")]
+    operator("PUT", "/app/web", {"image": "nginx:2", "env": {"A": "1"}})
+    late = {"app": "web", "revision": entry["revision"], "slots": {"1": NEW}, "history": entry["history"], "note": "", "said": ""}
+    answer = operator("PUT", "/rollouts", {"rollouts": [late, {**late, "app": "nobody"}]}).json
+    assert answer == {"decided": 0, "refused": {"web": "has changed", "nobody": "is not declared"}}
+    assert told(agents) == {1: "nginx:1", 2: "nginx:1", 3: "nginx:1"}
+
+
+def test_an_app_that_is_withdrawn_and_declared_again_has_no_past(
+    served: None, operator: Client, agents: dict[str, Client], tmp_path: Path
+) -> None:
+    assert "nginx:1" in (tmp_path / "history.json").read_text()
+    operator("DELETE", "/app/web")
+    assert "nginx:1" not in (tmp_path / "history.json").read_text()
+    operator("PUT", "/app/web", {"image": "nginx:2", "node": ["node-1"]})
+    assert outcomes(operator) == []
+
+
+def test_a_job_and_an_app_without_instances_are_not_rolled_out(operator: Client, agents: dict[str, Client]) -> None:
+    operator("PUT", "/app/web", {"image": "nginx:1", "restart": "no", "node": ["node-1"]})
+    operator("PUT", "/app/none", {"image": "nginx:1", "replicas": 0})
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    assert (operator("GET", "/rollouts").json or {})["rollouts"] == []
+    assert told(agents) == {1: "nginx:2"}
+
+
+def test_what_is_no_decision_is_refused_and_only_the_operator_decides(operator: Client, agents: dict[str, Client]) -> None:
+    bodies: list[Any] = [
+        {},
+        {"rollouts": [{}]},
+        {"rollouts": [{"app": "web", "revision": "", "slots": {}, "history": [], "note": ""}]},
+    ]
+    for body in bodies:
+        assert operator("PUT", "/rollouts", body).status_code == 422
+    for method, path in (("GET", "/rollouts"), ("PUT", "/rollouts"), ("DELETE", "/rollouts"), ("GET", "/app/web/history")):
+        assert agents["node-1"](method, path, {"rollouts": []}).status_code == 403
+
+
+def test_a_cluster_that_another_mode_ran_meanwhile_begins_anew(served: None, operator: Client, agents: dict[str, Client]) -> None:
+    operator("DELETE", "/rollouts")
+    assert outcomes(operator) == []
+    decide(operator)
+    assert outcomes(operator) == [(1, "done")]

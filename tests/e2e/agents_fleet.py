@@ -1,0 +1,104 @@
+"""A cluster in agents mode on real hosts, for the tests of it: three nodes and a control plane that the roles have set up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from duckconf.cli.cluster import modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.errors import DuckconfError
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.api.client import ApiClient
+from tests.e2e.conftest import Live, brought_up, free_ports, write_inventory
+from tests.waiting import until
+
+APPS = ("a", "b", "c")
+UNITS = ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A cluster of its own with three nodes and a control plane, in agents mode."""
+    cluster = f"g{os.getpid()}"
+    control, *ports, api_port = free_ports(5)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, control=control)
+    with brought_up(inventory, cluster, api_port, modes.AGENTS) as running:
+        yield running
+
+
+@pytest.fixture
+def api(fleet: Live) -> ApiClient:
+    return api_client(fleet.project)
+
+
+@pytest.fixture
+def running(fleet: Live, api: ApiClient) -> Iterator[Live]:
+    """Three apps that run, with a stranger beside; afterwards they run too, once each, and then they go."""
+    until("all nodes are ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
+    stranger = f"stranger-{fleet.project.cluster}"
+    fleet.engine.must("run", "-d", "--name", stranger, "--label=node=node-1", "--label=duckconf.app=a", WEB_IMAGE)
+    for name in APPS:
+        api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
+    until("they run, once each", lambda: fleet.once_each(APPS), 40)
+    try:
+        yield fleet
+        until("all run once each", lambda: fleet.once_each(APPS), 60)
+        until("the API sees it", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
+        assert {app["name"]: app["node"] for app in apps(api)} == fleet.nodes_of()
+        assert fleet.state_of(stranger) == "running"
+    finally:
+        fleet.engine.run("rm", "-f", "-t", "0", stranger)
+    for app in apps(api):
+        api.call("DELETE", f"/app/{app['name']}")
+    until("nothing is left", lambda: fleet.apps() == [], 40)
+
+
+def nodes(api: ApiClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.call("GET", "/nodes")["nodes"]
+    return found
+
+
+def apps(api: ApiClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.call("GET", "/apps")["apps"]
+    return found
+
+
+def lives(cluster: Live) -> dict[str, tuple[str, int]]:
+    """Container and start of each app: what a needless restart would change."""
+    return {row["Labels"]["duckconf.app"]: (row["Id"], row["StartedAt"]) for row in cluster.apps()}
+
+
+def systemctl(cluster: Live, host: str, *words: str) -> None:
+    cluster.engine.must("exec", cluster.host(host), "systemctl", *words)
+
+
+def events(api: ApiClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.call("GET", "/events?limit=200")["events"]
+    return found
+
+
+def answers(api: ApiClient) -> bool:
+    try:
+        return bool(api.call("GET", "/healthz", deadline=2.0))
+    except DuckconfError:
+        return False
+
+
+def killed(cluster: Live, host: str, unit: str) -> Callable[[], bool]:
+    """Kill a unit the hard way; the answer tells whether systemd has it running again."""
+    old = cluster.engine.must("exec", cluster.host(host), "systemctl", "show", "--value", "-p", "MainPID", unit)
+    cluster.engine.must("exec", cluster.host(host), "kill", "-9", old)
+
+    def again() -> bool:
+        now = cluster.engine.must("exec", cluster.host(host), "systemctl", "show", "--value", "-p", "MainPID", unit)
+        return now not in ("0", old)
+
+    return again
+
+
+def journal(cluster: Live, host: str, unit: str) -> str:
+    return cluster.engine.must("exec", cluster.host(host), "journalctl", "-u", unit, "--no-pager", "-o", "cat")

@@ -1,0 +1,137 @@
+"""Updates in agents mode on real hosts: by the scheduler step by step, across killed services and without the API, taken back
+when they fail, and undone by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from duckconf.naming import NGINX_IMAGE
+from duckconf.reach.api.client import ApiClient
+from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, running
+from tests.e2e.conftest import NODES, Live
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+__all__ = ["api", "fleet", "running"]
+
+QUICK = ("--update-config", "monitor=1s")
+
+
+@contextmanager
+def floor(cluster: Live, app: str) -> Iterator[list[int]]:
+    """The number of running containers of the app at each look, from beginning to end."""
+    counts: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            counts.append(cluster.running()[app])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield counts
+    finally:
+        ended.set()
+        thread.join()
+
+
+def revisions(cluster: Live, app: str) -> list[tuple[int, str]]:
+    return [(item["number"], item["outcome"]) for item in json.loads(cluster.inv("history", app, "--json").stdout)]
+
+
+def env_of(cluster: Live, app: str) -> list[str]:
+    """The value of A in each running container of the app."""
+    ids = [row["Id"] for row in cluster.apps() if row["Labels"]["duckconf.app"] == app and row["State"] == "running"]
+    told = cluster.engine.run("inspect", "--format={{json .Config.Env}}", *ids).stdout
+    return [value for line in told.splitlines() for value in json.loads(line) if value.startswith("A=")]
+
+
+@pytest.fixture
+def web(running: Live, api: ApiClient) -> Iterator[Live]:
+    """The cluster, from which the app `web` goes in the end."""
+    yield running
+    api.call("DELETE", "/app/web")
+    until("it is gone", lambda: running.once_each(APPS), 60)
+
+
+def served(cluster: Live, *words: str) -> None:
+    """`web` runs, and its first revision has served."""
+    done = cluster.inv("start-app", NGINX_IMAGE, "--name", "web", "--env", "A=1", *QUICK, *words, "--wait")
+    assert done.returncode == 0, done.stderr
+    until("the first revision has served", lambda: revisions(cluster, "web") == [(1, "done")], 40)
+
+
+def test_an_update_goes_on_although_scheduler_and_api_are_killed_and_never_falls_below_its_number(web: Live) -> None:
+    served(web, "--replicas", "6")
+    with floor(web, "web") as counts:
+        assert web.inv("update", "web", "--env", "A=2").returncode == 0
+        for share, unit in ((1, "duckconf-scheduler"), (2, "duckconf-api"), (4, "duckconf-scheduler")):
+            until("it is on its way", lambda share=share: env_of(web, "web").count("A=2") >= share, 60)  # type: ignore[misc]
+            until("systemd started it again", killed(web, "control-1", unit), 30)
+        until("the API answers", lambda: answers_now(web))
+        until("it is done", lambda: revisions(web, "web") == [(1, "done"), (2, "done")], 60)
+        until("the old ones are gone", lambda: env_of(web, "web") == ["A=2"] * 6, 40)
+    assert (min(counts) >= 6, max(counts) <= 6 + 3) == (True, True), [min(counts), max(counts)]
+    assert {web.instances()[name][1] for name in ("web", "web.2", "web.3", "web.4", "web.5", "web.6")} == set(NODES)
+
+
+def answers_now(cluster: Live) -> bool:
+    return cluster.inv("history", "web").returncode == 0
+
+
+def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_too(web: Live, api: ApiClient) -> None:
+    served(web, "--replicas", "3")
+    before = web.instances()
+    with floor(web, "web") as counts:
+        broken = web.inv("update", "web", "--entrypoint", "sh", "--command", "-c 'echo no database; exit 3'", "--wait")
+        assert (broken.returncode, broken.stdout) == (1, "")
+        for words in ("revision 2 failed", "its last output: no database", "revision 1 serves"):
+            assert words in broken.stderr
+        assert "Traceback" not in broken.stderr
+        missing = web.inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
+        assert (missing.returncode, "revision 3 failed" in missing.stderr) == (1, True), missing.stderr
+        until("the first revision runs alone", lambda: web.instances() == before, 40)
+    assert min(counts) >= 3
+    assert web.inv("apps").stdout.splitlines()[4].split()[2] == "3/3"
+    assert revisions(web, "web") == [(1, "done"), (2, "failed"), (3, "failed")]
+    back = web.inv("rollback", "web", "--wait")
+    assert (back.returncode, "revision 4 runs" in back.stdout) == (0, True), back.stderr
+    assert web.instances() == before
+    kinds = [event["kind"] for event in events(api) if event.get("app") == "web"]
+    assert kinds.count("update-failed") == 2
+    assert "revision 9" in web.inv("rollback", "web", "--to", "9").stderr
+
+
+def test_an_update_rests_while_it_is_paused_and_goes_on_with_one_port_of_the_node_at_a_time(web: Live) -> None:
+    served(web, "--port", "18092:80")
+    assert web.inv("pause", "web").returncode == 0
+    assert web.inv("update", "web", "--env", "A=2").returncode == 0
+    until("the scheduler has seen it", lambda: revisions(web, "web")[-1] == (2, ""), 40)
+    assert env_of(web, "web") == ["A=1"]
+    assert "paused" in web.inv("apps").stdout
+    resumed = web.inv("resume", "web")
+    assert resumed.returncode == 0
+    until("it is done", lambda: revisions(web, "web")[-1] == (2, "done"), 40)
+    assert env_of(web, "web") == ["A=2"]
+
+
+def test_an_update_that_the_api_cannot_lead_rests_and_what_runs_goes_on(web: Live, api: ApiClient) -> None:
+    served(web, "--replicas", "3")
+    assert web.inv("update", "web", "--env", "A=2").returncode == 0
+    until("it is on its way", lambda: env_of(web, "web").count("A=2") >= 1, 40)
+    assert web.inv("stop-api").returncode == 0
+    try:
+        until("a killed one is healed meanwhile", lambda: web.running()["web"] >= 3)
+        web.engine.must("kill", web.instances()["web.3"][0])
+        until("it is healed", lambda: web.running()["web"] >= 3, 40)
+    finally:
+        assert web.inv("start-api").returncode == 0
+    until("the API answers", lambda: answers(api))
+    until("it is done", lambda: revisions(web, "web") == [(1, "done"), (2, "done")], 60)
+    until("the old ones are gone", lambda: env_of(web, "web") == ["A=2"] * 3, 40)
