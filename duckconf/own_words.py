@@ -35,7 +35,8 @@ def blanked(message: str, own: Collection[str], signs: Iterable[re.Pattern[str]]
     """The message, of the same length, with another letter for each letter of what the app said, where that alone could be
     taken for one of the signs. Other words of the app stay: they may be the engine's too."""
     judged = tuple(signs)
-    told = {text for word in own for text in _as_quoted(word) if any(sign.search(text + SUFFIX) for sign in judged)}
+    # An engine may quote it twice, so that its end and its beginning together say what neither does alone.
+    told = {text for word in own for text in _as_quoted(word) if any(sign.search(f"{text} {text}{SUFFIX}") for sign in judged)}
     for text in sorted(told, key=lambda text: (-len(text), text)):
         message = message.replace(text, LETTER.sub("x", text))
     return message

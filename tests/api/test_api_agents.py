@@ -409,6 +409,7 @@ def test_a_node_that_an_app_is_placed_on_again_and_again_is_an_event_once_until_
     is_tried_on("node-1")
     assert places() == [*first, *first[:2]]
     operator("PUT", "/app/web", {"image": "nginx:2"})
+    decide(operator)
     is_tried_on("node-1")
     assert places() == [*first, *first[:2], *first[:2]]
 

@@ -25,7 +25,7 @@ def container(name: str, spec: str = "new", **more: object) -> Container:
         "node": "n1",
         "image": "web",
     }
-    values |= {"started": 1.0, **more}
+    values |= {"node": "n1", "image": "web", "started": 1.0, **more}
     return Container(**values)  # type: ignore[arg-type]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from duckconf.actions import Restart
@@ -50,6 +50,7 @@ def bare(text: str) -> str:
 
 @settings(max_examples=300)
 @given(text=TEXTS, engine=st.sampled_from([podman, docker, bare]))
+@example(text="available: 3requested cpus are not available", engine=bare)
 def test_whatever_a_command_says_its_failure_is_the_apps_own(text: str, engine: object) -> None:
     app = App("nginx", "web", command=(text,))
     failure = run_failure("n1", Completed(127, "", engine(text)), app.image, own_words(app))  # type: ignore[operator]
