@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 
 from api import nodes as node_routes
-from api import ops, placed, rollouts, secrets
+from api import ops, placed, rebalance, rollouts, secrets
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
 from api.factory import create
@@ -35,6 +35,7 @@ from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import FILE_NAME as SECRETS
@@ -96,6 +97,7 @@ def create_agents(
         placed.blueprint(apps),
         rollouts.blueprint(updates, apps.again),
         secrets.blueprint(kept, store, index, journal.add),
+        rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, Ends(store, index).record),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
-from api import declared, ops, problems, pushed, secrets
+from api import declared, ops, problems, pushed, rebalance, secrets
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.reports import ReportFile
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import read_told
@@ -78,9 +79,9 @@ class Reconcile:
 def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8) -> Flask:
     """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
-    refusing = secrets.elsewhere(NO_SECRETS)
+    refusing = secrets.elsewhere(NO_SECRETS), rebalance.elsewhere()
     return create(
-        metrics, names, pushed.blueprint(pusher, metrics), refusing, ops.blueprint(Push(pusher), metrics, cluster, journal, held)
+        metrics, names, pushed.blueprint(pusher, metrics), *refusing, ops.blueprint(Push(pusher), metrics, cluster, journal, held)
     )
 
 
@@ -96,6 +97,7 @@ def create_reconcile(
         metrics,
         names,
         apps,
+        rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
         secrets.elsewhere(IN_A_FILE),
         ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held),
     )

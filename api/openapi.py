@@ -6,6 +6,7 @@ from typing import Any
 
 from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
+from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
 from api.schemas_of_updates import refer
 
@@ -169,10 +170,10 @@ ELSEWHERE: dict[str, Any] = {
         verb: {"summary": "Refused in this mode.", "parameters": [SECRET], "responses": NO_SECRETS} for verb in ("put", "delete")
     },
 }
-OF_AGENTS = {**RECONCILE, **AGENTS, **HISTORY, **ROLLOUTS, "/apps/confirm": CONFIRM, **OPERATIONS}
+OF_AGENTS = {**RECONCILE, **AGENTS, **HISTORY, **ROLLOUTS, **SCHEDULED, "/apps/confirm": CONFIRM, **OPERATIONS}
 PATHS = {
-    "push": {**PUSH, **ELSEWHERE, **OPERATIONS},
-    "reconcile": {**RECONCILE, **HISTORY, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
+    "push": {**PUSH, **ELSEWHERE, **REFUSED, **OPERATIONS},
+    "reconcile": {**RECONCILE, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
     "agents": {
         **_closed(OF_AGENTS),
         "/healthz": OPERATIONS["/healthz"],

@@ -29,6 +29,7 @@ from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
+from duckconf.naming import instance_name
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
 
@@ -106,6 +107,10 @@ class Routes:
             _require_schedulable(node, self.nodes)
         refused: dict[str, str] = {}
         moved: list[Instance] = []
+        for stops in (True, False):
+            # Before an agent can see it.
+            names = [instance_name(binding.name, binding.slot) for binding in bindings if binding.stops_first == stops]
+            self.index.stop_first(names, stops=stops)
 
         def decide(view: View) -> Changes:
             changes: dict[str, App | None] = {}
@@ -201,12 +206,14 @@ def blueprint(served: Routes) -> Blueprint:
 
 
 class Binding(NamedTuple):
-    """Slot `slot` of an app belongs on `node`, "" for none. `revision` is what the app should be at, "" for any."""
+    """Slot `slot` of an app belongs on `node`, "" for none. `revision` is what the app should be at, "" for any. Where it
+    `stops_first`, its old copy ends before the new one starts."""
 
     name: str
     slot: int
     node: str
     revision: str
+    stops_first: bool = False
 
 
 def _by_app(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
@@ -238,7 +245,7 @@ def _bindings(data: object) -> list[Binding]:
         told = entry if isinstance(entry, Mapping) else {}
         texts, slot = [told.get("name"), told.get("node"), told.get("revision", "")], told.get("slot", 1)
         if all(isinstance(text, str) for text in texts) and isinstance(slot, int) and not isinstance(slot, bool) and slot > 0:
-            found.append(Binding(str(texts[0]), slot, str(texts[1]), str(texts[2])))
+            found.append(Binding(str(texts[0]), slot, str(texts[1]), str(texts[2]), told.get("stops_first") is True))
         else:
             what = 'should be {"name", "node"} and perhaps "revision", all text, and perhaps "slot", a number from 1 on'
             faults.append(Fault(f"apps/{number}", what))

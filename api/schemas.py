@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.openapi_rebalance import SCHEMA
 from api.schemas_of_updates import OF_UPDATES, TEXT, refer
 from duckconf.compose import ALIASES, DEPLOY
 from duckconf.model import DECLARED, FIELDS
@@ -94,6 +95,7 @@ OBSERVED: dict[str, dict[str, Any]] = {
     "refused": {**TEXT, "description": "Why the engine of its node refuses it."},
 }
 SCHEMAS: dict[str, Any] = {
+    "Rebalance": SCHEMA,
     "App": APP,
     "Problem": PROBLEM,
     "Started": {

@@ -149,6 +149,7 @@ class Cycle:
                 world.asked(),
                 sensed.asked,
                 inventory.sites,
+                inventory.rebalance,
             )
             self._open_steps.update(step.instance for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
@@ -159,6 +160,8 @@ class Cycle:
         self._forget_failures(setpoint.desired)
         self._tell_of_unplaced(verdict)
         self._tell_of_ends(verdict)
+        for event in verdict.decision.turn.events if verdict.decision.turn is not None else ():
+            world.tell(event)
         self._say(sensed, setpoint, verdict)
         first_words = self._tell_of_updates(verdict)
         for step in verdict.decision.plan.steps:

@@ -45,6 +45,7 @@ from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, r
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 from duckconf.reach.state.placements import PlacementBook
+from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import SecretFile, resolved
@@ -79,6 +80,7 @@ class Outside:
         )
         self._book = PlacementBook(project.state / PLACEMENTS)
         self._history = RevisionBook(project.state / HISTORY)
+        self._rebalances = RebalanceBook(project.state)
         if self._history.trouble:
             log.warning("%s", self._history.trouble)
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
@@ -172,7 +174,8 @@ class Outside:
 
     def run(self) -> None:
         """Pass after pass, until `end`."""
-        reconciler = Reconciler(self._project.cluster, self._book, self._project.settings.node_timeout, history=self._history)
+        cluster, timeout = self._project.cluster, self._project.settings.node_timeout
+        reconciler = Reconciler(cluster, self._book, timeout, history=self._history, rebalances=self._rebalances)
         last = self._report.read()
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))
@@ -255,7 +258,8 @@ class Outside:
 
     def _watch_files(self) -> None:
         """Wake when a file that people or the API write has changed, and again when it has come to rest."""
-        paths = (self._project.state / FILE_NAME, self._cordons.path, self._drains.path, self._asked.path, self._secrets.path)
+        asked = (self._cordons.path, self._drains.path, self._asked.path, self._rebalances.asked_path)
+        paths = (self._project.state / FILE_NAME, self._secrets.path, *asked)
         last = [_version(path) for path in paths]
         while not self._ended.wait(LOOK_AT_FILES_EVERY):
             now = [_version(path) for path in paths]

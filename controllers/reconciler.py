@@ -13,6 +13,7 @@ from typing import Union
 from duckconf import backoff
 from duckconf.actions import Remove, Restart
 from duckconf.backoff import Tries
+from duckconf.balance_seen import Wish
 from duckconf.deadline import with_waits
 from duckconf.decision import Decision, Memory, decide, next_generation
 from duckconf.desired import Desired
@@ -27,7 +28,9 @@ from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.reach.state.placements import Book
+from duckconf.reach.state.rebalances import Rebalances
 from duckconf.reach.state.revisions import Revisions
+from duckconf.rebalancing import MANUAL
 from duckconf.refusal import Refusal, active, after_success, refused, remembered, with_siblings
 from duckconf.restart import lives_after, policy_of
 from duckconf.rollout import Revision
@@ -71,6 +74,8 @@ class Reconciler:
     asked: Mapping[str, int] | None = None
     history: Revisions | None = None
     """The revisions of the apps; None where another process decides on updates."""
+    rebalances: Rebalances | None = None
+    """What is asked for and done of them; None where another process decides on that."""
     only_mine: bool = False
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
     busy: set[str] = field(default_factory=set)
@@ -93,11 +98,13 @@ class Reconciler:
         asked: Mapping[str, int] = MappingProxyType({}),
         unreadable: Mapping[str, float] = MappingProxyType({}),
         sites: Sites = NOWHERE,
+        rebalance: str = MANUAL,
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
         oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes,
         `sites` is where they are, and `asked` is how often a person asked for each to be tried again.
         `unreadable` has when each node was asked whose answer cannot be read: its containers are unknown, and it is never lost.
+        `rebalance` says whether that is done without a request too.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
@@ -121,11 +128,14 @@ class Reconciler:
             self.removals,
             self.missed,
             self.history.revisions if self.history is not None else None,
+            Wish(self.rebalances.asked(), rebalance, self.rebalances.progress) if self.rebalances is not None else None,
         )
         decision = decide(self.cluster, desired, fleet, memory, now)
         outcomes = self._judged(decision, fleet)
         self.tries = with_waits(self.tries, decision, fleet, now)
         self._remember(decision.placements, certain)
+        if self.rebalances is not None and decision.turn is not None:
+            self.rebalances.keep(decision.turn.progress)
         self._due = None if decision.due is None else now + decision.due
         steps = decision.plan.steps
         self.busy |= {step.instance for step in steps}

@@ -8,32 +8,29 @@ writes through the API.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from controllers.component import Component, batches, main
+from controllers.rebalancer import balance
 from controllers.updates import advanced
 from duckconf.counts import counted
 from duckconf.events import Event
-from duckconf.facts import facts_from_json
 from duckconf.instance import Instance
 from duckconf.naming import app_of
-from duckconf.ports import parse_held
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
-from duckconf.refusal import Refusal, by_node, refusal_from_json, with_siblings
 from duckconf.share import read_instance
 from duckconf.sites import NOWHERE, Sites
-from duckconf.spreading import FULL, Given, Room, spread_many
+from duckconf.spreading import spread_many
+from duckconf.told_nodes import rooms_of
 
 NAME = "scheduler"
 # While an app fits nowhere: a port may become free without a node's or an app's change of place.
 AGAIN = 2.0
 # Updates decided in one transaction: each carries the revisions of its app.
 MOST_DECISIONS = 200
-READY = "ready"
 
 
 class Schedule(NamedTuple):
@@ -54,20 +51,7 @@ def schedule(
     """Pure. An instance that has a node moves. `revisions` are those of the apps as they were read, `siblings` the nodes that
     they have already. `nodes` are rows of `GET /nodes`; only those that are ready, have space and are not cordoned get something
     new."""
-    rooms: list[Room] = []
-    known = {str(node["name"]): facts_from_json(node) for node in nodes}
-    refusals = by_node(with_siblings(_refusals(nodes), known))
-    misfits: Counter[str] = Counter()
-    for node in nodes:
-        if node["cordoned"]:
-            misfits["cordoned"] += 1
-        elif node["status"] != READY:
-            misfits[str(node["status"])] += 1
-        elif node["full"]:
-            misfits[FULL] += 1
-        else:
-            name = str(node["name"])
-            rooms.append(Room(name, int(node["apps"]), _given(node), refusals.get(name, {}), known[name]))
+    rooms, misfits = rooms_of(nodes)
     ordered = sorted(instances, key=lambda instance: (instance.app.name, instance.slot))
     chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings, sites)
     reasons |= {one.name: f"cannot leave {one.node}: {reasons[one.name]}" for one in ordered if one.node and one.name in reasons}
@@ -79,22 +63,11 @@ def _binding(instance: Instance, node: str, revisions: Mapping[str, str]) -> dic
     return {"name": name, "slot": instance.slot, "node": node, "revision": revisions.get(name, "")}
 
 
-def _given(node: Mapping[str, Any]) -> Given:
-    reserved = node.get("reserved", {})
-    ports = [parse_held(text) for text in node.get("ports", ())]
-    return Given(ports, float(reserved.get("cpus", 0)), int(reserved.get("memory", 0)))
-
-
-def _refusals(nodes: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Refusal]:
-    """What the nodes' agents said that their engines refuse for now."""
-    told = [refusal_from_json(str(node["name"]), entry, 0.0) for node in nodes for entry in node.get("refusals", ())]
-    return {(refusal.node, refusal.app): refusal for refusal in told}
-
-
 def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
     component.watch("/apps?nodeName=&")
     component.watch("/nodes?")
     component.watch("/rollouts?")
+    component.watch("/rebalance?")
     said: dict[str, str] = {}
     turn = 0
 
@@ -111,7 +84,7 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         entries = [*answer["apps"], *answer.get("moves", ())]
         if not entries:
             said.clear()
-            return config.interval
+            return balance(component, api, config.rebalance, config.sites, config.interval)
         revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
         siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
         nodes = api.call("GET", "/nodes?facts=true")["nodes"]
@@ -125,7 +98,10 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         said.clear()
         said.update(plan.reasons)
         component.tell(api, news)
-        return AGAIN if plan.reasons else config.interval
+        if plan.bindings:
+            return config.interval
+        # What fits nowhere keeps nothing else from moving.
+        return min(AGAIN, balance(component, api, config.rebalance, config.sites, config.interval))
 
     def once(api: ApiClient) -> float:
         return min(update(api), place(api))

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 
 from duckconf import backoff
 from duckconf.backoff import Tries
+from duckconf.balance_seen import Wish, followed, relocated, sight
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.ended import Over, ended
 from duckconf.naming import declared_container
-from duckconf.placement import Fleet, Placement, as_found, assign
+from duckconf.placement import Assignment, Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
 from duckconf.readiness import Readiness
+from duckconf.rebalancing import Sight, Turn, take_turn
 from duckconf.repair import in_turn
 from duckconf.rolling import failures, rolled
 from duckconf.rollout import History
@@ -43,6 +45,8 @@ class Memory:
     missed: Mapping[tuple[str, str], Tries] = field(default_factory=dict)
     history: Mapping[str, History] | None = None
     """The revisions of each app; None where another process decides on updates."""
+    rebalance: Wish | None = None
+    """None where another process decides on that."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,9 @@ class Decision:
     due: float | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
     """Why instances cannot run what they were placed to run, where another process decides on updates."""
+    turn: Turn | None = None
+    """What becomes of a rebalance, to be remembered too; and what it was decided by."""
+    sight: Sight | None = None
 
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
@@ -76,17 +83,20 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     names = {name: declared_container(cluster, name) for name in desired.instances}
     generation = next_generation(known, fleet)
     assignment = assign(open_ends, fleet, known, names, generation, certain=memory.certain, busy=busy)
+    ready, pauses = readiness.ready(desired), held_back(desired, memory.tries, now)
+    seen, turn = _rebalanced(desired, fleet, assignment, memory, history, ready, pauses, readiness)
+    if turn is not None:
+        assignment = relocated(assignment, turn, names, fleet, next_generation(assignment.placements, fleet))
     wanted = desired.instances
     unclear = {name for name in {*known, *fleet.copies} if name not in wanted and desired.is_unclear(name)}
     left_alone = {name: place for name, place in known.items() if name in unclear or (name in busy and name not in wanted)}
     # Where it is seen now it still is when its node is silent and its row can be read again.
     found = {name: as_found(fleet.copies[name], generation) for name in sorted(unclear) if name not in known}
-    held = {**held_back(desired, memory.tries, now), **refused_in_place(desired, fleet, assignment.placements, now)}
+    held = {**pauses, **refused_in_place(desired, fleet, assignment.placements, now)}
     stuck = {where: f"cannot be removed yet: {past.words}" for where, past in memory.removals.items() if past.not_before > now}
     stuck |= {where: f"looking again: {past.words}" for where, past in memory.missed.items() if past.not_before > now}
     worn = {name for name, past in memory.tries.items() if backoff.is_worn(past)}
     placements = {**left_alone, **found, **assignment.placements, **{name: one.place for name, one in over.items()}}
-    ready = readiness.ready(desired)
     decided = plan(desired, fleet, assignment, held, busy, stuck, over, worn, ready)
     return Decision(
         placements,
@@ -98,7 +108,29 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
         desired,
         min((due for due in (readiness.due(desired), delay) if due is not None), default=None),
         failures(desired, fleet, placements, memory, readiness) if memory.history is None else {},
+        turn,
+        seen,
     )
+
+
+def _rebalanced(
+    desired: Desired,
+    fleet: Fleet,
+    assignment: Assignment,
+    memory: Memory,
+    history: Mapping[str, History],
+    ready: Collection[tuple[str, str]],
+    held: Collection[str],
+    readiness: Readiness,
+) -> tuple[Sight | None, Turn | None]:
+    """What is seen and what follows from it, where a rebalance is asked for or may be due."""
+    if memory.rebalance is None:
+        return None, None
+    wish = followed(memory.rebalance, fleet)
+    if not wish.due:
+        return None, Turn(wish.progress)
+    seen = sight(desired, fleet, assignment.placements, memory, history, ready, held, readiness)
+    return seen, take_turn(wish.progress, wish.asked, wish.mode, seen)
 
 
 def _without_old_ends(placements: Mapping[str, Placement], desired: Desired, judged: Collection[str]) -> Mapping[str, Placement]:

@@ -9,7 +9,7 @@ from typing import Union
 
 from duckconf.codec import spec_hash
 from duckconf.engine_output import Container
-from duckconf.facts import Facts
+from duckconf.facts import UNKNOWN, Facts
 from duckconf.instance import Instance
 from duckconf.refusal import Refusal, Refusals
 from duckconf.sites import NOWHERE, Sites
@@ -55,6 +55,9 @@ class Fleet:
     def full(self) -> Collection[str]:
         """Nodes that had no space for an app a short while ago."""
         return {refusal.node for refusal in self.refusals.values() if refusal.of_node}
+
+    def fact(self, node: str) -> Facts:
+        return self.facts.get(node, UNKNOWN)
 
     def refusal(self, node: str, instance: Instance) -> Refusal | None:
         """Why the node's engine refuses this app as it is specified now."""

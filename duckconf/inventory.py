@@ -17,6 +17,7 @@ from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 from duckconf.net_address import with_port
+from duckconf.rebalancing import AUTO, MANUAL
 from duckconf.route import DIRECT, Origins, Refusal, Route, Way, refused_connection, refused_root, route, sudo, unreadable
 from duckconf.sites import Sites
 from duckconf.ssh_config import Answer, question
@@ -47,6 +48,7 @@ VARIABLES = (
     "duckconf_demo_image",
     "duckconf_become",
     "duckconf_zone",
+    "duckconf_rebalance",
     "duckconf_api_url",
     "duckconf_tls",
     "duckconf_tls_certificate",
@@ -123,6 +125,8 @@ class Inventory:
     """Where the nodes find the API; "" when the inventory leaves it to us."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Every group that Ansible knows, with its hosts."""
+    rebalance: str = MANUAL
+    """Whether instances move by themselves after a node returns or joins."""
     source: str = field(default="", compare=False)
 
     def node(self, name: str) -> Host:
@@ -166,6 +170,7 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     if len(clusters) > 1:
         faults.append(Fault("duckconf_cluster", f"should be one name for all hosts, got {', '.join(sorted(clusters))}"))
     cluster = min(clusters, default=DEFAULT_CLUSTER)
+    rebalance = _rebalance([document["hosts"][name] for name in groups.get(NODES, ()) if name in document["hosts"]], faults)
     if NODES not in groups:
         faults.append(Fault(f"group {NODES}", "is missing; the hosts that run apps belong there"))
     ports: dict[str, str] = {}
@@ -179,7 +184,15 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
         raise BadInput(*(Fault(f"{source}: {fault.path}" if source else fault.path, fault.message) for fault in faults))
     api_url = str(served.get("duckconf_api_url") or "")
     members = {name: tuple(names) for name, names in groups.items()}
-    return Inventory(hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_url, members, source)
+    return Inventory(hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_url, members, rebalance, source)
+
+
+def _rebalance(nodes: Sequence[Mapping[str, Any]], faults: list[Fault]) -> str:
+    """One word for all nodes."""
+    words = {str(variables.get("duckconf_rebalance") or MANUAL) for variables in nodes} or {MANUAL}
+    if len(words) > 1 or not words <= {MANUAL, AUTO}:
+        faults.append(Fault("duckconf_rebalance", f"should be {MANUAL} or {AUTO} for all nodes, got {', '.join(sorted(words))}"))
+    return min(words)
 
 
 def _tls(variables: Mapping[str, Any], faults: list[Fault]) -> Tls | None:

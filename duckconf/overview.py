@@ -123,8 +123,9 @@ def _wanted(
 
 
 def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> tuple[AppView, list[Container]]:
-    """While an update has not brought its instance up, the row shows the container that serves in its place."""
-    old = next((copy for copy in others if copy.running and row.spec and copy.spec != row.spec), None)
+    """While an update or a move has not brought its instance up, the row shows the container that serves in its place."""
+    serving = (copy for copy in others if copy.running and row.spec)
+    old = next((copy for copy in serving if copy.spec != row.spec or (copy.node, copy.name) in decision.ready), None)
     if old is None or row.ready:
         return row, list(others)
     waits = f"serves until {row.container} on {row.node} is ready: it is {row.state}" + (f", {row.note}" if row.note else "")
@@ -132,7 +133,7 @@ def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> t
     image = spec.image if spec is not None else old.image
     shown = replace(row, node=old.node, container=old.name, image=image, state=old.state, started=old.started, note=waits)
     ready = (old.node, old.name) in decision.ready
-    shown = replace(shown, ports=old.ports, health=old.health, ready=ready, updated=False)
+    shown = replace(shown, ports=old.ports, health=old.health, ready=ready, updated=row.updated and old.spec == row.spec)
     return shown, [copy for copy in others if copy is not old]
 
 

@@ -24,10 +24,12 @@ from duckconf.spreading import FULL, Given, host_ports, lacks, no_fit, round_rob
 
 @dataclass(frozen=True)
 class Assignment:
-    """Placements for the instances that have one, and for those that could not get one the reason."""
+    """Placements for the instances that have one, and for those that could not get one the reason. Those in `stops` move, and
+    their old copy ends before the new one starts."""
 
     placements: Mapping[str, Placement]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    stops: Collection[str] = ()
 
 
 @dataclass

@@ -9,7 +9,7 @@ The rules, in order:
    restart. Each waits while the app is held back.
 5. Running with another spec: replace.
 6. Ours and not desired: remove, unless the desired state is incomplete.
-7. A copy elsewhere goes only once the placed one is ready, or is over.
+7. A copy elsewhere goes only once the placed one is ready, or is over; or before it starts, where the app moves and stops first.
 8. An instance that is over by its restart policy is left as it ended.
 
 Where nothing is done although something is not as desired, a note says why.
@@ -98,6 +98,9 @@ def plan(
         elif name in over:
             steps += _leave_ended(name, over[name], found)
             notes[name] = over[name].why
+        elif name in assignment.stops and found:
+            why = f"it moves to {assignment.placements[name].node}, and its old container ends first"
+            steps += [Step(name, Remove(copy.node, copy.name), why) for copy in found]
         elif name in assignment.placements:
             place = assignment.placements[name]
             done, note = _placed(desired.instances[name], place, found, fleet, held.get(name, ""), ready, anew=name in worn)

@@ -27,6 +27,8 @@ from duckconf.spreading import host_ports
 UNPLACED = ""
 # Wakes who decides on updates. No node has this name.
 UPDATES = "*updates"
+# Wakes who decides on a rebalance. No node has this name.
+REBALANCE = "*rebalance"
 # Cores are counted in thousandths: sums of whole numbers go back to what they were.
 MILLI = 1000
 
@@ -68,6 +70,11 @@ class PlacedIndex:
         # Until the state was read.
         self._complete = False
         self._kept: dict[str, tuple[str, ...]] = {}
+        self.moving: frozenset[str] = frozenset()
+        """Apps that a rebalance moves now."""
+        self._stopping: set[str] = set()
+        """Instances on their way whose old copy ends before the new one starts."""
+        self._withheld: dict[str, frozenset[str]] = {}
         self.notes: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._places_told: dict[str, set[str]] = {}
@@ -169,7 +176,10 @@ class PlacedIndex:
                 self._copies.get(name, set()).discard(node)
             for name, *_ in has:
                 self._copies.setdefault(name, set()).add(node)
+            if self.moving and any(app_of(name) in self.moving for name, *_ in had ^ has):
+                self._bump([REBALANCE])
             concerned = {other for name, *_ in had ^ has for other in self._copies.get(name, set())} | {node}
+            self._bump(place for name, *_ in had - has if (place := self._stopped(name)))
             self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
             if self._misplaced:
                 self._bump([UNPLACED])
@@ -178,7 +188,34 @@ class PlacedIndex:
         with self._lock:
             kept = self._kept_now(node) if node else ()
             self._kept[node] = kept
-            return Share(self._revision(node), tuple(self._by_node.get(node, {}).values()), kept)
+            mine = self._by_node.get(node, {})
+            before, now = self._withheld.get(node, frozenset()), frozenset(name for name in mine if self._waits(name, node))
+            self._withheld[node] = now
+            if before - now:
+                self._bump([node])
+            return Share(self._revision(node), tuple(one for name, one in mine.items() if name not in now), kept)
+
+    def stop_first(self, instances: Iterable[str], *, stops: bool) -> None:
+        """Note that these end where they run before they start where they are placed next, or that they do not."""
+        with self._lock:
+            self._stopping = self._stopping | {*instances} if stops else self._stopping - {*instances}
+
+    def _waits(self, name: str, node: str) -> bool:
+        """Whether the node may not start it yet, because a node that answers still has its old copy."""
+        others = self._copies.get(name, set()) - {node} if name in self._stopping else ()
+        return any(self._nodes.status(other) == READY for other in others)
+
+    def _stopped(self, name: str) -> str:
+        """The node where the instance may start now, because its old copy has ended; "" for none."""
+        instance = self.instance(name) if name in self._stopping else None
+        if instance is None or self._copies.get(name, set()) - {instance.node}:
+            return ""
+        self._stopping.discard(name)
+        return instance.node
+
+    def wake(self, node: str) -> None:
+        with self._lock:
+            self._bump([node])
 
     def wait(self, node: str, since: int, seconds: float) -> None:
         """Return when the node's revision is another one than `since`, or after `seconds`."""
@@ -264,7 +301,7 @@ class PlacedIndex:
         if siblings is None:
             return not self._complete
         instance = siblings.get(name)
-        if instance is None or _is_over(instance):
+        if instance is None or _is_over(instance) or name in self._stopping:
             return False
         seen = self.seen(instance)
         return seen is None or not seen.ready or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)

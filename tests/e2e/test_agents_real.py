@@ -33,6 +33,7 @@ from tests.e2e.agents_fleet import (
     running,
     systemctl,
 )
+from tests.e2e.client import asked_all_the_time
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, free_ports
 from tests.e2e.watched import in_no_command_line
 from tests.waiting import until
@@ -439,3 +440,27 @@ def test_a_secret_reaches_its_apps_alone_also_without_the_server_and_a_new_one_r
     assert "used by a" in running.inv("secret", "remove", "db").stderr
     api.call("PUT", "/app/a", {"image": WEB_IMAGE, "command": None, "secrets": None})
     assert running.inv("secret", "remove", "db").returncode == 0
+
+
+def test_a_rebalance_goes_on_when_the_scheduler_is_killed_and_no_request_fails(running: Live, api: ApiClient) -> None:
+    api.call("PUT", "/node/node-3", {"cordoned": True})
+    api.call("PUT", "/app/web", {"image": WEB_IMAGE, "replicas": 6, "ports": ["80"]})
+    try:
+        until("it runs on two nodes", lambda: running.running()["web"] == 6, 40)
+        until("the API sees it", lambda: {app["ready"] for app in apps(api) if app["name"] == "web"} == {6}, 40)
+        api.call("PUT", "/node/node-3", {"cordoned": False})
+        assert "node-3 runs 1 of 9 instances: ./inv rebalance" in running.inv("status").stdout
+        planned = running.inv("rebalance", "--dry-run")
+        assert (planned.returncode, len(planned.stdout.splitlines())) == (2, 3), planned
+        with asked_all_the_time(running, "web") as (counts, failed):
+            assert running.inv("rebalance").returncode == 0
+            until("an instance is on its way", lambda: bool(api.call("GET", "/rebalance")["moving"]))
+            systemctl(running, "control-1", "kill", "--signal=KILL", "duckconf-scheduler")
+            done = running.inv("rebalance", "--wait")
+        assert (done.returncode, "the nodes are level" in done.stdout) == (0, True), done
+        assert (failed, min(counts)) == ([], 6)
+        assert {node["name"]: node["apps"] for node in nodes(api)} == dict.fromkeys(NODES, 3)
+        assert running.inv("rebalance", "--dry-run").returncode == 0
+    finally:
+        api.call("PUT", "/node/node-3", {"cordoned": False})
+        api.call("DELETE", "/app/web")

@@ -10,6 +10,7 @@ from typing import Union
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import app_labels, declared_container
+from duckconf.reach.state.rebalances import RebalanceBook
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, JOB, KILLED, REFUSED, SHAKY, Box
 from tests.sim.world import Node, SimWorld
 
@@ -292,6 +293,13 @@ class Faults:
         self.world.tell_loop()
         return f"{node.name} is {'emptied' if node.name in self.world.drains else 'open'}"
 
+    def _rebalance(self) -> str:
+        if not self.world.disk.exists():
+            return ""
+        number = RebalanceBook(self.world.disk).ask()
+        self.world.tell_loop()
+        return f"request {number}"
+
     def _edit_inventory(self) -> str:
         node, removed = self._node(), self.world.removed
         if node.name in removed or len(removed) + 1 < len(self.world.nodes):
@@ -369,4 +377,5 @@ CUTS: Mapping[str, Callable[[Faults], str]] = {"cut": Faults._cut_file}
 GARBLED: Mapping[str, Callable[[Faults], str]] = {"garble": Faults._garble}
 REFUSALS: Mapping[str, Callable[[Faults], str]] = {"refuse": Faults._refuse}
 JOBS: Mapping[str, Callable[[Faults], str]] = {"job": Faults._job, "prune": Faults._prune, "strand": Faults._strand}
+REBALANCES: Mapping[str, Callable[[Faults], str]] = {f"rebalance {number}": Faults._rebalance for number in range(3)}
 SCALES: Mapping[str, Callable[[Faults], str]] = {"scale": Faults._scale}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from duckconf.codec import spec_hash
 from duckconf.instance import instances_of
 from duckconf.model import App
 from duckconf.reach.state.placements import FILE_NAME, PlacementBook
+from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
 from duckconf.restart import recorded
@@ -65,7 +66,8 @@ class Run:
     def _start_loop(self) -> None:
         world = self.world
         history = RevisionBook(world.disk / HISTORY)
-        reconciler = Reconciler(CLUSTER, PlacementBook(world.disk / FILE_NAME), NODE_TIMEOUT, history=history)
+        book, self.rebalances = PlacementBook(world.disk / FILE_NAME), RebalanceBook(world.disk)
+        reconciler = Reconciler(CLUSTER, book, NODE_TIMEOUT, history=history, rebalances=self.rebalances)
         last = world.last_report()
         if last is not None:
             reconciler.tries.update(last.tries_at(world.now()))
@@ -161,6 +163,13 @@ class Run:
         self.pass_time(SOON)
         if [box.state for box in self._boxes() if box.app == "late"] != ["running"]:
             raise Violation(f"an app declared among hopeless ones does not run after {SOON} s")
+
+    def uneven(self) -> list[str]:
+        """What a rebalance would still move."""
+        self.rebalances.keep(replace(self.rebalances.progress, moving={}))
+        self.rebalances.ask()
+        self._turn()
+        return [line for line in self.world.trace[-30:] if "rebalancing:" in line]
 
     def _boxes(self) -> list[Box]:
         engines = {id(node.engine): node.engine for node in self.world.nodes.values()}

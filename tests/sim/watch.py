@@ -24,6 +24,8 @@ from duckconf.instance import Instance, instances_of
 from duckconf.naming import app_of
 from duckconf.placement import Placement
 from duckconf.plan import Step
+from duckconf.rebalancing import Way
+from duckconf.rollout import starts_first
 from tests.sim.engines import Box
 
 if TYPE_CHECKING:
@@ -252,7 +254,8 @@ class Watch:
             copy.name == place.container and copy.ready and copy.spec == self._spec_of(app)
             for copy in self.heard.get(place.node, ())
         )
-        self._require(running or bool(place.end), f"{action} though the placed copy was not seen running and well")
+        stops = self._way(app).source == action.node and not starts_first(wanted.app)
+        self._require(running or bool(place.end) or stops, f"{action} though the placed copy was not seen running and well")
 
     def _check_start(self, app: str, action: Union[Start, Restart]) -> None:
         spec = self._spec_of(app)
@@ -271,7 +274,8 @@ class Watch:
         ]
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec
-        self._require(not elsewhere or replaced, f"{action} though a right copy runs elsewhere")
+        moves = self._way(app).target == action.node
+        self._require(not elsewhere or replaced or moves, f"{action} though a right copy runs elsewhere")
         self._check_healthy(action, spec)
         old = self.known.get(app)
         # Who lost its memory can only know of what is there.
@@ -282,6 +286,11 @@ class Watch:
         state = placed[0].state if placed else ""
         held_still = state in ("paused", "stopping") and (state == "stopping" or placed[0].spec == spec)
         self._require(not held_still, f"{action}, which is {state}")
+
+    def _way(self, app: str) -> Way:
+        """Where a rebalance moves it, if it does: what was decided is on disk before it is done."""
+        book = self._reconciler().rebalances
+        return book.progress.moving.get(app, Way("", "")) if book is not None else Way("", "")
 
     def _runs(self, app: str, place: Placement) -> bool:
         box = self.world.nodes[place.node].engine.boxes.get(place.container)

@@ -23,6 +23,7 @@ from duckconf.inventory import Host, Inventory
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.state.placements import FILE_NAME
+from duckconf.rebalancing import MANUAL
 from duckconf.report import Report, report_from_json
 from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, SHAKY, Box, Engine, Hand
 from tests.sim.person import Person
@@ -70,6 +71,7 @@ class SimWorld:
         self.drains_read: frozenset[str] = frozenset()
         self.removed: set[str] = set()
         self.calm = False
+        self.rebalance = MANUAL
         self.begins: Callable[[Box], None] = lambda box: None
         """What else happens when a container starts."""
         self.woken = False
@@ -96,7 +98,7 @@ class SimWorld:
         self._may_die()
         hosts = {name: Host(name, "192.0.2.1") for name in self.nodes if name not in self.removed}
         self.watch.begun(tuple(hosts))
-        return Inventory(hosts, tuple(hosts), cluster=CLUSTER)
+        return Inventory(hosts, tuple(hosts), cluster=CLUSTER, rebalance=self.rebalance)
 
     def cordoned(self) -> Collection[str]:
         self._may_die()

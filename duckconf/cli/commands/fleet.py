@@ -37,6 +37,22 @@ def drain(_: Any, node: str) -> None:
 
 @command(
     help={
+        "dry_run": "change nothing; print what would move and why. Exit code 2 if something would",
+        "wait": "follow it and return when it is over",
+        "json": "print JSON",
+    }
+)
+def rebalance(_: Any, dry_run: bool = False, wait: bool = False, json: bool = False) -> int:
+    """Move instances, one at a time, until the nodes run about as many (reconcile, agents). Example: ./inv rebalance --dry-run"""
+    from duckconf.cli.fleet import rebalance as moving
+
+    if dry_run:
+        return moving.preview(project(), as_json=json)
+    return moving.rebalance(project(), wait=wait, as_json=json)
+
+
+@command(
+    help={
         "limit": "only these hosts: names, groups, globs, !exceptions; @failed means the hosts that failed last",
         "full": "run the roles on all hosts, changed or not",
         "json": "print JSON",

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from duckconf.balance_told import sight
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
-from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
+from duckconf.cli.look.node_table import print_nodes, say_uneven
 from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
@@ -27,6 +28,7 @@ from duckconf.inventory import Inventory
 from duckconf.naming import instance_name
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
+from duckconf.rebalancing import Sight, uneven
 from duckconf.restart import DONE
 
 CONTROL_UNITS = {"api": "duckconf-api", "scheduler": "duckconf-scheduler", "node-controller": "duckconf-node-controller"}
@@ -41,23 +43,31 @@ def status(project: Project, *, as_json: bool) -> int:
     """Services on the control plane, nodes by heartbeat, and how many apps run."""
     services = _services(project)
     api = api_client(project)
-    nodes = [_node_row(row, project.inventory()) for row in api.call("GET", "/nodes")["nodes"]]
-    listing = api.call("GET", "/apps")
+    told_nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
+    nodes = [_node_row(row, project.inventory()) for row in told_nodes]
+    lean = uneven(sight(listing["apps"], told_nodes, project.inventory().sites))
     rows = _rows(listing)
     waiting = [waiting_row(row["instance"], row["status"], row.get("note", "")) for row in rows if row["status"] not in WELL]
     if as_json:
         faults = listing.get("faults", [])
         told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
-        print_json(told | {"empty": empty_nodes(nodes), "waiting": waiting})
+        print_json(told | {"uneven": lean, "waiting": waiting})
     else:
         print(f"cluster {project.cluster}, mode agents\n")
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
         print()
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
         say_instances(len(rows), waiting, sum(row["status"] == DONE for row in rows))
-        say_empty(nodes)
+        say_uneven(lean)
     _say_faults(listing)
     return _silent(nodes)
+
+
+def take_sight(project: Project) -> Sight:
+    """What the scheduler sees when it decides on a rebalance."""
+    api = api_client(project)
+    nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
+    return sight(listing["apps"], nodes, project.inventory().sites)
 
 
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:

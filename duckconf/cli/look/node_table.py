@@ -8,6 +8,7 @@ from typing import Any
 
 from duckconf import facts
 from duckconf.cli.terminal.tables import print_json, print_table
+from duckconf.counts import counted
 
 NO_NODES = "no nodes; add one with ./inv add-node NAME --host ADDRESS"
 COLUMNS = ("name", "status", "heartbeat", "address", "apps", "cordoned", "zone", "engine", "disk", "mem", "load", "measured")
@@ -33,12 +34,7 @@ def _ago(seconds: float | None) -> str:
     return f"{seconds:.0f}s ago" if seconds and seconds >= 0.5 else ""
 
 
-def empty_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Ready nodes without an app while another one has two or more: usually they were lost, and their apps rescheduled."""
-    crowded = any((row["apps"] or 0) > 1 for row in rows)
-    return [row["name"] for row in rows if crowded and row["status"] == "ready" and row["apps"] == 0 and not row["cordoned"]]
-
-
-def say_empty(rows: Sequence[Mapping[str, Any]]) -> None:
-    for name in empty_nodes(rows):
-        print(f"{name}: ready, and no app is placed there; new apps are placed there first, running apps stay where they are")
+def say_uneven(nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Nodes that a rebalance would give instances to: usually they were lost, and their apps rescheduled."""
+    for entry in nodes:
+        print(f"{entry['node']} runs {entry['instances']} of {counted(entry['of'], 'instance')}: ./inv rebalance")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from duckconf.balance_seen import Wish
 from duckconf.cli.cluster.nodes import Cluster
 from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import UNKNOWN, Desired, Document, changed, desired_of
@@ -21,6 +22,7 @@ from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 from duckconf.reach.state.placements import PlacementBook
+from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.reports import ReportFile
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
@@ -89,7 +91,9 @@ def survey(cluster: Cluster) -> Scene:
         faults: tuple[str, ...] = (*[behind] * bool(behind), *map(str, document.faults))
     except BadInput as bad:
         faults = (str(bad),)
-    memory = Memory(placements, report.tries, certain=bool(report.nodes), history=history)
+    rebalances = RebalanceBook(project.state)
+    wish = Wish(rebalances.asked(), cluster.inventory.rebalance, rebalances.progress, preview=True)
+    memory = Memory(placements, report.tries, certain=bool(report.nodes), history=history, rebalance=wish)
     kept = SecretFile(project.state / secrets.FILE_NAME)
     return Scene(document, lambda desired: resolved(desired, kept), fleet, memory, now, faults, seen)
 

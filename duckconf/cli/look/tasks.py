@@ -15,7 +15,7 @@ from typing import Any
 from duckconf import engine
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
-from duckconf.cli.look.node_table import empty_nodes, print_nodes, say_empty
+from duckconf.cli.look.node_table import print_nodes, say_uneven
 from duckconf.cli.look.trouble import Seen, none_of, say_faults, unreachable
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES
@@ -31,6 +31,7 @@ from duckconf.reach.state import cordons, journal, reports
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal, Page
 from duckconf.reach.state.reports import ReportFile
+from duckconf.rebalancing import uneven
 from duckconf.report import Report
 from duckconf.restart import DONE
 
@@ -55,10 +56,12 @@ def status(project: Project, *, as_json: bool) -> int:
         nodes = _node_rows(cluster, seen)
     faults = list(picture.faults) if picture else []
     wanted = [view for view in picture.apps if view.desired == "yes"] if picture else []
+    sight = picture.decision.sight if picture else None
+    lean = uneven(sight) if sight is not None else []
     waiting = [waiting_row(view.instance, view.state, view.note) for view in wanted if view.state not in ("running", DONE)]
     if as_json:
         told = {"cluster": project.cluster, "mode": mode, "services": rows, "nodes": nodes, "faults": faults}
-        print_json(told | {"empty": empty_nodes(nodes) if picture else [], "waiting": waiting})
+        print_json(told | {"uneven": lean, "waiting": waiting})
     else:
         print(f"cluster {project.cluster}, mode {mode}\n")
         print_table(rows, ("service", "state", "pid", "address", "since"), "")
@@ -67,7 +70,7 @@ def status(project: Project, *, as_json: bool) -> int:
         if picture:
             done = sum(view.state == DONE for view in wanted)
             say_instances(len(wanted), waiting, done) if picture.known else say_unknown()
-            say_empty(nodes)
+            say_uneven(lean)
     say_faults(faults)
     return unreachable(seen)
 

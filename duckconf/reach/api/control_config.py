@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from duckconf.errors import SetupError
+from duckconf.rebalancing import MANUAL
 from duckconf.sites import Sites
 
 
 @dataclass(frozen=True)
 class ControlConfig:
     """`listen` is where the API serves, `api_url` where scheduler and node-controller find it. Times are in seconds. `zones` has
-    the zone of each node that has one, and `groups` every group of the inventory with its hosts."""
+    the zone of each node that has one, and `groups` every group of the inventory with its hosts. `rebalance` is manual
+    or auto."""
 
     cluster: str
     nodes: tuple[str, ...]
@@ -29,6 +31,7 @@ class ControlConfig:
     interval: float = 10.0
     zones: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rebalance: str = MANUAL
     certificate: str = ""
     key: str = ""
     ca_file: str = ""
