@@ -26,6 +26,7 @@ from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.instance import Instance, slots_of
 from duckconf.model import NAME, App, parse_app
 from duckconf.overview import AppView
+from duckconf.place_kinds import GLOBAL
 from duckconf.report import Report
 from duckconf.restart import DONE
 from duckconf.secrets import require_known
@@ -152,10 +153,17 @@ def _views(report: Report | None) -> dict[str, AppView]:
 
 def _shown(app: App, report: Report | None, views: Mapping[str, AppView] | None = None) -> dict[str, Any]:
     views = _views(report) if views is None else views
-    instances = [_instance(instance, views.get(instance.name)) for instance in slots_of(app)]
+    slots = _everywhere(app, views) if app.mode == GLOBAL else slots_of(app)
+    instances = [_instance(instance, views.get(instance.name)) for instance in slots]
     rollout = report.rollouts.get(app.name, "") if report is not None else ""
     entry = {"name": app.name, **to_json(app), "revision": revision(app), **as_a_whole(instances)}
     return entry | ({"rollout": rollout} if rollout else {})
+
+
+def _everywhere(app: App, views: Mapping[str, AppView]) -> list[Instance]:
+    """The instances that the loop made of an app of mode global, and one that waits until it has told of any."""
+    slots = sorted(view.slot for view in views.values() if view.app == app.name)
+    return [Instance(app, slot) for slot in slots or [1]]
 
 
 def _instance(instance: Instance, view: AppView | None) -> dict[str, Any]:

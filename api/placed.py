@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, jsonify, request
 
-from api.auth import require_node, require_operator
+from api import everywhere
+from api.auth import caller, require_node, require_operator
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import as_a_whole, changes_of, with_etag
 from api.held import HeldRequests
@@ -30,6 +31,7 @@ from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.naming import instance_name
+from duckconf.place_kinds import GLOBAL
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
 
@@ -80,7 +82,12 @@ class Routes:
             self.index.wait(node, since, allowed)
         share = self.index.share(node)
         answer = {"revision": share.revision, "apps": list(self._told(share.instances)), "kept": list(share.kept)}
-        return jsonify(answer | ({} if node else {"moves": list(self._told(self.index.moves(), moving=True))}))
+        if not node:
+            answer |= {
+                "moves": list(self._told(self.index.moves(), moving=True)),
+                "everywhere": list(everywhere.told(self.index)),
+            }
+        return jsonify(answer)
 
     def _told(self, instances: Iterable[Instance], *, moving: bool = False) -> Iterator[dict[str, Any]]:
         """Instances as their agent or the scheduler is told of them: the siblings of those that need a node stand once."""
@@ -96,6 +103,7 @@ class Routes:
                 entry |= {} if instance.node and not moving else {"siblings": self.index.siblings(name)}
             entry |= {"revision": revisions[name]} | ({"node": instance.node} if instance.node else {})
             entry |= {"generation": instance.generation} if instance.generation else {}
+            entry |= {"bound": GLOBAL} if instance.app.mode == GLOBAL and caller().operator else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
 
@@ -157,7 +165,7 @@ class Routes:
             before = app or App("")
             parsed = replace(parse_app(spec), **{column: getattr(before, column) for column in PLACEMENT})
             require_known(parsed, self.known() if parsed.secrets else ())
-            slots = range(1, parsed.replicas + 1)
+            slots = range(1, (max(len(before.node), len(wanted or ())) if parsed.mode == GLOBAL else parsed.replicas) + 1)
             by_slot = {} if wanted is None else {slot: wanted[slot - 1] if slot <= len(wanted) else "" for slot in slots}
             return placed(parsed, by_slot, revision, codec.spec_hash(self.index.resolve(parsed)) if by_slot else "")
 
@@ -224,9 +232,12 @@ def _by_app(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
 
 
 def _moved(before: App | None, after: App) -> list[Instance]:
-    """The instances that have another node than before."""
-    old = {instance.slot: instance.node for instance in slots_of(before)} if before is not None else {}
-    return [instance for instance in slots_of(after) if instance.node != old.get(instance.slot, "")]
+    """The instances that have another node than before, also those of an app of mode global that have none any more."""
+    old = {instance.slot: instance for instance in slots_of(before)} if before is not None else {}
+    now = {instance.slot: instance for instance in slots_of(after)}
+    both = before is not None and before.mode == after.mode == GLOBAL
+    gone = [replace(instance, node="") for slot, instance in old.items() if both and slot not in now]
+    return [*(one for slot, one in now.items() if one.node != (old[slot].node if slot in old else "")), *gone]
 
 
 def _require_schedulable(node: str, nodes: NodeBook) -> None:
@@ -267,7 +278,8 @@ def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callabl
         if node:
             tell(Event("scheduled", f"{name} placed on {node}", instance.app.name, node))
         else:
-            tell(Event("unscheduled", f"{name} unscheduled; waiting for the scheduler", instance.app.name))
+            waits = "" if instance.app.mode == GLOBAL else "; waiting for the scheduler"
+            tell(Event("unscheduled", f"{name} unscheduled{waits}", instance.app.name))
 
 
 def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
@@ -275,6 +287,7 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     spec = {name: value for name, value in to_json(app).items() if name not in PLACEMENT}
     present = codec.spec_hash(index.resolve(app))
     instances = [_instance(instance, present, index, nodes) for instance in index.instances(app.name)]
+    instances += everywhere.waiting(app, index, nodes) if app.mode == GLOBAL else []
     entry = {"name": app.name, **spec, "revision": codec.revision(app), **as_a_whole(instances)}
     return entry | ({"rollout": rollout} if (rollout := index.updates.get(app.name)) else {})
 

@@ -18,6 +18,7 @@ from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure, NodeRef
 from duckconf.inventory import Host, Inventory
 from duckconf.model import DEFAULTS, App
 from duckconf.naming import push_app
+from duckconf.place_kinds import GLOBAL
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.nodes.actuator import clean_up, execute
 from duckconf.reach.nodes.observer import Pairs
@@ -64,7 +65,8 @@ class Pusher:
             raise BadInput(Fault("secrets", f"are {NO_SECRETS}"))
         if app.replicas < 1:
             raise BadInput(Fault("replicas", "should be 1 or more in push mode, which starts apps and keeps no state"))
-        if unseen := [name for name in NEEDS_STATE if getattr(app, name) != DEFAULTS[name]]:
+        unseen = [name for name in NEEDS_STATE if getattr(app, name) != DEFAULTS[name]]
+        if unseen := [*unseen, *(["mode"] if app.mode == GLOBAL else [])]:
             words = "needs a mode that knows what runs where; see ./inv up reconcile"
             raise BadInput(*(Fault(name, words) for name in unseen))
         one, started = replace(app, replicas=1), list[Started]()

@@ -144,6 +144,11 @@ SCHEMAS: dict[str, Any] = {
                 "items": refer("Shown"),
                 "description": "With an empty nodeName: the instance that should leave its node next.",
             },
+            "everywhere": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "With an empty nodeName: the apps of mode global, each with the node of each slot in `slots`.",
+            },
             "faults": {"type": "array", "items": TEXT, "description": "Rows of the file that cannot be read, with line numbers."},
         },
     },

@@ -116,9 +116,9 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
 
 def unschedule(component: Component, api: ApiClient, nodes: Sequence[str]) -> None:
     """Take their instances from lost nodes, all at once; those that changed meanwhile are looked at again. A job that is over
-    stays: it is not to run again elsewhere."""
-    entries = [entry for node in nodes for entry in api.call("GET", f"/apps?nodeName={node}")["apps"] if not entry.get("ended")]
-    unbind(component, api, entries, "lost")
+    stays: it is not to run again elsewhere. So does an instance that is bound to its node."""
+    entries = [entry for node in nodes for entry in api.call("GET", f"/apps?nodeName={node}")["apps"]]
+    unbind(component, api, [entry for entry in entries if not (entry.get("ended") or entry.get("bound"))], "lost")
 
 
 def turn_away(component: Component, api: ApiClient, watch: Watch, counts: Mapping[str, int]) -> None:

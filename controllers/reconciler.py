@@ -20,6 +20,7 @@ from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import Facts
+from duckconf.globally import with_slots
 from duckconf.health import Health, judge, next_verdict
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
@@ -118,6 +119,7 @@ class Reconciler:
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         refusals = with_siblings(active(self.refusals, now), facts)
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, sites, tuple(unreadable))
+        desired = with_slots(desired, fleet, self.book.placements)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(
@@ -205,7 +207,7 @@ class Reconciler:
         """Forget refusals that no longer count. With nobody elsewhere to ask, one that is withdrawn is forgotten too."""
         gone: set[str] = set()
         if desired.complete and not self.only_mine:
-            wanted = {app_of(name) for name in (*desired.instances, *desired.kept)}
+            wanted = {app_of(name) for name in (*desired.instances, *desired.kept, *desired.everywhere)}
             gone = {app for _, app in self.refusals} - wanted - desired.unreadable
         self.refusals = remembered(self.refusals, now, nodes=nodes, returned=returned, withdrawn=gone)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from controllers.component import Component, batches, main
 from controllers.rebalancer import balance
+from controllers.everywhere import schedule_everywhere
+from controllers.schedule import Schedule
 from controllers.updates import advanced
 from duckconf.counts import counted
 from duckconf.events import Event
@@ -31,13 +33,6 @@ NAME = "scheduler"
 AGAIN = 2.0
 # Updates decided in one transaction: each carries the revisions of its app.
 MOST_DECISIONS = 200
-
-
-class Schedule(NamedTuple):
-    """Bindings as `PUT /apps` takes them, and for the instances that fit nowhere the reason."""
-
-    bindings: tuple[dict[str, Any], ...]
-    reasons: Mapping[str, str]
 
 
 def schedule(
@@ -78,22 +73,31 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
             api.call("PUT", "/rollouts", {"rollouts": list(part)})
         return config.interval if plan.due is None else plan.due
 
-    def place(api: ApiClient) -> float:
-        nonlocal turn
-        answer = api.call("GET", "/apps?nodeName=")
-        entries = [*answer["apps"], *answer.get("moves", ())]
-        if not entries:
-            said.clear()
-            return balance(component, api, config.rebalance, config.sites, config.interval)
-        revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
-        siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
-        nodes = api.call("GET", "/nodes?facts=true")["nodes"]
-        plan = schedule([read_instance(entry) for entry in entries], nodes, turn, revisions, siblings, config.sites)
-        turn += len(plan.bindings)
-        for part in batches(plan.bindings):
+    def bind(api: ApiClient, bindings: Sequence[Mapping[str, Any]]) -> bool:
+        for part in batches(bindings):
             answer = api.call("PUT", "/apps", {"apps": list(part)})
             changed = counted(len(answer["refused"]), "app")
             component.log.info("placed %s, %s had changed meanwhile", counted(answer["bound"], "instance"), changed)
+        return bool(bindings)
+
+    def place(api: ApiClient) -> float:
+        nonlocal turn
+        answer = api.call("GET", "/apps?nodeName=")
+        entries, everywhere = [*answer["apps"], *answer.get("moves", ())], answer.get("everywhere", [])
+        if not entries and not everywhere:
+            said.clear()
+            return balance(component, api, config.rebalance, config.sites, config.interval)
+        nodes = api.call("GET", "/nodes?facts=true")["nodes"]
+        wide = schedule_everywhere(everywhere, nodes, config.sites)
+        if bind(api, wide.bindings) and entries:
+            # They have taken ports and room of the nodes.
+            nodes = api.call("GET", "/nodes?facts=true")["nodes"]
+        revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
+        siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
+        plan = schedule([read_instance(entry) for entry in entries], nodes, turn, revisions, siblings, config.sites)
+        plan = plan._replace(reasons={**plan.reasons, **wide.reasons})
+        turn += len(plan.bindings)
+        bind(api, plan.bindings)
         news = [Event("pending", why, app_of(name)) for name, why in plan.reasons.items() if said.get(name) != why]
         said.clear()
         said.update(plan.reasons)
@@ -101,7 +105,8 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         if plan.bindings:
             return config.interval
         # What fits nowhere keeps nothing else from moving.
-        return min(AGAIN, balance(component, api, config.rebalance, config.sites, config.interval))
+        later = balance(component, api, config.rebalance, config.sites, config.interval)
+        return min(AGAIN, later) if plan.reasons else later
 
     def once(api: ApiClient) -> float:
         return min(update(api), place(api))

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from duckconf.errors import Fault
 from duckconf.kinds import shown
+from duckconf.place_kinds import GLOBAL, OF_REPLICATED
 
 # The Compose Spec's names of fields that have another one here.
 ALIASES = {"environment": "env", "mem_limit": "memory", "scale": "replicas"}
@@ -79,6 +80,7 @@ REFUSED: Mapping[str, str] = {
 # Keys of `deploy` and the fields that they are here. Each is a path below `deploy`.
 DEPLOY: Mapping[str, str] = {
     "replicas": "replicas",
+    "mode": "mode",
     "update_config": "update_config",
     "resources/limits/cpus": "cpus",
     "resources/limits/memory": "memory",
@@ -92,7 +94,6 @@ DEPLOY_REFUSED: Mapping[str, str] = {
     "endpoint_mode": _NO_NETWORKS,
     "labels": "use labels: an app's containers have them",
     "rollback_config": "a rollback goes by update_config",
-    "mode": _LATER,
     "placement/preferences": "instances are spread over the zones of the inventory (duckconf_zone)",
     "resources/limits/pids": "use ulimits with nproc",
     "resources/reservations/devices": "use devices, and name in on the nodes that have them",
@@ -115,9 +116,11 @@ def canonical(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def merged(before: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """The fields with these changes, each under the name that it was given."""
+    """The fields with these changes, each under the name that it was given. What an app has no use for in the mode that it is
+    given goes."""
     changed = canonical(changes)
-    return {**{name: value for name, value in before.items() if name not in changed}, **changes}
+    gone = {*changed, *(OF_REPLICATED if changed.get("mode") == GLOBAL else ())}
+    return {**{name: value for name, value in before.items() if name not in gone}, **changes}
 
 
 def typed_names(data: Mapping[str, object]) -> dict[str, str]:

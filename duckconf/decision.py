@@ -16,6 +16,7 @@ from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.ended import Over, ended
+from duckconf.globally import with_slots
 from duckconf.naming import declared_container
 from duckconf.placement import Assignment, Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
@@ -75,6 +76,7 @@ class Decision:
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
+    desired = with_slots(desired, fleet, memory.placements)
     readiness = Readiness(fleet, memory.tries, now)
     desired, history, rollouts, delay = rolled(desired, fleet, memory, readiness)
     busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)

@@ -17,6 +17,7 @@ from duckconf.errors import BadInput, Fault
 from duckconf.instance import Instance, instances_of
 from duckconf.model import DECLARED, DEFAULTS, FIELDS, NAME, PLACEMENT, App, parse_app
 from duckconf.naming import app_of, declared_number
+from duckconf.place_kinds import GLOBAL
 from duckconf.seal import EMPTY_END, END, MARK, end_line, mark_line, why_incomplete
 
 COLUMNS = ("name", "image", *(field for field in FIELDS if field not in ("name", "image")))
@@ -99,6 +100,8 @@ class Desired:
     kept: frozenset[str] = frozenset()
     empty: frozenset[str] = frozenset()
     """Apps that are declared with no instance."""
+    everywhere: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
+    """Apps of mode global whose instances do not stand in `instances` yet: they follow from the nodes (`globally`)."""
 
     def is_unreadable(self, instance: str) -> bool:
         return app_of(instance) in self.unreadable
@@ -117,7 +120,9 @@ def desired_of(document: Document) -> Desired:
     unreadable = frozenset(fault.name for fault in document.faults if fault.name)
     apps = [app for name, app in document.apps().items() if name not in unreadable]
     complete = document.known and all(fault.name for fault in document.faults)
-    return Desired(instances_of(apps), unreadable, complete, empty=frozenset(app.name for app in apps if not app.replicas))
+    empty = frozenset(app.name for app in apps if not app.replicas)
+    everywhere = {app.name: app for app in apps if app.mode == GLOBAL}
+    return Desired(instances_of(apps), unreadable, complete, empty=empty, everywhere=everywhere)
 
 
 def empty_document(layout: Sequence[str] = COLUMNS) -> Document:

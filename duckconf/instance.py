@@ -6,13 +6,14 @@ Its name is the app's for slot 1 and APP.SLOT for the others. No app's name has 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import instance_name
+from duckconf.place_kinds import GLOBAL
 
 T = TypeVar("T")
 
@@ -32,6 +33,8 @@ class Instance:
     ended: str = ""
     """The record of its end, "" for one that is not known to be over."""
     meant: str = ""
+    bound: str = ""
+    """The only node that it may run on, "" where placement is free to choose."""
 
     @property
     def name(self) -> str:
@@ -48,7 +51,12 @@ def instances_of(apps: Iterable[App]) -> dict[str, Instance]:
 
 
 def slots_of(app: App) -> list[Instance]:
-    """The instances of one app, by slot, each with its own placement."""
+    """The instances of one app, by slot, each with its own placement. One of mode global has those that are placed."""
+    return [instance for instance in _all_slots(app) if instance.node or app.mode != GLOBAL]
+
+
+def _all_slots(app: App, count: int = 0) -> list[Instance]:
+    """Also those that an app of mode global has no more, and up to the number `count` those that it is about to get."""
     placed_somehow = app.node or app.generation or app.ended or app.spec
     bare = replace(app, node=(), generation=(), ended=(), spec=()) if placed_somehow else app
     return [
@@ -60,29 +68,32 @@ def slots_of(app: App) -> list[Instance]:
             _at(app.ended, slot, ""),
             _at(app.spec, slot, ""),
         )
-        for slot in range(1, app.replicas + 1)
+        for slot in range(1, (max(len(app.node), count) if app.mode == GLOBAL else app.replicas) + 1)
     ]
 
 
 def placed(app: App, nodes: Mapping[int, str], generation: int, spec: str = "") -> App:
     """The app with these slots on these nodes, "" for none. A slot that moves has this generation from then on, and runs
     anew there: what it was meant to run, or `spec` where nothing was noted."""
-    places = slots_of(app)
+    places = _all_slots(app, max(nodes, default=0))
     for slot, node in nodes.items():
         if 0 < slot <= len(places) and places[slot - 1].node != node:
             before = places[slot - 1]
             # A slot that is not placed keeps the generation, so that the next one is higher.
             number, meant = (generation, before.meant or spec) if node else (before.generation, before.meant)
+            meant = "" if app.mode == GLOBAL and not node else meant
             places[slot - 1] = replace(before, node=node, generation=number, ended="", meant=meant)
     return _with_places(app, places)
 
 
 def meant_to_run(app: App, specs: Mapping[int, str]) -> App:
     """The app with the hash of the spec that each of these slots runs from now on."""
-    return _with_places(app, [replace(one, meant=specs.get(one.slot, one.meant)) for one in slots_of(app)])
+    return _with_places(app, [replace(one, meant=specs.get(one.slot, one.meant)) for one in _all_slots(app)])
 
 
-def _with_places(app: App, places: Sequence[Instance]) -> App:
+def _with_places(app: App, places: list[Instance]) -> App:
+    while app.mode == GLOBAL and places and not places[-1].node:
+        places.pop()
     rows = [(one.node, one.generation, one.ended, one.meant) for one in places]
     where, numbers, ends, specs = (tuple(column) for column in zip(*rows)) if rows else ((), (), (), ())
     return replace(
@@ -96,9 +107,8 @@ def _with_places(app: App, places: Sequence[Instance]) -> App:
 
 def with_end(app: App, slot: int, record: str) -> App:
     """The app with the record of how this slot ended."""
-    ends = [instance.ended for instance in slots_of(app)]
-    ends[slot - 1] = record
-    return replace(app, ended=tuple(ends))
+    known = {**{instance.slot: instance.ended for instance in slots_of(app)}, slot: record}
+    return replace(app, ended=tuple(known.get(number, "") for number in range(1, max(known) + 1)))
 
 
 def _at(values: tuple[T, ...], slot: int, default: T) -> T:

@@ -192,6 +192,14 @@ class App:
         part=SERVICE,
     )
     replicas: int = _given(kinds.REPLICAS_KIND, "how many instances run, spread over the nodes", 3, "replicas", part=SERVICE)
+    mode: str = _given(
+        place.MODE_KIND,
+        "replicated (the default): `replicas` instances. global: one instance on each node that `on` means, also on nodes that "
+        "join later; a node that is drained, has left the inventory or is not meant any more has none",
+        "global",
+        "mode",
+        part=SERVICE,
+    )
     update_config: Mapping[str, str] = _given(
         policies.UPDATE_KIND,
         "how an update replaces its instances: parallelism (1), order (start-first, stop-first), delay (0s), monitor (5s: how "
@@ -269,7 +277,7 @@ DEFAULTS: Mapping[str, Any] = {
 FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, SERVICE))
 SPEC_FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, RESOLVED))
 # Those that say where it may run: for who places it, and nobody else.
-PLACING = ("on", "max_per_node", "reserve_cpus", "reserve_memory")
+PLACING = ("mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
 PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.part == PLACED)
 FOUND_OUT = tuple(name for name, declared in DECLARED.items() if declared.part == RESOLVED)
 
@@ -286,7 +294,7 @@ def parse_app(data: object, *, placed: bool = False) -> App:
     values = {name: DECLARED[name].kind.check(typed.get(name, name), body[name], faults) for name in given}
     if "image" not in values:
         faults.append(Fault("image", 'is missing; should be an image reference such as "nginx:1.25"'))
-    if faults := faults or _clashes(values):
+    if faults := faults or [*_clashes(values), *place.faults_in(values, typed)]:
         raise BadInput(*faults)
     return App(**values)
 

@@ -1,15 +1,21 @@
-"""What may stand in the fields that say where an app runs: patterns of nodes, and how many instances a node gets. Pure."""
+"""What may stand in the fields that say where an app runs: patterns of nodes, how many instances a node gets, and whether there
+is one on each. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from duckconf.errors import BadInput, Fault
 from duckconf.kinds import Number, Word, encodable, shown
 from duckconf.patterns import ALL, check_pattern
 
 LONGEST_PATTERN = 1000
+REPLICATED = "replicated"
+GLOBAL = "global"
+# Fields of an app whose number of instances somebody chooses.
+OF_REPLICATED = ("replicas", "max_per_node")
 MOST_PER_NODE = 10_000
 # What of the Compose Spec's constraints a pattern can say.
 CONSTRAINT = re.compile(r"node\.hostname\s*(?P<sign>==|!=)\s*(?P<name>[a-zA-Z0-9][a-zA-Z0-9_.-]*)")
@@ -56,5 +62,19 @@ def _most(value: object) -> int:
     raise ValueError(f"should be a whole number from 0 to {MOST_PER_NODE}")
 
 
+def _mode(value: object) -> str:
+    if value in (REPLICATED, GLOBAL):
+        return str(value)
+    raise ValueError(f"should be {REPLICATED} (`replicas` instances) or {GLOBAL} (one on each node that it may run on)")
+
+
+def faults_in(values: Mapping[str, Any], typed: Mapping[str, str]) -> list[Fault]:
+    """The fields that mode global has no use for, as they were typed."""
+    wrong = [name for name in OF_REPLICATED if name in values] if values.get("mode") == GLOBAL else []
+    what = "cannot be given with mode global, which runs one instance on each node that it may run on (on); omit it, or set mode"
+    return [Fault(typed.get(name, name), f"{what} {REPLICATED}") for name in wrong]
+
+
 ON_KIND = On(_pattern, {"type": ["string", "array"]})
+MODE_KIND = Word(_mode, {"enum": [REPLICATED, GLOBAL]})
 MOST_KIND = Number(_most, {"type": ["integer", "string"], "minimum": 0, "maximum": MOST_PER_NODE}, blank=0)

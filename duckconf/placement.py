@@ -19,7 +19,7 @@ from duckconf.naming import app_of, slot_of
 from duckconf.ports import conflict
 from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
-from duckconf.spreading import FULL, Given, host_ports, lacks, no_fit, round_robin
+from duckconf.spreading import FULL, Given, bound_unfit, host_ports, lacks, no_fit, round_robin
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,13 @@ NOTHING = Given()
 
 def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str = "") -> tuple[str, str]:
     """The node in the zone with the fewest instances of the app, of these the one with the fewest of it, then with the fewest
-    in all, ties by turn, and ""; or "" and why no node fits. `prefer` is taken when it fits."""
+    in all, ties by turn, and ""; or "" and why no node fits. `prefer` is taken when it fits. One that is bound to a node goes
+    nowhere else."""
     app = instance.app
     misfits: Counter[str] = Counter()
     refused: dict[str, str] = {}
     fit: list[str] = []
-    for node in fleet.nodes:
+    for node in (instance.bound,) if instance.bound else fleet.nodes:
         refusal = fleet.refusal(node, instance)
         if node in fleet.cordoned:
             misfits["cordoned"] += 1
@@ -93,7 +94,7 @@ def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str 
         else:
             fit.append(node)
     if not fit:
-        return "", no_fit(misfits, refused)
+        return "", bound_unfit(instance.bound, misfits, refused) if instance.bound else no_fit(misfits, refused)
     if prefer in fit:
         return prefer, ""
     best = min(load.order(app, node) for node in fit)
@@ -227,7 +228,7 @@ def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, genera
     ):
         return None
     # What runs where it should not is remembered there before it is moved: a placement that is not known is none.
-    found = fleet.copies.get(instance.name, ())
+    found = [copy for copy in fleet.copies.get(instance.name, ()) if instance.bound in ("", copy.node)]
     copies = [copy for copy in found if current is None or not fleet.repels(copy.node, instance)]
     mine = _copy_at(current, instance.name, fleet) if current is not None else None
     runs = mine is not None and mine.running and current is not None

@@ -132,7 +132,7 @@ def _placed(
     anew: bool,
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
-        return [], f"{placement.node} {_why_unseen(placement.node, fleet)}"
+        return [], f"{placement.node} {_why_unseen(placement.node, instance, fleet)}"
     mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
     others = [copy for copy in copies if copy is not mine]
     action, reason = _heal(instance, placement, mine, anew=anew)
@@ -149,9 +149,11 @@ def _placed(
     return ([(action, reason)], "") if action is not None else ([], reason)
 
 
-def _why_unseen(node: str, fleet: Fleet) -> str:
+def _why_unseen(node: str, instance: Instance, fleet: Fleet) -> str:
     if node in fleet.unreadable:
         return "is not asked, or its answer cannot be read; the app counts as running"
+    if node in fleet.lost and instance.bound == node:
+        return "is lost; this instance runs there and nowhere else"
     return "is lost, and no other node fits" if node in fleet.lost else "is unreachable; counts as running for now"
 
 

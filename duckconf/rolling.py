@@ -157,7 +157,7 @@ def _late(instance: Instance, spec: str, mine: Container | None, readiness: Read
 def _refused(instance: Instance, fleet: Fleet) -> str:
     """Why no node that could take it does, "" while one may: each has refused it more than once."""
     first = None
-    for node in fleet.nodes:
+    for node in (instance.bound,) if instance.bound else fleet.nodes:
         if fleet.views.get(node) is None or node in fleet.cordoned:
             continue
         refusal = fleet.refusal(node, instance)

@@ -98,7 +98,7 @@ def last_good(history: History) -> Revision | None:
 
 def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certain: bool = True) -> Rollout:
     """`slots` has every slot that the app should have. Nothing is replaced unless it is `certain` that they are all there is."""
-    policy = policy_of(app.update_config, app.replicas)
+    policy = policy_of(app.update_config, len(slots))
     history = judged(noted(app, history, slots), slots, policy)
     current, good = history[-1], last_good(history)
     known = {revision.spec: revision.app for revision in history}

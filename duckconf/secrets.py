@@ -95,16 +95,19 @@ def lacking(app: App) -> frozenset[str]:
 
 def resolved(desired: Desired, revisions: Mapping[str, str]) -> tuple[Desired, tuple[str, ...]]:
     """The desired state at these revisions. An app that uses a secret which is not set is left as it is; the words say so."""
-    if not any(instance.app.secrets for instance in desired.instances.values()):
+    if not any(app.secrets for app in (*(instance.app for instance in desired.instances.values()), *desired.everywhere.values())):
         return desired, ()
     instances = {
         name: replace(instance, app=at_revisions(instance.app, revisions)) if instance.app.secrets else instance
         for name, instance in desired.instances.items()
     }
+    everywhere = {name: at_revisions(app, revisions) for name, app in desired.everywhere.items()}
     without = {app_of(name): found for name, instance in instances.items() if (found := lacking(instance.app))}
+    without |= {name: found for name, app in everywhere.items() if (found := lacking(app))}
     words = tuple(f"{app}: {not_set(names)}; the app is left unchanged" for app, names in sorted(without.items()))
     kept = {name: instance for name, instance in instances.items() if app_of(name) not in without}
-    return replace(desired, instances=kept, unreadable=desired.unreadable | without.keys()), words
+    everywhere = {name: app for name, app in everywhere.items() if name not in without}
+    return replace(desired, instances=kept, unreadable=desired.unreadable | without.keys(), everywhere=everywhere), words
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from duckconf.secrets import lacking, not_set
 
 NEVER = -1
 # Of an instance, beside the fields of its app.
-TOLD = ("revision", "slot", "node", "generation", "ended", "siblings")
+TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound")
 
 
 @dataclass(frozen=True)

@@ -276,6 +276,12 @@ def no_fit(misfits: Mapping[str, int], refused: Mapping[str, str] = MappingProxy
     return "no node fits: " + ("; ".join([*([counted] if counted else []), *named]) or "there are none")
 
 
+def bound_unfit(node: str, misfits: Iterable[str], refused: Mapping[str, str]) -> str:
+    """Why the only node that an instance may run on does not fit, by the counts that `no_fit` takes."""
+    reason = refused.get(node)
+    return f"{node} refuses it: {reason}" if reason else f"{node} does not fit: {', '.join(sorted(misfits))}"
+
+
 def host_ports(app: App) -> tuple[Port, ...]:
     """The ports of the node that an app wants, without those that the engine chooses."""
     return tuple(port for port in map(parse_port, app.ports) if port.host is not None)

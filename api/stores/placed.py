@@ -18,6 +18,7 @@ from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import app_of
+from duckconf.place_kinds import GLOBAL
 from duckconf.restart import recorded
 from duckconf.rollout import History
 from duckconf.sites import NOWHERE, Sites
@@ -78,6 +79,8 @@ class PlacedIndex:
         self.notes: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._places_told: dict[str, set[str]] = {}
+        self.everywhere: dict[str, App] = {}
+        """The apps of mode global."""
         self.restless: dict[str, App] = {}
         """Apps whose update is not done, at the revisions of their secrets."""
         self.updates: dict[str, str] = {}
@@ -114,8 +117,8 @@ class PlacedIndex:
                 now = self._instances(app) if app is not None else {}
                 if app is not None:
                     self._apps[name] = now
-                touched |= self._watch_update(name, app)
-                if UNPLACED not in {instance.node for instance in now.values()}:
+                touched |= self._watch_update(name, app) | self._watch_everywhere(name, app)
+                if name not in self.everywhere and UNPLACED not in {instance.node for instance in now.values()}:
                     self.notes.pop(name, None)
                 left = [one for key, one in before.items() if key in now and not now[key].node]
                 if app is None or any((seen := self.seen(one)) and seen.running for one in left):
@@ -141,6 +144,13 @@ class PlacedIndex:
         self.restless[name] = resolved
         return {UPDATES} if resolved != before else set()
 
+    def _watch_everywhere(self, name: str, app: App | None) -> set[str]:
+        """Whom it concerns that an app of mode global has changed."""
+        before = self.everywhere.pop(name, None)
+        if app is not None and app.mode == GLOBAL:
+            self.everywhere[name] = app
+        return {UNPLACED} if before is not None or name in self.everywhere else set()
+
     def _replace(self, before: Instance | None, now: Instance | None) -> set[str]:
         """The nodes that it concerns."""
         concerned = {instance.node for instance in (before, now) if instance is not None}
@@ -153,7 +163,8 @@ class PlacedIndex:
         if now is not None:
             self._by_node.setdefault(now.node, {})[now.name] = now
             self._count(now, 1)
-            if now.node and not self.sites.allows(now.app, now.node):
+            # The scheduler takes the slot from an app of mode global, which moves nowhere.
+            if now.node and now.app.mode != GLOBAL and not self.sites.allows(now.app, now.node):
                 self._misplaced.add(now.name)
                 concerned.add(UNPLACED)
         return concerned

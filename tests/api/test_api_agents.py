@@ -175,9 +175,14 @@ def test_without_a_token_only_healthz_answers(app: Flask) -> None:
 def test_an_agent_may_only_do_what_is_its_own(operator: Client, agent: Client, method: str, path: str, body: Any) -> None:
     operator("PUT", "/app/mine", {"image": "nginx", "node": "node-1"})
     operator("PUT", "/app/other", {"image": "nginx", "node": "node-2"})
-    before = operator("GET", "/apps").json
+    before = revisions(operator)
     problem(agent(method, path, body), 403)
-    assert operator("GET", "/apps").json == before
+    assert revisions(operator) == before
+
+
+def revisions(operator: Client) -> dict[str, str]:
+    """Of each app, which change with all that is declared of it and with its placement, and not with the time."""
+    return {app["name"]: app["revision"] for app in (operator("GET", "/apps").json or {})["apps"]}
 
 
 def test_an_agent_reads_its_share_and_says_that_it_lives(operator: Client, agent: Client) -> None:
@@ -555,3 +560,40 @@ class TestSecrets:
         beat(agent, "node-1", copy("job", "done") | {"end": f"{spec_hash(ran)}:0:0"})
         assert f"{spec_hash(ran)}:0:0" in (tmp_path / "state.csv").read_text()
         assert (operator("GET", "/app/job").json or {})["status"] == "done"
+
+
+def test_an_app_of_mode_global_is_told_to_the_scheduler_and_shows_the_nodes_that_wait(operator: Client, agent: Client) -> None:
+    before = told_revision(operator)
+    operator("POST", "/app/start", {"name": "exporter", "image": "nginx", "deploy": {"mode": "global"}, "on": "web"})
+    assert told_revision(operator) > before
+    (entry,) = (operator("GET", "/apps?nodeName=").json or {})["everywhere"]
+    assert (entry["name"], entry["mode"], entry["slots"]) == ("exporter", "global", {})
+    assert [(one["slot"], one["status"]) for one in instances_of(operator)] == [(1, "pending"), (2, "pending")]
+    bindings = [{"name": "exporter", "slot": 2, "node": "node-1", "revision": entry["revision"]}]
+    assert operator("PUT", "/apps", {"apps": bindings}).json == {"bound": 1, "refused": {}}
+    assert told(operator) == []
+    share = agent("GET", "/apps?nodeName=node-1").json or {}
+    assert [("mode" in one, "bound" in one, one["slot"]) for one in share["apps"]] == [(False, False, 2)]
+    (bound,) = (operator("GET", "/apps?nodeName=node-1").json or {})["apps"]
+    assert bound["bound"] == "global"
+    operator("PUT", "/apps", {"apps": [{"name": "exporter", "slot": 2, "node": ""}]})
+    events = (operator("GET", "/events").json or {})["events"]
+    assert (events[-1]["kind"], events[-1]["message"]) == ("unscheduled", "exporter.2 unscheduled")
+    assert (operator("GET", "/apps?nodeName=").json or {})["everywhere"][0]["slots"] == {}
+    refused = problem(operator("PUT", "/app/exporter", {"replicas": 3}), 422)
+    assert [error["path"] for error in refused["errors"]] == ["replicas"]
+    operator("PUT", "/app/exporter", {"mode": "replicated", "replicas": 2})
+    assert (operator("GET", "/apps?nodeName=").json or {})["everywhere"] == []
+
+
+def instances_of(operator: Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (operator("GET", "/app/exporter").json or {})["instances"]
+    return found
+
+
+def test_each_node_that_waits_shows_its_own_part_of_the_reason(operator: Client) -> None:
+    operator("PUT", "/app/exporter", {"image": "nginx", "mode": "global"})
+    why = "node-1 does not fit: suspect; node-3 does not fit: with port 80/tcp taken"
+    operator("PUT", "/app/exporter", {"node": ["", "node-2"]})
+    operator("POST", "/events", {"events": [{"kind": "pending", "message": why, "app": "exporter"}]})
+    assert [one["note"] for one in instances_of(operator) if one["status"] == "pending"] == why.split("; ")

@@ -259,7 +259,7 @@ class Faults:
         if not apps:
             return ""
         name = self._dice.choice(sorted(apps))
-        apps[name] = replace(apps[name], replicas=self._dice.choice((0, 1, 1, 2, 3, 4)))
+        apps[name] = replace(apps[name], mode="", replicas=self._dice.choice((0, 1, 1, 2, 3, 4)))
         self.world.tell_loop()
         return f"{name} to {apps[name].replicas}"
 

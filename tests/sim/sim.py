@@ -12,6 +12,8 @@ from controllers.reconciler import Reconciler
 from duckconf.codec import spec_hash
 from duckconf.instance import instances_of
 from duckconf.model import App
+from duckconf.naming import app_of
+from duckconf.place_kinds import GLOBAL
 from duckconf.reach.state.placements import FILE_NAME, PlacementBook
 from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
@@ -123,26 +125,38 @@ class Run:
             if app.restart:
                 self._check_job(name, app, mine)
                 continue
-            past = self.history.revisions.get(app.name, ())
-            good = last_good(past)
-            # Also one that would do is taken back when its instances were made to crash.
-            failed = hopeless(app) or (bool(past) and past[-1].outcome == FAILED)
-            serves = good is not None and not hopeless(good.app)
-            spec = spec_hash(app) if not failed else good.spec if serves and good else ""
+            spec = self._spec_at_rest(app)
             if spec and [(box.state, box.spec) for box in mine] != [("running", spec)]:
                 raise Violation(f"{name} should run once and right, and there is {mine}")
+        everywhere = {name: app for name, app in self.world.person.apps.items() if app.mode == GLOBAL}
+        for name, app in everywhere.items():
+            spec = self._spec_at_rest(app)
+            for node in self.world.nodes if spec else ():
+                here = [(box.state, box.spec) for box in boxes if (box.app, box.node) == (name, node)]
+                if here != [("running", spec)]:
+                    raise Violation(f"{name} should run once and right on {node}, and there is {here}")
         for box in boxes:
-            if box.instance not in wanted:
+            if box.instance not in wanted and box.app not in everywhere:
                 raise Violation(f"{box} is not desired and stays")
+        apps = self.world.person.apps
         idle = {
             name
             for name in self.world.watch.issued_at_all[acted:]
-            if name not in wanted or not (hopeless(wanted[name].app) or wanted[name].app.ports)
+            if not (hopeless(apps[app_of(name)]) or apps[app_of(name)].ports)
         }
         if idle:
             raise Violation(f"the loop is not at rest: {idle}")
         if passes > 60:
             raise Violation(f"{passes} passes in a minute of rest")
+
+    def _spec_at_rest(self, app: App) -> str:
+        """The hash of what its instances should run in the end, "" where nothing may."""
+        past = self.history.revisions.get(app.name, ())
+        good = last_good(past)
+        # Also one that would do is taken back when its instances were made to crash.
+        failed = hopeless(app) or (bool(past) and past[-1].outcome == FAILED)
+        serves = good is not None and not hopeless(good.app)
+        return spec_hash(app) if not failed else good.spec if serves and good else ""
 
     def _check_job(self, name: str, app: App, mine: Sequence[Box]) -> None:
         """It is over, and at most one container tells of it: somebody may have removed that."""

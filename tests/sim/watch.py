@@ -18,15 +18,17 @@ from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound, Unreadable
 from duckconf.events import Event
+from duckconf.globally import with_slots
 from duckconf.health import BRAKE_FROM
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance, instances_of
 from duckconf.naming import app_of
-from duckconf.placement import Placement
+from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.rebalancing import Way
 from duckconf.rollout import starts_first
 from tests.sim.engines import Box
+from tests.sim.everywhere import is_alone, why_not_there
 
 if TYPE_CHECKING:
     from tests.sim.world import SimWorld
@@ -81,6 +83,8 @@ class Watch:
     garbled: set[str] = field(default_factory=set)
     desired: Desired = field(default_factory=Desired)
     meant: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
+    """The apps that should have one instance on each node."""
     jobs: list[Job] = field(default_factory=list)
     lost: frozenset[str] = frozenset()
     known: dict[str, Placement] = field(default_factory=dict)
@@ -130,7 +134,12 @@ class Watch:
                 self.heard[node], self.taken[node] = found, seen.taken
                 # A node that was given up and is back gets a full timeout, however old the question was.
                 self.last_asked[node] = self.world.now() if node in self.lost else seen.asked
-        self.desired = desired
+        world, book = self.world, self._reconciler().book
+        views = {node: self.heard.get(node) for node in self.nodes}
+        fleet = Fleet(self.nodes, views, (), world.cordons | world.drains, frozenset(world.drains))
+        self.everywhere = frozenset(desired.everywhere)
+        self.desired = with_slots(desired, fleet, book.placements)
+        desired = self.desired
         self.meant = frozenset(instances_of(self.world.person.apps.values()))
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
@@ -245,6 +254,8 @@ class Watch:
         self._require(target is not None and target.instance == app, f"{action}, which was not seen as a copy of {app}")
         if wanted is None:
             self._require(app not in self.meant, f"{action} though nobody withdrew {app}")
+            lone = app_of(app) in self.everywhere and is_alone(app, self.heard[action.node])
+            self._require(not lone or action.node in self.world.drains_read, f"{action}, the only one on its node")
             return
         place = self._reconciler().book.placements[app]
         over = bool(place.end) and target is not None and target.spec != wanted.spec
@@ -260,6 +271,10 @@ class Watch:
     def _check_start(self, app: str, action: Union[Start, Restart]) -> None:
         spec = self._spec_of(app)
         self._require(self.done.get(app) != spec, f"{action}, which is done")
+        if app_of(app) in self.everywhere:
+            places = self._reconciler().book.placements
+            wrong = why_not_there(app, action.node, self.desired, places, self.world.drains_read)
+            self._require(not wrong, f"{action}, {wrong}")
         placed = [copy for copy in self.heard[action.node] if copy.name == action.container]
         if isinstance(action, Restart) and action.unhealthy:
             sick = bool(placed) and placed[0].running and placed[0].health == UNHEALTHY

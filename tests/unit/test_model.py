@@ -130,6 +130,7 @@ FULL: dict[str, Any] = {
     "restart": "on-failure:3",
     "restart_policy": {"condition": "any"},
     "replicas": 3,
+    "mode": "replicated",
     "on": "web:!node-3",
     "max_per_node": 1,
     "reserve_cpus": 0.5,
@@ -197,7 +198,7 @@ def test_a_full_app_survives_the_way_to_json_and_back() -> None:
     assert to_json(parse_app(FULL)) == FULL
 
 
-PLACE = {"on", "max_per_node", "reserve_cpus", "reserve_memory"}
+PLACE = {"mode", "on", "max_per_node", "reserve_cpus", "reserve_memory"}
 NO_SPEC = {"name", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy", *PLACE}
 
 

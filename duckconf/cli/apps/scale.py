@@ -9,6 +9,7 @@ from duckconf.counts import counted
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
 from duckconf.model import DECLARED, NAME
 from duckconf.naming import instance_name
+from duckconf.place_kinds import GLOBAL
 from duckconf.reach.inventory.project import Project
 
 ACTOR = "the loop"
@@ -25,6 +26,9 @@ def scale(project: Project, typed: str, *, wait: bool) -> None:
     api = api_client(project)
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     before = {name: api.call("GET", f"/app/{name}") for name in wanted}
+    if everywhere := [name for name, told in before.items() if told.get("mode") == GLOBAL]:
+        what = "runs one instance on each node that it may run on (mode global); choose the nodes: ./inv update {0} --on PATTERN"
+        raise BadInput(*(Fault(name, what.format(name)) for name in everywhere))
     done: list[str] = []
     for name, number in wanted.items():
         try:

@@ -6,6 +6,7 @@ state. Out of it: the agents first, so that nobody acts while the state changes 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from duckconf.cli.apps.secrets import upload
@@ -24,6 +25,8 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.instance import slots_of
 from duckconf.model import FIELDS, App, parse_app
+from duckconf.naming import app_of, instance_name, slot_of
+from duckconf.place_kinds import GLOBAL
 from duckconf.placement import Views
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
@@ -126,5 +129,12 @@ def homes(document: Document, views: Views) -> dict[str, list[str]]:
             rival = best.get(container.instance)
             if rival is None or (container.running, container.generation) > (rival.running, rival.generation):
                 best[container.instance] = container
-    instances = {name: slots_of(app) for name, app in document.apps().items()}
-    return {name: [best[item.name].node if item.name in best else "" for item in slots] for name, slots in instances.items()}
+    return {name: [best[one].node if one in best else "" for one in _names(app, best)] for name, app in document.apps().items()}
+
+
+def _names(app: App, found: Collection[str]) -> list[str]:
+    """The instances of an app by slot. One of mode global has as many as are found."""
+    if app.mode != GLOBAL:
+        return [instance.name for instance in slots_of(app)]
+    last = max((slot_of(name) for name in found if app_of(name) == app.name), default=0)
+    return [instance_name(app.name, slot) for slot in range(1, last + 1)]

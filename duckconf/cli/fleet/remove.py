@@ -73,7 +73,8 @@ def _give_up(project: Project, mode: str, host: Host) -> None:
         api.call("PUT", f"/node/{host.name}", {"cordoned": True})
         apps = api.call("GET", f"/apps?nodeName={host.name}")["apps"]
         if apps:
-            moves = [{"name": app["name"], "node": "", "revision": app["revision"]} for app in apps]
+            told = ("name", "slot", "revision")
+            moves = [{**{key: app[key] for key in told if key in app}, "node": ""} for app in apps]
             api.call("PUT", "/apps", {"apps": moves})
         say(f"  {host.name}: rescheduling {counted(len(apps), 'app')}")
     elif mode == PUSH:

@@ -13,6 +13,7 @@ from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import UNKNOWN, Desired, Document, changed, desired_of
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
+from duckconf.globally import with_slots
 from duckconf.model import App
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet
@@ -66,6 +67,7 @@ def take_picture(cluster: Cluster) -> Picture:
     """Asks all nodes. What the loop would do with this, it may be doing already."""
     scene = survey(cluster)
     desired, lacking = scene.desired()
+    desired = with_slots(desired, scene.fleet, scene.memory.placements)
     decision = decide(cluster.project.cluster, desired, scene.fleet, scene.memory, scene.now)
     apps = overview(desired, scene.fleet, decision, scene.memory)
     return Picture(apps, decision, (*scene.faults, *lacking), scene.seen, desired is not UNKNOWN)

@@ -1,0 +1,77 @@
+"""Apps of mode global: one instance on each node that they may run on. Pure; used by the loop, the scheduler and the API.
+
+Slots stay numbers. A node keeps its slot, whatever happens to it, while it should have an instance; a new node gets the lowest
+number that is free. Which slot is on which node is part of the placements and remembered nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+
+from duckconf.desired import Desired
+from duckconf.engine_output import Container
+from duckconf.fleet_seen import Fleet, Placement
+from duckconf.instance import Instance
+from duckconf.model import App
+from duckconf.naming import app_of, slot_of
+from duckconf.sites import Sites
+
+
+def slots(nodes: Sequence[str], before: Mapping[int, str], taken: Collection[int] = ()) -> dict[int, str]:
+    """The node of each slot: one slot for each of `nodes`, in the order in which new ones get a number. `before` has the node of
+    each slot until now. Its numbers, and those in `taken`, are given to no new node."""
+    wanted, kept = set(nodes), dict[int, str]()
+    for slot, node in sorted(before.items()):
+        if node in wanted:
+            wanted.discard(node)
+            kept[slot] = node
+    free = _free({*before, *taken})
+    kept.update((next(free), node) for node in nodes if node in wanted)
+    return dict(sorted(kept.items()))
+
+
+def wanted_nodes(app: App, nodes: Sequence[str], sites: Sites, closed: Collection[str], has: Collection[str]) -> list[str]:
+    """The nodes that should have an instance. `closed` ones get no new instance; `has` are those that have one."""
+    return [node for node in nodes if sites.allows(app, node) and (node not in closed or node in has)]
+
+
+def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placement]) -> Desired:
+    """The desired state with the instances of its apps of mode global, each bound to its node. An app that no node may have
+    has one instance, so that placement says why."""
+    if not desired.everywhere:
+        return desired
+    before = _before(desired.everywhere, fleet, placements)
+    instances = dict(desired.instances)
+    for name, app in sorted(desired.everywhere.items()):
+        known = before[name]
+        nodes = wanted_nodes(app, fleet.nodes, fleet.sites, fleet.cordoned, set(known.values()))
+        taken = {slot_of(copy) for copy in fleet.copies if app_of(copy) == name}
+        found = slots([node for node in nodes if node not in fleet.draining], known, taken)
+        bound = found or {next(_free({*known, *taken})): ""}
+        one = (Instance(app, slot, bound=node) for slot, node in bound.items())
+        instances |= {instance.name: instance for instance in one}
+    return replace(desired, instances=instances, everywhere={})
+
+
+def _before(apps: Collection[str], fleet: Fleet, placements: Mapping[str, Placement]) -> dict[str, dict[int, str]]:
+    """By app, the node of each slot: where it is placed, or else where a container of it is. A container that runs counts more
+    than a placement on a node where nothing of it is, as another mode may have left it."""
+    found: dict[str, dict[int, str]] = {name: {} for name in apps}
+    for name in sorted({*placements, *fleet.copies}):
+        if (app := app_of(name)) in found:
+            found[app][slot_of(name)] = _node_of(placements.get(name), fleet.copies.get(name, ()), fleet)
+    return found
+
+
+def _node_of(place: Placement | None, copies: Sequence[Container], fleet: Fleet) -> str:
+    there = place is not None and (fleet.views.get(place.node) is None or any(copy.node == place.node for copy in copies))
+    best = max(copies, key=lambda copy: (copy.running, copy.generation, copy.name), default=None)
+    if place is not None and (there or best is None or not best.running):
+        return place.node
+    return best.node if best is not None else ""
+
+
+def _free(taken: Collection[int]) -> Iterator[int]:
+    return (number for number in count(1) if number not in taken)
