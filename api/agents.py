@@ -10,22 +10,23 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, request
 
+from api import data, ops, placed, rebalance, rollouts, secrets
 from api import nodes as node_routes
-from api import ops, placed, rebalance, rollouts, secrets
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
 from api.factory import create
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.server import bind, serve
+from api.stores.data import HeldData
 from api.stores.desired import DesiredStore
-from api.stores.nodes import READY, NodeBook
+from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import PlacedIndex
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
@@ -33,6 +34,8 @@ from duckconf.instance import instances_of
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
+from duckconf.reach.state.data import FILE_NAME as DATA
+from duckconf.reach.state.data import DataBook
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.rebalances import RebalanceBook
@@ -93,12 +96,22 @@ def create_agents(
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches)
     apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
+    ends = Ends(store, index)
+
+    def record(node: str, containers: Iterable[Seen]) -> None:
+        ends.record(node, containers)
+        try:
+            index.note_data(node, containers)
+        except OSError as error:
+            log.warning("which data is on %s cannot be noted yet: %s", node, error)
+
     blueprints = (
+        data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
         rollouts.blueprint(updates, apps.again),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
-        node_routes.blueprint(index, nodes, interval, journal.add, watches, Ends(store, index).record),
+        node_routes.blueprint(index, nodes, interval, journal.add, watches, record),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
 
@@ -139,6 +152,7 @@ def run(config: ControlConfig) -> None:
     if book.trouble:
         log.warning("%s", book.trouble)
     index = PlacedIndex(nodes, secrets.resolving(kept), config.sites, lambda app: book.revisions.get(app, ()))
+    index.data = HeldData(DataBook(state / DATA, dict))
     store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
     for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()

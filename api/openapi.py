@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.openapi_agents import AGENTS, ROLLOUTS
+from api.openapi_data import DATA
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
@@ -170,7 +171,7 @@ ELSEWHERE: dict[str, Any] = {
         verb: {"summary": "Refused in this mode.", "parameters": [SECRET], "responses": NO_SECRETS} for verb in ("put", "delete")
     },
 }
-OF_AGENTS = {**RECONCILE, **AGENTS, **HISTORY, **ROLLOUTS, **SCHEDULED, "/apps/confirm": CONFIRM, **OPERATIONS}
+OF_AGENTS = {**RECONCILE, **AGENTS, **HISTORY, **ROLLOUTS, **SCHEDULED, **DATA, "/apps/confirm": CONFIRM, **OPERATIONS}
 PATHS = {
     "push": {**PUSH, **ELSEWHERE, **REFUSED, **OPERATIONS},
     "reconcile": {**RECONCILE, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},

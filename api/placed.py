@@ -26,9 +26,10 @@ from duckconf import codec
 from duckconf.codec import to_json
 from duckconf.compose import merged
 from duckconf.counts import counted
-from duckconf.errors import BadInput, Fault
+from duckconf.errors import BadInput, Conflict, Fault
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
+from duckconf.local_data import shown, waits, why_it_keeps
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.naming import instance_name
 from duckconf.place_kinds import GLOBAL
@@ -103,9 +104,16 @@ class Routes:
                 entry |= {} if instance.node and not moving else {"siblings": self.index.siblings(name)}
             entry |= {"revision": revisions[name]} | ({"node": instance.node} if instance.node else {})
             entry |= {"generation": instance.generation} if instance.generation else {}
-            entry |= {"bound": GLOBAL} if instance.app.mode == GLOBAL and caller().operator else {}
+            entry |= self._bound(instance) if caller().operator else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
+
+    def _bound(self, instance: Instance) -> dict[str, Any]:
+        """The only node that it may run on, and in words the data that it has there."""
+        if instance.app.mode == GLOBAL:
+            return {"bound": instance.node}
+        held = self.index.data.of(instance)
+        return {"bound": held.node, "data": shown(held.sources)} if held is not None else {}
 
     def bind(self) -> Response:
         require_operator()
@@ -129,6 +137,7 @@ class Routes:
                 elif any(binding.revision not in ("", codec.revision(app)) for binding in wanted):
                     refused[name] = "has changed"
                 else:
+                    wanted = [binding for binding in wanted if not self._keeps(app, binding, refused)]
                     present = codec.spec_hash(self.index.resolve(app))
                     after = placed(app, {binding.slot: binding.node for binding in wanted}, view.revision, present)
                     moved.extend(_moved(app, after))
@@ -138,6 +147,12 @@ class Routes:
         self.store.submit(decide)
         _tell_of_places(moved, self.index, self.tell)
         return jsonify(bound=len(moved), refused=refused)
+
+    def _keeps(self, app: App, binding: Binding, refused: dict[str, str]) -> bool:
+        """Whether data keeps the instance from this node: noted as a refusal."""
+        why = why_it_keeps(Instance(app, binding.slot), binding.node, self.index.data.held)
+        refused |= {instance_name(app.name, binding.slot): why} if why else {}
+        return bool(why)
 
     def confirm(self) -> Response:
         require_operator()
@@ -167,6 +182,9 @@ class Routes:
             require_known(parsed, self.known() if parsed.secrets else ())
             slots = range(1, (max(len(before.node), len(wanted or ())) if parsed.mode == GLOBAL else parsed.replicas) + 1)
             by_slot = {} if wanted is None else {slot: wanted[slot - 1] if slot <= len(wanted) else "" for slot in slots}
+            for slot, node in by_slot.items():
+                if why := why_it_keeps(Instance(parsed, slot), node, self.index.data.held):
+                    raise Conflict(why, f"to accept the loss: ./inv move {instance_name(name, slot)} --accept-data-loss")
             return placed(parsed, by_slot, revision, codec.spec_hash(self.index.resolve(parsed)) if by_slot else "")
 
         return self._declare(name, update)
@@ -304,14 +322,18 @@ def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeB
         return entry | {"status": end.state, "restarts": end.restarts, **there, **why}
     if not node:
         return entry | {"status": "pending", "note": index.notes.get(instance.app.name, "waiting for the scheduler")}
+    held = index.data.of(instance)
+    bound = replace(instance, bound=node, data=shown(held.sources)) if held is not None else None
     if node not in nodes.nodes:
-        return entry | {"status": "lost", "note": f"{node} is not in the inventory"}
+        note = waits(bound, "not in the inventory") if bound else f"{node} is not in the inventory"
+        return entry | {"status": "lost", "note": note}
     status = nodes.status(node)
     if status == UNREADABLE:
         note = f"{node} answers, but its answer cannot be read: {nodes.nodes[node].unreadable}"
         return entry | {"status": "unreadable", "note": note, **there}
     if status != READY:
-        return entry | {"status": "unreachable", "note": f"{node}: no heartbeat for {nodes.age(node):.0f} s", **there}
+        silent = f"no heartbeat for {nodes.age(node):.0f} s"
+        return entry | {"status": "unreachable", "note": waits(bound, silent) if bound else f"{node}: {silent}", **there}
     refusal = nodes.refusal(node, instance.app) if nodes.nodes[node].refusals else None
     if refusal is not None and (seen is None or not seen.running):
         entry["refused"] = refusal.reason

@@ -1,4 +1,4 @@
-"""The scheduler's part in apps of mode global: which nodes get an instance, and which lose theirs. Pure.
+"""The scheduler's part in what is bound to nodes: apps of mode global, and instances with data. Pure.
 
 The state has the node of each slot, which is the memory of it. A node that is not ready, or has no room, gets its instance later.
 """
@@ -12,6 +12,8 @@ from typing import Any
 
 from controllers.schedule import Schedule
 from duckconf.globally import slots, wanted_nodes
+from duckconf.instance import Instance
+from duckconf.local_data import waits
 from duckconf.model import App, parse_app
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import FULL, Room, bound_unfit, lacks, no_fit
@@ -39,8 +41,8 @@ def schedule_everywhere(
         changes = {slot: "" for slot in before if slot not in found}
         unfit: list[str] = []
         for slot, node in found.items():
-            if slot not in before and (why := _unfit(app, rows[node], rooms.get(node), sites)):
-                unfit.append(why)
+            if slot not in before and (why := unfit_for(app, rows[node], rooms.get(node), sites)):
+                unfit.append(bound_unfit(node, [why], {}))
             elif slot not in before:
                 rooms[node].given.add(app)
                 changes[slot] = node
@@ -51,14 +53,32 @@ def schedule_everywhere(
     return Schedule(tuple(bindings), reasons)
 
 
-def _unfit(app: App, row: Mapping[str, Any], room: Room | None, sites: Sites) -> str:
-    node = str(row["name"])
+def unfit_for(app: App, row: Mapping[str, Any] | None, room: Room | None, sites: Sites) -> str:
+    """Why the node of this row, which may be no node any more, does not fit; "" when it does."""
+    if row is None:
+        return "not in the inventory"
     if room is None:
-        return bound_unfit(node, [_why_shut(row)], {})
-    if refusal := room.refuses(app):
-        return bound_unfit(node, (), {node: refusal})
-    why = lacks(app, node, room.facts, room.given, 0, sites)
-    return bound_unfit(node, [why], {}) if why else ""
+        return _why_shut(row)
+    refusal = room.refuses(app)
+    return f"it refuses it: {refusal}" if refusal else lacks(app, room.node, room.facts, room.given, 0, sites)
+
+
+def schedule_bound(
+    instances: Sequence[Instance], nodes: Sequence[Mapping[str, Any]], revisions: Mapping[str, str], sites: Sites = NOWHERE
+) -> Schedule:
+    """Instances that have data on a node go there, or wait for it."""
+    rooms, rows = {room.node: room for room in rooms_of(nodes)[0]}, {str(row["name"]): row for row in nodes}
+    bindings: list[dict[str, Any]] = []
+    reasons: dict[str, str] = {}
+    for one in sorted(instances, key=lambda instance: (instance.app.name, instance.slot)):
+        why = unfit_for(one.app, rows.get(one.bound), rooms.get(one.bound), sites)
+        if why:
+            reasons[one.name] = waits(one, why)
+        else:
+            rooms[one.bound].given.add(one.app)
+            told = {"name": one.app.name, "slot": one.slot, "node": one.bound}
+            bindings.append({**told, "revision": revisions.get(one.app.name, "")})
+    return Schedule(tuple(bindings), reasons)
 
 
 def _why_shut(row: Mapping[str, Any]) -> str:

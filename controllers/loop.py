@@ -40,7 +40,7 @@ from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.health_line import HealthLine
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.ssh.runner import SshRunner
-from duckconf.reach.state import asked, cordons, journal, logs, observer_socket, reports, secrets
+from duckconf.reach.state import asked, cordons, data, journal, logs, observer_socket, reports, secrets
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
@@ -81,6 +81,8 @@ class Outside:
         self._book = PlacementBook(project.state / PLACEMENTS)
         self._history = RevisionBook(project.state / HISTORY)
         self._rebalances = RebalanceBook(project.state)
+        self._moves = data.MoveFile(project.state / data.MOVES_NAME)
+        self._data = data.DataBook(project.state / data.FILE_NAME, self._moves.moves)
         if self._history.trouble:
             log.warning("%s", self._history.trouble)
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())
@@ -175,7 +177,7 @@ class Outside:
     def run(self) -> None:
         """Pass after pass, until `end`."""
         cluster, timeout = self._project.cluster, self._project.settings.node_timeout
-        reconciler = Reconciler(cluster, self._book, timeout, history=self._history, rebalances=self._rebalances)
+        reconciler = Reconciler(cluster, self._book, timeout, history=self._history, rebalances=self._rebalances, data=self._data)
         last = self._report.read()
         if last is not None:
             reconciler.tries.update(last.tries_at(self.now()))
@@ -258,7 +260,7 @@ class Outside:
 
     def _watch_files(self) -> None:
         """Wake when a file that people or the API write has changed, and again when it has come to rest."""
-        asked = (self._cordons.path, self._drains.path, self._asked.path, self._rebalances.asked_path)
+        asked = (self._cordons.path, self._drains.path, self._asked.path, self._rebalances.asked_path, self._moves.path)
         paths = (self._project.state / FILE_NAME, self._secrets.path, *asked)
         last = [_version(path) for path in paths]
         while not self._ended.wait(LOOK_AT_FILES_EVERY):

@@ -28,6 +28,7 @@ from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
+from duckconf.reach.state.data import Data
 from duckconf.reach.state.placements import Book
 from duckconf.reach.state.rebalances import Rebalances
 from duckconf.reach.state.revisions import Revisions
@@ -77,6 +78,8 @@ class Reconciler:
     """The revisions of the apps; None where another process decides on updates."""
     rebalances: Rebalances | None = None
     """What is asked for and done of them; None where another process decides on that."""
+    data: Data | None = None
+    """Which node has the data of each instance; None where another process decides on placement."""
     only_mine: bool = False
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
     busy: set[str] = field(default_factory=set)
@@ -131,8 +134,12 @@ class Reconciler:
             self.missed,
             self.history.revisions if self.history is not None else None,
             Wish(self.rebalances.asked(), rebalance, self.rebalances.progress) if self.rebalances is not None else None,
+            self.data.held if self.data is not None else None,
+            self.data.moves() if self.data is not None else {},
         )
         decision = decide(self.cluster, desired, fleet, memory, now)
+        if self.data is not None:
+            self.data.keep(decision.data)
         outcomes = self._judged(decision, fleet)
         self.tries = with_waits(self.tries, decision, fleet, now)
         self._remember(decision.placements, certain)

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from controllers.component import Component, batches, main
+from controllers.everywhere import schedule_bound, schedule_everywhere
 from controllers.rebalancer import balance
-from controllers.everywhere import schedule_everywhere
 from controllers.schedule import Schedule
 from controllers.updates import advanced
 from duckconf.counts import counted
@@ -88,14 +88,16 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
             said.clear()
             return balance(component, api, config.rebalance, config.sites, config.interval)
         nodes = api.call("GET", "/nodes?facts=true")["nodes"]
-        wide = schedule_everywhere(everywhere, nodes, config.sites)
-        if bind(api, wide.bindings) and entries:
-            # They have taken ports and room of the nodes.
-            nodes = api.call("GET", "/nodes?facts=true")["nodes"]
         revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
         siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
-        plan = schedule([read_instance(entry) for entry in entries], nodes, turn, revisions, siblings, config.sites)
-        plan = plan._replace(reasons={**plan.reasons, **wide.reasons})
+        instances = [read_instance(entry) for entry in entries]
+        wide = schedule_everywhere(everywhere, nodes, config.sites)
+        data = schedule_bound([one for one in instances if one.data], nodes, revisions, config.sites)
+        if bind(api, (*wide.bindings, *data.bindings)):
+            # They have taken ports and room of the nodes, and apps have changed by it.
+            return 0.0
+        plan = schedule([one for one in instances if not one.data], nodes, turn, revisions, siblings, config.sites)
+        plan = plan._replace(reasons={**plan.reasons, **wide.reasons, **data.reasons})
         turn += len(plan.bindings)
         bind(api, plan.bindings)
         news = [Event("pending", why, app_of(name)) for name, why in plan.reasons.items() if said.get(name) != why]

@@ -17,6 +17,7 @@ from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.ended import Over, ended
 from duckconf.globally import with_slots
+from duckconf.local_data import Held, Move, with_data
 from duckconf.naming import declared_container
 from duckconf.placement import Assignment, Fleet, Placement, as_found, assign
 from duckconf.plan import Plan, plan
@@ -48,11 +49,15 @@ class Memory:
     """The revisions of each app; None where another process decides on updates."""
     rebalance: Wish | None = None
     """None where another process decides on that."""
+    data: Mapping[str, Held] | None = None
+    """The data of each instance; None where another process decides on placement."""
+    moves: Mapping[str, Move] = field(default_factory=dict)
+    """What a person accepted to lose."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`history` and `placements` are to be remembered before anything of `plan` is done.
+    """`history`, `placements` and `data` are to be remembered before anything of `plan` is done.
 
     `over` are the instances that have ended; `rollouts` tells of each app whose update is not done how far it is; `ready` are
     node and name of the containers that are ready; `desired` has the spec that each instance runs now. `due` is in seconds:
@@ -72,11 +77,15 @@ class Decision:
     turn: Turn | None = None
     """What becomes of a rebalance, to be remembered too; and what it was decided by."""
     sight: Sight | None = None
+    data: Mapping[str, Held] = field(default_factory=dict)
 
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
     desired = with_slots(desired, fleet, memory.placements)
+    data: Mapping[str, Held] = {}
+    if memory.data is not None:
+        desired, data = with_data(desired, fleet, memory.placements, memory.data, memory.moves)
     readiness = Readiness(fleet, memory.tries, now)
     desired, history, rollouts, delay = rolled(desired, fleet, memory, readiness)
     busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)
@@ -112,6 +121,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
         failures(desired, fleet, placements, memory, readiness) if memory.history is None else {},
         turn,
         seen,
+        data,
     )
 
 

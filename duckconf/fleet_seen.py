@@ -66,7 +66,11 @@ class Fleet:
         return found if holds else None
 
     def repels(self, node: str, instance: Instance) -> bool:
-        """Whether the instance should leave the node: it is emptied, or the app's pattern does not mean it."""
+        """Whether the instance should leave the node: it is emptied, or the app's pattern does not mean it. Its data keeps it."""
+        if node == instance.leaves:
+            return True
+        if instance.data and node == instance.bound:
+            return False
         return node in self.draining or not self.sites.allows(instance.app, node)
 
     @functools.cached_property

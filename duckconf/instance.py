@@ -35,6 +35,10 @@ class Instance:
     meant: str = ""
     bound: str = ""
     """The only node that it may run on, "" where placement is free to choose."""
+    data: str = ""
+    """In words, what it has on the node that it is bound to: it goes on there also when that node is emptied."""
+    leaves: str = ""
+    """A node that it should leave, whatever it has there."""
 
     @property
     def name(self) -> str:

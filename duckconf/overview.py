@@ -104,7 +104,9 @@ def _wanted(
         return AppView(app.name, "", "", app.image, "yes", PENDING, note=note, slot=slot)
     state = mine.state if mine is not None else STARTING
     if fleet.views.get(place.node) is None:
-        state = LOST if place.node in fleet.lost else UNREADABLE if place.node in fleet.unreadable else UNREACHABLE
+        state = UNREADABLE if place.node in fleet.unreadable else UNREACHABLE
+        if place.node in fleet.lost or place.node not in fleet.nodes:
+            state = LOST
     elif mine is None or not mine.running:
         if name in acting or name in memory.busy:
             state, note = STARTING, acting.get(name, note)

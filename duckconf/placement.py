@@ -14,6 +14,7 @@ from duckconf.fleet_seen import Fleet as Fleet
 from duckconf.fleet_seen import Placement as Placement
 from duckconf.fleet_seen import Views as Views
 from duckconf.instance import Instance
+from duckconf.local_data import waits
 from duckconf.model import App
 from duckconf.naming import app_of, slot_of
 from duckconf.ports import conflict
@@ -81,7 +82,11 @@ def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str 
     fit: list[str] = []
     for node in (instance.bound,) if instance.bound else fleet.nodes:
         refusal = fleet.refusal(node, instance)
-        if node in fleet.cordoned:
+        if node not in fleet.nodes:
+            misfits["not in the inventory"] += 1
+        elif node == instance.leaves:
+            misfits["that it leaves"] += 1
+        elif node in fleet.cordoned:
             misfits["cordoned"] += 1
         elif node in fleet.full:
             misfits[FULL] += 1
@@ -94,11 +99,17 @@ def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str 
         else:
             fit.append(node)
     if not fit:
-        return "", bound_unfit(instance.bound, misfits, refused) if instance.bound else no_fit(misfits, refused)
+        return "", _unfit(instance, misfits, refused)
     if prefer in fit:
         return prefer, ""
     best = min(load.order(app, node) for node in fit)
     return next(node for node in round_robin(fleet.nodes, turn) if node in fit and load.order(app, node) == best), ""
+
+
+def _unfit(instance: Instance, misfits: Mapping[str, int], refused: Mapping[str, str]) -> str:
+    if instance.data:
+        return waits(instance, *(f"it refuses it: {reason}" for reason in refused.values()), *misfits)
+    return bound_unfit(instance.bound, misfits, refused) if instance.bound else no_fit(misfits, refused)
 
 
 def assign(
@@ -200,7 +211,8 @@ class _Places:
             self._kept[instance.name] = replace(here, spec=instance.spec)
             return
         node, reason = spread(instance, self._fleet, self._load, self.generation, here.node)
-        if not node and here.node in self._fleet.cordoned and here.node not in self._fleet.draining:
+        stays = here.node not in self._fleet.draining or instance.data
+        if not node and here.node in self._fleet.cordoned and stays:
             # A cordon keeps new instances away, and this one is there already.
             node = here.node
         if node:

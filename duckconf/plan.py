@@ -28,6 +28,7 @@ from duckconf.ended import Over
 from duckconf.engine_output import Container
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
+from duckconf.local_data import waits
 from duckconf.naming import app_of
 from duckconf.placement import Assignment, Fleet, Placement
 from duckconf.restart import NO, policy_of
@@ -132,6 +133,8 @@ def _placed(
     anew: bool,
 ) -> tuple[list[tuple[Action, str]], str]:
     if fleet.views.get(placement.node) is None:
+        if instance.data and (placement.node in fleet.lost or placement.node not in fleet.nodes):
+            return [], waits(instance, "lost" if placement.node in fleet.lost else "not in the inventory")
         return [], f"{placement.node} {_why_unseen(placement.node, instance, fleet)}"
     mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
     others = [copy for copy in copies if copy is not mine]

@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from duckconf.instance import Instance
+from duckconf.local_data import sources_of
 from duckconf.model import App
+from duckconf.place_kinds import GLOBAL
 from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
@@ -53,15 +55,9 @@ def why_bound(app: App) -> str:
     """Why its instances do not move, "" when they may."""
     if policy_of(app).condition != ALWAYS:
         return "it is a job"
-    if any(_holds_data(volume) for volume in app.volumes):
-        return "its data is on the node"
-    return ""
-
-
-def _holds_data(volume: str) -> bool:
-    """A path of the node that is only read is the same elsewhere, or the node there refuses the app."""
-    source, _, rest = volume.partition(":")
-    return not (source.startswith("/") and "ro" in rest.rpartition(":")[2].split(","))
+    if app.mode == GLOBAL:
+        return "each node has one"
+    return "its data is on the node" if sources_of(app) else ""
 
 
 def moves(

@@ -18,7 +18,7 @@ from duckconf.secrets import lacking, not_set
 
 NEVER = -1
 # Of an instance, beside the fields of its app.
-TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound")
+TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound", "data")
 
 
 @dataclass(frozen=True)
@@ -83,4 +83,6 @@ def read_instance(entry: Mapping[str, Any]) -> Instance:
         entry.get("ended", ""),
     )
     app = parse_app({**told, "node": node, "generation": generation, "ended": ended}, placed=True)
-    return Instance(replace(app, node=(), generation=(), ended=()), int(slot), str(node), int(generation), str(ended))
+    bare = replace(app, node=(), generation=(), ended=())
+    bound, data = str(entry.get("bound", "")), str(entry.get("data", ""))
+    return Instance(bare, int(slot), str(node), int(generation), str(ended), bound=bound, data=data)

@@ -279,7 +279,7 @@ def no_fit(misfits: Mapping[str, int], refused: Mapping[str, str] = MappingProxy
 def bound_unfit(node: str, misfits: Iterable[str], refused: Mapping[str, str]) -> str:
     """Why the only node that an instance may run on does not fit, by the counts that `no_fit` takes."""
     reason = refused.get(node)
-    return f"{node} refuses it: {reason}" if reason else f"{node} does not fit: {', '.join(sorted(misfits))}"
+    return f"{node} does not fit: {f'it refuses it: {reason}' if reason else ', '.join(sorted(misfits))}"
 
 
 def host_ports(app: App) -> tuple[Port, ...]:

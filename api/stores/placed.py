@@ -6,16 +6,19 @@ node does not grow with their number. The node "" stands for the apps that are n
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from api.stores.changes import Changes
+from api.stores.data import HeldData
 from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.by_revision import as_meant, is_at_rest
 from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance
+from duckconf.local_data import NEVER_RAN
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
@@ -79,6 +82,7 @@ class PlacedIndex:
         self.notes: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._places_told: dict[str, set[str]] = {}
+        self.data = HeldData()
         self.everywhere: dict[str, App] = {}
         """The apps of mode global."""
         self.restless: dict[str, App] = {}
@@ -107,6 +111,9 @@ class PlacedIndex:
         with self._lock:
             self._see_faults(document)
             self.see_again(changes)
+            if self._complete and None in changes.values():
+                with contextlib.suppress(OSError):
+                    self.data.without_nodes(self._nodes.nodes, self._apps.keys() | self._unreadable)
 
     def see_again(self, changes: Changes) -> None:
         """Take over these apps, also when only what `resolve` says of them has changed."""
@@ -257,6 +264,7 @@ class PlacedIndex:
         run at its new place, or where its node is not ready."""
         with self._lock:
             found = [self._apps[app_of(name)][name] for name in sorted(self._misplaced)]
+            found = [one for one in found if self.data.of(one) is None]
             if not found or any(self._on_its_way(one) for app in self._apps.values() for one in app.values() if one.app.on):
                 return []
             return [one for one in found if one.node in self._nodes.nodes and self._nodes.status(one.node) == READY][:1]
@@ -267,6 +275,11 @@ class PlacedIndex:
             return False
         seen = self.seen(instance)
         return self.sites.allows(instance.app, instance.node) and (seen is None or not seen.running)
+
+    def note_data(self, node: str, containers: Iterable[Seen]) -> None:
+        """Note which node has the data of the instances that run there, where they are placed. Raises OSError."""
+        ran = [one for seen in containers if seen.state not in NEVER_RAN and (one := self.instance(seen.instance)) is not None]
+        self.data.note(node, [one for one in ran if one.node == node])
 
     def siblings(self, app: str) -> list[str]:
         """The nodes of an app's instances, one for each."""

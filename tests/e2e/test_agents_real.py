@@ -464,3 +464,46 @@ def test_a_rebalance_goes_on_when_the_scheduler_is_killed_and_no_request_fails(r
     finally:
         api.call("PUT", "/node/node-3", {"cordoned": False})
         api.call("DELETE", "/app/web")
+
+
+def homes_of(cluster: Live, app: str) -> list[str]:
+    return sorted(row["Labels"]["node"] for row in cluster.apps() if row["Labels"]["duckconf.app"] == app)
+
+
+def test_a_global_app_runs_once_on_each_node_and_one_with_data_waits_for_its_own(running: Live, api: ApiClient) -> None:
+    volume = f"data-{running.project.cluster}"
+    api.call("PUT", "/app/everywhere", {"image": WEB_IMAGE, "mode": "global"})
+    api.call("PUT", "/app/db", {"image": WEB_IMAGE, "volumes": [f"{volume}:/data"]})
+    try:
+        until("each node has one", lambda: homes_of(running, "everywhere") == sorted(NODES), 40)
+        until("the data is noted", lambda: "db" in api.call("GET", "/data")["data"], 40)
+        (home,) = homes_of(running, "db")
+        done = running.inv("drain", home)
+        assert done.returncode == 0, done.stderr
+        assert f"db stays on {home}, which has its data (volume {volume})" in done.stderr
+        until("it is gone there", lambda: homes_of(running, "everywhere") == sorted({*NODES} - {home}), 40)
+        assert homes_of(running, "db") == [home]
+        assert running.inv("uncordon", home).returncode == 0
+        until("each node has one again", lambda: homes_of(running, "everywhere") == sorted(NODES), 40)
+        hosts = DemoHosts(running.project)
+        hosts.freeze(home)
+        try:
+            words = f"waits for {home}, which has its data (volume {volume}): no heartbeat"
+            until("it waits", lambda: words in api.call("GET", "/app/db").get("note", ""), NODE_TIMEOUT + 30)
+            until("the other apps are rescheduled", lambda: all(running.running()[name] for name in APPS), NODE_TIMEOUT + 30)
+            assert (homes_of(running, "db"), homes_of(running, "everywhere")) == ([home], sorted(NODES))
+        finally:
+            hosts.thaw(home)
+        until("it runs", lambda: running.running()["db"] == 1, 40)
+        until("its node is ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
+        refused = running.inv("move", "db")
+        assert (refused.returncode, f"on {home}, and starts without it" in refused.stderr) == (1, True)
+        other = next(node for node in NODES if node != home)
+        moved = running.inv("move", "db", "--to", other, "--accept-data-loss")
+        assert moved.returncode == 0, moved.stderr
+        until("it runs there alone", lambda: homes_of(running, "db") == [other] and running.running()["db"] == 1, 60)
+    finally:
+        for name in ("everywhere", "db"):
+            api.call("DELETE", f"/app/{name}")
+        until("they are gone", lambda: not homes_of(running, "db") and not homes_of(running, "everywhere"), 60)
+        running.engine.run("volume", "rm", "-f", volume)

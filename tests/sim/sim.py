@@ -14,6 +14,8 @@ from duckconf.instance import instances_of
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
+from duckconf.reach.state.data import FILE_NAME as DATA
+from duckconf.reach.state.data import DataBook
 from duckconf.reach.state.placements import FILE_NAME, PlacementBook
 from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
@@ -69,7 +71,8 @@ class Run:
         world = self.world
         history = RevisionBook(world.disk / HISTORY)
         book, self.rebalances = PlacementBook(world.disk / FILE_NAME), RebalanceBook(world.disk)
-        reconciler = Reconciler(CLUSTER, book, NODE_TIMEOUT, history=history, rebalances=self.rebalances)
+        data = DataBook(world.disk / DATA, dict)
+        reconciler = Reconciler(CLUSTER, book, NODE_TIMEOUT, history=history, rebalances=self.rebalances, data=data)
         last = world.last_report()
         if last is not None:
             reconciler.tries.update(last.tries_at(world.now()))

@@ -15,7 +15,7 @@ import pytest
 
 from duckconf.healthcheck import HEALTHY, UNHEALTHY
 from duckconf.model import App
-from tests.sim.everywhere import EVERYWHERE
+from tests.sim.everywhere import EVERYWHERE, WITH_DATA
 from tests.sim.faults import CUTS, DRAINS, GARBLED, JOBS, REFUSALS, SCALES
 from tests.sim.sickness import SICKNESS, recover, turn
 from tests.sim.sim import Run
@@ -86,6 +86,11 @@ def test_apps_that_fall_ill_among_faults_are_restarted_with_pauses_and_none_that
 @pytest.mark.parametrize("seed", FRESH or range(8000, 8020))
 def test_a_global_app_runs_once_on_each_node_and_is_never_taken_from_one_that_should_have_it(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**EVERYWHERE, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(9000, 9020))
+def test_an_app_with_data_is_never_started_anywhere_but_where_its_data_is(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, {**WITH_DATA, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 
 
 def test_an_app_that_stays_ill_is_restarted_with_pauses_that_grow_and_not_any_more_when_it_is_well(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from duckconf.plan import Step
 from duckconf.rebalancing import Way
 from duckconf.rollout import starts_first
 from tests.sim.engines import Box
-from tests.sim.everywhere import is_alone, why_not_there
+from tests.sim.everywhere import is_alone, note_data, why_not_there
 
 if TYPE_CHECKING:
     from tests.sim.world import SimWorld
@@ -83,6 +83,8 @@ class Watch:
     garbled: set[str] = field(default_factory=set)
     desired: Desired = field(default_factory=Desired)
     meant: frozenset[str] = frozenset()
+    data: dict[str, str] = field(default_factory=dict)
+    """The node where each instance with data was first seen."""
     everywhere: frozenset[str] = frozenset()
     """The apps that should have one instance on each node."""
     jobs: list[Job] = field(default_factory=list)
@@ -140,6 +142,7 @@ class Watch:
         self.everywhere = frozenset(desired.everywhere)
         self.desired = with_slots(desired, fleet, book.placements)
         desired = self.desired
+        note_data(self.data, self.heard, desired, self.nodes)
         self.meant = frozenset(instances_of(self.world.person.apps.values()))
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
@@ -292,6 +295,8 @@ class Watch:
         moves = self._way(app).target == action.node
         self._require(not elsewhere or replaced or moves, f"{action} though a right copy runs elsewhere")
         self._check_healthy(action, spec)
+        home = self.data.get(app, action.node)
+        self._require(home == action.node, f"{action} without its data, which is on {home}")
         old = self.known.get(app)
         # Who lost its memory can only know of what is there.
         there = app not in self.forgotten or (old is not None and self._runs(app, old))

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.everywhere import schedule_everywhere
+from controllers.everywhere import schedule_bound, schedule_everywhere
 from duckconf.cli.cluster.agents_up import homes
 from duckconf.codec import spec_hash
 from duckconf.desired import changed, empty_document
@@ -53,7 +53,7 @@ def test_a_lost_or_cordoned_node_keeps_its_slot_and_gets_none() -> None:
 def test_a_node_without_room_or_that_refuses_it_gets_its_instance_later_and_the_reason_is_told() -> None:
     refusal = {"app": "exporter", "spec": spec_hash(App("nginx")), "kind": "path", "reason": "path /x is missing", "wait": 9}
     rows = [node("n1", refusals=[refusal]), node("n2", full=True), node("n3")]
-    why = "n1 refuses it: path /x is missing; n2 does not fit: with no space left on its disk"
+    why = "n1 does not fit: it refuses it: path /x is missing; n2 does not fit: with no space left on its disk"
     assert decided(told(), *rows) == ({3: "n3"}, {"exporter": why})
     taken = [node("n1", ports=["80/tcp"]), node("n2")]
     assert decided(told(ports=["80:80"]), *taken) == ({2: "n2"}, {"exporter": "n1 does not fit: with port 80/tcp taken"})
@@ -93,3 +93,18 @@ def test_a_change_of_the_mode_of_the_cluster_hands_over_each_node_with_its_slot(
     app = document.apps()["exporter"]
     views = {"n1": (replace(container(app, "n1"), slot=3),), "n2": (container(app, "n2"),)}
     assert homes(document, views) == {"exporter": ["n2", "", "n1"]}
+
+
+def test_an_instance_with_data_goes_to_its_node_or_waits_for_it_and_names_the_command() -> None:
+    db = Instance(App("x", "db", volumes=("db:/data",)), bound="n2", data="volume db")
+    assert schedule_bound([db], [node("n1"), node("n2")], {"db": "r"}).bindings == (
+        {"name": "db", "slot": 1, "node": "n2", "revision": "r"},
+    )
+    loss = "to start it elsewhere without the data: ./inv move db --accept-data-loss"
+    for rows, why in (
+        ([node("n1"), node("n2", cordoned=True)], "cordoned"),
+        ([node("n1"), node("n2", status="unreachable")], "unreachable"),
+        ([node("n1")], "not in the inventory"),
+    ):
+        words = f"waits for n2, which has its data (volume db): {why}; {loss}"
+        assert schedule_bound([db], rows, {}) == ((), {"db": words})

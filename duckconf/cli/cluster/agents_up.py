@@ -6,7 +6,7 @@ state. Out of it: the agents first, so that nobody acts while the state changes 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from duckconf.cli.apps.secrets import upload
@@ -24,12 +24,15 @@ from duckconf.desired import Document, changed, empty_document, marked, read_doc
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.instance import slots_of
+from duckconf.local_data import Held, held_from_json, held_to_json
 from duckconf.model import FIELDS, App, parse_app
 from duckconf.naming import app_of, instance_name, slot_of
 from duckconf.place_kinds import GLOBAL
 from duckconf.placement import Views
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
+from duckconf.reach.state.data import FILE_NAME as DATA
+from duckconf.reach.state.data import DataBook, read_held
 from duckconf.reach.state.desired_file import FILE_NAME
 from duckconf.reach.state.files import write_durably
 
@@ -54,12 +57,14 @@ def leave_agents(project: Project) -> None:
 
     Raises NodeFailure when a node does not answer: its agent would go on against whoever comes next.
     """
-    apps = _declared(project)
+    apps, held = _declared(project), _data(project)
     inventory = project.inventory(secrets=True)
     with step("stopping agents and control plane"), open_cluster(project) as cluster:
         _stop_units(cluster, inventory.nodes, (AGENT_UNIT,))
         _stop_units(cluster, inventory.control_plane, tuple(CONTROL_UNITS.values()))
     DemoHosts(project).stop_control_plane(host.name for host in inventory.control_hosts() if host.demo)
+    if held is not None:
+        DataBook(project.state / DATA, dict).keep(held)
     if apps is not None:
         document = changed(empty_document(), apps)
         write_durably(project.state / FILE_NAME, marked(document, 1, document.next_number).text().encode())
@@ -73,6 +78,14 @@ def _declared(project: Project) -> dict[str, App | None] | None:
         say(f"  the desired state cannot be read from the api-server: {error}")
         return None
     return {app["name"]: _spec(app) for app in listing["apps"]}
+
+
+def _data(project: Project) -> dict[str, Held] | None:
+    """Which node has whose data; None when the API does not answer: the containers that there are tell it then."""
+    try:
+        return held_from_json(api_client(project).call("GET", "/data", deadline=10.0)["data"])
+    except DuckconfError:
+        return None
 
 
 def _spec(entry: dict[str, Any]) -> App:
@@ -114,11 +127,20 @@ def _hand_over(project: Project) -> None:
     upload(project)
     api = api_client(project, AGENTS)
     api.call("DELETE", "/rollouts")
-    for app, nodes in homes(document, views).items():
+    places = homes(document, views)
+    held = {name: data for name, data in read_held(project.state / DATA).items() if _may_be(data, name, places)}
+    api.call("PUT", "/data", {"data": held_to_json(held)})
+    for app, nodes in places.items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
         api.call("PUT", f"/app/{app}", {**body, **({"node": nodes} if any(nodes) else {})})
     if path.exists():
         path.replace(path.with_name(f"{FILE_NAME}.kept"))
+
+
+def _may_be(data: Held, instance: str, places: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the instance does not run anywhere else than where its data is remembered to be."""
+    nodes = ("", *places.get(app_of(instance), ()))
+    return nodes[slot_of(instance) if slot_of(instance) < len(nodes) else 0] in ("", data.node)
 
 
 def homes(document: Document, views: Views) -> dict[str, list[str]]:

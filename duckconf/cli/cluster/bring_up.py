@@ -27,6 +27,7 @@ from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import reports
+from duckconf.reach.state.data import MOVES_NAME
 from duckconf.reach.state.desired_file import FILE_NAME, stamp_of
 from duckconf.reach.state.files import write_durably
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
@@ -59,6 +60,7 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         _stop_services(project)
         # What was tried here says nothing about what another mode runs meanwhile.
         (project.state / HISTORY).unlink(missing_ok=True)
+        (project.state / MOVES_NAME).unlink(missing_ok=True)
     if mode == AGENTS:
         enter_agents(project, handing_over=before != AGENTS)
         write_durably(project.state / "mode", f"{mode}\n".encode())

@@ -164,6 +164,21 @@ def redeploy(_: Any, name: str) -> None:
     start_anew(project(), name)
 
 
+@command(
+    positional=["name"],
+    help={
+        "name": "the instance, as `ps` shows it: db, or db.2",
+        "to": "the node; by default placement chooses one",
+        "accept_data_loss": "the instance starts without the data that it has on its node",
+    },
+)
+def move(_: Any, name: str, to: str = "", accept_data_loss: bool = False) -> None:
+    """Start an instance on another node without its data, which stays where it is. Example: ./inv move db --accept-data-loss"""
+    from duckconf.cli.apps.move import move as move_instance
+
+    move_instance(project(), name, to, accepted=accept_data_loss)
+
+
 @command(help={"name": "the app, as `ps` shows it"})
 def kill_app(_: Any, name: str) -> None:
     """Kill the process of an app on purpose, to see what heals it. Example: ./inv kill-app app-1"""

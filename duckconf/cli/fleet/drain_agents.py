@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from duckconf.cli.cluster.api import api_client
+from duckconf.cli.fleet.drained import Drained, say_what_stays
 from duckconf.cli.fleet.trying import Trying, stuck
 from duckconf.cli.terminal.say import step
 from duckconf.errors import DuckconfError
@@ -21,16 +22,19 @@ PATIENCE = 300.0
 HELD = 2.0
 
 
-def drain(project: Project, node: str) -> int:
-    """How many apps have moved. Raises DuckconfError naming the app that could not; the node stays cordoned."""
+def drain(project: Project, node: str) -> Drained:
+    """What has data there goes on there. Raises DuckconfError naming the app that could not; the node stays cordoned."""
     api = api_client(project)
     api.call("PUT", f"/node/{node}", {"cordoned": True})
     # A job that is over has nothing to do elsewhere.
-    entries = [entry for entry in api.call("GET", f"/apps?nodeName={node}")["apps"] if not entry.get("ended")]
+    there = [entry for entry in api.call("GET", f"/apps?nodeName={node}")["apps"] if not entry.get("ended")]
+    stays = {instance_name(entry["name"], entry.get("slot", 1)): str(entry["data"]) for entry in there if entry.get("data")}
+    say_what_stays(node, stays)
+    entries = [entry for entry in there if not entry.get("data")]
     for number, entry in enumerate(entries, 1):
         with step(f"moving {instance_name(entry['name'], entry.get('slot', 1))} ({number} of {len(entries)})"):
             _move(api, entry["name"], entry.get("slot", 1), node)
-    return len(entries)
+    return Drained(len(entries), tuple(sorted(stays)))
 
 
 def _move(api: ApiClient, app: str, slot: int, node: str) -> None:

@@ -6,12 +6,14 @@ import time
 
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
 from duckconf.cli.cluster.services import loop_service
+from duckconf.cli.fleet.drained import Drained, say_what_stays
 from duckconf.cli.fleet.trying import Trying, stuck
 from duckconf.cli.look.picture import take_picture
 from duckconf.cli.terminal.say import step
 from duckconf.counts import counted
 from duckconf.decision import HELD_BACK
 from duckconf.errors import DuckconfError, SetupError
+from duckconf.local_data import is_moving, shown
 from duckconf.naming import app_of
 from duckconf.plan import TAKES_OVER
 from duckconf.reach.inventory.project import Project
@@ -24,8 +26,8 @@ PATIENCE = 300.0
 HELD = 0.5
 
 
-def drain(project: Project, node: str) -> int:
-    """How many apps have moved. Raises DuckconfError naming what stays and why; the node stays cordoned."""
+def drain(project: Project, node: str) -> Drained:
+    """What has data there goes on there. Raises DuckconfError naming what stays and why; the node stays cordoned."""
     if loop_service(project).process() is None:
         raise SetupError("the control loop does not run, so no app can be moved", "start it: ./inv up reconcile")
     book = Journal(project.state / journal.FILE_NAME)
@@ -33,13 +35,15 @@ def drain(project: Project, node: str) -> int:
     for name in (cordons.FILE_NAME, cordons.DRAINS_NAME):
         Cordons(project.state / name).change(node, cordoned=True)
     with open_cluster(project) as cluster:
-        left = first = _apps(cluster, node)
+        stays = _bound(cluster, node)
+        say_what_stays(node, stays)
+        left = first = _apps(cluster, node) - stays.keys()
         end, trying = time.monotonic() + PATIENCE, Trying(node)
         with step(f"moving {counted(len(first), 'app')} from {node}"):
             while left:
                 page = book.wait(cursor, HELD)
                 cursor = page.cursor
-                before, left = left, _apps(cluster, node)
+                before, left = left, _apps(cluster, node) - stays.keys()
                 for event in page.events:
                     if event.kind == "failed" and event.app in {app_of(name) for name in left}:
                         trying.failed(event.app, event.message, event.message)
@@ -53,7 +57,16 @@ def drain(project: Project, node: str) -> int:
                     trying.failed(min(later), later[min(later)], HELD_BACK)
                 elif time.monotonic() > end:
                     raise stuck(min(left), f"no app was moved for {PATIENCE:g} s", node)
-    return len(first)
+    return Drained(len(first), tuple(sorted(stays)))
+
+
+def _bound(cluster: Cluster, node: str) -> dict[str, str]:
+    """The instances whose data is there, with it in words. One that a person moved without its data is none."""
+    picture = take_picture(cluster)
+    stays = {view.instance for view in picture.apps if view.desired == "yes"}
+    data = {name: held for name, held in picture.decision.data.items() if held.node == node and name in stays}
+    moving = {name for name, held in data.items() if is_moving(held, picture.moves.get(name))}
+    return {name: shown(held.sources) for name, held in data.items() if name not in moving}
 
 
 def _apps(cluster: Cluster, node: str) -> frozenset[str]:

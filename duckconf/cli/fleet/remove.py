@@ -54,10 +54,13 @@ def remove_node(project: Project, name: str, *, force: bool) -> None:
 def _empty(project: Project, mode: str, host: Host) -> None:
     if mode != PUSH:
         try:
-            moved = drain_node(project, host.name)
+            done = drain_node(project, host.name)
         except NodeFailure as failure:
             raise NodeFailure(host.name, failure.reason, IF_DEAD.format(host.name)) from failure
-        say(f"  {host.name}: {counted(moved, 'app')} moved")
+        say(f"  {host.name}: {counted(done.moved, 'app')} moved")
+        if done.stays:
+            remedy = f"to start it elsewhere without the data: ./inv move {done.stays[0]} --accept-data-loss"
+            raise Conflict(f"{host.name} has the data of {', '.join(done.stays)}, which runs there and nowhere else", remedy)
         return
     set_cordon(project, host.name, cordoned=True)
     say(f"  {host.name} is cordoned: it gets no new app (undone by ./inv uncordon {host.name})")

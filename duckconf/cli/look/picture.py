@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from duckconf.balance_seen import Wish
@@ -14,12 +14,14 @@ from duckconf.desired import UNKNOWN, Desired, Document, changed, desired_of
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
 from duckconf.globally import with_slots
+from duckconf.local_data import Move
 from duckconf.model import App
 from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet
 from duckconf.reach.nodes.parallel import Result
-from duckconf.reach.state import cordons, reports, secrets
+from duckconf.reach.state import cordons, data, reports, secrets
 from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.data import MoveFile, read_held
 from duckconf.reach.state.desired_file import FILE_NAME, read_at_rest
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 from duckconf.reach.state.placements import PlacementBook
@@ -42,6 +44,8 @@ class Picture:
     faults: tuple[str, ...]
     seen: dict[str, Result[tuple[Container, ...]]]
     known: bool = True
+    moves: Mapping[str, Move] = field(default_factory=dict)
+    """What people accepted to lose."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def take_picture(cluster: Cluster) -> Picture:
     desired = with_slots(desired, scene.fleet, scene.memory.placements)
     decision = decide(cluster.project.cluster, desired, scene.fleet, scene.memory, scene.now)
     apps = overview(desired, scene.fleet, decision, scene.memory)
-    return Picture(apps, decision, (*scene.faults, *lacking), scene.seen, desired is not UNKNOWN)
+    return Picture(apps, decision, (*scene.faults, *lacking), scene.seen, desired is not UNKNOWN, scene.memory.moves)
 
 
 def survey(cluster: Cluster) -> Scene:
@@ -95,7 +99,8 @@ def survey(cluster: Cluster) -> Scene:
         faults = (str(bad),)
     rebalances = RebalanceBook(project.state)
     wish = Wish(rebalances.asked(), cluster.inventory.rebalance, rebalances.progress, preview=True)
-    memory = Memory(placements, report.tries, certain=bool(report.nodes), history=history, rebalance=wish)
+    held, moves = read_held(project.state / data.FILE_NAME), MoveFile(project.state / data.MOVES_NAME).moves()
+    memory = Memory(placements, report.tries, certain=bool(report.nodes), history=history, rebalance=wish, data=held, moves=moves)
     kept = SecretFile(project.state / secrets.FILE_NAME)
     return Scene(document, lambda desired: resolved(desired, kept), fleet, memory, now, faults, seen)
 

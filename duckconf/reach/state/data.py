@@ -1,0 +1,94 @@
+"""Which node has the data of each instance, and what people accepted to lose. The first is on disk before an action, and outlives
+the app: who starts it again finds its data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from duckconf.errors import SetupError
+from duckconf.local_data import Held, Move, held_from_json, held_to_json
+from duckconf.reach.state.files import write_durably
+
+FILE_NAME = "data.json"
+MOVES_NAME = "moves.json"
+
+
+class Data(Protocol):
+    """The data of each instance, by its name; `moves` is what people accepted to lose."""
+
+    held: Mapping[str, Held]
+    moves: Callable[[], Mapping[str, Move]]
+
+    def keep(self, held: Mapping[str, Held]) -> None: ...
+
+
+class ForgottenData:
+    """For those who remember nothing between two starts."""
+
+    def __init__(self) -> None:
+        self.held: Mapping[str, Held] = {}
+        self.moves: Callable[[], Mapping[str, Move]] = dict
+
+    def keep(self, held: Mapping[str, Held]) -> None:
+        self.held = dict(held)
+
+
+class DataBook:
+    """The file `data.json` of one cluster; one process writes it."""
+
+    def __init__(self, path: Path, moves: Callable[[], Mapping[str, Move]]) -> None:
+        """Raises SetupError for a file that cannot be read: to begin anew would start apps without their data."""
+        self._path = path
+        self.moves = moves
+        try:
+            self.held: Mapping[str, Held] = _held(path)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            remedy = "move it away: where data is, is then read from the containers that there are"
+            raise SetupError(f"{path} cannot be read: {error}", remedy) from error
+
+    def keep(self, held: Mapping[str, Held]) -> None:
+        """Return when it is on disk. Raises OSError, and what was kept before holds."""
+        if held != self.held:
+            write_durably(self._path, json.dumps(held_to_json(held), indent=1).encode() + b"\n")
+            self.held = dict(held)
+
+
+class MoveFile:
+    """The file `moves.json`: the last request for each instance. The API writes it, the loop reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def moves(self) -> Mapping[str, Move]:
+        """One that cannot be read counts as empty: then nobody accepted a loss."""
+        try:
+            content = json.loads(self.path.read_bytes())
+            return {str(name): Move(str(source), str(target), int(number)) for name, (source, target, number) in content.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def ask(self, instance: str, source: str, target: str, last: int) -> None:
+        """Request number `last` is the last that was carried out. Returns when this one is on disk."""
+        known = self.moves()
+        number = max([last, *(move.number for name, move in known.items() if name == instance)]) + 1
+        content = {name: [move.source, move.target, move.number] for name, move in known.items()}
+        write_durably(self.path, json.dumps({**content, instance: [source, target, number]}, indent=1).encode() + b"\n")
+
+
+def read_held(path: Path) -> Mapping[str, Held]:
+    """What another process keeps there; nothing where it cannot be read."""
+    try:
+        return _held(path)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return {}
+
+
+def _held(path: Path) -> dict[str, Held]:
+    try:
+        return held_from_json(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return {}
