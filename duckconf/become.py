@@ -49,9 +49,9 @@ def as_root(command: Command, host: Host) -> Command:
         return command
     program = ("sh", "-c", WITHOUT_INPUT, "sh", *command.argv)
     if host.become_password is None:
-        return replace(command, argv=("env", "LC_ALL=C", *host.sudo, "-n", "--", *program))
+        return replace(command, request=None, argv=("env", "LC_ALL=C", *host.sudo, "-n", "--", *program))
     argv = ("env", "LC_ALL=C", *host.sudo, "-S", "-p", "", "--", *program)
-    return replace(command, argv=argv, stdin=f"{host.become_password}\n".encode())
+    return replace(command, request=None, argv=argv, stdin=f"{host.become_password}\n".encode())
 
 
 def refusal(done: Completed, host: Host) -> NodeFailure | None:

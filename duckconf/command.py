@@ -9,7 +9,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from duckconf.engine_api import Request
 
 
 class Secret(str):
@@ -26,11 +29,13 @@ class Command:
     """A program and its arguments, never a shell string.
 
     `stdin` is sent whole and never printed; `deadline` is in seconds for the whole command, None for the runner's own.
+    `request` does the same over a line to the node's engine, where the runner has one and it serves.
     """
 
     argv: Sequence[str]
     stdin: bytes = field(default=b"", repr=False)
     deadline: float | None = None
+    request: Request | None = field(default=None, repr=False, compare=False)
 
     def shell_line(self) -> str:
         """The line for a POSIX shell that gives the program exactly these arguments."""

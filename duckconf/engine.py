@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from duckconf.codec import USUAL_GRACE
 from duckconf.command import Command
 from duckconf.durations import seconds_in
+from duckconf.engine_api import DOCKER as DOCKER
+from duckconf.engine_api import PODMAN as PODMAN
+from duckconf.engine_api import Act, ReadLabels, make, path
 from duckconf.model import DECLARED, App
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ
 from duckconf.secret_kinds import FOLDER
 
-DOCKER = "docker"
-PODMAN = "podman"
 # A first start may pull the image; silence on the way is told from a dead node by probing the connection.
 RUN_DEADLINE = 600.0
 # The field whose values podman reads as CSV and may have such signs.
@@ -83,18 +85,23 @@ def run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, s
     for an app that `depends_on_engine`."""
     # The wrapper first stops a container of this name, which has had about the same grace.
     deadline = RUN_DEADLINE + (seconds_in(app.stop_grace_period) if app.stop_grace_period else 0)
-    return Command((DOCKER, "run", "-d", "--name", container, *_words(app, labels, env, engine)), deadline=deadline)
+    values = _values(app, labels, env)
+    request = make(container, app, values)
+    return Command((DOCKER, "run", "-d", "--name", container, *_words(app, values, engine)), b"", deadline, request)
 
 
 def attended_run(container: str, app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: str = "") -> Command:
     """As `run`, in the foreground. Its exit code is the container's, and nothing is left when it ends or its input does."""
-    argv = (DOCKER, "run", "--rm", "--name", container, *_words(app, labels, env, engine))
+    argv = (DOCKER, "run", "--rm", "--name", container, *_words(app, _values(app, labels, env), engine))
     return Command(("sh", "-c", ATTENDED, "sh", container, *argv))
 
 
-def _words(app: App, labels: Mapping[str, str], env: Mapping[str, str], engine: str) -> list[str]:
+def _values(app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> dict[str, Any]:
+    return {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}}
+
+
+def _words(app: App, values: Mapping[str, Any], engine: str) -> list[str]:
     argv: list[str] = []
-    values = {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}}
     for name, declared in DECLARED.items():
         if declared.flag and values[name]:
             arguments = declared.kind.arguments(values[name])
@@ -109,7 +116,8 @@ def create(container: str, like: Command, variables: bytes = b"", *, volume: boo
     the folder of its secrets is a volume without a name."""
     more = [*([f"--volume={FOLDER}"] if volume else []), *(["--env-file=/dev/stdin"] if variables else [])]
     argv = (DOCKER, "create", *more, "--name", container, *like.argv[len((DOCKER, "run", "-d", "--name", container)) :])
-    return replace(like, argv=("sh", "-c", WITH_VARIABLES, "sh", *argv) if variables else argv, stdin=variables)
+    argv = ("sh", "-c", WITH_VARIABLES, "sh", *argv) if variables else argv
+    return replace(like, argv=argv, stdin=variables, request=None)
 
 
 def copy_in(container: str, folder: str, files: bytes) -> Command:
@@ -145,18 +153,14 @@ def dial() -> Command:
 
 
 def listing_path(cluster: str, node: str, engine: str = PODMAN) -> str:
-    """What `list_ours` asks, for the engine's HTTP API, with the filter that the docker-wrapper adds to `ps`.
-
-    Podman has its own API under a version; docker without one means the newest, and 29 refuses what was usual before.
-    """
+    """What `list_ours` asks, for the engine's HTTP API, with the filter that the docker-wrapper adds to `ps`."""
     filters = {"label": [f"{LABEL_CLUSTER}={cluster}", f"{LABEL_NODE}={node}"]}
-    api = "/v4.0.0/libpod" if engine == PODMAN else ""
-    return f"{api}/containers/json?{urlencode({'all': 'true', 'filters': json.dumps(filters)})}"
+    return f"{path(engine, 'json')}?{urlencode({'all': 'true', 'filters': json.dumps(filters)})}"
 
 
 def start_again(container: str) -> Command:
     """Start a container that exited."""
-    return Command((DOCKER, "start", container), deadline=60.0)
+    return Command((DOCKER, "start", container), b"", 60.0, Act(container, "POST", "start"))
 
 
 def endings(cluster: str, engine: str = PODMAN) -> Command:
@@ -168,12 +172,13 @@ def endings(cluster: str, engine: str = PODMAN) -> Command:
 
 def stop(container: str, grace: float = USUAL_GRACE) -> Command:
     """End it with the signal and the grace period that it was made with. The deadline only has to be longer."""
-    return Command((DOCKER, "stop", container), deadline=grace + 50.0)
+    return Command((DOCKER, "stop", container), b"", grace + 50.0, Act(container, "POST", "stop"))
 
 
 def remove(container: str, *, volumes: bool = False) -> Command:
     """With `volumes`, also those that have no name."""
-    return Command((DOCKER, "rm", "-fv" if volumes else "-f", container), deadline=60.0)
+    request = Act(container, "DELETE", query="?force=true&v=true&volumes=true" if volumes else "?force=true")
+    return Command((DOCKER, "rm", "-fv" if volumes else "-f", container), b"", 60.0, request)
 
 
 def send_signal(container: str, name: str) -> Command:
@@ -190,7 +195,8 @@ def kill(container: str) -> Command:
 
 def inspect_labels(container: str) -> Command:
     """The container's labels as one JSON object."""
-    return Command((DOCKER, "inspect", "--type=container", "--format={{json .Config.Labels}}", container))
+    argv = (DOCKER, "inspect", "--type=container", "--format={{json .Config.Labels}}", container)
+    return Command(argv, request=ReadLabels(container))
 
 
 def still_running(container: str, seconds: int) -> Command:

@@ -137,7 +137,12 @@ class Healthcheck(Pairs):
 
     def arguments(self, value: Mapping[str, str]) -> list[str]:
         """Of `--no-healthcheck`: where the app says what is checked, the engine does not run the image's check beside it."""
-        return ["true"] if own_check(value) or value.get("disable") == "true" else []
+        return ["true"] if replaces_check(value) else []
+
+
+def replaces_check(value: Mapping[str, str]) -> bool:
+    """Whether the engine is to run no check, not even that of the image."""
+    return own_check(value) or value.get("disable") == "true"
 
 
 def own_check(value: Mapping[str, str]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from duckconf import compose, policies, secret_kinds
+from duckconf import compose, policies, secret_kinds, wire
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf import healthcheck_kind as health
@@ -21,6 +21,7 @@ from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import HOST_NAME as HOST_NAME
 from duckconf.field_kinds import NAME as NAME
 from duckconf.kinds import FLAG, Kind, named
+from duckconf.wire import Wire
 
 # A change of the spec makes new containers; a change of the other parts replaces none.
 SPEC = "spec"
@@ -34,7 +35,8 @@ RESOLVED = "resolved"
 class Declaration:
     """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. A field that is put
     together from several options has the key that each of them sets in `options`. `part` says what it is about: the container
-    (SPEC, RESOLVED), the app as a set of containers (SERVICE), or where it runs (PLACED)."""
+    (SPEC, RESOLVED), the app as a set of containers (SERVICE), or where it runs (PLACED). `wire` is how the engine's HTTP API
+    takes what `flag` says; an app with a field that has none is started by a command."""
 
     kind: Kind
     help: str
@@ -43,6 +45,7 @@ class Declaration:
     flag: str = ""
     part: str = SPEC
     options: Mapping[str, str] = field(default_factory=dict)
+    wire: Wire | None = None
 
 
 def _is(*args: Any, **more: Any) -> dict[str, Declaration]:
@@ -78,7 +81,7 @@ class App:
     command: tuple[str, ...] = _given(
         kinds.COMMAND_KIND, "replaces the command of the image", ["sh", "-c", "echo hello"], "command"
     )
-    env: Mapping[str, str] = _given(kinds.ENV_KIND, "NAME=VALUE", {"MODE": "fast"}, "env", "--env")
+    env: Mapping[str, str] = _given(kinds.ENV_KIND, "NAME=VALUE", {"MODE": "fast"}, "env", "--env", wire=wire.ENV)
     ports: tuple[str, ...] = _given(
         kinds.PORTS_KIND,
         "[IP:]HOST:CONTAINER, also ranges such as 8000-8002:80-82, optionally with /udp or /sctp. With CONTAINER alone, "
@@ -86,6 +89,7 @@ class App:
         ["8081:80"],
         "port",
         "--publish",
+        wire=wire.PORTS,
     )
     volumes: tuple[str, ...] = _given(
         kinds.VOLUMES_KIND,
@@ -94,16 +98,22 @@ class App:
         "volume",
         "--volume",
     )
-    cpus: float = _given(kinds.CORES_KIND, "limit in cores", 0.5, "cpus", "--cpus")
+    cpus: float = _given(kinds.CORES_KIND, "limit in cores", 0.5, "cpus", "--cpus", wire=wire.CPUS)
     memory: str = _given(
         kinds.MEMORY_KIND,
         "limit in bytes, or with a unit: k, m, g, MiB (powers of 1024); at least 6m",
         "512m",
         "memory",
         "--memory",
+        wire=wire.MEMORY,
     )
     labels: Mapping[str, str] = _given(
-        kinds.LABELS_KIND, "NAME=VALUE; node and duckconf.* are reserved", {"team": "web"}, "label", "--label"
+        kinds.LABELS_KIND,
+        "NAME=VALUE; node and duckconf.* are reserved",
+        {"team": "web"},
+        "label",
+        "--label",
+        wire=wire.LABELS,
     )
     entrypoint: tuple[str, ...] = _given(
         container.ENTRYPOINT_KIND,
@@ -111,15 +121,22 @@ class App:
         ["/entry", "--verbose"],
         "entrypoint",
         "--entrypoint",
+        wire=wire.ENTRYPOINT,
     )
-    user: str = _given(container.USER_KIND, "user or id, optionally with :GROUP", "1000:1000", "user", "--user")
-    group_add: tuple[str, ...] = _given(container.GROUPS_KIND, "further groups or ids", ["audio"], "group-add", "--group-add")
-    working_dir: str = _given(container.FOLDER_KIND, "the folder of its process", "/srv", "workdir", "--workdir")
-    hostname: str = _given(container.HOSTNAME_KIND, "its host name", "web.example.org", "hostname", "--hostname")
+    user: str = _given(container.USER_KIND, "user or id, optionally with :GROUP", "1000:1000", "user", "--user", wire=wire.USER)
+    group_add: tuple[str, ...] = _given(
+        container.GROUPS_KIND, "further groups or ids", ["audio"], "group-add", "--group-add", wire=wire.GROUPS
+    )
+    working_dir: str = _given(
+        container.FOLDER_KIND, "the folder of its process", "/srv", "workdir", "--workdir", wire=wire.FOLDER
+    )
+    hostname: str = _given(
+        container.HOSTNAME_KIND, "its host name", "web.example.org", "hostname", "--hostname", wire=wire.HOSTNAME
+    )
     init: bool = _given(FLAG, "an init process forwards signals and reaps processes", True, "init", "--init")
     read_only: bool = _given(FLAG, "the root file system is read-only", True, "read-only", "--read-only")
-    stdin_open: bool = _given(FLAG, "standard input stays open", True, "interactive", "--interactive")
-    tty: bool = _given(FLAG, "its process has a terminal", True, "tty", "--tty")
+    stdin_open: bool = _given(FLAG, "standard input stays open", True, "interactive", "--interactive", wire=wire.STDIN)
+    tty: bool = _given(FLAG, "its process has a terminal", True, "tty", "--tty", wire=wire.TTY)
     tmpfs: tuple[str, ...] = _given(
         container.TMPFS_KIND,
         "/PATH in memory, optionally with options: /run:size=64m,mode=1777",
@@ -127,18 +144,33 @@ class App:
         "tmpfs",
         "--tmpfs",
     )
-    shm_size: str = _given(kinds.size_kind(), "size of /dev/shm", "128m", "shm-size", "--shm-size")
+    shm_size: str = _given(kinds.size_kind(), "size of /dev/shm", "128m", "shm-size", "--shm-size", wire=wire.SHM)
     ulimits: Mapping[str, str] = _given(
         container.LIMITS_KIND, "NAME=SOFT[:HARD]; -1 is no limit", {"nofile": {"soft": 1024, "hard": 4096}}, "ulimit", "--ulimit"
     )
     sysctls: Mapping[str, str] = _given(
-        container.SYSCTLS_KIND, "kernel parameters of its namespaces", {"net.core.somaxconn": "1024"}, "sysctl", "--sysctl"
+        container.SYSCTLS_KIND,
+        "kernel parameters of its namespaces",
+        {"net.core.somaxconn": "1024"},
+        "sysctl",
+        "--sysctl",
+        wire=wire.SYSCTLS,
     )
     cap_add: tuple[str, ...] = _given(
-        container.CAPABILITIES_KIND, "capabilities that it gets, or ALL", ["NET_ADMIN"], "cap-add", "--cap-add"
+        container.CAPABILITIES_KIND,
+        "capabilities that it gets, or ALL",
+        ["NET_ADMIN"],
+        "cap-add",
+        "--cap-add",
+        wire=wire.CAP_ADD,
     )
     cap_drop: tuple[str, ...] = _given(
-        container.CAPABILITIES_KIND, "capabilities that it loses, or ALL", ["ALL"], "cap-drop", "--cap-drop"
+        container.CAPABILITIES_KIND,
+        "capabilities that it loses, or ALL",
+        ["ALL"],
+        "cap-drop",
+        "--cap-drop",
+        wire=wire.CAP_DROP,
     )
     security_opt: tuple[str, ...] = _given(
         container.SECURITY_KIND,
@@ -161,10 +193,18 @@ class App:
         "host",
         "network",
         "--network",
+        wire=wire.NETWORK,
     )
-    dns: tuple[str, ...] = _given(container.DNS_KIND, "IP addresses of DNS servers", ["192.0.2.53"], "dns", "--dns")
+    dns: tuple[str, ...] = _given(
+        container.DNS_KIND, "IP addresses of DNS servers", ["192.0.2.53"], "dns", "--dns", wire=wire.DNS
+    )
     extra_hosts: tuple[str, ...] = _given(
-        container.HOSTS_KIND, "NAME=ADDRESS for /etc/hosts", ["db.local=192.0.2.7"], "add-host", "--add-host"
+        container.HOSTS_KIND,
+        "NAME=ADDRESS for /etc/hosts",
+        ["db.local=192.0.2.7"],
+        "add-host",
+        "--add-host",
+        wire=wire.HOSTS,
     )
     stop_signal: str = _given(container.SIGNAL_KIND, "the signal that asks it to stop", "SIGQUIT", "stop-signal", "--stop-signal")
     stop_grace_period: str = _given(
@@ -173,6 +213,7 @@ class App:
         "1m30s",
         "stop-timeout",
         "--stop-timeout",
+        wire=wire.GRACE,
     )
     healthcheck: Mapping[str, str] = _given(
         health.HEALTH_KIND,
@@ -182,6 +223,7 @@ class App:
         {"http": "/up:8080", "interval": "10s"},
         flag="--no-healthcheck",
         options=health.OPTIONS,
+        wire=wire.CHECK,
     )
     pull_policy: str = _given(
         container.PULL_KIND,
@@ -190,6 +232,7 @@ class App:
         "pull",
         "--pull",
         part=SERVICE,
+        wire=wire.PULL,
     )
     replicas: int = _given(kinds.REPLICAS_KIND, "how many instances run, spread over the nodes", 3, "replicas", part=SERVICE)
     mode: str = _given(

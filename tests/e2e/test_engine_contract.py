@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +20,7 @@ from duckconf import engine
 from duckconf.actions import Remove, Restart, Start
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.demo.local_engine import LocalEngine, install
-from duckconf.command import Command, Runner
+from duckconf.command import Command, Completed, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import Container, engine_words, read_containers, run_failure
 from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
@@ -37,6 +39,7 @@ from tests.e2e.full_service import INSIDE, INSPECTED, ON_HOST, PRIVILEGED, SERVI
 from tests.e2e.secret_places import TELLING, VALUE
 from tests.e2e.watched import in_no_command_line
 from tests.fakes import FakeNode
+from tests.unit.test_engine_api import said_to_the_api
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -46,6 +49,19 @@ INIT = Path("/usr/libexec/podman/catatonit")
 SYS_ADMIN = 1 << 21
 # Its engine takes as long to come up as a cluster.
 WEB = App(WEB_IMAGE)
+
+
+class ByCommand:
+    """A node without a line to its engine: each command starts a program there."""
+
+    def __init__(self, runner: SshRunner) -> None:
+        self._runner = runner
+
+    def run(self, command: Command) -> Completed:
+        return self._runner.run(replace(command, request=None))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runner, name)
 
 
 @dataclass(frozen=True)
@@ -103,9 +119,17 @@ def opened(live: Live) -> Iterator[Real]:
 
 @pytest.fixture(params=[PODMAN, DOCKER])
 def real(request: pytest.FixtureRequest) -> Iterator[Real]:
+    """Over the line that is open to its engine, as it is in use."""
     with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
         assert found.host.engine == request.param
+        for _ in range(2):
+            found.runner.engine_line.ask("/_ping", bytes)
         yield found
+
+
+@pytest.fixture
+def both_ways(real: Real, way: str) -> Real:
+    return real if way == "line" else replace(real, runner=cast(SshRunner, ByCommand(real.runner)))
 
 
 @pytest.fixture(params=[PODMAN, DOCKER, "fake"])
@@ -223,6 +247,45 @@ def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
         assert int(bounding, 16) & SYS_ADMIN
 
 
+def test_a_container_made_over_the_line_is_the_same_as_one_made_by_a_command(real: Real) -> None:
+    full = replace(said_to_the_api(parse_app(SERVICE)), stop_grace_period="1s", ports=("127.0.0.1:18104:80",))
+    for app in (App(WEB_IMAGE), full, App(NGINX_IMAGE, healthcheck={"tcp": "80"}, cpus=0.5)):
+        command = engine.run(real.name, app, app_labels(real.cluster, real.name, "spec"), {"A": "b"}, real.host.engine)
+        assert command.request is not None
+        done = real.runner.engine_line.perform(command.request, 60.0)
+        assert done is not None
+        over_the_line = inspected(real)
+        assert (over_the_line.pop("Id"), real.runner.run(engine.remove(real.name)).ok) == (done.stdout.strip(), True)
+        assert real.runner.run(replace(command, request=None)).ok
+        by_command = inspected(real)
+        assert by_command.pop("Id") != done.stdout.strip()
+        assert over_the_line == by_command
+        assert real.runner.run(engine.remove(real.name)).ok
+
+
+# Of each container its own, or of the client that asked for it.
+OWN = re.compile(
+    r"Created$|StartedAt|Pid|Path$|Dir$|Sandbox|IPAddress|MacAddress|GlobalIPv6|EndpointID|CreateCommand|cri-o\.TTY|HostPort|Ports"
+)
+
+
+def inspected(real: Real) -> dict[str, Any]:
+    """All that the engine says of it, without what no two containers share."""
+    told = json.loads(real.runner.run(Command(("docker", "inspect", "--type=container", real.name))).stdout)[0]
+    return {
+        "Id": told["Id"],
+        **dict(_flat(json.loads(json.dumps(told).replace(told["Id"], "ID").replace(told["Id"][:12], "ID")))),
+    }
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}")
+    elif not OWN.search(name) and value not in (None, "", [], 0, False):
+        yield name, sorted(map(json.dumps, value)) if isinstance(value, list) else value
+
+
 def test_a_secret_is_where_it_should_be_and_nowhere_else_also_after_a_restart(real: Real) -> None:
     before = secret_places.volumes(real.runner)
     with in_no_command_line(TELLING):
@@ -266,14 +329,18 @@ def test_sctp_is_published_or_refused_in_the_engines_words(real: Real) -> None:
         assert "sctp" in done.stderr.lower() or "protocol" in done.stderr.lower(), done.stderr
 
 
-def test_a_container_of_the_same_name_is_replaced(real: Real) -> None:
+@pytest.mark.parametrize("way", ["line", "command"])
+def test_a_container_of_the_same_name_is_replaced(both_ways: Real) -> None:
+    real = both_ways
     first = real.start()
     second = real.start(App(WEB_IMAGE, env={"NEW": "1"}))
     assert first != second
     assert {name: (seen.id, seen.running) for name, seen in real.listed().items()} == {real.name: (second, True)}
 
 
-def test_an_image_that_is_not_there_is_told_with_the_command_that_brings_it(real: Real) -> None:
+@pytest.mark.parametrize("way", ["line", "command"])
+def test_an_image_that_is_not_there_is_told_with_the_command_that_brings_it(both_ways: Real) -> None:
+    real = both_ways
     failure = real.refusal(App("localhost/there/is/none"))
     assert "push-image localhost/there/is/none" in failure.remedy
     assert not failure.conflict
@@ -288,7 +355,9 @@ def test_a_short_name_means_what_docker_means_by_it_and_what_is_there_wins(real:
         assert real.listed()[real.name].image.startswith(NGINX_IMAGE)
 
 
-def test_what_only_this_node_refuses_is_told_from_what_every_node_would(real: Real) -> None:
+@pytest.mark.parametrize("way", ["line", "command"])
+def test_what_only_this_node_refuses_is_told_from_what_every_node_would(both_ways: Real) -> None:
+    real = both_ways
     real.start(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-first")
     port = real.nodes_own(App(WEB_IMAGE, ports=("127.0.0.1:18080:80",)), f"{real.name}-second")
     assert (port.kind, port.why) == (PORT, "port 127.0.0.1:18080 is in use")
@@ -328,7 +397,9 @@ def start_until_it_is_refused(real: Real, started: Start) -> None:
     execute(Restart(NODE, real.name, real.name), real.cluster, real.runner)
 
 
-def test_a_command_that_the_image_lacks_is_a_refusal_in_the_engines_words(real: Real) -> None:
+@pytest.mark.parametrize("way", ["line", "command"])
+def test_a_command_that_the_image_lacks_is_a_refusal_in_the_engines_words(both_ways: Real) -> None:
+    real = both_ways
     failure = real.refusal(App(NGINX_IMAGE, command=("/no/such/program",)))
     assert "/no/such/program" in failure.message
     assert (failure.conflict, failure.remedy) == (False, "")
@@ -377,7 +448,9 @@ def test_its_words_are_kept_and_it_ends_as_it_is_asked_to(real: Real) -> None:
     assert real.listed()[real.name].running
 
 
-def test_what_is_not_there_is_an_error_with_words(real: Real) -> None:
+@pytest.mark.parametrize("way", ["line", "command"])
+def test_what_is_not_there_is_an_error_with_words(both_ways: Real) -> None:
+    real = both_ways
     image = Command(("docker", "image", "inspect", "--format", "{{.Id}}", "localhost/none"))
     for command in (engine.kill("no-such-thing"), engine.start_again("no-such-thing"), image):
         done = real.runner.run(command)

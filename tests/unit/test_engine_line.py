@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +18,7 @@ from duckconf import engine
 from duckconf.command import Command, Completed
 from duckconf.engine_output import read_containers, read_listing
 from duckconf.errors import EngineUnavailable, NodeFailure, Unreachable
+from duckconf.model import App
 from duckconf.reach.ssh import engine_line
 from duckconf.reach.ssh.engine_line import EngineLine
 
@@ -231,3 +234,87 @@ def test_a_line_that_was_given_up_is_hung_up_and_never_opened_again(clock: list[
     assert dialogue.closed
     clock[0] += 1e9
     assert (board.ask(), board.calls_left) == (None, 1)
+
+
+PING = {"podman": http(b"OK", more="Libpod-API-Version: 4.3.1\r\n"), "docker": http(b"OK")}
+MADE, STARTED = http(b'{"Id": "f00"}', "201 Created"), b"HTTP/1.1 204 No Content\r\n\r\n"
+RUN = engine.run("web", App("x"), {}, {})
+
+
+def perform(board: Switchboard) -> Completed | None:
+    assert RUN.request is not None
+    return board.line.perform(RUN.request, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("podman", b"/v4.0.0/libpod/containers/create"), ("docker", b"/containers/create?name=web")]
+)
+def test_a_start_is_said_in_the_words_of_the_engine_that_answers(kind: str, path: bytes) -> None:
+    dialogue = Scripted(GREETING, PING[kind], MADE, STARTED, MADE, STARTED)
+    board = Switchboard(dialogue)
+    assert (perform(board), perform(board)) == (Completed(0, "f00\n", ""),) * 2
+    assert dialogue.heard.count(b"POST " + path) == 2
+    assert dialogue.heard.count(b"GET /_ping") == 1
+
+
+def test_a_refusal_is_for_the_command_to_tell_and_the_line_stays() -> None:
+    dialogue = Scripted(GREETING, PING["podman"], http(b"{}", "404 Not Found"), http(b"fine"))
+    board = Switchboard(dialogue)
+    assert perform(board) is None
+    assert board.ask() == b"fine"
+    assert not dialogue.closed
+
+
+@pytest.mark.parametrize("answer", [http(b"{}", "201 Created"), http(b"[]", "201 Created"), http(b"x", "201 Created"), b""])
+def test_an_answer_to_a_start_that_cannot_be_read_is_left_to_the_command(answer: bytes) -> None:
+    dialogue = Scripted(GREETING, PING["podman"], *([answer] if answer else []))
+    assert perform(Switchboard(dialogue)) is None
+    assert dialogue.closed
+
+
+def test_a_node_that_falls_silent_in_a_start_may_have_run_it() -> None:
+    silent = Unreachable("node-1", "stopped answering", may_have_run=True)
+    with pytest.raises(Unreachable) as caught:
+        perform(Switchboard(Scripted(GREETING, PING["podman"], silent)))
+    assert caught.value.may_have_run
+
+
+class Held(Scripted):
+    """Answers once it is let go."""
+
+    def __init__(self, go: threading.Event) -> None:
+        super().__init__(GREETING, http(b"late"))
+        self._go = go
+
+    def receive(self, size: int, end: float) -> bytes:
+        assert self._go.wait(10)
+        return super().receive(size, end)
+
+
+def test_askers_at_once_have_a_line_each_up_to_a_few_and_the_others_are_told_to_use_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_line, "PATIENCE", 0.01)
+    go, one_too_many = threading.Event(), engine_line.LINES + 1
+    board = Switchboard(*(Held(go) for _ in range(one_too_many)))
+    with ThreadPoolExecutor(one_too_many) as pool:
+        asked = [pool.submit(board.ask) for _ in range(one_too_many)]
+        assert next(as_completed(asked, 10)).result() is None
+        go.set()
+        assert sorted(str(one.result()) for one in asked) == ["None", *["b'late'"] * engine_line.LINES]
+    assert board.calls_left == 1
+
+
+def test_a_line_that_is_not_needed_any_more_is_closed_after_a_minute(clock: list[float]) -> None:
+    outer = Scripted(GREETING, http(b"outer"), http(b"later"))
+    board = Switchboard(outer, inner := Scripted(GREETING, http(b"inner")))
+
+    def ask_another(body: bytes) -> bytes:
+        assert board.ask() == b"inner"
+        return body
+
+    assert board.ask(ask_another) == b"outer"
+    assert not inner.closed
+    clock[0] += engine_line.REST + 1
+    assert board.ask() == b"later"
+    assert (inner.closed, outer.closed) == (True, False)

@@ -1,51 +1,35 @@
-"""An open line to one node's container engine: HTTP over a program on the node that passes bytes to and fro.
+"""The open lines to one node's container engine: HTTP over a few programs on the node that pass bytes to and fro.
 
-A question costs a few milliseconds where a command would start a program on the node. It is only ever a shortcut: when
-there is no answer, for whatever reason of the engine's, the asker is told to use a command, whose words are for people.
-A node that does not answer at all is a NodeFailure, as it is for a command.
+A question or a request costs a few milliseconds where a command would start a program on the node. It is only ever a
+shortcut: when there is no answer, for whatever reason of the engine's, the asker is told to use a command, whose words are
+for people. A node that does not answer at all is a NodeFailure, as it is for a command.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from contextlib import suppress
+from typing import Protocol, TypeVar, runtime_checkable
 
 from duckconf import engine
-from duckconf.command import Command
-from duckconf.errors import EngineUnavailable, NodeFailure
+from duckconf.command import Command, Completed
+from duckconf.engine_api import Request
+from duckconf.errors import EngineUnavailable
+from duckconf.reach.ssh.engine_call import Dialogue, EngineCall
 
-ANSWER_WITHIN = 30.0
 # A line that fails so soon is not worth its opening (no such engine, or one that hangs up when idle); nor is
 # another before as much time has passed.
 REST = 60.0
-LONGEST_NAME = 1024
-CHUNK = 65536
+# Each is a session of the connection. One request takes as long as the engine does; what finds no line free for long is
+# done by a command.
+LINES = 3
+PATIENCE = 5.0
 
 Value = TypeVar("Value")
-
-
-class Dialogue(Protocol):
-    """A program that runs on the node and is spoken to. `end` is the monotonic time at which waiting ends."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the node can still be spoken to; the program itself may have ended."""
-        ...  # pragma: no cover
-
-    def send(self, data: bytes, end: float) -> None:
-        """Raises NodeFailure when the node is gone or the time is up, OSError when the program has ended."""
-        ...  # pragma: no cover
-
-    def receive(self, size: int, end: float) -> bytes:
-        """What there is, at most `size` bytes, at least one; none when the program has ended. Raises NodeFailure."""
-        ...  # pragma: no cover
-
-    def close(self) -> None: ...  # pragma: no cover
 
 
 @runtime_checkable
@@ -57,14 +41,16 @@ class HasEngineLine(Protocol):
 
 
 class EngineLine:
-    """The line of one node, opened at the second question, because for one alone a command is cheaper."""
+    """The lines of one node, the first opened at the second question, because for one alone a command is cheaper."""
 
     def __init__(self, node: str, dial: Callable[[Command], Dialogue]) -> None:
         """`dial` starts the program on the node or raises NodeFailure."""
         self._node = node
         self._dial = dial
-        self._lock = threading.Lock()
-        self._call: _Call | None = None
+        self._changed = threading.Condition()
+        self._idle: list[EngineCall] = []
+        self._open: set[EngineCall] = set()
+        self._dialling = 0
         self._asked = False
         self.failed = False
         """Whether the last question should have gone over the line and could not."""
@@ -75,109 +61,94 @@ class EngineLine:
 
         `read` raises EngineUnavailable for what is no answer. Raises NodeFailure when the node does not answer.
         """
-        with self._lock:
-            first, self._asked = not self._asked, True
-            self.failed = False
-            if first:
-                return None
-            # An engine or a connection that has gone since the last question is called again once.
-            for _ in range(2):
-                if time.monotonic() < self._rest_until:
-                    self._hang_up()
-                    break
-                call = self._call = self._call or _Call(self._node, self._dial(engine.dial()))
-                try:
-                    return read(call.get(path))
-                except (EngineUnavailable, http.client.HTTPException, OSError):
-                    self._hang_up()
-                except NodeFailure:
-                    self._hang_up()
-                    raise
-            self.failed = True
+        self.failed = False
+        if self._is_first():
             return None
+        # An engine or a connection that has gone since the last question is called again once.
+        for _ in range(2):
+            answer = self._over_a_line(lambda call: read(call.get(path)))
+            if answer is not None:
+                return answer
+        self.failed = True
+        return None
+
+    def perform(self, request: Request, seconds: float) -> Completed | None:
+        """The outcome of what a command would do; None when the command should. Raises NodeFailure when the node does not
+        answer: it may have been done."""
+        return None if self._is_first() else self._over_a_line(lambda call: call.perform(request, seconds))
 
     def give_up(self) -> None:
-        """Leave the session that the line takes to commands, from now on."""
-        self._rest_until = math.inf
-        call = self._call
-        if call is not None:
+        """Leave the sessions that the lines take to commands, from now on."""
+        with self._changed:
+            self._rest_until = math.inf
+            calls = list(self._open)
+        for call in calls:
             call.dialogue.close()
 
-    def _hang_up(self) -> None:
-        call, self._call = self._call, None
+    def _is_first(self) -> bool:
+        with self._changed:
+            first, self._asked = not self._asked, True
+            return first
+
+    def _over_a_line(self, act: Callable[[EngineCall], Value]) -> Value | None:
+        call = self._lend()
         if call is None:
-            return
+            return None
+        try:
+            answer = act(call)
+        except (EngineUnavailable, http.client.HTTPException, OSError):
+            self._hang_up(call)
+            return None
+        except BaseException:
+            self._hang_up(call)
+            raise
+        self._give_back(call)
+        return answer
+
+    def _lend(self) -> EngineCall | None:
+        """A line for one asker, opened when there may be one more. None when there is none to be had."""
+        end = time.monotonic() + PATIENCE
+        with self._changed:
+            while True:
+                if time.monotonic() < self._rest_until:
+                    self._drop(self._idle)
+                    return None
+                if self._idle:
+                    return self._idle.pop()
+                if len(self._open) + self._dialling < LINES:
+                    self._dialling += 1
+                    break
+                if not self._changed.wait(end - time.monotonic()):
+                    return None
+        call = None
+        try:
+            call = EngineCall(self._node, self._dial(engine.dial()))
+            return call
+        finally:
+            with self._changed:
+                self._dialling -= 1
+                self._open |= {call} if call is not None else set()
+                self._changed.notify()
+
+    def _give_back(self, call: EngineCall) -> None:
+        """The line that was used last is used next, so that those that are not needed are seen to rest."""
+        call.used = time.monotonic()
+        with self._changed:
+            self._idle.append(call)
+            self._drop([idle for idle in self._idle[:-1] if idle.used + REST < call.used])
+            self._changed.notify()
+
+    def _hang_up(self, call: EngineCall) -> None:
         now = time.monotonic()
-        if call.dialogue.connected and now < call.begun + REST:
-            self._rest_until = max(self._rest_until, now + REST)
-        call.dialogue.close()
+        with self._changed:
+            if call.dialogue.connected and now < call.begun + REST:
+                self._rest_until = max(self._rest_until, now + REST)
+            self._drop([call])
+            self._changed.notify()
 
-
-class _Call:
-    """HTTP over one dialogue, one request at a time."""
-
-    def __init__(self, node: str, dialogue: Dialogue) -> None:
-        self.dialogue = dialogue
-        self.begun = time.monotonic()
-        self._node = node
-        self._greeted = False
-        self._wire = _Wire(dialogue)
-        self._http = http.client.HTTPConnection("engine")
-        self._http.sock = self._wire
-        # Else it would connect to a host of that name when the engine has closed the dialogue.
-        self._http.auto_open = 0
-
-    def get(self, path: str) -> bytes:
-        self._wire.end = time.monotonic() + ANSWER_WITHIN
-        if not self._greeted:
-            self._greet()
-        self._http.request("GET", path)
-        answer = self._http.getresponse()
-        body = answer.read()
-        if answer.status != http.client.OK:
-            raise EngineUnavailable(self._node, f"the engine answers {answer.status} {answer.reason}")
-        return body
-
-    def _greet(self) -> None:
-        """Containers carry the name that the node gives itself; under another name we would see none of them."""
-        name = self._wire.unbuffered().readline(LONGEST_NAME)
-        if name.strip() != self._node.encode():
-            raise EngineUnavailable(self._node, f"calls itself {name!r}")
-        self._greeted = True
-
-
-class _Wire:
-    """As much of a socket as http.client uses."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self.end = math.inf
-        self._dialogue = dialogue
-
-    def sendall(self, data: bytes) -> None:
-        self._dialogue.send(data, self.end)
-
-    def makefile(self, mode: str = "rb") -> io.BufferedReader:
-        return io.BufferedReader(self.unbuffered(), CHUNK)
-
-    def unbuffered(self) -> io.RawIOBase:
-        """Takes no byte beyond what it gives: what follows is there for the next reader."""
-        return _Incoming(self._dialogue, self.end)
-
-    def close(self) -> None:
-        self._dialogue.close()
-
-
-class _Incoming(io.RawIOBase):
-    """What comes back for one request; closing it leaves the dialogue open."""
-
-    def __init__(self, dialogue: Dialogue, end: float) -> None:
-        self._dialogue = dialogue
-        self._end = end
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._dialogue.receive(len(buffer), self._end)
-        buffer[: len(data)] = data
-        return len(data)
+    def _drop(self, calls: list[EngineCall]) -> None:
+        for call in list(calls):
+            self._open.discard(call)
+            with suppress(ValueError):
+                self._idle.remove(call)
+            call.dialogue.close()

@@ -29,9 +29,9 @@ from duckconf.reach.ssh.talk import Talk
 from duckconf.reach.ssh.transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
 
 # Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
-# followed, one for the engine's line, one for the watcher of health, and one is spare, because one that was cut off counts
+# followed, three for the engine's lines, one for the watcher of health, and one is spare, because one that was cut off counts
 # until its program ends.
-SESSIONS = 6
+SESSIONS = 4
 # Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
 LONGEST_LINE = 120_000
 DEFAULT_DEADLINE = 30.0
@@ -84,6 +84,8 @@ class SshRunner:
         if len(line.encode()) > LONGEST_LINE:
             raise BadInput(Fault("", f"the command is longer than a shell takes ({LONGEST_LINE} bytes with its quotes)"))
         deadline = command.deadline or DEFAULT_DEADLINE
+        if command.request is not None and (done := self.engine_line.perform(command.request, deadline)) is not None:
+            return done
         with self._slot(deadline):
             transport, channel = self._start(line)
             with _closing(channel):
