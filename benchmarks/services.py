@@ -1,6 +1,6 @@
 """Services beside floors measured in the same run: `python -m benchmarks.services`, or `./inv bench services`.
 
-`--only push,heal,many,decide` runs parts of it. Prints a table and writes `.duckconf/bench/services.json`. It makes all
+`--only push,heal,many,update,decide` runs parts of it. Prints a table and writes `.duckconf/bench/services.json`. It makes all
 that it needs, talks to loopback only, and takes away what it made.
 """
 
@@ -15,6 +15,7 @@ from benchmarks.nodes import own_cluster, start_and_heal
 from benchmarks.push import Bench
 from benchmarks.run import main
 from benchmarks.sets import many_at_once
+from benchmarks.updates import updates
 from duckconf.cli.cluster import modes
 from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.cli.terminal.edge import ROOT
@@ -32,7 +33,8 @@ def pushed(engine: LocalEngine, _: Collection[str], rounds: int) -> list[Row]:
 def reconciled(engine: LocalEngine, parts: Collection[str], rounds: int) -> list[Row]:
     with own_cluster(ROOT, modes.RECONCILE) as project:
         rows = start_and_heal(project, engine, rounds) if "heal" in parts else []
-        return rows + ([many_at_once(project, engine)] if "many" in parts else [])
+        rows += [many_at_once(project, engine)] if "many" in parts else []
+        return rows + (updates(project, engine) if "update" in parts else [])
 
 
 if __name__ == "__main__":
@@ -41,7 +43,7 @@ if __name__ == "__main__":
             "services",
             {
                 ("push",): pushed,
-                ("heal", "many"): reconciled,
+                ("heal", "many", "update"): reconciled,
                 ("decide",): lambda _, __, rounds: [*placements(rounds), *rollout_passes(rounds)],
             },
             without_engine=("decide",),

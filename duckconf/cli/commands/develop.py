@@ -60,7 +60,7 @@ def lint(context: Any) -> int:
 
 @command(
     help={
-        "mode": "push, reconcile, agents, services (of all modes: push, healing, sets of instances, decisions), or hosts "
+        "mode": "push, reconcile, agents, services (push, healing, sets of instances, updates, decisions), or hosts "
         "(push-image, provision, listings of many hosts)",
         "rounds": "measurements per row",
         "only": "only these parts, such as start",
