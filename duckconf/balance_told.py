@@ -82,8 +82,7 @@ def _is_updated(entry: Mapping[str, Any]) -> bool:
     """Whether some of its instances do not have its present spec yet, and nothing keeps them from it."""
     if entry.get("paused") or " failed: " in entry.get("rollout", ""):
         return False
-    behind = [one for one in entry["instances"] if not one.get("updated", True) and "refused" not in one]
-    return bool(entry.get("rollout")) or any(one["status"] == RUNNING for one in behind)
+    return any(one["status"] == RUNNING and not one.get("updated", True) and "refused" not in one for one in entry["instances"])
 
 
 def _why_unsafe(nodes: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -193,6 +193,20 @@ def test_what_the_api_tells_is_enough_to_show_what_would_move_and_why_not_now(wo
     world.call("PUT", "/app/a4", {"env": {"A": "1"}})
     again = sight(world.call("GET", "/apps")["apps"], nodes, Sites(NODES))
     assert again.busy == "a4 is being updated"
+    stuck = [
+        {**app, "rollout": "revision 1: 0 of 1 instance updated", "instances": [{**app["instances"][0], "status": "exited"}]}
+        for app in apps
+    ]
+    assert sight(stuck, nodes, Sites(NODES)).busy == ""
+    taken_back = [
+        {
+            **app,
+            "rollout": "revision 2 failed: it ended; revision 1 serves",
+            "instances": [{**app["instances"][0], "updated": False}],
+        }
+        for app in apps
+    ]
+    assert sight(taken_back, nodes, Sites(NODES)).busy == ""
     strange = [{**apps[0], "of_a_newer_version": 1}, *apps[1:]]
     assert len(sight(strange, nodes, Sites(NODES)).instances) == 6
 

@@ -34,7 +34,7 @@ from tests.e2e.agents_fleet import (
     systemctl,
 )
 from tests.e2e.client import asked_all_the_time
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live, free_ports
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, SOON_READY, Live, free_ports
 from tests.e2e.watched import in_no_command_line
 from tests.waiting import until
 
@@ -444,7 +444,7 @@ def test_a_secret_reaches_its_apps_alone_also_without_the_server_and_a_new_one_r
 
 def test_a_rebalance_goes_on_when_the_scheduler_is_killed_and_no_request_fails(running: Live, api: ApiClient) -> None:
     api.call("PUT", "/node/node-3", {"cordoned": True})
-    api.call("PUT", "/app/web", {"image": WEB_IMAGE, "replicas": 6, "ports": ["80"]})
+    api.call("PUT", "/app/web", {"image": WEB_IMAGE, "replicas": 6, "ports": ["80"], **SOON_READY})
     try:
         until("it runs on two nodes", lambda: running.running()["web"] == 6, 40)
         until("the API sees it", lambda: {app["ready"] for app in apps(api) if app["name"] == "web"} == {6}, 40)
