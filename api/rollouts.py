@@ -88,7 +88,8 @@ class Rollouts:
             # The state of some may be as it was, and only their revisions are news.
             self.index.see_again({one.app: self.store.find(one.app) for one in good})
         for one in news:
-            self._tell_of_end(one)
+            if one.app not in refused:
+                self._tell_of_end(one)
         return jsonify(decided=len(wanted) - len(refused), refused=refused)
 
     def forget_all(self) -> Response:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, running
-from tests.e2e.conftest import NODES, Live
+from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -135,3 +136,22 @@ def test_an_update_that_the_api_cannot_lead_rests_and_what_runs_goes_on(web: Liv
     until("the API answers", lambda: answers(api))
     until("it is done", lambda: revisions(web, "web") == [(1, "done"), (2, "done")], 60)
     until("the old ones are gone", lambda: env_of(web, "web") == ["A=2"] * 3, 40)
+
+
+def test_a_node_that_freezes_in_the_middle_holds_up_nobody_and_nothing_runs_twice_in_the_end(web: Live, api: ApiClient) -> None:
+    served(web, "--replicas", "6")
+    hosts = DemoHosts(web.project)
+    assert web.inv("update", "web", "--env", "A=2").returncode == 0
+    until("it is on its way", lambda: env_of(web, "web").count("A=2") >= 1, 40)
+    hosts.freeze("node-2")
+    try:
+        # The frozen node's own go elsewhere, and its containers still count on the shared engine.
+        until("all run elsewhere", lambda: placed(api).isdisjoint({"", "node-2"}), NODE_TIMEOUT + 60)
+        until("it is done", lambda: revisions(web, "web") == [(1, "done"), (2, "done")], 90)
+    finally:
+        hosts.thaw("node-2")
+    until("the old ones are gone", lambda: env_of(web, "web") == ["A=2"] * 6, 60)
+
+
+def placed(api: ApiClient) -> set[str]:
+    return {one["node"] for one in api.call("GET", "/app/web")["instances"]}
