@@ -170,7 +170,7 @@ class Reconciler:
         spec = self.meant[name].spec
         tries = self.tries.get(name)
         if tries is None or tries.spec != spec:
-            tries = Tries(spec)
+            tries = Tries(spec) if tries is None else Tries(spec, waits=tries.waits, awaited=tries.awaited)
         tries = backoff.after_try(tries, same_container=isinstance(step.action, Restart))
         if failure is None:
             self.tries[name] = backoff.after_start(tries, now, policy_of(app).pause)

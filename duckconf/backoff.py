@@ -28,7 +28,9 @@ class Tries:
     again: int = 0
     """Starts of one and the same container in a row after which it did not live."""
     waits: Optional[float] = None
-    """Since when it has not been ready, None while it is."""
+    """Since when it has not been ready as the spec `awaited`, None while it is. That may be another spec than the one that was
+    tried: a person who changes a spec to and fro does not end the pauses of either."""
+    awaited: str = ""
 
     @property
     def restarts(self) -> int:

@@ -27,10 +27,8 @@ def with_waits(tries: Mapping[str, Tries], decision: Decision, fleet: Fleet, now
         if place is None or name in decision.over or not _is_late(instance, place, decision, fleet):
             if past is not None and past.waits is not None:
                 found[name] = replace(past, waits=None)
-        elif past is None or past.spec != instance.spec:
-            found[name] = Tries(instance.spec, waits=now)
-        elif past.waits is None:
-            found[name] = replace(past, waits=now)
+        elif past is None or past.waits is None or past.awaited != instance.spec:
+            found[name] = replace(past or Tries(instance.spec), waits=now, awaited=instance.spec)
     return found
 
 

@@ -54,6 +54,11 @@ class Load:
         self.instances[node] -= 1
         self._count(node, app, -1)
 
+    def back(self, node: str, app: App) -> None:
+        """One that had left is counted again."""
+        self.instances[node] += 1
+        self._count(node, app, 1)
+
     def order(self, app: App, node: str) -> tuple[int, int, int]:
         """The lowest is the best place for one more instance of `app`: zones come first."""
         in_zone = self.in_zone.get(app.name, NONE)[self.sites.zone(node)]
@@ -210,7 +215,10 @@ class _Places:
         if not (here.spec and serves and starts_first(instance.app)):
             self._kept[instance.name] = replace(here, spec=instance.spec)
             return
+        # Beside its own old container it is no further instance of its app.
+        self._load.leave(here.node, instance.app)
         node, reason = spread(instance, self._fleet, self._load, self.generation, here.node)
+        self._load.back(here.node, instance.app)
         stays = here.node not in self._fleet.draining or instance.data
         if not node and here.node in self._fleet.cordoned and stays:
             # A cordon keeps new instances away, and this one is there already.
@@ -243,7 +251,8 @@ def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, genera
     found = [copy for copy in fleet.copies.get(instance.name, ()) if instance.bound in ("", copy.node)]
     copies = [copy for copy in found if current is None or not fleet.repels(copy.node, instance)]
     mine = _copy_at(current, instance.name, fleet) if current is not None else None
-    runs = mine is not None and mine.running and current is not None
+    runs = mine is not None and mine.running and current is not None and not fleet.repels(current.node, instance)
+    # One that should leave gives way to a right copy that is elsewhere already.
     # One that is being updated may give way to a copy that has the spec already, as after a rollback.
     if runs and current and mine and (current.spec in ("", instance.spec) or runs_as(instance.app, mine.spec, mine.manifest)):
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from duckconf.backoff import Tries
+from duckconf.backoff import Tries, wait
 from duckconf.desired import Desired
 from duckconf.durations import seconds_in
 from duckconf.engine_output import Container
@@ -38,10 +38,14 @@ class Readiness:
         seconds = self.seconds(copy, app)
         return seconds is not None and seconds >= 0
 
+    def is_held_back(self, instance: str, spec: str) -> bool:
+        """Whether its next start as this spec has to wait."""
+        return wait(self._tries.get(instance), spec, self._now) > 0
+
     def left(self, instance: str, spec: str, app: App) -> float | None:
         """Seconds until the instance should be ready as this spec, None when it is or nobody knows since when it is not."""
         past = self._tries.get(instance)
-        if past is None or past.spec != spec or past.waits is None:
+        if past is None or past.awaited != spec or past.waits is None:
             return None
         return past.waits + deadline(app) - self._now
 
@@ -62,7 +66,7 @@ class Readiness:
             for copy in self._fleet.copies.get(name, ())
             if (seconds := self.seconds(copy, instance.app)) is not None and seconds < 0
         ]
-        known = [(name, past.spec) for name, past in self._tries.items() if name in desired.instances]
+        known = [(name, past.awaited) for name, past in self._tries.items() if name in desired.instances]
         late = [self.left(name, spec, desired.instances[name].app) for name, spec in known]
         return min([*waits, *(left for left in late if left is not None and left > 0)], default=None)
 

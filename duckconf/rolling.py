@@ -83,16 +83,20 @@ def _seen(
     ready_for = readiness.seconds(mine, app) if mine is not None and spec and _has(mine, spec, app) else None
     ready_for = ready_for if ready_for is not None and ready_for >= 0 else None
     answers = place is not None and fleet.views.get(place.node) is not None
+    gives_way = mine is not None and spec != "" and not _has(mine, spec, app)
+    holds = mine.spec if mine is not None and gives_way and readiness.is_ready(mine, app) else ""
+    going = holds != "" and (name in memory.busy or not readiness.is_held_back(name, spec))
     late = _late(instance, spec, mine, readiness) if answers and ready_for is None else ""
     return SlotSeen(
         spec,
         ready_for,
-        any(readiness.is_ready(copy, app) for copy in copies),
+        any(readiness.is_ready(copy, app) for copy in copies if not (copy is mine and going)),
         any(copy.running and copy.health != UNHEALTHY for copy in copies),
         _failure(name, spec, mine, memory) or late,
         refused,
         place is None or answers or place.node in fleet.lost,
         _found(copies, spec) if spec != instance.spec and spec not in known else None,
+        holds,
     )
 
 

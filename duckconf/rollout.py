@@ -7,7 +7,7 @@ nothing is lost by it. A revision whose instance fails never replaces the last o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from duckconf.codec import spec_hash
@@ -46,6 +46,8 @@ class SlotSeen:
     placed container has been ready (None: it is not), whether any container of it serves, or at least runs and may serve soon
     (`alive`), and why its start failed for good. `refused` says that every node refuses the spec that the app has now.
     `able` says whether something can be done about it now. `found` is the spec that its container has, when no revision has it.
+    `holds` is the spec of a container that is ready and gives way to another in the same place as soon as that one starts. It
+    does not count as serving when that is about to happen.
     """
 
     spec: str = ""
@@ -56,6 +58,7 @@ class SlotSeen:
     refused: str = ""
     able: bool = True
     found: App | None = None
+    holds: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certai
     begin = current if good is None or alone else good
     now = {number: known.get(slot.spec, begin.app) for number, slot in slots.items()}
     rests = app.paused or not certain or (current.outcome == FAILED and goal is current and policy.failure_action == PAUSE)
-    chosen = set() if rests else switched(goal, slots, policy, first=starts_first(with_service(goal.app, app)))
+    unproven = {revision.spec for revision in history if revision.outcome != DONE}
+    first = starts_first(with_service(goal.app, app))
+    chosen = set() if rests else switched(goal, slots, policy, first=first, unproven=unproven)
     specs = {number: goal.app if number in chosen else spec for number, spec in now.items()}
     waits = [policy.delay - slot.ready_for for slot in _ahead(goal, slots) if slot.ready_for is not None]
     due = min((wait for wait in waits if wait > 0), default=None)
@@ -159,10 +164,15 @@ def _ahead(goal: Revision, slots: Mapping[int, SlotSeen]) -> list[SlotSeen]:
     return [slot for _, slot in sorted(slots.items()) if slot.spec == goal.spec]
 
 
-def switched(goal: Revision, slots: Mapping[int, SlotSeen], policy: Policy, *, first: bool) -> set[int]:
-    """The slots that get the spec of `goal` now."""
+def switched(
+    goal: Revision, slots: Mapping[int, SlotSeen], policy: Policy, *, first: bool, unproven: Collection[str] = ()
+) -> set[int]:
+    """The slots that get the spec of `goal` now. What runs as a spec that is `unproven`, of a revision that has never served, and
+    does not serve either is not waited for: it may stay like that."""
     behind = [number for number, slot in sorted(slots.items()) if slot.spec not in ("", goal.spec) and slot.able]
     chosen = {number for number in behind if not slots[number].alive}
+    idle = {number for number in behind if not slots[number].serves and not slots[number].holds}
+    chosen |= {number for number in idle if slots[number].spec in unproven}
     ahead = _ahead(goal, slots)
     moving = len([slot for slot in ahead if slot.able and slot.ready_for is None and not slot.failure]) + len(chosen)
     # What has no place is away whatever is done here.
@@ -170,6 +180,8 @@ def switched(goal: Revision, slots: Mapping[int, SlotSeen], policy: Policy, *, f
     ready = sum(slot.serves for slot in slots.values())
     if any(slot.ready_for is not None and slot.ready_for < policy.delay for slot in ahead):
         return chosen
+    # What is still there of the goal stays, which costs nothing.
+    chosen |= {number for number in behind if slots[number].holds == goal.spec}
     for number in behind:
         cost = 0 if first or not slots[number].serves else 1
         if number not in chosen and moving < policy.parallelism and (first or ready - cost >= promised):

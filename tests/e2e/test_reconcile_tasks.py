@@ -13,11 +13,10 @@ import pytest
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.healthcheck import HEALTHY
-from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, push_number
+from duckconf.naming import WEB_IMAGE, push_number
 from duckconf.ports import parse_port
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live, free_ports, second_checkout
 from tests.e2e.sick_app import check_health, events_of, row
-from tests.e2e.watched import in_no_command_line
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -382,36 +381,3 @@ def test_a_broken_mode_or_task_says_so_in_one_line(declared: Declared) -> None:
     for words in (("up", "swarm"), ("stop-app", "nobody"), ("logs", "nobody"), ("cordon", "node-9"), ("ps", "--node", "node-9")):
         refused = declared.cluster.inv(*words)
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
-
-
-def test_a_secret_is_set_used_updated_and_only_then_removed_and_nobody_tells_it(declared: Declared, tmp_path: Path) -> None:
-    inv, project = declared.cluster.inv, declared.cluster.project
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.write_text("hunter2-first")
-    second.write_text("hunter2-second")
-    said = [inv("start-app", NGINX_IMAGE, "--name", "web", "--secret", "db")]
-    assert (said[0].returncode, "./inv secret set db" in said[0].stderr) == (1, True)
-    with in_no_command_line("hunter2"):
-        said.append(inv("secret", "set", "db", "--from-file", str(first)))
-        words = ("--name", "web", "--secret", "db", "--secret", "db:env=DB", "--command", "sleep 1000", "--wait")
-        said.append(inv("start-app", NGINX_IMAGE, *words))
-        assert said[-1].returncode == 0, said[-1].stderr
-        show = ("exec", declared.cluster.ids()["web"], "sh", "-c", 'cat /run/secrets/db; printf %s "$DB"')
-        assert declared.cluster.engine.must(*show) == "hunter2-first" * 2
-        before = declared.cluster.ids()
-        said.append(inv("secret", "set", "db", "--from-file", str(first)))
-        said.append(inv("diff"))
-        assert said[-1].returncode == 0, said[-1].stdout
-        said.append(inv("secret", "set", "db", "--from-file", str(second)))
-        until("it is replaced", lambda: declared.cluster.ids() != before and declared.cluster.once_each(["web"]), 40)
-    show = ("exec", declared.cluster.ids()["web"], "sh", "-c", 'cat /run/secrets/db; printf %s "$DB"')
-    assert declared.cluster.engine.must(*show) == "hunter2-second" * 2
-    said += [inv("secret", "list"), inv("secret", "list", "--json"), inv("secret", "remove", "db")]
-    assert (said[-1].returncode, "used by web" in said[-1].stderr) == (1, True)
-    said += [inv(*words) for words in (("ps", "--json"), ("events", "--json"), ("status", "--json"), ("logs", "reconciler"))]
-    said += [inv("stop-app", "web"), inv("secret", "remove", "db"), inv("secret", "set", "db", "--from-file", "/no/such")]
-    assert [done.returncode for done in said[-3:]] == [0, 0, 1]
-    assert [done for done in said if "hunter2" in done.stdout + done.stderr] == []
-    told = json.dumps(declared.api.call("GET", "/events?limit=500"))
-    kept = {path.name for path in project.state.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()}
-    assert ("hunter2" in told, kept) == (False, set())

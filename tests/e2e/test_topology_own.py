@@ -305,13 +305,24 @@ def test_a_job_that_a_reboot_cut_off_runs_again_and_one_that_is_done_does_not(th
     until("they run, once each", lambda: three.once_each(APPS), NODE_TIMEOUT + 30)
 
 
-def test_a_node_that_reboots_starts_its_apps_again_and_nothing_else_moves(three: Own) -> None:
+def test_a_node_that_reboots_starts_its_apps_again_with_their_secrets_and_nothing_else_moves(three: Own, tmp_path: Path) -> None:
+    (tmp_path / "value").write_text("hunter2")
+    assert three.live.inv("secret", "set", "db", "--from-file", str(tmp_path / "value")).returncode == 0
+    three.put("keeper", on="node-1", secrets=["db"])
+    apps = (*APPS, "keeper")
+    until("they run, once each", lambda: three.once_each(apps), 40)
     homes = three.homes()
     DemoHosts(three.live.project).reboot("node-1")
-    until("they run, once each", lambda: three.once_each(APPS), NODE_TIMEOUT + 30)
+    until("they run, once each", lambda: three.once_each(apps), NODE_TIMEOUT + 30)
     assert {app: node for app, node in three.homes().items() if homes[app] != "node-1"} == {
         app: node for app, node in homes.items() if node != "node-1"
     }
+    # What held it was in memory, and went with the power.
+    (keeper,) = (row["Id"] for row in three.containers("node-1") if row["Labels"][LABEL_APP] == "keeper")
+    assert three.must("node-1", "podman", "exec", keeper, "/bin/busybox", "cat", "/run/secrets/db") == "hunter2"
+    three.api.call("DELETE", "/app/keeper")
+    until("it is gone", lambda: three.once_each(APPS), 40)
+    assert three.live.inv("secret", "remove", "db").returncode == 0
     # Nobody but us starts it again, as it is nobody's app.
     assert three.must("node-1", "podman", "inspect", "--format={{.State.Running}}", STRANGER) == "false"
     three.must("node-1", "podman", "start", STRANGER)

@@ -14,12 +14,23 @@ from duckconf.command import Command, Completed
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, Fault, Unreachable
 from duckconf.healthcheck import UNHEALTHY
-from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_GENERATION, LABEL_NODE, LABEL_SLOT, LABEL_SPEC, instance_name
+from duckconf.naming import (
+    LABEL_APP,
+    LABEL_CLUSTER,
+    LABEL_GENERATION,
+    LABEL_MANIFEST,
+    LABEL_NODE,
+    LABEL_SLOT,
+    LABEL_SPEC,
+    instance_name,
+)
 
 CLUSTER = "sim"
 REFUSED = "refused"
 CRASHING = "crashing"
 ENDLESS = "endless"
+# Runs, and its check never has a verdict.
+STUCK = "stuck"
 # Ends by itself: with 0, or now and then with 1.
 JOB = "job"
 SHAKY = "shaky"
@@ -88,6 +99,7 @@ class Box:
             health=self.health if self.state == "running" else "",
             said="its check failed 3 times in a row: exit code 1" if self.health == UNHEALTHY else "",
             exit_code=self.exit_code,
+            manifest=self.labels.get(LABEL_MANIFEST, ""),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controllers.cycle import Setpoint
 from duckconf.desired import COLUMNS, UNKNOWN, Document, desired_of, encode, read_document
 from duckconf.errors import BadInput
@@ -18,8 +20,18 @@ class Person:
         self.slips: set[str] = set()
         self.missing = False
         self.cut: float | None = None
+        self.secrets: dict[str, str] = {}
+        """The revision of the secret that an app uses."""
         self._document: Document | None = None
         self._read: tuple[str, Setpoint] | None = None
+        self._resolved_as: tuple[object, Setpoint] | None = None
+
+    def meant(self) -> dict[str, App]:
+        """The apps with the revisions of their secrets, as the loop resolves them."""
+        return {name: self._resolved(app) for name, app in self.apps.items()}
+
+    def _resolved(self, app: App) -> App:
+        return replace(app, secret_revisions={"s": self.secrets[app.name]}) if app.name in self.secrets else app
 
     def text(self) -> str:
         header = ",".join(COLUMNS) + "\n"
@@ -43,4 +55,14 @@ class Person:
             except BadInput as bad:
                 now = Setpoint(UNKNOWN, [str(bad)])
             self._read = (text, now)
-        return self._read[1]
+        known = self._read[1]
+        if not self.secrets:
+            return known
+        resolved = (text, dict(self.secrets))
+        if self._resolved_as is None or self._resolved_as[0] != resolved:
+            self._resolved_as = (resolved, self._with_secrets(known))
+        return self._resolved_as[1]
+
+    def _with_secrets(self, known: Setpoint) -> Setpoint:
+        found = {name: replace(instance, app=self._resolved(instance.app)) for name, instance in known.desired.instances.items()}
+        return known._replace(desired=replace(known.desired, instances=found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from duckconf.healthcheck import HEALTHY, STARTING, UNHEALTHY
-from tests.sim.engines import Box
+from tests.sim.engines import STUCK, Box
 from tests.sim.faults import Faults
 from tests.sim.world import SimWorld
 
@@ -36,6 +36,8 @@ def begin_check(world: SimWorld, box: Box) -> None:
     """It has just been started."""
     box.health, box.checks = STARTING, box.checks + 1
     check = box.checks
+    if box.image.startswith(STUCK):
+        return
 
     def judge() -> None:
         if box.state == "paused" and box.checks == check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,11 @@ from pathlib import Path
 from controllers.cycle import Cycle
 from controllers.reconciler import Reconciler
 from duckconf.codec import spec_hash
-from duckconf.instance import instances_of
+from duckconf.instance import Instance, instances_of
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
+from duckconf.policies import ROLLBACK
 from duckconf.reach.state.data import FILE_NAME as DATA
 from duckconf.reach.state.data import DataBook
 from duckconf.reach.state.placements import FILE_NAME, PlacementBook
@@ -21,9 +22,11 @@ from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
 from duckconf.restart import recorded
-from duckconf.rollout import FAILED, last_good
-from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
-from tests.sim.faults import NODES_OWN, REFUSALS, Faults
+from duckconf.rollout import FAILED, last_good, with_service
+from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, STUCK, Box
+from tests.sim.faults import NODES_OWN, Faults, Kinds
+from tests.sim.kinds import KINDS, REFUSALS
+from tests.sim.services import SERVICES
 from tests.sim.sickness import SICKNESS, begin_check, heal_all
 from tests.sim.watch import NODE_TIMEOUT, Violation
 from tests.sim.world import Killed, SimWorld
@@ -41,14 +44,18 @@ class Run:
 
     seed: int
     folder: Path
-    more: Mapping[str, Callable[[Faults], str]] = field(default_factory=dict)
+    more: Kinds = field(default_factory=dict)
     """Kinds of faults beside the usual ones."""
 
     def __post_init__(self) -> None:
         self.world = SimWorld(self.seed, self.folder)
         if SICKNESS.items() <= self.more.items():
             self.world.begins = partial(begin_check, self.world)
-        self.faults = Faults(self.world, kinds=self.more)
+        if SERVICES.items() <= self.more.items():
+            names = tuple(self.world.nodes)
+            self.world.groups = {"nodes": names, "odd": names[::2], "even": names[1::2]}
+            self.world.zones = {name: f"zone-{number % 2}" for number, name in enumerate(names)} if self.seed % 3 else {}
+        self.faults = Faults(self.world, kinds={**KINDS, **self.more})
         self._start_loop()
 
     def go(self, steps: int) -> None:
@@ -113,7 +120,8 @@ class Run:
         """Each hopeful app has its one container, nothing else of ours is there, and the loop is at rest."""
         acted = len(self.world.watch.issued_at_all)
         passes = self.pass_time(60)
-        wanted = instances_of(self.world.person.apps.values())
+        wanted = instances_of(self.world.person.meant().values())
+        self._check_strangers()
         boxes = [box for box in self._boxes() if box.ours]
         for name, instance in wanted.items():
             app = instance.app
@@ -127,6 +135,10 @@ class Run:
                 continue
             if app.restart:
                 self._check_job(name, app, mine)
+                continue
+            good = last_good(self.history.revisions.get(app.name, ()))
+            meant = (app, with_service(good.app, app)) if good is not None else (app,)
+            if not all(self._has_room(one, wanted) for one in meant):
                 continue
             spec = self._spec_at_rest(app)
             if spec and [(box.state, box.spec) for box in mine] != [("running", spec)]:
@@ -158,8 +170,31 @@ class Run:
         good = last_good(past)
         # Also one that would do is taken back when its instances were made to crash.
         failed = hopeless(app) or (bool(past) and past[-1].outcome == FAILED)
+        if failed and app.update_config.get("failure_action", ROLLBACK) != ROLLBACK:
+            return ""
         serves = good is not None and not hopeless(good.app)
         return spec_hash(app) if not failed else good.spec if serves and good else ""
+
+    def _has_room(self, app: App, wanted: Mapping[str, Instance]) -> bool:
+        """Whether the nodes that the app's pattern means may have all of its instances."""
+        nodes = [name for name in self.world.nodes if self.world.watch.promises.sites.allows(app, name)]
+        count = sum(other.app.name == app.name for other in wanted.values())
+        if app.ports:
+            # A port is held once on a node, by whichever app, and by whichever of its revisions.
+            others = sum(other.app.name != app.name and self._had_ports(other.app) for other in wanted.values())
+            return count + others <= len(nodes)
+        most = app.max_per_node or count
+        return bool(nodes) and most * len(nodes) >= count
+
+    def _had_ports(self, app: App) -> bool:
+        return bool(app.ports) or any(item.app.ports for item in self.history.revisions.get(app.name, ()))
+
+    def _check_strangers(self) -> None:
+        """Nothing that is none of ours was removed or replaced."""
+        there = {id(box) for box in self._boxes()}
+        gone = [box for box in self.world.strangers if id(box) not in there]
+        if gone:
+            raise Violation(f"{gone} were not ours")
 
     def _check_job(self, name: str, app: App, mine: Sequence[Box]) -> None:
         """It is over, and at most one container tells of it: somebody may have removed that."""
@@ -194,7 +229,7 @@ class Run:
 
 
 def hopeless(app: App) -> bool:
-    return app.image.startswith((REFUSED, CRASHING, ENDLESS))
+    return app.image.startswith((REFUSED, CRASHING, ENDLESS, STUCK))
 
 
 def ports_of(app: App) -> set[str]:

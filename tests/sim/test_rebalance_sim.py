@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from duckconf.rebalancing import AUTO, MANUAL
-from tests.sim.faults import DRAINS, GARBLED, REBALANCES, REFUSALS, SCALES
+from tests.sim.kinds import DRAINS, GARBLED, REBALANCES, REFUSALS, SCALES
 from tests.sim.sickness import SICKNESS
 from tests.sim.sim import QUIET, Run
 from tests.sim.test_sim import FRESH, STEPS

@@ -16,7 +16,8 @@ import pytest
 from duckconf.healthcheck import HEALTHY, UNHEALTHY
 from duckconf.model import App
 from tests.sim.everywhere import EVERYWHERE, WITH_DATA
-from tests.sim.faults import CUTS, DRAINS, GARBLED, JOBS, REFUSALS, SCALES
+from tests.sim.kinds import CUTS, DRAINS, GARBLED, JOBS, REFUSALS, SCALES
+from tests.sim.services import SERVICES
 from tests.sim.sickness import SICKNESS, recover, turn
 from tests.sim.sim import Run
 
@@ -38,6 +39,12 @@ REGRESSIONS = {
     375: "as 157",
     411: "a removal that the engine refused was tried again without a pause",
     200708: "an app waited for ever for the port that its own older copy held on the same node",
+}
+
+# As these, of services.
+SERVICE_REGRESSIONS = {
+    173: "an app with one instance on each node at most was never updated",
+    10136: "what stayed starting was not taken back where the old instance ends first",
 }
 
 
@@ -91,6 +98,13 @@ def test_a_global_app_runs_once_on_each_node_and_is_never_taken_from_one_that_sh
 @pytest.mark.parametrize("seed", FRESH or range(9000, 9020))
 def test_an_app_with_data_is_never_started_anywhere_but_where_its_data_is(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**WITH_DATA, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or [*range(8000, 8024), *SERVICE_REGRESSIONS])
+def test_services_among_faults_keep_what_their_updates_promise_and_come_to_rest(seed: int, tmp_path: Path) -> None:
+    often = {f"{name} {number}": kind for name, kind in SERVICES.items() if name not in SICKNESS for number in range(2)}
+    beside = (DRAINS, REFUSALS, GARBLED, CUTS, JOBS, {})[seed % 6]
+    Run(seed, tmp_path, {**SERVICES, **often, **SCALES, **beside}).go(STEPS)
 
 
 def test_an_app_that_stays_ill_is_restarted_with_pauses_that_grow_and_not_any_more_when_it_is_well(tmp_path: Path) -> None:

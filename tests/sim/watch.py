@@ -22,6 +22,7 @@ from duckconf.globally import with_slots
 from duckconf.health import BRAKE_FROM
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance, instances_of
+from duckconf.inventory import Inventory
 from duckconf.naming import app_of
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
@@ -29,6 +30,7 @@ from duckconf.rebalancing import Way
 from duckconf.rollout import starts_first
 from tests.sim.engines import Box
 from tests.sim.everywhere import is_alone, note_data, why_not_there
+from tests.sim.promises import Promises
 
 if TYPE_CHECKING:
     from tests.sim.world import SimWorld
@@ -88,6 +90,8 @@ class Watch:
     everywhere: frozenset[str] = frozenset()
     """The apps that should have one instance on each node."""
     jobs: list[Job] = field(default_factory=list)
+    read_first: set[tuple[str, str]] = field(default_factory=set)
+    """Node and name of containers whose last words were read before something was done to them."""
     lost: frozenset[str] = frozenset()
     known: dict[str, Placement] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
@@ -100,6 +104,9 @@ class Watch:
     done: dict[str, str] = field(default_factory=dict)
     """Instances of jobs that the loop saw done, with their spec: on disk, so that it knows it after its own end too."""
     excused: int = 0
+
+    def __post_init__(self) -> None:
+        self.promises = Promises(self._require)
 
     def open_jobs(self) -> list[Job]:
         return [job for job in self.jobs if not job.ended]
@@ -121,9 +128,10 @@ class Watch:
 
     # What the loop perceives in a pass.
 
-    def begun(self, nodes: Sequence[str]) -> None:
+    def begun(self, inventory: Inventory) -> None:
         """A pass has read the inventory."""
-        self.nodes = nodes
+        self.nodes = inventory.nodes
+        self.promises.sites = inventory.sites
 
     def sensed(self, looks: Mapping[str, Seen], desired: Desired) -> None:
         self.heard, self.taken, self.garbled = {}, {}, set()
@@ -144,6 +152,7 @@ class Watch:
         desired = self.desired
         note_data(self.data, self.heard, desired, self.nodes)
         self.meant = frozenset(instances_of(self.world.person.apps.values()))
+        self.promises.asked(desired.instances)
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
         if desired.complete:
@@ -164,10 +173,16 @@ class Watch:
             )
             quiet = now - max(self.last_asked.get(node, now), self.all_silent_at)
             self._require(quiet >= NODE_TIMEOUT, f"{node} is given up after {quiet:.1f} s")
-        # What is not remembered to be on a node that was given up may start elsewhere, also after the next restart.
-        for app in [app for app in self.forgotten if app in self.known and self.known[app].node in lost]:
+        # What is not remembered to be on a node that was given up, or is no node now, may start elsewhere, also after the next
+        # restart.
+        away = {*lost, *({place.node for place in self.known.values()} - set(nodes))}
+        for app in [app for app in self.forgotten if app in self.known and self.known[app].node in away]:
             del self.known[app]
         self._check_unplaced()
+        book, history = self._reconciler().book, self._reconciler().history
+        past = history.revisions if history is not None else {}
+        going = {(job.step.action.node, job.step.action.container) for job in self.open_jobs()}
+        self.promises.passed(self.desired.instances, self.heard, self.known, book.placements, past, self.forgotten, going)
         self._note_done()
         if not answered:
             self.all_silent_at = now
@@ -211,10 +226,15 @@ class Watch:
 
     def issued(self, job: Job) -> None:
         step, action = job.step, job.step.action
+        if (action.node, action.container) in self.read_first and action.node not in self.heard:
+            # It was decided on before its container's last words were read, and the node has fallen silent since.
+            self.jobs = [*self.open_jobs(), job]
+            return
         self._require(action.node in self.heard, f"{action} on a node that was not heard")
         self._require(step.app not in self.desired.unreadable, f"{action} though its row cannot be read")
         wanted = self.desired.instances.get(step.instance)
         self._require(wanted is not None or self.desired.complete, f"{action} though the desired state is incomplete")
+        self.promises.acted(step, self.desired.instances, self.heard, self.known)
         same = [other for other in self.open_jobs() if other.step.instance == step.instance]
         if isinstance(action, Remove):
             self._check_removal(step.instance, action, wanted)
@@ -288,7 +308,7 @@ class Watch:
             for found in self.heard.values()
             for copy in found
             if copy.instance == app and copy.running and copy.spec == spec and copy not in placed
-            if copy.node not in self.world.drains_read
+            if copy.node not in self.world.drains_read and self.promises.sites.allows(self.desired.instances[app].app, copy.node)
         ]
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec
@@ -338,7 +358,9 @@ class Watch:
             where = (action.node, job.step.instance)
             times = self.refused_at.get((*where, self._spec_of(job.step.instance)), deque())
             recent = sum(now - time < 60 for time in times)
-            self._require(recent <= 8, f"{action}, which was refused there {recent} times in a minute")
+            # What a sibling could start there is tried there again.
+            most = 8 * max(1, self.desired.instances[job.step.instance].app.replicas)
+            self._require(recent <= most, f"{action}, which was refused there {recent} times in a minute")
             spec, times = self.counted.get(job.step.instance, ("", deque()))
             recent = sum(now - time < 60 for time in times)
             self._require(

@@ -70,6 +70,7 @@ class SimWorld:
         self.drains: set[str] = set()
         self.drains_read: frozenset[str] = frozenset()
         self.removed: set[str] = set()
+        self.strangers: list[Box] = []
         self.calm = False
         self.rebalance = MANUAL
         self.begins: Callable[[Box], None] = lambda box: None
@@ -81,10 +82,12 @@ class SimWorld:
         # A host port is held once per engine, and each node can serve it only where it has an engine of its own.
         self.ported = self.shared is None and self.dice.random() < 0.3
         self.looks: dict[str, Seen] = {}
+        self.groups: Mapping[str, Sequence[str]] = {}
+        self.zones: Mapping[str, str] = {}
         self.watch = Watch(self)
         self.disk = folder / "disk"
         self.disk.mkdir()
-        self.report: str = ""
+        self.report: Union[Report, None] = None
 
     def note(self, who: str, text: str) -> None:
         self.trace.append(f"{self.timeline.now:9.3f} {who:<10} {text}")
@@ -96,9 +99,10 @@ class SimWorld:
 
     def inventory(self) -> Inventory:
         self._may_die()
-        hosts = {name: Host(name, "192.0.2.1") for name in self.nodes if name not in self.removed}
-        self.watch.begun(tuple(hosts))
-        return Inventory(hosts, tuple(hosts), cluster=CLUSTER, rebalance=self.rebalance)
+        hosts = {name: Host(name, "192.0.2.1", zone=self.zones.get(name, "")) for name in self.nodes if name not in self.removed}
+        inventory = Inventory(hosts, tuple(hosts), cluster=CLUSTER, groups=self.groups, rebalance=self.rebalance)
+        self.watch.begun(inventory)
+        return inventory
 
     def cordoned(self) -> Collection[str]:
         self._may_die()
@@ -154,6 +158,7 @@ class SimWorld:
 
     def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
         process = self.process
+        self.watch.read_first.add((node, container))
         self.timeline.after(self.dice.uniform(0.01, 0.5), lambda: done("ended") if process == self.process else None)
 
     def wake(self) -> None:
@@ -169,7 +174,7 @@ class SimWorld:
 
     def publish(self, report: Report) -> None:
         self._may_die()
-        self.report = json.dumps(report.to_json())
+        self.report = report
 
     # What the process has and loses.
 
@@ -179,7 +184,7 @@ class SimWorld:
             away.rename(self.disk)
 
     def last_report(self) -> Union[Report, None]:
-        return report_from_json(json.loads(self.report)) if self.report else None
+        return report_from_json(json.loads(json.dumps(self.report.to_json()))) if self.report is not None else None
 
     def bury(self) -> None:
         """The process is gone: what waits for a hand is lost, what is on its way may arrive or not."""

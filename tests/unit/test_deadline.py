@@ -114,6 +114,14 @@ def test_what_is_ready_in_time_is_not_late_when_it_falls_ill_afterwards(loop: Lo
     assert loop.reconciler.tries["web"].waits is None
 
 
+def test_a_spec_that_is_changed_to_and_fro_keeps_its_pauses(loop: Loop) -> None:
+    before = replace(loop.reconciler.tries["web"], waits=None, awaited="")
+    assert before.strikes == 1
+    loop.look(10.0, replace(NEW, image="web:3"))
+    loop.look(11.0, NEW)
+    assert replace(loop.reconciler.tries["web"], waits=None, awaited="") == before
+
+
 def test_a_loop_that_is_killed_again_and_again_counts_on(loop: Loop) -> None:
     loop.restart(32.0)
     loop.look(0.0, NEW)

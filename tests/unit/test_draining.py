@@ -80,3 +80,12 @@ def test_called_off_what_has_not_started_elsewhere_goes_on_where_it_runs() -> No
     decision = look({copy(name, place) for name, place in HOME.items()}, placements, draining=())
     assert {place.node for place in decision.placements.values()} == {"n1"}
     assert decision.plan.steps == ()
+
+
+def test_an_app_that_should_leave_goes_where_a_right_copy_of_it_runs_already() -> None:
+    there = copy("a", Placement("n3", "duckconf-a.old", 1))
+    views = {"n1": tuple(copy(name, place) for name, place in HOME.items()), "n2": (), "n3": (there,)}
+    fleet = Fleet(("n1", "n2", "n3"), views, (), ("n1",), ("n1",))
+    decision = decide("demo", Desired(instances_of(APPS.values())), fleet, Memory(HOME, {}), 0.0)
+    assert (decision.placements["a"].node, decision.placements["a"].container) == ("n3", "duckconf-a.old")
+    assert not any(isinstance(step.action, Start) and step.app == "a" for step in decision.plan.steps)

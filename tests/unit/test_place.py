@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from controllers.scheduler import schedule
 from duckconf.actions import Remove, Start
+from duckconf.codec import spec_hash
 from duckconf.decision import Memory, decide
 from duckconf.desired import Desired
+from duckconf.engine_output import Container
 from duckconf.errors import BadInput
 from duckconf.facts import Facts
 from duckconf.instance import Instance, instances_of, slots_of
 from duckconf.model import App, parse_app
-from duckconf.placement import Fleet, Load, spread
+from duckconf.naming import slot_of
+from duckconf.placement import Fleet, Load, Placement, assign, spread
 from duckconf.sites import Sites
 from duckconf.spreading import Given, Room, spread_many
 from tests.unit.test_plan import applied
@@ -225,3 +228,21 @@ class Asked(Sites):
     def allows(self, app: App, node: str) -> bool:
         object.__setattr__(self, "looks", self.looks + 1)
         return True
+
+
+def test_an_app_with_one_instance_on_each_node_at_most_is_updated_beside_its_old_containers() -> None:
+    old = App("web:1", "web", replicas=3, max_per_node=1)
+    new = replace(old, image="web:2")
+    names, nodes = list(instances_of([old])), ("n1", "n2", "n3")
+    places = {name: Placement(node, f"c-{slot_of(name)}", 1, spec=spec_hash(old)) for name, node in zip(names, nodes)}
+    views = {
+        node: (Container(name, f"c-{slot_of(name)}", node, "web", spec_hash(old), "web:1", "running", 0.0, 1, slot=slot),)
+        for slot, (name, node) in enumerate(zip(names, nodes), 1)
+    }
+    found = assign(
+        instances_of([new]), Fleet(nodes, views), places, {name: f"c-{slot_of(name)}" for name in names}, 2, certain=True
+    )
+    assert {name: (place.node, place.spec) for name, place in found.placements.items()} == {
+        name: (node, spec_hash(new)) for name, node in zip(names, nodes)
+    }
+    assert {place.container for place in found.placements.values()}.isdisjoint({f"c-{slot_of(name)}" for name in names})

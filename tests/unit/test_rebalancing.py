@@ -213,7 +213,7 @@ def test_one_that_is_not_ready_in_time_returns_too() -> None:
     world.running.remove(slow)
     world.running.add(replace(slow, health="starting"))
     assert world.turn().plan.steps == ()
-    world.tries["a1"] = replace(world.tries["a1"], waits=0.0)
+    world.tries["a1"] = replace(world.tries["a1"], waits=0.0, awaited=world.tries["a1"].spec)
     world.act(world.turn())
     assert (world.places["a1"].node, world.told[-1]) == (
         "n2",

@@ -57,7 +57,7 @@ def test_as_many_at_once_as_an_update_replaces(parallelism: str, first: list[str
 
 
 def test_the_next_waits_until_the_one_before_has_a_verdict() -> None:
-    again = Tries(SPEC, 1, 1, 990.0, 990.0, again=1, waits=990.0)
+    again = Tries(SPEC, 1, 1, 990.0, 990.0, again=1, waits=990.0, awaited=SPEC)
     assert restarted(look(UNHEALTHY, UNHEALTHY, busy=(1,))) == []
     assert restarted(look(STARTING, UNHEALTHY, tries={1: again})) == []
     assert restarted(look(HEALTHY, UNHEALTHY, tries={1: again})) == ["web.2"]
@@ -69,9 +69,11 @@ def test_the_one_with_the_fewest_tries_comes_first() -> None:
 
 
 def test_one_that_never_has_a_verdict_and_one_that_starts_for_the_first_time_hold_up_no_other() -> None:
-    stays = Tries(SPEC, 1, 1, 10.0, 10.0, again=1, waits=10.0)
+    stays = Tries(SPEC, 1, 1, 10.0, 10.0, again=1, waits=10.0, awaited=SPEC)
     assert restarted(look(STARTING, UNHEALTHY, tries={1: stays})) == ["web.2"]
-    assert restarted(look(STARTING, UNHEALTHY, tries={1: Tries(SPEC, 1, 1, 990.0, 990.0, waits=990.0)})) == ["web.2"]
+    assert restarted(look(STARTING, UNHEALTHY, tries={1: Tries(SPEC, 1, 1, 990.0, 990.0, waits=990.0, awaited=SPEC)})) == [
+        "web.2"
+    ]
 
 
 def test_restarts_for_being_unhealthy_count_for_the_policy_and_then_it_is_left() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.declared import as_a_whole
 from controllers.beat import entries
 from controllers.reconciler import Reconciler
-from duckconf import backoff, engine
+from duckconf import backoff
 from duckconf.actions import Remove, Restart, Start
 from duckconf.backoff import Tries
-from duckconf.cli.apps.awaiting import where
 from duckconf.cli.cluster.adoption import adopted
-from duckconf.cli.look.apps import line
-from duckconf.cli.look.waiting import say_instances, waiting_row
-from duckconf.cli.terminal.typed import asking_for_help, with_command
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed
 from duckconf.decision import Decision, Memory, decide
@@ -36,7 +30,6 @@ from duckconf.overview import AppView, overview
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.reach.state.placements import FILE_NAME, PlacementBook
-from duckconf.reach.state.runs import Runs
 from duckconf.report import Report, report_from_json
 from duckconf.restart import End, Policy, policy_of, read_end, recorded
 
@@ -319,77 +312,6 @@ def test_a_container_that_is_run_once_is_no_app_of_a_node() -> None:
     assert len(read_containers("n", Completed(0, json.dumps(rows), ""))) == 1
 
 
-def test_what_is_run_once_is_attended_under_its_own_name() -> None:
-    app = App("busybox", command=("ls", "-l"), env={"A": "b"})
-    words = engine.attended_run("c", app, {"x": "y"}, {}).argv
-    assert words[:2] == ("sh", "-c")
-    assert words[4:] == ("c", "docker", "run", "--rm", "--name", "c", "--env=A=b", "--label=x=y", "busybox", "ls", "-l")
-
-
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [
-        (["inv", "run", "x", "--", "sh", "-c", "a  'b"], ["inv", "run", "x", "--command", "sh -c 'a  '\"'\"'b'"]),
-        (["inv", "start-app", "x", "--", ""], ["inv", "start-app", "x", "--command", "''"]),
-        (["inv", "run", "x", "--"], ["inv", "run", "x"]),
-        (["inv", "ps", "--", "run"], ["inv", "ps", "--", "run"]),
-        (["inv", "run", "x"], ["inv", "run", "x"]),
-    ],
-)
-def test_the_words_after_two_dashes_are_the_command_as_they_were_typed(typed: list[str], words: list[str]) -> None:
-    assert with_command(typed) == words
-
-
-def test_runs_that_nobody_attends_any_more_are_found_by_their_node_and_turns_go_on(tmp_path: Path) -> None:
-    runs = Runs(tmp_path / "state")
-    assert [runs.take_turn() for _ in range(3)] == [0, 1, 2]
-    runs.begin("mine", "n1", os.getpid())
-    runs.begin("left", "n1", 2**22 + 1)
-    runs.begin("elsewhere", "n2", 2**22 + 1)
-    assert Runs(tmp_path / "state").left_on("n1") == ["left"]
-    runs.settle("left")
-    assert (runs.left_on("n1"), runs.left_on("n2"), runs.take_turn()) == ([], ["elsewhere"], 3)
-    (tmp_path / "state" / "run-turn").write_text("damaged")
-    assert runs.take_turn() == 0
-
-
 def test_a_job_that_another_mode_ran_is_adopted_as_one() -> None:
     copy = replace(ended_copy(0, ONCE), manifest=to_label(ONCE), restart="no")
     assert adopted(empty_document(), [copy]).apps()["web"] == ONCE
-
-
-def test_help_is_asked_for_after_a_task_too_and_never_of_a_command() -> None:
-    assert asking_for_help(["inv", "run", "--help"]) == ["inv", "--help", "run"]
-    assert asking_for_help(["inv", "start-app", "x", "--help"]) == ["inv", "--help", "start-app"]
-    for typed in (["inv", "run", "x", "--", "ls", "--help"], ["inv", "--help", "run"], ["inv"], ["inv", "ps"]):
-        assert asking_for_help(typed) == typed
-
-
-def instances(*statuses: str, **more: Any) -> dict[str, Any]:
-    entries = [{"slot": slot, "node": "n1", "status": status} for slot, status in enumerate(statuses, 1)]
-    return {"name": "job", "image": "x", "running": statuses.count("running"), "instances": entries, **more}
-
-
-def test_apps_shows_a_job_that_is_done_as_such_and_what_failed_before_it() -> None:
-    assert (line(instances("done"))["ready"], line(instances("done"))["note"]) == ("1/1", "done")
-    assert (line(instances("done", "running"))["ready"], line(instances("done", "running"))["note"]) == ("2/2", "")
-    assert (line(instances("done", "failed (3)"))["ready"], line(instances("done", "failed (3)"))["note"]) == (
-        "1/2",
-        "job.2 failed (3)",
-    )
-    assert where(instances("done")) == "job is done on n1"
-
-
-def test_status_tells_what_is_done_from_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    say_instances(5, [waiting_row("a", "failed (3)", "why")], done=2)
-    assert capsys.readouterr().out.strip().splitlines() == [
-        "5 instances desired, 2 running, 2 done",
-        "1 failed (3):",
-        "  a: failed (3), because: why",
-    ]
-
-
-def test_as_a_whole_an_app_is_what_its_worst_instance_is() -> None:
-    assert as_a_whole(instances("done", "running")["instances"])["status"] == "running"
-    assert as_a_whole(instances("done", "done")["instances"])["status"] == "done"
-    assert as_a_whole(instances("running", "done", "failed (1)")["instances"])["status"] == "failed (1)"

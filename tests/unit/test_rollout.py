@@ -173,6 +173,30 @@ def test_the_order_of_the_app_counts_also_for_a_revision_that_does_not_have_it()
     assert images(advance(app, SERVED, {1: serving(OLD), 2: serving(OLD), 3: away})) == ["web:1"] * 3
 
 
+def test_what_stays_starting_is_taken_back_and_updated_although_the_old_one_ends_first() -> None:
+    first = {"update_config": {"order": "stop-first"}}
+    old, worse, new = (replace(app, **first) for app in (OLD, WORSE, NEW))  # type: ignore[arg-type]
+    stuck = SlotSeen(Revision(0, spec_only(worse)).spec, alive=True, failure="it is not ready after 300 s")
+    past = (Revision(1, spec_only(old), DONE), Revision(2, spec_only(worse)))
+    assert images(advance(worse, past, dict.fromkeys((1, 2, 3), stuck))) == ["web:1"] * 3
+    # Nobody waits for the deadline of a revision that is not wanted any more.
+    begun = replace(stuck, failure="")
+    assert images(advance(new, past, {1: begun, 2: serving(old), 3: serving(old)})) == ["web:2", "web:1", "web:1"]
+    assert images(advance(new, past[1:], dict.fromkeys((1, 2, 3), begun))) == ["web:2"] * 3
+
+
+def test_what_is_about_to_give_way_in_its_place_does_not_count_as_serving() -> None:
+    ported = {"update_config": {"order": "stop-first"}, "replicas": 2}
+    old, new, newer = (replace(app, **ported) for app in (OLD, NEW, replace(NEW, image="web:3")))  # type: ignore[arg-type]
+    past = (Revision(1, spec_only(old), DONE), Revision(2, spec_only(new)))
+    holds = Revision(0, spec_only(old)).spec
+    going = SlotSeen(Revision(0, spec_only(new)).spec, alive=True, holds=holds)
+    # The second slot has begun with revision 2, and its old container is still there.
+    assert images(advance(newer, past, {1: serving(old), 2: going})) == ["web:1", "web:3"]
+    back = advance(old, (*past[:1], replace(past[1], outcome=FAILED)), {1: going, 2: going})
+    assert images(back) == ["web:1", "web:1"]
+
+
 @dataclass
 class World:
     """A model of nodes: slots with the revision that they run and serve, moved on by dice."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,11 +17,16 @@ from duckconf.node_name import misnamed
 from duckconf.plan import Step
 from duckconf.reach.nodes.facts import told_apart
 from duckconf.reach.state.placements import PlacementBook
-from duckconf.report import report_from_json
+from duckconf.report import Report
 from duckconf.twins import twins
 from tests.sim.world import SimWorld
 
 BOX = Container("id", "c", "a", "web", "spec", "nginx", "running", 1.0)
+
+
+def reported(world: SimWorld) -> Report:
+    assert world.report is not None
+    return world.report
 
 
 def test_the_name_that_the_machine_knows_is_used_else_the_first_of_the_inventory() -> None:
@@ -71,7 +75,7 @@ def test_the_loop_uses_the_machine_under_one_name_from_its_first_look_on(tmp_pat
     world.person.apps["web"] = App("nginx", "web")
     reconciler = Reconciler("sim", PlacementBook(tmp_path / "placements.json"), 20.0)
     Cycle(world, reconciler).once()
-    views = report_from_json(json.loads(world.report)).nodes
+    views = reported(world).nodes
     assert {name: view.status for name, view in views.items()} == {
         "n2": "ready",
         **dict.fromkeys(set(views) - {"n2"}, "unreachable"),
@@ -104,7 +108,7 @@ def test_nothing_is_done_on_a_machine_under_a_name_that_it_does_not_have(tmp_pat
     world.person.apps["web"] = App("nginx", "web")
     cycle = Cycle(world, Reconciler("sim", PlacementBook(tmp_path / "placements.json"), 20.0))
     cycle.once()
-    report = report_from_json(json.loads(world.report))
+    report = reported(world)
     assert report.nodes["n1"].status == "unreadable"
     assert "./inv provision --limit n1" in report.nodes["n1"].reason
     assert not any(" on n1" in line or "from n1" in line for line in world.trace if "act" in line)

@@ -2,91 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import signal
 import ssl
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 
 from controllers.heart import MOST_BEATS
 from duckconf.cli.cluster.certificates import ensure_certificate
 from duckconf.codec import spec_hash
 from duckconf.inventory import Tls
 from duckconf.model import App
-from duckconf.naming import app_labels
-from duckconf.reach.state.secrets import SecretFile, to_json
-from duckconf.secrets import KeptSecret
-from tests.agent_rig import NODE, TOKEN, AgentProcess, FakeApi
+from tests.agent_rig import NODE, AgentProcess, FakeApi
 from tests.fake_docker import FakeEngine
+from tests.unit.agent.installed import WEB, Install, labels, runs
 from tests.waiting import until
-
-ROOT = Path(__file__).parents[2]
-CLUSTER = "sim"
-WEB = {"name": "web", "image": "web", "generation": 7}
-PROGRAM = [sys.executable, "-m", "controllers.app_controller"]
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    api = FakeApi()
-    yield api
-    api.stop()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> FakeEngine:
-    (tmp_path / "engine").mkdir()
-    return FakeEngine(tmp_path / "engine")
-
-
-Install = Callable[..., AgentProcess]
-
-
-@pytest.fixture
-def install(tmp_path: Path, engine: FakeEngine) -> Iterator[Install]:
-    """Puts an agent on the machine; a second one gets a folder of its own."""
-    made: list[AgentProcess] = []
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    docker = programs / "docker"
-    program = shlex.join((sys.executable, "-S", str(ROOT / "tests" / "fake_docker.py")))
-    docker.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
-    docker.chmod(0o755)
-    environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    environ |= {"FAKE_ENGINE": str(engine.folder), "FAKE_NODE": NODE, "DUCKCONF_NODE_FILE": str(tmp_path / "node")}
-
-    def put(url: str, **settings: object) -> AgentProcess:
-        folder = tmp_path / f"agent-{len(made)}"
-        folder.mkdir()
-        agent = AgentProcess(folder, PROGRAM, environ, url, cluster=CLUSTER, **{"interval": 30, **settings})
-        made.append(agent)
-        return agent
-
-    yield put
-    for agent in made:
-        agent.kill()
-        assert TOKEN not in agent.log.read_text()
-
-
-@pytest.fixture
-def agent(install: Install, api: FakeApi) -> AgentProcess:
-    agent = install(api.url)
-    agent.start()
-    return agent
-
-
-def runs(engine: FakeEngine, *names: str) -> Callable[[], bool]:
-    return lambda: engine.seen() == dict.fromkeys(names, "running")
-
-
-def labels(app: App, generation: int = 0) -> dict[str, str]:
-    return {**app_labels(CLUSTER, app.name, spec_hash(app), generation), "node": NODE}
 
 
 def test_what_is_placed_here_runs_and_is_told(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
@@ -338,54 +269,3 @@ def test_one_agent_at_a_time_has_the_state_folder(agent: AgentProcess, api: Fake
     assert second.wait(20) == 1
     assert "in use by the agent of node-1" in agent.log.read_text()
     agent.process = first
-
-
-def test_the_values_of_its_apps_secrets_are_on_disk_before_they_are_needed_and_go_when_they_are_not(
-    agent: AgentProcess, api: FakeApi, engine: FakeEngine
-) -> None:
-    kept = KeptSecret(b"hunter2", b"salt")
-    api.secrets = {"db": to_json(kept)}
-    api.place({**WEB, "secrets": ["db", "db:env=DB"], "secret_revisions": {"db": kept.revision}})
-    until("it runs", runs(engine, "duckconf-sim-web"))
-    assert (engine.folder / "duckconf-sim-web.env").read_text() == "DB=hunter2\n"
-    assert b"hunter2" in (engine.folder / "duckconf-sim-web.tar").read_bytes()
-    file = agent.state / "secrets.json"
-    assert (file.stat().st_mode & 0o777, SecretFile(file).current()["db"].value) == (0o600, b"hunter2")
-    api.stop()
-    with engine.change() as boxes:
-        del boxes["duckconf-sim-web"]
-    engine.tell("duckconf-sim-web")
-    until("it runs again without the server", runs(engine, "duckconf-sim-web"))
-    api.start()
-    api.place(WEB)
-    until("the value is gone", lambda: SecretFile(file).current() == {})
-    told = [*engine.calls(), agent.log.read_text(), *map(str, api.beats), *map(str, api.events)]
-    told += [path.read_text() for path in agent.state.iterdir() if path.is_file() and path != file]
-    assert not [text for text in told if "hunter2" in text]
-
-
-def test_a_new_value_replaces_the_container_and_an_old_share_is_not_started_with_it(
-    agent: AgentProcess, api: FakeApi, engine: FakeEngine
-) -> None:
-    old, new = KeptSecret(b"old", b"salt"), KeptSecret(b"new", b"salt")
-    app = {**WEB, "secrets": ["db:env=DB"]}
-    api.secrets = {"db": to_json(new)}
-    api.place({**app, "secret_revisions": {"db": old.revision}})
-    until("it was tried in vain", lambda: any("the secret db has just changed" in event["message"] for event in api.events))
-    assert engine.seen() == {}
-    api.place({**app, "secret_revisions": {"db": new.revision}})
-    until("it runs", runs(engine, "duckconf-sim-web"))
-    assert (engine.folder / "duckconf-sim-web.env").read_text() == "DB=new\n"
-    first = engine.ids()
-    api.secrets = {"db": to_json(old)}
-    api.place({**app, "secret_revisions": {"db": old.revision}})
-    until(
-        "it is another container", lambda: engine.ids().keys().isdisjoint(first) and list(engine.seen().values()) == ["running"]
-    )
-    assert (engine.folder / f"{next(iter(engine.seen()))}.env").read_text() == "DB=old\n"
-
-
-def test_an_app_whose_secret_the_server_lacks_is_left_as_it_is(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
-    api.place({**WEB, "secrets": ["db"]}, {"name": "other", "image": "web", "generation": 8})
-    until("the other runs", runs(engine, "duckconf-sim-other"))
-    assert "the secret db is not set" in agent.log.read_text()
