@@ -1,4 +1,4 @@
-"""For all tests: the order in which they run."""
+"""For all tests: the order in which they run, and that none of them fails for being slow: speed is measured in benchmarks/."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -96,7 +96,7 @@ def test_a_long_update_is_cut() -> None:
 
 
 @given(st.integers(1, 5), st.integers(0, 5), st.booleans(), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_steps_lead_to_what_is_declared_and_leave_as_many_as_promised(
     before: int, parallelism: int, ported: bool, now: int
 ) -> None:
