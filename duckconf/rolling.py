@@ -92,7 +92,7 @@ def _seen(
         ready_for,
         any(readiness.is_ready(copy, app) for copy in copies if not (copy is mine and going)),
         any(copy.running and copy.health != UNHEALTHY for copy in copies),
-        _failure(name, spec, mine, memory) or late,
+        _failure(instance, spec, mine, memory) or late,
         refused,
         place is None or answers or place.node in fleet.lost,
         _found(copies, spec) if spec != instance.spec and spec not in known else None,
@@ -110,7 +110,7 @@ def failures(
         if place is not None and fleet.views.get(place.node) is not None:
             mine = _placed(place, fleet.copies.get(name, ()))
             ready = mine is not None and readiness.is_ready(mine, instance.app)
-            why = _failure(name, place.spec, mine, memory) or ("" if ready else _late(instance, place.spec, mine, readiness))
+            why = _failure(instance, place.spec, mine, memory) or ("" if ready else _late(instance, place.spec, mine, readiness))
             found |= {name: why} if why else {}
     return found
 
@@ -135,17 +135,20 @@ def _has(copy: Container, spec: str, app: App) -> bool:
     return copy.spec == spec or (spec == spec_hash(app) and runs_as(app, copy.spec, copy.manifest))
 
 
-def _failure(name: str, spec: str, mine: Container | None, memory: Memory) -> str:
+def _failure(instance: Instance, spec: str, mine: Container | None, memory: Memory) -> str:
     """Why the slot cannot run its spec, "" when it does or may yet."""
+    name = instance.name
+    # Where the old container ends first, it has this place until a new one is made: that it runs says nothing of the spec.
+    made = mine if mine is not None and _has(mine, spec, instance.app) else None
     past = memory.tries.get(name)
-    if mine is not None and mine.health == UNHEALTHY and mine.spec == spec:
-        return f"{mine.name} on {mine.node} is unhealthy" + (f": {mine.said}" if mine.said else "")
-    if past is None or past.spec != spec or name in memory.busy or (mine is not None and mine.running):
+    if made is not None and made.health == UNHEALTHY:
+        return f"{made.name} on {made.node} is unhealthy" + (f": {made.said}" if made.said else "")
+    if past is None or past.spec != spec or name in memory.busy or (made is not None and made.running):
         return ""
     if past.words and past.strikes >= MOST_TRIES:
         return past.words
-    if mine is not None and past.starts >= MOST_TRIES:
-        return f"{mine.name} on {mine.node} ended {past.starts} times"
+    if made is not None and past.starts >= MOST_TRIES:
+        return f"{made.name} on {made.node} ended {past.starts} times"
     return ""
 
 
