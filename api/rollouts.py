@@ -26,9 +26,10 @@ from duckconf.codec import spec_hash, to_json
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.healthcheck import UNHEALTHY
-from duckconf.instance import Instance, meant_to_run
+from duckconf.instance import Instance, meant_to_run, with_end
 from duckconf.model import App
 from duckconf.reach.state.revisions import RevisionBook
+from duckconf.restart import read_end
 from duckconf.rolling import MOST_TRIES
 from duckconf.rollout import FAILED, History, SlotSeen
 
@@ -44,7 +45,11 @@ class Decided(NamedTuple):
     slots: Mapping[int, str]
     history: History
     note: str
-    said: str
+    said: str = ""
+    since: Mapping[tuple[str, int], float] = {}
+    """When each revision was noted by another mode, in seconds since the epoch."""
+    ended: Mapping[int, str] = {}
+    """How slots have ended in another mode."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,13 @@ class Rollouts:
         with self.lock:
             good = [one for one in wanted if self._is_of_now(one, self.store.find(one.app), refused)]
             news = [one for one in good if self._is_news(one)]
-            self.book.change({one.app: one.history for one in good})
+            self.book.date({key: when for one in good for key, when in one.since.items()})
+            self.book.change({one.app: one.history for one in good if one.history})
 
             def change(view: View) -> Changes:
                 found = [(one, view.app(one.app)) for one in good]
-                apps = {one.app: (app, one.slots) for one, app in found if app and self._is_of_now(one, app, refused)}
-                return {name: after for name, (app, slots) in apps.items() if (after := meant_to_run(app, slots)) != app}
+                apps = [(app, _after(app, one)) for one, app in found if app and self._is_of_now(one, app, refused)]
+                return {app.name: after for app, after in apps if after != app}
 
             self.store.submit(change)
             self.index.updates.update({one.app: one.note for one in good})
@@ -121,9 +127,10 @@ class Rollouts:
         return one.app not in refused
 
     def _is_news(self, one: Decided) -> bool:
+        """Not what another mode has told when it happened."""
         known = {(item.number, item.outcome) for item in self.book.revisions.get(one.app, ())}
-        last = one.history[-1]
-        return bool(last.outcome) and (last.number, last.outcome) not in known
+        last = one.history[-1] if one.history else None
+        return last is not None and bool(last.outcome) and bool(known) and (last.number, last.outcome) not in known
 
     def _tell_of_end(self, one: Decided) -> None:
         last = one.history[-1]
@@ -194,6 +201,20 @@ class Rollouts:
         return ""
 
 
+def _after(app: App, one: Decided) -> App:
+    app = meant_to_run(app, one.slots)
+    for slot, record in one.ended.items():
+        app = with_end(app, slot, record) if 0 < slot <= app.replicas else app
+    return app
+
+
+def _record(text: object) -> str:
+    """Raises ValueError."""
+    if not isinstance(text, str) or read_end(text) is None:
+        raise ValueError("an end should be SPEC:CODE:RESTARTS")
+    return text
+
+
 def blueprint(rollouts: Rollouts, declare: Callable[[App], Response]) -> Blueprint:
     """`declare` puts an earlier spec into the state again."""
     routes = Blueprint("rollouts", __name__)
@@ -223,10 +244,14 @@ def _decisions(data: object) -> Sequence[Decided]:
         try:
             slots = {int(slot): str(spec) for slot, spec in entry["slots"].items()}
             past = tuple(revision_from_json(item) for item in entry["history"])
-            if not past:
+            ended = {int(slot): _record(record) for slot, record in entry.get("ended", {}).items()}
+            if not past and not ended:
                 raise ValueError("history is empty")
+            since = {
+                (str(entry["app"]), int(item["number"])): float(item["since"]) for item in entry["history"] if "since" in item
+            }
             texts = {key: str(entry[key]) for key in ("app", "revision", "note", "said")}
-            found.append(Decided(slots=slots, history=past, **texts))
+            found.append(Decided(slots=slots, history=past, since=since, ended=ended, **texts))
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"should have app, revision, slots, history, note and said: {type(error).__name__} {error}"
             raise BadInput(Fault(f"rollouts/{number}", what)) from None

@@ -78,7 +78,8 @@ OF_UPDATES: dict[str, Any] = {
                     "properties": {
                         **dict.fromkeys(("app", "revision", "note", "said"), TEXT),
                         "slots": BY_SLOT,
-                        "history": {"type": "array", "minItems": 1, "items": refer("Revision")},
+                        "history": {"type": "array", "items": refer("Revision")},
+                        "ended": {**BY_SLOT, "description": "From another mode: how jobs have ended, by slot."},
                     },
                 },
             }

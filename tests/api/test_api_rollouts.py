@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from duckconf.by_revision import revision_to_json
 from duckconf.codec import spec_hash
 from duckconf.model import App
+from duckconf.rollout import Revision
 from tests.api.test_api_agents import NODES, Client, app, decide, operator
 
 __all__ = ["app", "operator"]
@@ -35,7 +37,7 @@ def report(agents: dict[str, Client], slots: dict[int, str], **more: Any) -> Non
 def told(agents: dict[str, Client]) -> dict[int, str]:
     """The image that each slot should run, as the agents are told."""
     shares = [agents[node]("GET", f"/apps?nodeName={node}").json or {} for node in NODES]
-    return {entry.get("slot", 1): entry["image"] for share in shares for entry in share["apps"]}
+    return {entry.get("slot", 1): entry["image"] for share in shares for entry in share["apps"] if entry["name"] == "web"}
 
 
 @pytest.fixture
@@ -148,3 +150,41 @@ def test_a_cluster_that_another_mode_ran_meanwhile_begins_anew(served: None, ope
     assert outcomes(operator) == []
     decide(operator)
     assert outcomes(operator) == [(1, "done")]
+
+
+def test_the_past_of_another_mode_is_taken_over_and_what_it_took_back_is_not_started_again(
+    operator: Client, agents: dict[str, Client]
+) -> None:
+    """As `./inv up agents` hands over: the apps first, then their past; the agents are heard later."""
+    operator("PUT", "/app/web", {"image": "nginx:2", "replicas": 3, "node": list(NODES)})
+    operator("PUT", "/app/job", {"image": "nginx:1", "restart": "on-failure:1", "node": ["node-1"]})
+    past = [
+        {**revision_to_json(Revision(1, App("nginx:1"), "done")), "since": 5.0},
+        {**revision_to_json(Revision(2, App("nginx:2"), "failed", "it ended")), "since": 6.0},
+    ]
+    revision = {name: (operator("GET", f"/app/{name}").json or {})["revision"] for name in ("web", "job")}
+    slots = {str(slot): OLD for slot in (1, 2, 3)}
+    told_past = [
+        {"app": "web", "revision": revision["web"], "slots": slots, "history": past, "note": "", "said": ""},
+        {
+            "app": "job",
+            "revision": revision["job"],
+            "slots": {},
+            "history": [],
+            "ended": {"1": f"{OLD}:4:1"},
+            "note": "",
+            "said": "",
+        },
+    ]
+    answer = operator("PUT", "/rollouts", {"rollouts": told_past}).json
+    assert answer == {"decided": 2, "refused": {}}
+    assert told(agents) == {1: "nginx:1", 2: "nginx:1", 3: "nginx:1"}
+    report(agents, {1: OLD, 2: OLD, 3: OLD})
+    decide(operator)
+    assert told(agents) == {1: "nginx:1", 2: "nginx:1", 3: "nginx:1"}
+    revisions = (operator("GET", "/app/web/history").json or {})["revisions"]
+    assert [(item["outcome"], item["since"]) for item in revisions] == [("done", 5.0), ("failed", 6.0)]
+    assert (operator("GET", "/app/job").json or {})["status"] == "failed (4)"
+    assert "update-failed" not in {event["kind"] for event in (operator("GET", "/events").json or {})["events"]}
+    bad = {**told_past[1], "ended": {"1": "so"}}
+    assert operator("PUT", "/rollouts", {"rollouts": [bad]}).status_code == 422

@@ -10,6 +10,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -393,14 +394,26 @@ def test_tokens_are_secret_and_without_one_the_api_is_closed(running: Live) -> N
     assert Path(state / "tokens" / "node-1").stat().st_mode & 0o77 == 0
 
 
+def past(cluster: Live) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(cluster.inv("history", "web", "--json").stdout)
+    return found
+
+
 def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Live, api: ApiClient) -> None:
     assert running.inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", "--wait").returncode == 0
     before = running.instances()
+    until("it has served", lambda: [item["outcome"] for item in past(running)] == ["done"], 40)
     bring_up.up(running.project, modes.RECONCILE)
     until("the loop has taken over", lambda: running.inv("diff").returncode == 0)
     assert running.instances() == before
+    failed = running.inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
+    assert (failed.returncode, [item["outcome"] for item in past(running)]) == (1, ["done", "failed"]), failed.stderr
     bring_up.up(running.project, modes.AGENTS)
     until("the agents have taken over", lambda: [app["running"] for app in apps(api)] == [1, 1, 1, 3], 40)
+    # What the loop has taken back is not started by the agents.
+    assert [item["outcome"] for item in past(running)] == ["done", "failed"]
+    assert running.instances() == before
+    assert running.inv("rollback", "web", "--wait").returncode == 0
     assert running.instances() == before
     api.call("DELETE", "/app/web")
     until("it is gone", lambda: running.once_each(APPS), 40)

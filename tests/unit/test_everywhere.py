@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.everywhere import schedule_bound, schedule_everywhere
-from duckconf.cli.cluster.agents_up import homes
+from duckconf.cli.cluster.agents_up import homes, newest
 from duckconf.codec import spec_hash
 from duckconf.desired import changed, empty_document
 from duckconf.instance import Instance, meant_to_run, placed, slots_of
@@ -92,7 +92,7 @@ def test_a_change_of_the_mode_of_the_cluster_hands_over_each_node_with_its_slot(
     document = changed(empty_document(), {"exporter": App("nginx", "exporter", mode="global")})
     app = document.apps()["exporter"]
     views = {"n1": (replace(container(app, "n1"), slot=3),), "n2": (container(app, "n2"),)}
-    assert homes(document, views) == {"exporter": ["n2", "", "n1"]}
+    assert homes(document, newest(views)) == {"exporter": ["n2", "", "n1"]}
 
 
 def test_an_instance_with_data_goes_to_its_node_or_waits_for_it_and_names_the_command() -> None:

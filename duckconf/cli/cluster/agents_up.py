@@ -7,9 +7,11 @@ state. Out of it: the agents first, so that nobody acts while the state changes 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from duckconf.cli.apps.secrets import upload
+from duckconf.cli.cluster import past
 from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS
@@ -28,7 +30,7 @@ from duckconf.local_data import Held, held_from_json, held_to_json
 from duckconf.model import FIELDS, App, parse_app
 from duckconf.naming import app_of, instance_name, slot_of
 from duckconf.place_kinds import GLOBAL
-from duckconf.placement import Views
+from duckconf.placement import Placement, Views
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.state.data import FILE_NAME as DATA
@@ -58,6 +60,7 @@ def leave_agents(project: Project) -> None:
     Raises NodeFailure when a node does not answer: its agent would go on against whoever comes next.
     """
     apps, held = _declared(project), _data(project)
+    revisions = past.told_by(project, apps or ())
     inventory = project.inventory(secrets=True)
     with step("stopping agents and control plane"), open_cluster(project) as cluster:
         _stop_units(cluster, inventory.nodes, (AGENT_UNIT,))
@@ -65,6 +68,7 @@ def leave_agents(project: Project) -> None:
     DemoHosts(project).stop_control_plane(host.name for host in inventory.control_hosts() if host.demo)
     if held is not None:
         DataBook(project.state / DATA, dict).keep(held)
+    past.keep(project.state, revisions)
     if apps is not None:
         document = changed(empty_document(), apps)
         write_durably(project.state / FILE_NAME, marked(document, 1, document.next_number).text().encode())
@@ -127,12 +131,14 @@ def _hand_over(project: Project) -> None:
     upload(project)
     api = api_client(project, AGENTS)
     api.call("DELETE", "/rollouts")
-    places = homes(document, views)
+    newest_of, over = newest(views), past.ended_in(project.state)
+    places = homes(document, newest_of, over)
     held = {name: data for name, data in read_held(project.state / DATA).items() if _may_be(data, name, places)}
     api.call("PUT", "/data", {"data": held_to_json(held)})
     for app, nodes in places.items():
         body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
         api.call("PUT", f"/app/{app}", {**body, **({"node": nodes} if any(nodes) else {})})
+    past.hand_over(api, project.state, document, newest_of, over)
     if path.exists():
         path.replace(path.with_name(f"{FILE_NAME}.kept"))
 
@@ -143,15 +149,24 @@ def _may_be(data: Held, instance: str, places: Mapping[str, Sequence[str]]) -> b
     return nodes[slot_of(instance) if slot_of(instance) < len(nodes) else 0] in ("", data.node)
 
 
-def homes(document: Document, views: Views) -> dict[str, list[str]]:
-    """The node of each instance of each app, by slot: where its newest running copy is, "" for the scheduler to choose."""
+def newest(views: Views) -> dict[str, Container]:
+    """Of each instance the container that runs, and of several the newest."""
     best: dict[str, Container] = {}
     for view in views.values():
         for container in view or ():
             rival = best.get(container.instance)
             if rival is None or (container.running, container.generation) > (rival.running, rival.generation):
                 best[container.instance] = container
-    return {name: [best[one].node if one in best else "" for one in _names(app, best)] for name, app in document.apps().items()}
+    return best
+
+
+def homes(
+    document: Document, found: Mapping[str, Container], over: Mapping[str, Placement] = MappingProxyType({})
+) -> dict[str, list[str]]:
+    """The node of each instance of each app, by slot: where its container is, or where it ended; "" for the scheduler to
+    choose."""
+    known = {name: place.node for name, place in over.items()} | {name: copy.node for name, copy in found.items()}
+    return {name: [known.get(one, "") for one in _names(app, found)] for name, app in document.apps().items()}
 
 
 def _names(app: App, found: Collection[str]) -> list[str]:

@@ -58,8 +58,9 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         leave_agents(project)
     if before != mode:
         _stop_services(project)
-        # What was tried here says nothing about what another mode runs meanwhile.
-        (project.state / HISTORY).unlink(missing_ok=True)
+        if {before, mode} != {RECONCILE, AGENTS}:
+            # What was tried here says nothing about what push mode runs meanwhile.
+            (project.state / HISTORY).unlink(missing_ok=True)
         (project.state / MOVES_NAME).unlink(missing_ok=True)
     if mode == AGENTS:
         enter_agents(project, handing_over=before != AGENTS)

@@ -53,6 +53,11 @@ class RevisionBook:
             after = {**self.revisions, **changes}
             self._keep({app: past for app, past in after.items() if past})
 
+    def date(self, since: Mapping[tuple[str, int], float]) -> None:
+        """When revisions were noted that are to be kept, before they came here."""
+        with self._lock:
+            self.since = {**since, **self.since}
+
     def _keep(self, revisions: Mapping[str, History]) -> None:
         if revisions == self.revisions and self._path.exists() and not self.trouble:
             return
