@@ -123,7 +123,7 @@ class DesiredStore:
         def decide(view: View) -> Changes:
             named = app if app.name else replace(app, name=f"app-{view.number}")
             if view.app(named.name) is not None:
-                raise Conflict(f"an app {named.name!r} is declared already", f"to change it: PUT /app/{named.name}")
+                raise Conflict(f"an app {named.name!r} is declared already", f"change it: ./inv update {named.name}")
             outcome.append(named)
             return {named.name: named}
 

@@ -104,15 +104,17 @@ def _follow(api: ApiClient, name: str, cursor: str) -> None:
     end, said, words, late = time.monotonic() + PATIENCE, "", "", False
     while time.monotonic() < end:
         entry = api.call("GET", f"/app/{name}")
-        if entry.get("rollout", "") not in ("", said):
+        last = _last_of(api, name, entry)
+        # Until the new revision is seen, it is about the one before.
+        if last is not None and entry.get("rollout", "") not in ("", said):
             said = entry["rollout"]
             print(said, file=sys.stderr, flush=True)
-        last = _last_of(api, name, entry)
         if last is not None and last["outcome"] == DONE and not entry.get("rollout"):
             print(f"{name}: revision {last['number']} runs on {counted(len(entry['instances']), 'instance')}")
             return
         if last is not None and last["outcome"] == FAILED and (words or late):
-            raise DuckconfError(words or f"{name}: revision {last['number']} failed: {last['why']}", f"see ./inv history {name}")
+            remedy = f"to declare what serves again: ./inv rollback {name}; all revisions: ./inv history {name}"
+            raise DuckconfError(words or f"{name}: revision {last['number']} failed: {last['why']}", remedy)
         # The event with the container's last output comes a moment after the verdict.
         late = last is not None and last["outcome"] == FAILED
         page = api.call("GET", f"/events?since={cursor}&wait={AT_ONCE if late else HELD:g}")

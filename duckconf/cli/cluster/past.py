@@ -24,6 +24,8 @@ from duckconf.reach.state.revisions import RevisionBook
 
 Told = Mapping[str, Sequence[Mapping[str, Any]]]
 """By app, its revisions as the API tells them, the newest last."""
+# Apps in one call: each comes with its revisions.
+AT_ONCE = 200
 
 
 def told_by(project: Project, apps: Iterable[str]) -> Told:
@@ -73,6 +75,6 @@ def hand_over(
                 "said": "",
             }
             decisions.append(decision)
-    if decisions:
-        api.call("PUT", "/rollouts", {"rollouts": decisions})
+    for begin in range(0, len(decisions), AT_ONCE):
+        api.call("PUT", "/rollouts", {"rollouts": decisions[begin : begin + AT_ONCE]})
     (state / HISTORY).unlink(missing_ok=True)
