@@ -154,7 +154,10 @@ def test_with_a_port_of_the_node_the_old_one_ends_first_and_no_more_than_one_at_
     assert (env_of(declared, "web"), revisions(declared, "web"), declared.names()) == (["A=1"], [(1, "done")], ["web"])
     done = inv("update", "web", "--env", "A=2", "--wait")
     assert (done.returncode, "revision 2 runs on 1 instance" in done.stdout) == (0, True), done.stderr
-    assert env_of(declared, "web") == ["A=2"]
+    running = declared.cluster.instances()
+    missing = inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
+    assert (missing.returncode, "revision 3 failed" in missing.stderr) == (1, True), missing.stderr
+    assert (declared.cluster.instances(), env_of(declared, "web")) == (running, ["A=2"])
 
 
 def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_too(declared: Declared) -> None:
