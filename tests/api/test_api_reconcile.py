@@ -70,7 +70,8 @@ def test_names_count_on_and_never_repeat(client: FlaskClient, path: Path, journa
 
 def test_a_name_that_is_taken_is_409_and_says_how_to_change_it(client: FlaskClient, path: Path) -> None:
     assert client.post("/app/start", json={"image": "nginx", "name": "web"}).status_code == 202
-    assert "PUT /app/web" in problem(client.post("/app/start", json={"image": "redis", "name": "web"}), 409)["detail"]
+    detail = problem(client.post("/app/start", json={"image": "redis", "name": "web"}), 409)["detail"]
+    assert "./inv update web" in detail
     assert declared(path) == {"web": "nginx"}
 
 
