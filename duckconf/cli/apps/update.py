@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duckconf.by_revision import is_rolled_out
@@ -16,6 +16,7 @@ from duckconf.codec import spec_hash
 from duckconf.counts import counted
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
 from duckconf.model import FIELDS, parse_app
+from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.rollout import DONE, FAILED
@@ -104,7 +105,8 @@ def _follow(api: ApiClient, name: str, cursor: str) -> None:
     end, said, words, late = time.monotonic() + PATIENCE, "", "", False
     while time.monotonic() < end:
         entry = api.call("GET", f"/app/{name}")
-        last = _last_of(api, name, entry)
+        past = api.call("GET", f"/app/{name}/history")["revisions"]
+        last = _present(past, entry)
         # Until the new revision is seen, it is about the one before.
         if last is not None and entry.get("rollout", "") not in ("", said):
             said = entry["rollout"]
@@ -115,6 +117,8 @@ def _follow(api: ApiClient, name: str, cursor: str) -> None:
         if last is not None and last["outcome"] == FAILED and (words or late):
             remedy = f"to declare what serves again: ./inv rollback {name}; all revisions: ./inv history {name}"
             raise DuckconfError(words or f"{name}: revision {last['number']} failed: {last['why']}", remedy)
+        if last is not None and not last["outcome"]:
+            _require_hope(name, entry, past)
         # The event with the container's last output comes a moment after the verdict.
         late = last is not None and last["outcome"] == FAILED
         page = api.call("GET", f"/events?since={cursor}&wait={AT_ONCE if late else HELD:g}")
@@ -124,11 +128,18 @@ def _follow(api: ApiClient, name: str, cursor: str) -> None:
     raise DuckconfError(f"the update of {name} did not end within {PATIENCE:g} s", f"see ./inv apps and ./inv history {name}")
 
 
-def _last_of(api: ApiClient, name: str, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+def _present(past: Sequence[dict[str, Any]], entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """The newest revision, when it is what the app asks for now; None until the loop has seen it."""
-    past = api.call("GET", f"/app/{name}/history")["revisions"]
     mine = bool(past) and past[-1]["declared"] == spec_hash(parse_app(fields_of(entry)))
     return past[-1] if mine else None
+
+
+def _require_hope(name: str, entry: Mapping[str, Any], past: Sequence[Mapping[str, Any]]) -> None:
+    """Raises DuckconfError where nobody will take back what cannot run: no revision has served yet."""
+    stuck = next((one for one in entry["instances"] if one["status"] == BACKOFF), None)
+    if stuck is not None and not any(item["outcome"] == DONE for item in past):
+        remedy = f"no revision of it has served yet, so that none comes back; it is tried again. Change it: ./inv update {name}"
+        raise DuckconfError(f"{name} on {stuck['node']}: {stuck.get('note', 'it is held back')}", remedy)
 
 
 def fields_of(entry: Mapping[str, Any]) -> dict[str, Any]:
