@@ -63,13 +63,13 @@ class Checks:
             return tuple(_judged(item, node.verdicts.get(item.id)) if item.id in checked else item for item in containers)
 
     def restarted(self, name: str, container: str) -> None:
-        """It is another process now: what was said of it does not count."""
+        """It is another process now: what was said of it does not count, and is told until there is a verdict on this one."""
         with self._lock:
             node = self._nodes.get(name)
             if node is None:
                 return
             for item in [item for item in node.seen.values() if item.name == container]:
-                node.verdicts[item.id] = Verdict(item.id, STARTING, "", True)
+                node.verdicts[item.id] = Verdict(item.id, STARTING, _trouble(node.verdicts.get(item.id)), True)
                 node.line.forget(item.id)
 
     def _hear(self, name: str, verdict: Verdict) -> None:
@@ -79,17 +79,22 @@ class Checks:
             if container is None or (before is not None and verdict.health == STARTING and not verdict.fresh):
                 # Gone meanwhile; or only the watcher has begun anew, and not the container.
                 return
-            node.verdicts[verdict.id] = verdict
+            words = _trouble(before) if verdict.health == STARTING else verdict.words
+            node.verdicts[verdict.id] = verdict._replace(words=words)
         event = _event(name, container, verdict, before)
         if event is not None:
             self._tell(event)
         self._wake()
 
 
+def _trouble(verdict: Verdict | None) -> str:
+    return verdict.words if verdict is not None and verdict.health != HEALTHY else ""
+
+
 def _judged(container: Container, verdict: Verdict | None) -> Container:
     if verdict is None:
         return replace(container, health=STARTING)
-    return replace(container, health=verdict.health, said=verdict.words if verdict.health == UNHEALTHY else "")
+    return replace(container, health=verdict.health, said="" if verdict.health == HEALTHY else verdict.words)
 
 
 def _event(node: str, container: Container, verdict: Verdict, before: Verdict | None) -> Event | None:

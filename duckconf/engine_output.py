@@ -87,7 +87,7 @@ class Container:
     check: str = ""
     """What its label says of the check that it was made with."""
     said: str = ""
-    """Why it is unhealthy."""
+    """Why it is unhealthy, or was before it was started again."""
     ports: tuple[str, ...] = ()
     """Published on the node, as the engine tells it."""
     exit_code: int | None = None

@@ -14,6 +14,7 @@ from duckconf.desired import Desired
 from duckconf.ended import Over
 from duckconf.engine_output import Container
 from duckconf.healthcheck import NO_CHECK, UNHEALTHY
+from duckconf.healthcheck import STARTING as WAITED_FOR
 from duckconf.instance import Instance
 from duckconf.naming import app_of, instance_name
 from duckconf.placement import Fleet
@@ -118,6 +119,8 @@ def _wanted(
     health = mine.health if mine is not None and state == "running" else NO_CHECK
     if health == UNHEALTHY and mine is not None:
         note = f"{mine.said}; {note}" if note and note != mine.said else mine.said
+    elif health == WAITED_FOR and mine is not None and mine.said:
+        note = note or f"started again: {mine.said}"
     ready = mine is not None and (mine.node, mine.name) in decision.ready
     updated = place.spec == desired.instances[name].spec
     row = AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)

@@ -290,7 +290,11 @@ def test_a_container_that_was_restarted_is_starting_until_it_is_checked_again() 
     judged.checks.restarted("n1", "another")
     judged.checks.restarted("n2", "c-web_2")
     assert judged.line.forgotten == ["1"]
-    assert judged.health(WEB) == (STARTING, "")
+    assert judged.health(WEB) == (STARTING, "exit code 1")
+    judged.say(STARTING, fresh=True)
+    assert judged.health(WEB) == (STARTING, "exit code 1")
+    judged.say(HEALTHY)
+    assert judged.health(WEB) == (HEALTHY, "")
 
 
 def test_a_container_that_went_leaves_no_verdict() -> None:
