@@ -20,8 +20,10 @@ from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
 from duckconf.healthcheck import HEALTHY, NO_CHECK
+from duckconf.local_data import NEVER_RAN
 from duckconf.model import App
 from duckconf.naming import instance_name
+from duckconf.overview import BACKOFF, STARTING
 from duckconf.reach.state.files import write_durably
 from duckconf.refusal import Refusal, shifted
 
@@ -66,6 +68,11 @@ class Seen:
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def has_run(self) -> bool:
+        """Not one that was only made, nor an instance that has no container yet, or of which only that is known."""
+        return self.running or (self.started > 0 and self.state not in {*NEVER_RAN, STARTING, BACKOFF})
 
     @property
     def ready(self) -> bool:

@@ -18,7 +18,6 @@ from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.by_revision import as_meant, is_at_rest
 from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance
-from duckconf.local_data import NEVER_RAN
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
@@ -278,7 +277,7 @@ class PlacedIndex:
 
     def note_data(self, node: str, containers: Iterable[Seen]) -> None:
         """Note which node has the data of the instances that run there, where they are placed. Raises OSError."""
-        ran = [one for seen in containers if seen.state not in NEVER_RAN and (one := self.instance(seen.instance)) is not None]
+        ran = [one for seen in containers if seen.has_run and (one := self.instance(seen.instance)) is not None]
         self.data.note(node, [one for one in ran if one.node == node])
 
     def siblings(self, app: str) -> list[str]:

@@ -188,3 +188,15 @@ def test_the_past_of_another_mode_is_taken_over_and_what_it_took_back_is_not_sta
     assert "update-failed" not in {event["kind"] for event in (operator("GET", "/events").json or {})["events"]}
     bad = {**told_past[1], "ended": {"1": "so"}}
     assert operator("PUT", "/rollouts", {"rollouts": [bad]}).status_code == 422
+
+
+def test_an_instance_that_could_not_be_started_has_no_data_on_the_node_that_refused_it(
+    operator: Client, agents: dict[str, Client]
+) -> None:
+    operator("PUT", "/app/db", {"image": "nginx:1", "volumes": ["/srv/nowhere:/data"], "node": ["node-1"]})
+    waits = {"app": "db", "container": "duckconf-db", "state": "starting", "started": 0}
+    for entry in (waits, {**waits, "state": "created", "started": 5.0}, {**waits, "state": "backoff", "started": 5.0}):
+        agents["node-1"]("PUT", "/node/node-1/heartbeat", {"instance": "node-1", "containers": [entry]})
+        assert (operator("GET", "/data").json or {})["data"] == {}
+    agents["node-1"]("PUT", "/node/node-1/heartbeat", {"instance": "node-1", "containers": [{**waits, "state": "running"}]})
+    assert set((operator("GET", "/data").json or {})["data"]) == {"db"}

@@ -263,7 +263,7 @@ def test_a_redeployed_app_has_a_new_container_that_nobody_takes_for_a_crash(runn
     assert api.call("GET", "/app/a")["restarts"] == 0
     assert {app: life for app, life in lives(running).items() if app != "a"} == {"b": before["b"], "c": before["c"]}
     events = api.call("GET", f"/events?since={cursor}")["events"]
-    assert {event["kind"] for event in events if event.get("app") == "a"} <= {"updated", "started", "removed"}
+    assert {event["kind"] for event in events if event.get("app") == "a"} <= {"updated", "started", "removed", "update-done"}
 
 
 def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_topology(running: Live, api: ApiClient) -> None:
