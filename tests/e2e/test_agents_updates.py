@@ -3,10 +3,7 @@ when they fail, and undone by hand."""
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -15,42 +12,11 @@ from duckconf.naming import NGINX_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, running
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
+from tests.e2e.updated import QUICK, env_of, floor, revisions
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 __all__ = ["api", "fleet", "running"]
-
-QUICK = ("--update-config", "monitor=1s")
-
-
-@contextmanager
-def floor(cluster: Live, app: str) -> Iterator[list[int]]:
-    """The number of running containers of the app at each look, from beginning to end."""
-    counts: list[int] = []
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.is_set():
-            counts.append(cluster.running()[app])
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield counts
-    finally:
-        ended.set()
-        thread.join()
-
-
-def revisions(cluster: Live, app: str) -> list[tuple[int, str]]:
-    return [(item["number"], item["outcome"]) for item in json.loads(cluster.inv("history", app, "--json").stdout)]
-
-
-def env_of(cluster: Live, app: str) -> list[str]:
-    """The value of A in each running container of the app."""
-    ids = [row["Id"] for row in cluster.apps() if row["Labels"]["duckconf.app"] == app and row["State"] == "running"]
-    told = cluster.engine.run("inspect", "--format={{json .Config.Env}}", *ids).stdout
-    return [value for line in told.splitlines() for value in json.loads(line) if value.startswith("A=")]
 
 
 @pytest.fixture

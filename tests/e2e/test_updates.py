@@ -17,31 +17,10 @@ from duckconf.cli.cluster.services import loop_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Declared
+from tests.e2e.updated import QUICK, env_of, floor, revisions
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
-
-QUICK = ("--update-config", "monitor=1s")
-
-
-@contextmanager
-def floor(declared: Declared, app: str) -> Iterator[list[int]]:
-    """The number of running containers of the app at each look, from beginning to end."""
-    counts: list[int] = []
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.is_set():
-            rows = declared.cluster.apps()
-            counts.append(sum(row["Labels"]["duckconf.app"] == app and row["State"] == "running" for row in rows))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield counts
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager
@@ -85,36 +64,23 @@ def answers(published: str) -> bool:
         return False
 
 
-def revisions(declared: Declared, app: str) -> list[tuple[int, str]]:
-    told = json.loads(declared.cluster.inv("history", app, "--json").stdout)
-    return [(item["number"], item["outcome"]) for item in told]
-
-
-def env_of(declared: Declared, app: str) -> list[str]:
-    """The value of A in each running container of the app."""
-    ids = [row["Id"] for row in declared.cluster.apps() if row["Labels"]["duckconf.app"] == app and row["State"] == "running"]
-    # One may have gone since.
-    told = declared.cluster.engine.run("inspect", "--format={{json .Config.Env}}", *ids).stdout if ids else ""
-    return [value for line in told.splitlines() for value in json.loads(line) if value.startswith("A=")]
-
-
 def test_an_update_replaces_twelve_replicas_step_by_step_although_the_loop_is_killed(declared: Declared) -> None:
     inv = declared.cluster.inv
     policy = (*QUICK, "--update-config", "parallelism=3")
     start = ("start-app", WEB_IMAGE, "--name", "web", "--replicas", "12", "--port", "80", "--env", "A=1", *policy, "--wait")
     assert inv(*start).returncode == 0
-    until("the first revision has served", lambda: revisions(declared, "web") == [(1, "done")])
-    with floor(declared, "web") as counts, load(declared, "web") as answered:
+    until("the first revision has served", lambda: revisions(declared.cluster, "web") == [(1, "done")])
+    with floor(declared.cluster, "web") as counts, load(declared, "web") as answered:
         assert inv("update", "web", "--env", "A=2").returncode == 0
         for share in (2, 5, 8):
-            until("it is on its way", lambda share=share: env_of(declared, "web").count("A=2") >= share)  # type: ignore[misc]
+            until("it is on its way", lambda share=share: env_of(declared.cluster, "web").count("A=2") >= share)  # type: ignore[misc]
             process = loop_service(declared.cluster.project).process()
             assert process is not None
             process.kill()
             process.wait(10)
             bring_up.up(declared.cluster.project, modes.RECONCILE)
-        until("it is done", lambda: revisions(declared, "web") == [(1, "done"), (2, "done")], 60)
-        until("the old ones are gone", lambda: env_of(declared, "web") == ["A=2"] * 12)
+        until("it is done", lambda: revisions(declared.cluster, "web") == [(1, "done"), (2, "done")], 60)
+        until("the old ones are gone", lambda: env_of(declared.cluster, "web") == ["A=2"] * 12)
     # Beside three that begin there are those that are being removed.
     assert (min(counts) >= 12, max(counts) <= 15 + 6) == (True, True), (min(counts), max(counts))
     assert max(answered) == 12
@@ -125,25 +91,25 @@ def test_a_node_that_freezes_in_the_middle_fails_no_update_and_what_it_had_runs_
     inv, hosts = declared.cluster.inv, DemoHosts(declared.cluster.project)
     start = ("start-app", WEB_IMAGE, "--name", "web", "--replicas", "6", "--env", "A=1", *QUICK, "--wait")
     assert inv(*start).returncode == 0
-    until("the first revision has served", lambda: revisions(declared, "web") == [(1, "done")])
+    until("the first revision has served", lambda: revisions(declared.cluster, "web") == [(1, "done")])
     assert inv("update", "web", "--env", "A=2").returncode == 0
-    until("it is on its way", lambda: "A=2" in env_of(declared, "web"))
+    until("it is on its way", lambda: "A=2" in env_of(declared.cluster, "web"))
     try:
         hosts.freeze("node-2")
-        until("it is done elsewhere", lambda: env_of(declared, "web") == ["A=2"] * 6, NODE_TIMEOUT + 40)
-        assert revisions(declared, "web")[-1] == (2, "done")
+        until("it is done elsewhere", lambda: env_of(declared.cluster, "web") == ["A=2"] * 6, NODE_TIMEOUT + 40)
+        assert revisions(declared.cluster, "web")[-1] == (2, "done")
     finally:
         hosts.thaw("node-2")
     until("stale copies go", lambda: declared.cluster.running() == {"web": 6} and len(declared.cluster.apps()) == 6, 40)
     assert {node for _, node, _ in declared.cluster.instances().values()} == {"node-1", "node-3"}
-    assert env_of(declared, "web") == ["A=2"] * 6
+    assert env_of(declared.cluster, "web") == ["A=2"] * 6
 
 
 def test_with_a_port_of_the_node_the_old_one_ends_first_and_no_more_than_one_at_a_time(declared: Declared) -> None:
     inv = declared.cluster.inv
     ports = ("--port", "18091:80", *QUICK)
     assert inv("start-app", WEB_IMAGE, "--name", "web", "--env", "A=1", *ports, "--wait").returncode == 0
-    until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    until("it has served", lambda: revisions(declared.cluster, "web") == [(1, "done")])
     foretold = inv("update", "web", "--env", "A=2", "--dry-run")
     assert (foretold.returncode, foretold.stderr) == (0, "nothing was changed (--dry-run)\n")
     for words in ("web: revision 1 → 2", "env.A: 1 → 2", "stop-first: ", "port 18091", "1. web: start web"):
@@ -151,22 +117,26 @@ def test_with_a_port_of_the_node_the_old_one_ends_first_and_no_more_than_one_at_
     other = json.loads(inv("start-app", WEB_IMAGE, "--name", "new", "--dry-run", "--json").stdout)
     assert [(step["round"], step["instance"], step["revision"]["after"]) for step in other["steps"]] == [(1, "new", 1)]
     assert [step["instance"] for step in json.loads(inv("scale", "web=0", "--dry-run", "--json").stdout)["steps"]] == ["web"]
-    assert (env_of(declared, "web"), revisions(declared, "web"), declared.names()) == (["A=1"], [(1, "done")], ["web"])
+    assert (env_of(declared.cluster, "web"), revisions(declared.cluster, "web"), declared.names()) == (
+        ["A=1"],
+        [(1, "done")],
+        ["web"],
+    )
     done = inv("update", "web", "--env", "A=2", "--wait")
     assert (done.returncode, "revision 2 runs on 1 instance" in done.stdout) == (0, True), done.stderr
     running = declared.cluster.instances()
     missing = inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
     assert (missing.returncode, "revision 3 failed" in missing.stderr) == (1, True), missing.stderr
-    assert (declared.cluster.instances(), env_of(declared, "web")) == (running, ["A=2"])
+    assert (declared.cluster.instances(), env_of(declared.cluster, "web")) == (running, ["A=2"])
 
 
 def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_too(declared: Declared) -> None:
     inv = declared.cluster.inv
     start = ("start-app", NGINX_IMAGE, "--name", "web", "--replicas", "3", "--env", "A=1", *QUICK, "--wait")
     assert inv(*start).returncode == 0
-    until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    until("it has served", lambda: revisions(declared.cluster, "web") == [(1, "done")])
     before = declared.cluster.instances()
-    with floor(declared, "web") as counts:
+    with floor(declared.cluster, "web") as counts:
         broken = inv("update", "web", "--entrypoint", "sh", "--command", "-c 'echo no database; exit 3'", "--wait")
         assert (broken.returncode, broken.stdout) == (1, "")
         for words in ("revision 2 failed", "its last output: no database", "revision 1 serves"):
@@ -182,13 +152,13 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
         assert drained.returncode == 0, drained.stderr
         until("the first revision runs alone", lambda: len(declared.cluster.apps()) == 3)
     assert min(counts) >= 3
-    assert env_of(declared, "web") == ["A=1"] * 3
+    assert env_of(declared.cluster, "web") == ["A=1"] * 3
     assert "node-3" not in {node for _, node, _ in declared.cluster.instances().values()}
     assert inv("uncordon", "node-3").returncode == 0
     before = declared.cluster.instances()
     assert inv("apps").stdout.splitlines()[1].split()[2] == "3/3"
     assert inv("diff").returncode == 0
-    assert revisions(declared, "web") == [(1, "done"), (2, "failed"), (3, "failed")]
+    assert revisions(declared.cluster, "web") == [(1, "done"), (2, "failed"), (3, "failed")]
     back = inv("rollback", "web", "--wait")
     assert (back.returncode, "revision 4 runs" in back.stdout) == (0, True), back.stderr
     assert declared.cluster.instances() == before
@@ -198,12 +168,12 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
 def test_a_paused_update_rests_until_it_is_resumed(declared: Declared) -> None:
     inv = declared.cluster.inv
     assert inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "2", "--env", "A=1", *QUICK, "--wait").returncode == 0
-    until("it has served", lambda: revisions(declared, "web") == [(1, "done")])
+    until("it has served", lambda: revisions(declared.cluster, "web") == [(1, "done")])
     assert inv("pause", "web").returncode == 0
     assert inv("update", "web", "--env", "A=2").returncode == 0
-    until("the loop has seen it", lambda: revisions(declared, "web")[-1] == (2, ""))
-    assert env_of(declared, "web") == ["A=1"] * 2
+    until("the loop has seen it", lambda: revisions(declared.cluster, "web")[-1] == (2, ""))
+    assert env_of(declared.cluster, "web") == ["A=1"] * 2
     assert "paused" in inv("apps").stdout
     assert inv("resume", "web").returncode == 0
-    until("it is done", lambda: revisions(declared, "web")[-1] == (2, "done"))
-    until("the old ones are gone", lambda: env_of(declared, "web") == ["A=2"] * 2)
+    until("it is done", lambda: revisions(declared.cluster, "web")[-1] == (2, "done"))
+    until("the old ones are gone", lambda: env_of(declared.cluster, "web") == ["A=2"] * 2)
