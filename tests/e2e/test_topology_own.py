@@ -194,21 +194,23 @@ def test_push_passes_over_a_node_where_a_port_is_held_by_something_foreign(own: 
 
 
 def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_when_all_do(controlled: Own) -> None:
+    # Where it ran is remembered over a change of mode, so that each mode has a path of its own.
+    nowhere = f"/srv/nowhere-{modes.mode_of(controlled.live.project)}"
     controlled.must("node-2", "mkdir", "-p", "/srv/only-here")
     with foreign_listener(controlled, "node-2", 8085):
         controlled.put("ported", ports=["8085:80"])
         controlled.put("stored", volumes=["/srv/only-here:/data"])
-        controlled.put("hopeless", volumes=["/srv/nowhere:/data"], ports=["8086:80"])
+        controlled.put("hopeless", volumes=[f"{nowhere}:/data"], ports=["8086:80"])
         until("they run where they can", lambda: controlled.homes().keys() == {"ported", "stored"}, 40)
         homes = controlled.homes()
         assert (homes["stored"], homes["ported"] in ("node-1", "node-3")) == ("node-2", True)
-        until("it says why", lambda: "path /srv/nowhere is missing" in controlled.pending_note("hopeless"), 20)
+        until("it says why", lambda: f"path {nowhere} is missing" in controlled.pending_note("hopeless"), 20)
         assert all(node in controlled.pending_note("hopeless") for node in NODES)
         diff = controlled.live.inv("diff")
-        assert "path /srv/nowhere is missing" in diff.stdout
+        assert f"path {nowhere} is missing" in diff.stdout
     assert controlled.homes() == homes
     # What a person asks for is tried at once, and so is another spec.
-    controlled.must("node-1", "mkdir", "-p", "/srv/nowhere")
+    controlled.must("node-1", "mkdir", "-p", nowhere)
     assert controlled.live.inv("uncordon", "node-1").returncode == 0
     until("it runs where it can now", lambda: controlled.homes().get("hopeless") == "node-1", 20)
     controlled.put("large", cpus=1000)
@@ -216,7 +218,7 @@ def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_wh
     controlled.put("large", cpus=1)
     until("it runs", lambda: "large" in controlled.homes(), 20)
     controlled.withdraw(("ported", "stored", "hopeless", "large"))
-    controlled.must("node-1", "rmdir", "/srv/nowhere")
+    controlled.must("node-1", "rmdir", nowhere)
 
 
 def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(controlled: Own) -> None:
