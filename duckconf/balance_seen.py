@@ -71,7 +71,7 @@ def sight(
     failed = {name for name, copy in mine.items() if copy is not None and _has_failed(copy)}
     moving = memory.rebalance.progress.moving if memory.rebalance is not None else ()
     failed |= {name for name in moving if name in wanted and _is_late(wanted[name], readiness)}
-    waits = next(_why_not_now(desired, wanted, mine, fleet, memory, history, ready), "")
+    waits = next(_why_not_now(desired, wanted, mine, fleet, memory, history, ready, held), "")
     tries = {name: past.strikes for name, past in memory.tries.items()}
     away, rooms = _away(fleet), _rooms(instances, fleet)
     unsafe = next(_why_unsafe(instances, fleet), "")
@@ -117,6 +117,7 @@ def _why_not_now(
     memory: Memory,
     history: Mapping[str, History],
     ready: Collection[tuple[str, str]],
+    held: Collection[str],
 ) -> Iterator[str]:
     """Why nothing may move now, the first reason first."""
     if not memory.certain:
@@ -130,7 +131,7 @@ def _why_not_now(
             yield f"{app} is being updated"
     for name in sorted(wanted):
         copy = mine[name]
-        if copy is None or not copy.running or _has_failed(copy):
+        if copy is None or not copy.running or _has_failed(copy) or name in held:
             # It is held back, or waits for a person: nobody knows for how long.
             continue
         others = [other for other in fleet.copies.get(name, ()) if other is not copy]
