@@ -101,7 +101,8 @@ class Rollouts:
     def forget_all(self) -> Response:
         """For a cluster that another mode ran meanwhile: what was tried before says nothing about what it runs now."""
         require_operator()
-        self.book.keep({})
+        with self.lock:
+            self.book.keep({})
         self.index.see_again(self.store.listing().apps)
         return jsonify(forgotten=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.fleet_seen import ALIVE
+from duckconf.fleet_seen import ALIVE, copy_at
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.placement import Assignment, Fleet, Placement
@@ -62,7 +62,7 @@ def sight(
     `held` may not be started now."""
     wanted = {name: instance for name, instance in desired.instances.items() if name in placements}
     instances = [replace(instance, node=placements[name].node) for name, instance in wanted.items()]
-    mine = {name: _copy_at(placements[name], fleet.copies.get(name, ())) for name in wanted}
+    mine = {name: copy_at(placements[name], fleet.copies.get(name, ())) for name in wanted}
     settled = {
         name
         for name, copy in mine.items()
@@ -153,10 +153,6 @@ def _why_unsafe(instances: Collection[Instance], fleet: Fleet) -> Iterator[str]:
     for node in fleet.nodes:
         if node in fleet.draining and any(one.node == node for one in instances):
             yield f"{node} is being drained"
-
-
-def _copy_at(place: Placement, copies: Collection[Container]) -> Container | None:
-    return next((copy for copy in copies if (copy.node, copy.name) == (place.node, place.container)), None)
 
 
 def _is_late(instance: Instance, readiness: Readiness) -> bool:

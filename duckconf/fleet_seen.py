@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -16,6 +16,7 @@ from duckconf.sites import NOWHERE, Sites
 
 # Containers that run or will do so by themselves.
 ALIVE = frozenset({"running", "paused", "stopping", "removing", "restarting"})
+NEVER_RAN = frozenset({"created", "configured", "initialized"})
 
 Views = Mapping[str, Union[tuple[Container, ...], None]]
 """Node name to its containers; None when it did not answer, which is not the same as having none."""
@@ -31,6 +32,13 @@ class Placement:
     generation: int
     end: str = ""
     spec: str = ""
+
+
+def copy_at(place: Placement | None, copies: Iterable[Container]) -> Container | None:
+    """Of these containers of an instance the one at its place."""
+    if place is None:
+        return None
+    return next((copy for copy in copies if (copy.node, copy.name) == (place.node, place.container)), None)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,11 @@ from typing import Any
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, Conflict, Fault
-from duckconf.fleet_seen import Fleet, Placement
+from duckconf.fleet_seen import NEVER_RAN, Fleet, Placement
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
-
-NEVER_RAN = frozenset({"created", "configured", "initialized"})
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from duckconf.decision import HELD_BACK, Decision, Memory
 from duckconf.desired import Desired
 from duckconf.ended import Over
 from duckconf.engine_output import Container
+from duckconf.fleet_seen import Fleet, copy_at
 from duckconf.healthcheck import NO_CHECK, UNHEALTHY
 from duckconf.healthcheck import STARTING as WAITED_FOR
 from duckconf.instance import Instance
 from duckconf.naming import app_of, instance_name
-from duckconf.placement import Fleet
 
 BACKOFF = "backoff"
 PENDING = "pending"
@@ -83,7 +83,7 @@ def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory)
 
 def _split(name: str, copies: Sequence[Container], decision: Decision) -> tuple[Container | None, list[Container]]:
     place = decision.placements.get(name)
-    mine = next((copy for copy in copies if place is not None and (copy.node, copy.name) == (place.node, place.container)), None)
+    mine = copy_at(place, copies)
     return mine, [copy for copy in copies if copy is not mine]
 
 

@@ -13,6 +13,7 @@ from duckconf.fleet_seen import ALIVE as ALIVE
 from duckconf.fleet_seen import Fleet as Fleet
 from duckconf.fleet_seen import Placement as Placement
 from duckconf.fleet_seen import Views as Views
+from duckconf.fleet_seen import copy_at
 from duckconf.instance import Instance
 from duckconf.local_data import waits
 from duckconf.model import App
@@ -320,8 +321,7 @@ def _runs(name: str, place: Placement, fleet: Fleet) -> bool:
 
 def _copy_at(place: Placement, name: str, fleet: Fleet) -> Container | None:
     """The container of an instance at its place."""
-    found = fleet.copies.get(name, ())
-    return next((copy for copy in found if (copy.node, copy.name) == (place.node, place.container)), None)
+    return copy_at(place, fleet.copies.get(name, ()))
 
 
 def as_found(copies: Sequence[Container], generation: int) -> Placement:

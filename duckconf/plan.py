@@ -26,6 +26,7 @@ from duckconf.codec import runs_as
 from duckconf.desired import Desired
 from duckconf.ended import Over
 from duckconf.engine_output import Container
+from duckconf.fleet_seen import NEVER_RAN, copy_at
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.local_data import waits
@@ -35,7 +36,6 @@ from duckconf.restart import NO, policy_of
 
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
-NEVER_RAN = frozenset({"created", "configured", "initialized"})
 UNDER_WAY = "an action is under way"
 TAKES_OVER = "takes over when it is ready"
 KEPT = "placed on another node and not running there yet; kept here until it runs"
@@ -136,7 +136,7 @@ def _placed(
         if instance.data and (placement.node in fleet.lost or placement.node not in fleet.nodes):
             return [], waits(instance, "lost" if placement.node in fleet.lost else "not in the inventory")
         return [], f"{placement.node} {_why_unseen(placement.node, instance, fleet)}"
-    mine = next((copy for copy in copies if (copy.node, copy.name) == (placement.node, placement.container)), None)
+    mine = copy_at(placement, copies)
     others = [copy for copy in copies if copy is not mine]
     action, reason = _heal(instance, placement, mine, anew=anew)
     old = next((copy for copy in others if copy.running and not runs_as(instance.app, copy.spec, copy.manifest)), None)

@@ -16,9 +16,9 @@ from duckconf.backoff import Tries
 from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.fleet_seen import Fleet, Placement, copy_at
 from duckconf.healthcheck import STARTING, UNHEALTHY
 from duckconf.instance import Instance
-from duckconf.placement import Fleet, Placement
 from duckconf.plan import Plan, Step
 from duckconf.readiness import Readiness
 
@@ -70,7 +70,7 @@ def _under_repair(
     holds up no other."""
     found: dict[str, list[str]] = {}
     for name, instance in desired.instances.items():
-        if instance.app.name in apps and (mine := _placed(placements.get(name), fleet.copies.get(name, ()))) is not None:
+        if instance.app.name in apps and (mine := copy_at(placements.get(name), fleet.copies.get(name, ()))) is not None:
             acted_on = name in busy and not (mine.running and mine.health not in (STARTING, UNHEALTHY))
             if acted_on or _begins_again(instance, mine, tries.get(name), readiness):
                 found.setdefault(instance.app.name, []).append(name)
@@ -82,12 +82,6 @@ def _begins_again(instance: Instance, mine: Container, past: Tries | None, readi
         return False
     left = readiness.left(instance.name, instance.spec, instance.app)
     return left is None or left > 0
-
-
-def _placed(place: Placement | None, copies: Collection[Container]) -> Container | None:
-    if place is None:
-        return None
-    return next((copy for copy in copies if (copy.node, copy.name) == (place.node, place.container)), None)
 
 
 def _strikes(past: Tries | None) -> int:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from duckconf.codec import app_of_label, runs_as, spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.fleet_seen import Fleet, Placement, copy_at
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.model import App
-from duckconf.placement import Fleet, Placement
 from duckconf.readiness import Readiness, deadline
 from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import DONE, History, Rollout, SlotSeen, advance
@@ -78,7 +78,7 @@ def _seen(
     """`refused` is what all slots of its app have in common; `known` are the specs that its revisions have."""
     name, app = instance.name, instance.app
     place, copies = memory.placements.get(name), fleet.copies.get(name, ())
-    mine = _placed(place, copies)
+    mine = copy_at(place, copies)
     spec = _spec_of(instance, place, mine, copies)
     ready_for = readiness.seconds(mine, app) if mine is not None and spec and _has(mine, spec, app) else None
     ready_for = ready_for if ready_for is not None and ready_for >= 0 else None
@@ -108,17 +108,11 @@ def failures(
     for name, instance in desired.instances.items():
         place = placements.get(name)
         if place is not None and fleet.views.get(place.node) is not None:
-            mine = _placed(place, fleet.copies.get(name, ()))
+            mine = copy_at(place, fleet.copies.get(name, ()))
             ready = mine is not None and readiness.is_ready(mine, instance.app)
             why = _failure(instance, place.spec, mine, memory) or ("" if ready else _late(instance, place.spec, mine, readiness))
             found |= {name: why} if why else {}
     return found
-
-
-def _placed(place: Placement | None, copies: Sequence[Container]) -> Container | None:
-    if place is None:
-        return None
-    return next((copy for copy in copies if (copy.node, copy.name) == (place.node, place.container)), None)
 
 
 def _spec_of(instance: Instance, place: Placement | None, mine: Container | None, copies: Sequence[Container]) -> str:

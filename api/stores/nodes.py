@@ -19,8 +19,8 @@ from typing import Any
 from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
+from duckconf.fleet_seen import NEVER_RAN
 from duckconf.healthcheck import HEALTHY, NO_CHECK
-from duckconf.local_data import NEVER_RAN
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF, STARTING
