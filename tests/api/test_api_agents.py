@@ -629,9 +629,6 @@ def test_a_withdrawn_app_finds_its_data_again_and_says_what_it_waits_for(operato
     operator("DELETE", "/app/db")
     operator("PUT", "/app/db", DATA)
     assert [one["bound"] for one in told_of("", operator)] == ["node-1"]
-    operator("PUT", "/data", {"data": {"old": ["node-3", ["v"], 2], "db": ["node-2", ["db"], 0]}})
-    assert operator("GET", "/data").json == {"data": {"db": ["node-2", ["db"], 0], "old": ["node-3", ["v"], 2]}}
-    problem(operator("PUT", "/data", {"data": [1]}), 422)
     problem(agent("GET", "/data"), 403)
 
 
