@@ -12,7 +12,7 @@ from duckconf.by_revision import revision_to_json
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.rollout import Revision
-from tests.api.test_api_agents import NODES, Client, app, decide, operator
+from tests.api.agents_api import NODES, Client, app, decide, operator
 
 __all__ = ["app", "operator"]
 

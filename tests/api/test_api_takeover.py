@@ -9,7 +9,7 @@ import pytest
 from duckconf.by_revision import revision_to_json
 from duckconf.model import App
 from duckconf.rollout import Revision
-from tests.api.test_api_agents import NODES, Client, app, decide, operator
+from tests.api.agents_api import NODES, Client, app, decide, operator
 from tests.api.test_api_rollouts import NEW, OLD, agents, outcomes, report, told
 
 __all__ = ["agents", "app", "operator"]
