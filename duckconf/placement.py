@@ -282,9 +282,9 @@ def _on_its_way(instance: Instance, place: Placement, fleet: Fleet) -> bool:
 
 def _in_place(instance: Instance, current: Placement, fleet: Fleet) -> Placement | None:
     """Over the copy that the node has under another name, when there is none under the placed one: it may hold the
-    port that the app wants, and would go only once the placed one runs."""
+    port that the app wants, and would go only once the placed one runs. A port that the engine chooses is held by nobody."""
     there = [copy.name for copy in fleet.copies.get(instance.name, ()) if copy.node == current.node]
-    if not instance.app.ports or not there or current.container in there:
+    if not host_ports(instance.app) or not there or current.container in there:
         return None
     return replace(current, container=there[0])
 

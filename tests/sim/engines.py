@@ -100,6 +100,7 @@ class Box:
             said="its check failed 3 times in a row: exit code 1" if self.health == UNHEALTHY else "",
             exit_code=self.exit_code,
             manifest=self.labels.get(LABEL_MANIFEST, ""),
+            image_id=self.image,
         )
 
 
@@ -154,9 +155,11 @@ class Hand:
 
     def _run(self, argv: Sequence[str]) -> Completed:
         name, options = argv[4], [item for item in argv[5:] if item.startswith("--")]
-        image = next(item for item in argv[5:] if not item.startswith("--"))
+        # An image by what it is: its name here.
+        image = next(item for item in argv[5:] if not item.startswith("--")).removeprefix("sha256:")
         labels = dict(item.removeprefix("--label=").split("=", 1) for item in options if item.startswith("--label="))
-        ports = frozenset(item.removeprefix("--publish=").split(":")[0] for item in options if item.startswith("--publish="))
+        published = [item.removeprefix("--publish=") for item in options if item.startswith("--publish=")]
+        ports = frozenset(item.partition(":")[0] for item in published if ":" in item)
         if image.startswith(ENDLESS):
             raise BadInput(Fault("", "the command is longer than a shell takes"))
         if image.startswith(REFUSED):

@@ -15,7 +15,7 @@ PATTERNS = ("", "", "odd", "even", "!n1", "nodes:!odd", "n2,n3")
 def service(faults: Faults) -> str:
     """An app of several instances with a policy of its own."""
     name, dice = faults.dice.choice("abcd"), faults.dice
-    ports = (f"{dice.choice((8080, 8081))}:80",) if faults.world.ported and dice.random() < 0.3 else ()
+    ports = (f"{dice.choice((8080, 8081))}:80",) if faults.world.ported and dice.random() < 0.3 else dice.choice(((), ("80",)))
     app = App(f"web:{dice.randrange(1, 4)}", name, replicas=dice.choice((1, 2, 3, 4, 6)), ports=ports)
     return declared(faults, replace(app, update_config=policy(faults)))
 

@@ -157,7 +157,7 @@ class Run:
         idle = {
             name
             for name in self.world.watch.issued_at_all[acted:]
-            if not (hopeless(apps[app_of(name)]) or apps[app_of(name)].ports)
+            if not (hopeless(apps[app_of(name)]) or ports_of(apps[app_of(name)]))
         }
         if idle:
             raise Violation(f"the loop is not at rest: {idle}")
@@ -179,7 +179,7 @@ class Run:
         """Whether the nodes that the app's pattern means may have all of its instances."""
         nodes = [name for name in self.world.nodes if self.world.watch.promises.sites.allows(app, name)]
         count = sum(other.app.name == app.name for other in wanted.values())
-        if app.ports:
+        if ports_of(app):
             # A port is held once on a node, by whichever app, and by whichever of its revisions.
             others = sum(other.app.name != app.name and self._had_ports(other.app) for other in wanted.values())
             return count + others <= len(nodes)
@@ -187,7 +187,7 @@ class Run:
         return bool(nodes) and most * len(nodes) >= count
 
     def _had_ports(self, app: App) -> bool:
-        return bool(app.ports) or any(item.app.ports for item in self.history.revisions.get(app.name, ()))
+        return bool(ports_of(app)) or any(ports_of(item.app) for item in self.history.revisions.get(app.name, ()))
 
     def _check_strangers(self) -> None:
         """Nothing that is none of ours was removed or replaced."""
@@ -233,4 +233,5 @@ def hopeless(app: App) -> bool:
 
 
 def ports_of(app: App) -> set[str]:
-    return {port.partition(":")[0] for port in app.ports}
+    """Of the node; the engine chooses the others."""
+    return {port.partition(":")[0] for port in app.ports if ":" in port}

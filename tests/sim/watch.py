@@ -226,8 +226,10 @@ class Watch:
 
     def issued(self, job: Job) -> None:
         step, action = job.step, job.step.action
-        if (action.node, action.container) in self.read_first and action.node not in self.heard:
-            # It was decided on before its container's last words were read, and the node has fallen silent since.
+        known = action.node in self.heard and step.instance in self.desired.instances and self.desired.complete
+        if (action.node, action.container) in self.read_first and not known:
+            # It was decided on before its container's last words were read; since then the node has fallen silent, or what is
+            # desired cannot be read, or is another thing.
             self.jobs = [*self.open_jobs(), job]
             return
         self._require(action.node in self.heard, f"{action} on a node that was not heard")

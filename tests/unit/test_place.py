@@ -246,3 +246,13 @@ def test_an_app_with_one_instance_on_each_node_at_most_is_updated_beside_its_old
         name: (node, spec_hash(new)) for name, node in zip(names, nodes)
     }
     assert {place.container for place in found.placements.values()}.isdisjoint({f"c-{slot_of(name)}" for name in names})
+
+
+def test_an_update_that_cannot_start_at_once_stays_beside_its_old_container_where_the_engine_chooses_the_port() -> None:
+    old = App("web:1", "web", ports=("80",))
+    new = replace(old, image="web:2")
+    runs = Container("1", "c", "n1", "web", spec_hash(old), "web:1", "running", 0.0, 1)
+    fleet, places = Fleet(("n1",), {"n1": (runs,)}), {"web": Placement("n1", "c", 1, spec=spec_hash(old))}
+    for generation in (2, 3):
+        places = dict(assign(instances_of([new]), fleet, places, {"web": "c"}, generation, certain=True).placements)
+        assert places == {"web": Placement("n1", "c.2", 2, spec=spec_hash(new))}
