@@ -36,10 +36,12 @@ from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING, AppView
+from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.api.agent_config import AgentConfig, read_agent_config
 from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.facts import facts_of
+from duckconf.reach.nodes.identify import Answered, answer
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.nodes.orphans import starts_under_way, still_starts
 from duckconf.reach.nodes.own_name import require_name
@@ -133,6 +135,9 @@ class Itself:
 
     def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
         self._sensor.submit(lambda: done(last_words(container, self._runner)))
+
+    def identify(self, question: Question, done: Answered) -> None:
+        self._sensor.submit(answer, question, self._runner, done)
 
     def wake(self) -> None:
         self._woken.set()

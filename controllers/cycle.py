@@ -15,7 +15,9 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from controllers.news import STEP_FAILED, Failure, failure_of, outcome, turn
-from controllers.reconciler import Heard, Outcome, Reconciler, Verdict
+from controllers.reconciler import Outcome, Reconciler, Verdict
+from controllers.sensed import NOT_YET, Sensed
+from duckconf.actions import Pin
 from duckconf.brake import mended
 from duckconf.counts import counted
 from duckconf.desired import Desired
@@ -27,44 +29,20 @@ from duckconf.inventory import Host, Inventory
 from duckconf.naming import app_of
 from duckconf.node_name import misnamed
 from duckconf.overview import PENDING
+from duckconf.pins import Question
 from duckconf.plan import UNDER_WAY, Step
+from duckconf.reach.nodes.identify import Answered
 from duckconf.refusal import active
-from duckconf.report import LOST, READY, UNREACHABLE, UNREADABLE, NodeView, Report
+from duckconf.report import LOST, UNREACHABLE, NodeView, Report
 from duckconf.rollout import FAILED
 from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
 PATIENCE = 0.5
-NOT_YET = "has not answered yet"
 # Of which it is known that they were told.
 MOST_FAILURES = 1000
 
 Look = Future[tuple[Container, ...]]
-
-
-class Sensed(NamedTuple):
-    """Who was heard, who was not, and of whom nothing can be read although it may be well; each with the reason."""
-
-    heard: dict[str, Heard]
-    silent: dict[str, str]
-    unreadable: dict[str, tuple[float, str]]
-
-    @property
-    def asked(self) -> dict[str, float]:
-        """When those were asked whose answer cannot be read."""
-        return {node: asked for node, (asked, _) in self.unreadable.items()}
-
-    def views(self, before: Mapping[str, NodeView], lost: Collection[str]) -> dict[str, NodeView]:
-        views = {node: NodeView(READY) for node in self.heard}
-        views |= {node: NodeView(UNREADABLE, reason) for node, (_, reason) in self.unreadable.items()}
-        for node, reason in self.silent.items():
-            known = before.get(node, NodeView(UNREACHABLE, NOT_YET))
-            if node in lost:
-                views[node] = NodeView(LOST, (known.reason or NOT_YET) if reason == NOT_YET else reason)
-            else:
-                # A node that is only slow in this pass is not worth an event.
-                views[node] = known if reason == NOT_YET else NodeView(UNREACHABLE, reason)
-        return views
 
 
 class Setpoint(NamedTuple):
@@ -101,6 +79,9 @@ class World(Protocol):
 
     def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
         """Begin to read the last lines that a container printed; `done` is called once, from any thread, with "" for none."""
+
+    def identify(self, question: Question, done: Answered) -> None:
+        """Begin to ask a node about an image; `done` is called once, from any thread."""
 
     def wake(self) -> None:
         """Ask for another pass, soon."""
@@ -170,6 +151,8 @@ class Cycle:
             first_words.pop(where, self._act)(step)
         for tell in first_words.values():
             tell(None)
+        for question in verdict.questions:
+            self._ask(question)
         rollouts = verdict.decision.rollouts
         self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
 
@@ -261,6 +244,14 @@ class Cycle:
                 del self._failures[where]
             while len(self._failures) > MOST_FAILURES:
                 del self._failures[next(iter(self._failures))]
+
+    def _ask(self, question: Question) -> None:
+        def answered(pin: Pin | None, failure: DuckconfError | None) -> None:
+            with self._lock:
+                self._reconciler.images.learn(question, pin, self._world.now(), heard=failure is None)
+            self._world.wake()
+
+        self._world.identify(question, answered)
 
     def _say(self, sensed: Sensed, setpoint: Setpoint, verdict: Verdict) -> None:
         """The pass in words, when it has something to do or something new to say."""

@@ -29,10 +29,12 @@ from duckconf.events import Event
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
 from duckconf.node_name import misnamed
+from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.nodes.actuator import execute, last_words
+from duckconf.reach.nodes.identify import Answered, answer
 from duckconf.reach.nodes.observer import Observer, Pairs
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.nodes.watcher import Verdict
@@ -158,6 +160,14 @@ class Outside:
             done(said)
 
         self._sensors.submit(read)
+
+    def identify(self, question: Question, done: Answered) -> None:
+        try:
+            runner = self._fleet.runner(question.node)
+        except KeyError:
+            done(None, Unreachable(question.node, "is no longer in the inventory"))
+            return
+        self._sensors.submit(answer, question, runner, done)
 
     def wake(self) -> None:
         self._woken.set()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Union
 
+from controllers.images import Images
 from duckconf import backoff
 from duckconf.actions import Remove, Restart
 from duckconf.backoff import Tries
@@ -26,6 +27,7 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
+from duckconf.pins import Pinned, Question, pinned
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.reach.state.data import Data
@@ -58,6 +60,8 @@ class Verdict:
     decision: Decision
     apps: tuple[AppView, ...]
     outcomes: tuple[Outcome, ...] = ()
+    questions: tuple[Question, ...] = ()
+    """What is to be asked now; each answer is for `images`."""
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Reconciler:
     """Which node has the data of each instance; None where another process decides on placement."""
     only_mine: bool = False
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
+    images: Images = field(default_factory=Images)
     busy: set[str] = field(default_factory=set)
     meant: dict[str, Instance] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
@@ -140,6 +145,7 @@ class Reconciler:
         decision = decide(self.cluster, desired, fleet, memory, now)
         if self.data is not None:
             self.data.keep(decision.data)
+        decision, found = self._pinned(decision, fleet, memory.busy)
         outcomes = self._judged(decision, fleet)
         self.tries = with_waits(self.tries, decision, fleet, now)
         self._remember(decision.placements, certain)
@@ -150,7 +156,10 @@ class Reconciler:
         self.busy |= {step.instance for step in steps}
         now_wanted = (decision.desired or desired).instances
         self.meant.update({step.instance: now_wanted[step.instance] for step in steps if step.instance in now_wanted})
-        return Verdict(decision, overview(desired, fleet, decision, memory), outcomes)
+        # Only when nothing can fail any more: each question that is given is asked. While there is something to do, nobody is
+        # kept busy with what only helps later.
+        questions = self.images.to_ask(found.questions, () if steps else found.more, now)
+        return Verdict(decision, overview(desired, fleet, decision, memory), outcomes, questions)
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
         """A step has ended; `last` when no other step of its instance is under way."""
@@ -184,6 +193,15 @@ class Reconciler:
                 self._rename(name)
                 denied = _at_once(tries, denied, now)
             self.tries[name] = denied
+
+    def _pinned(self, decision: Decision, fleet: Fleet, busy: Collection[str]) -> tuple[Decision, Pinned]:
+        """The decision with the image of each start, and with it what is to be asked for that."""
+        if self.history is None:
+            return decision, Pinned(decision.plan, decision.history)
+        starting = {(self.meant[name].app.name, self.meant[name].spec) for name in busy if name in self.meant}
+        self.images.forget(decision.history.keys())
+        found = pinned(decision.plan, fleet, decision.history, self.images.learned, self.images.absent, starting)
+        return replace(decision, plan=found.plan, history=found.history), found
 
     def _judged(self, decision: Decision, fleet: Fleet) -> tuple[Outcome, ...]:
         """Keep the revisions; those whose outcome is new. Raises OSError."""

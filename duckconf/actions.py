@@ -6,22 +6,37 @@ Deciding on them is pure code; `reach/nodes/actuator.py` executes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import Optional, Union
 
 from duckconf.model import App
 from duckconf.naming import instance_name
 
 
 @dataclass(frozen=True)
+class Pin:
+    """An image by what it is: its id, and the names with digest by which it can be pulled, None while nobody has asked."""
+
+    id: str
+    digests: Optional[tuple[str, ...]] = None
+
+    @property
+    def reference(self) -> str:
+        return f"sha256:{self.id}"
+
+
+@dataclass(frozen=True)
 class Start:
     """Run slot `slot` of `app` on `node` as a new container, in place of one of ours with the same name. The higher
-    `generation` is the newer placement; 0 where nobody keeps count."""
+    `generation` is the newer placement; 0 where nobody keeps count. `pin` is the image to run, None for what the app's tag
+    means on the node; `fresh` asks a registry first what that is."""
 
     node: str
     container: str
     app: App
     generation: int = 0
     slot: int = 1
+    pin: Optional[Pin] = None
+    fresh: bool = False
 
     def __str__(self) -> str:
         return f"start {instance_name(self.app.name, self.slot)} ({self.app.image}) on {self.node}"

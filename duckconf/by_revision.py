@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from duckconf.actions import Pin
 from duckconf.codec import spec_hash, to_json
 from duckconf.instance import Instance, slots_of
 from duckconf.model import App, parse_app
 from duckconf.restart import ALWAYS, policy_of
-from duckconf.rollout import DONE, History, Revision, SlotSeen, as_declared, spec_only, trimmed, with_service
+from duckconf.rollout import DONE, History, Revision, SlotSeen, spec_only, trimmed, with_service
 
 
 def is_rolled_out(app: App) -> bool:
@@ -59,17 +60,21 @@ def revision_to_json(revision: Revision) -> dict[str, Any]:
     return {
         "number": revision.number,
         "spec": revision.spec,
-        "declared": spec_hash(as_declared(revision.app)),
+        "declared": spec_hash(replace(revision.app, secret_revisions={})),
         "outcome": revision.outcome,
         "why": revision.why,
         "app": to_json(revision.app),
+        **({} if revision.pin is None else {"image_id": revision.pin.id}),
+        **({} if revision.pin is None or revision.pin.digests is None else {"digests": list(revision.pin.digests)}),
     }
 
 
 def revision_from_json(item: Mapping[str, Any]) -> Revision:
     """Raises BadInput, ValueError, TypeError, KeyError or AttributeError for what is none."""
     app = parse_app(item["app"], placed=True)
-    return Revision(int(item["number"]), app, str(item["outcome"]), str(item["why"]), str(item["spec"]))
+    digests = tuple(map(str, item["digests"])) if "digests" in item else None
+    pin = Pin(str(item["image_id"]), digests) if item.get("image_id") else None
+    return Revision(int(item["number"]), app, str(item["outcome"]), str(item["why"]), str(item["spec"]), pin)
 
 
 def slot_to_json(slot: SlotSeen) -> dict[str, Any]:

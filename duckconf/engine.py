@@ -185,6 +185,16 @@ def send_signal(container: str, name: str) -> Command:
     return Command((DOCKER, "kill", f"--signal={name}", container))
 
 
+def describe_image(image: str) -> Command:
+    """What it is, as JSON. No format: podman tells a digest of its own that docker does not know."""
+    return Command((DOCKER, "image", "inspect", image))
+
+
+def image_of(container: str) -> Command:
+    """The id of the image that it was made from."""
+    return Command((DOCKER, "inspect", "--type=container", "--format={{.Image}}", container))
+
+
 def has_image(image: str) -> Command:
     return Command((DOCKER, "image", "inspect", "--format={{.Id}}", image))
 

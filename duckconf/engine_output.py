@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from duckconf.codec import from_label
 from duckconf.command import Completed
 from duckconf.errors import DuckconfError, EngineRefused, EngineUnavailable, NodeRefused, Unreadable
 from duckconf.healthcheck import HEALTHY, NO_CHECK, STARTING
@@ -94,6 +95,8 @@ class Container:
     """None while it has not ended, and where nobody saw its end: the node went down with it."""
     restart: str = ""
     """The restart policy that its app had when it was started."""
+    image_id: str = ""
+    """What docker's command does not tell in a listing; its API does."""
 
     @property
     def instance(self) -> str:
@@ -160,7 +163,7 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         node=node,
         app=labels.get(LABEL_APP, ""),
         spec=labels.get(LABEL_SPEC, ""),
-        image=row["Image"],
+        image=_image(row["Image"], labels),
         state=row["State"],
         started=_started(row),
         generation=_number(labels.get(LABEL_GENERATION, "")),
@@ -171,7 +174,18 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         check=labels.get(LABEL_CHECK, ""),
         exit_code=_exit_code(row),
         restart=labels.get(LABEL_RESTART, ""),
+        image_id=(row.get("ImageID") or "").removeprefix("sha256:"),
     )
+
+
+def _image(said: str, labels: Mapping[str, str]) -> str:
+    """As the app calls it. One that was started by the id of its image, or by its digest, is listed by that."""
+    if not said.startswith("sha256:") and "@" not in said:
+        return said
+    try:
+        return str(dict(from_label(labels[LABEL_MANIFEST]))["image"])  # type: ignore[call-overload]
+    except (KeyError, ValueError, TypeError):
+        return said
 
 
 def _health(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -238,6 +252,12 @@ def run_failure(node: str, completed: Completed, image: str = "", own: Collectio
 def asks_for_registry(completed: Completed) -> bool:
     """Whether a start failed only because the image's name has no registry and the engine knows none to look in."""
     return not completed.ok and NO_REGISTRY.search(completed.stderr or completed.stdout) is not None
+
+
+def lacks_image(completed: Completed) -> bool:
+    """Whether a start failed because the image is not there and cannot be had."""
+    said = completed.stderr or completed.stdout
+    return not completed.ok and NO_IMAGE.search(said) is not None and meaning(said) is None
 
 
 def another_architecture(log: str) -> tuple[str, str, str] | None:

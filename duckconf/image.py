@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from duckconf.actions import Pin
 from duckconf.command import Completed
 from duckconf.engine_output import NO_ENGINE, NOT_EXECUTABLE, NOT_FOUND, engine_failure
 from duckconf.errors import BadInput, Fault
 from duckconf.model import parse_app
 
 MEGA = 1_000_000
+# Of images that were built on this machine, which no registry has.
+LOCAL = "localhost/"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,21 @@ def id_on_node(node: str, inspected: Completed) -> str:
     if inspected.code in (NOT_FOUND, NOT_EXECUTABLE) or NO_ENGINE.search(inspected.stderr):
         raise engine_failure(node, inspected)
     return ""
+
+
+def read_pin(node: str, described: Completed) -> Pin | None:
+    """The answer to `engine.describe_image`; None when the node has no such image. Raises EngineUnavailable, or ValueError,
+    TypeError, LookupError or AttributeError for what is no answer.
+
+    On podman an image that was built or loaded has a digest too; no registry has that one. Where a tag means an image for each
+    architecture, the digest of them all comes first: a node of another architecture can pull its own by it.
+    """
+    if not id_on_node(node, described):
+        return None
+    told = json.loads(described.stdout)[0]
+    digests = [str(item) for item in told.get("RepoDigests") or () if not str(item).startswith(LOCAL)]
+    own = told.get("Digest") or ""
+    return Pin(bare_id(told["Id"]), tuple(sorted(digests, key=lambda item: item.rpartition("@")[2] == own)))
 
 
 def id_in_archive(manifest: bytes) -> str:

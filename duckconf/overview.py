@@ -54,6 +54,8 @@ class AppView:
     updated: bool = False
     failure: str = ""
     """Why the node cannot bring up that spec, once that has been tried enough."""
+    image_id: str = ""
+    """Of the container, "" where that is not known."""
 
     @property
     def instance(self) -> str:
@@ -124,7 +126,9 @@ def _wanted(
     ready = mine is not None and (mine.node, mine.name) in decision.ready
     updated = place.spec == desired.instances[name].spec
     row = AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)
-    return replace(row, health=health, ready=ready, spec=place.spec, updated=updated, failure=decision.failures.get(name, ""))
+    image_id = mine.image_id if mine is not None else ""
+    row = replace(row, health=health, ready=ready, spec=place.spec, updated=updated, image_id=image_id)
+    return replace(row, failure=decision.failures.get(name, ""))
 
 
 def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> tuple[AppView, list[Container]]:
@@ -138,7 +142,8 @@ def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> t
     image = spec.image if spec is not None else old.image
     shown = replace(row, node=old.node, container=old.name, image=image, state=old.state, started=old.started, note=waits)
     ready = (old.node, old.name) in decision.ready
-    shown = replace(shown, ports=old.ports, health=old.health, ready=ready, updated=row.updated and old.spec == row.spec)
+    updated = row.updated and old.spec == row.spec
+    shown = replace(shown, ports=old.ports, health=old.health, ready=ready, updated=updated, image_id=old.image_id)
     return shown, [copy for copy in others if copy is not old]
 
 
@@ -158,4 +163,5 @@ def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, 
     started = copy.started if copy.running else 0.0
     tried = restarts if unclear else 0
     wanted = "unclear" if unclear else "no"
-    return AppView(copy.app, copy.node, copy.name, copy.image, wanted, copy.state, tried, started, note, copy.ports, copy.slot)
+    shown = (copy.app, copy.node, copy.name, copy.image, wanted, copy.state, tried, started, note, copy.ports, copy.slot)
+    return AppView(*shown, image_id=copy.image_id)

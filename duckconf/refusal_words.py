@@ -18,6 +18,7 @@ ARCHITECTURE = "architecture"
 PATH = "path"
 DEVICE = "device"
 RUNTIME = "runtime"
+IMAGE = "image"
 
 # An engine says it in fewer; what an app put into its own command may be long.
 MOST_WORDS = 4000

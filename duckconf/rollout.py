@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from duckconf.actions import Pin
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
-from duckconf.model import DEFAULTS, FOUND_OUT, SPEC_FIELDS, App
+from duckconf.model import SPEC_FIELDS, App
 from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, STOP_FIRST, Policy, policy_of
 from duckconf.spreading import host_ports
 
@@ -24,13 +25,15 @@ KEPT_REVISIONS = 10
 @dataclass(frozen=True)
 class Revision:
     """A spec that an app had: `outcome` is DONE once all its instances were ready, FAILED when one of them failed, with the
-    reason in `why`, and "" until then. `app` has the fields of the spec alone."""
+    reason in `why`, and "" until then. `app` has the fields of the spec alone. `pin` is the image that all its instances run,
+    None until that is known."""
 
     number: int
     app: App
     outcome: str = ""
     why: str = ""
     spec: str = field(default="")
+    pin: Pin | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", self.spec or spec_hash(self.app))
@@ -194,11 +197,6 @@ def switched(
 def spec_only(app: App) -> App:
     """The app without what is about the set of its instances: what a revision keeps."""
     return App(**{name: getattr(app, name) for name in SPEC_FIELDS})
-
-
-def as_declared(spec: App) -> App:
-    """The spec of a revision without what the control plane found out of it."""
-    return replace(spec, **{name: DEFAULTS[name] for name in FOUND_OUT})
 
 
 def with_service(spec: App, app: App) -> App:

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from duckconf import engine
-from duckconf.actions import Remove, Restart, Start
+from duckconf.actions import Pin, Remove, Restart, Start
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.demo.local_engine import LocalEngine, install
 from duckconf.command import Command, Completed, Runner
@@ -27,8 +27,10 @@ from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
 from duckconf.inventory import Host
 from duckconf.model import App, parse_app
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
+from duckconf.pins import Question
 from duckconf.ports import parse_port
 from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.identify import identify
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
@@ -194,7 +196,10 @@ def test_both_ways_to_list_tell_the_same_of_a_container_in_each_state(real: Real
     assert seen.started > 1_600_000_000
     # The second look is over the line to the engine's API.
     for _ in range(3):
-        assert {item.name: item for item in observe(real.cluster, real.host, real.runner)} == by_command
+        by_api = {item.name: item for item in observe(real.cluster, real.host, real.runner)}
+        assert all(item.image_id for item in by_api.values())
+        # Docker's command tells no ids of images.
+        assert {name: replace(item, image_id=by_command[name].image_id) for name, item in by_api.items()} == by_command
     real.runner.run(Command(("docker", "unpause", f"{real.name}-rests")))
 
 
@@ -353,6 +358,31 @@ def test_a_short_name_means_what_docker_means_by_it_and_what_is_there_wins(real:
     if real.host.engine == PODMAN:
         execute(Start(NODE, real.name, App(NGINX_IMAGE.removeprefix("localhost/"), real.name)), real.cluster, real.runner)
         assert real.listed()[real.name].image.startswith(NGINX_IMAGE)
+
+
+def test_a_pinned_start_runs_that_image_whatever_its_tag_means_or_refuses_with_the_next_step(real: Real) -> None:
+    tag = f"localhost/{unique_name()}:1"
+
+    def must(*words: str) -> None:
+        done = real.runner.run(Command(("docker", *words)))
+        assert done.ok, done.stderr
+
+    real.start()
+    must("tag", WEB_IMAGE, tag)
+    try:
+        pin = identify(Question("web", "s", NODE, tag), real.runner)
+        assert pin is not None
+        must("commit", real.name, tag)
+        assert identify(Question("web", "s", NODE, tag), real.runner) != pin
+        pinned = f"{real.name}-pinned"
+        execute(Start(NODE, pinned, App(tag, pinned), pin=pin), real.cluster, real.runner)
+        found = identify(Question("web", "s", NODE, container=pinned), real.runner)
+        assert (found and found.id, real.listed()[pinned].image) == (pin.id, tag)
+        with pytest.raises(NodeRefused, match=f"push-image {tag} --to {NODE}"):
+            execute(Start(NODE, f"{pinned}-2", App(tag, pinned), pin=Pin("0" * 64, ())), real.cluster, real.runner)
+        assert f"{pinned}-2" not in real.listed()
+    finally:
+        real.runner.run(Command(("docker", "rmi", tag)))
 
 
 @pytest.mark.parametrize("way", ["line", "command"])

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.e2e.conftest import Live
 
@@ -31,12 +32,17 @@ def floor(cluster: Live, app: str) -> Iterator[list[int]]:
         thread.join()
 
 
+def history_of(cluster: Live, app: str) -> list[dict[str, Any]]:
+    return list(json.loads(cluster.inv("history", app, "--json").stdout))
+
+
 def revisions(cluster: Live, app: str) -> list[tuple[int, str]]:
-    return [(item["number"], item["outcome"]) for item in json.loads(cluster.inv("history", app, "--json").stdout)]
+    return [(item["number"], item["outcome"]) for item in history_of(cluster, app)]
 
 
 def env_of(cluster: Live, app: str) -> list[str]:
     """The value of A in each running container of the app."""
     ids = [row["Id"] for row in cluster.apps() if row["Labels"]["duckconf.app"] == app and row["State"] == "running"]
-    told = cluster.engine.run("inspect", "--format={{json .Config.Env}}", *ids).stdout
+    # One may have gone since.
+    told = cluster.engine.run("inspect", "--format={{json .Config.Env}}", *ids).stdout if ids else ""
     return [value for line in told.splitlines() for value in json.loads(line) if value.startswith("A=")]

@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Union
 
 from controllers.cycle import Look, Setpoint
+from duckconf.actions import Pin
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.identify import Answered
 from duckconf.reach.state.placements import FILE_NAME
 from duckconf.rebalancing import MANUAL
 from duckconf.report import Report, report_from_json
-from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, SHAKY, Box, Engine, Hand
+from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, REFUSED, SHAKY, Box, Engine, Hand
 from tests.sim.person import Person
 from tests.sim.timeline import Timeline
 from tests.sim.watch import Job, Seen, Watch
@@ -160,6 +163,21 @@ class SimWorld:
         process = self.process
         self.watch.read_first.add((node, container))
         self.timeline.after(self.dice.uniform(0.01, 0.5), lambda: done("ended") if process == self.process else None)
+
+    def identify(self, question: Question, done: Answered) -> None:
+        """Every engine has every image that can be had; a node that is away does not answer in time."""
+        process, node = self.process, self.nodes[question.node]
+
+        def answer() -> None:
+            away = node.frozen_until > self.now() or node.down_until > self.now() or node.unplugged_until > self.now()
+            failure = Unreachable(node.name, "does not answer") if away else None
+            box = node.engine.boxes.get(question.container)
+            image = box.image if box is not None else question.image.removeprefix("sha256:")
+            there = image and not away and not image.startswith(REFUSED)
+            if process == self.process:
+                done(Pin(image, ()) if there else None, failure)
+
+        self.timeline.after(self.dice.uniform(0.01, 0.5), answer)
 
     def wake(self) -> None:
         self.woken = True

@@ -26,6 +26,7 @@ from duckconf.errors import NotFound
 from duckconf.events import Event, event_from_json
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.overview import AppView
+from duckconf.pins import digest_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import cordons, journal, reports
 from duckconf.reach.state.cordons import Cordons
@@ -34,6 +35,7 @@ from duckconf.reach.state.reports import ReportFile
 from duckconf.rebalancing import uneven
 from duckconf.report import Report
 from duckconf.restart import DONE
+from duckconf.rollout import History
 
 EVENTS_AT_ONCE = 2.0
 EVENTS_HELD = 25.0
@@ -91,7 +93,7 @@ def ps(project: Project, nodes: str, *, fresh: bool = False, as_json: bool) -> i
         picture = take_picture(cluster)
     views = [view for view in picture.apps if not nodes or view.node in meant]
     if as_json:
-        print_json([_view_row(view) for view in views])
+        print_json([_view_row(view, picture.decision.history.get(view.app, ())) for view in views])
     else:
         columns = ("app", "node", "desired", "status", "restarts", "image", "age")
         print_apps([_view_line(view) for view in views], columns, none_of(picture.seen))
@@ -274,7 +276,7 @@ def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
     ]
 
 
-def _view_row(view: AppView) -> dict[str, Any]:
+def _view_row(view: AppView, past: History) -> dict[str, Any]:
     started = stamp(view.started) if view.started else None
     row: dict[str, Any] = {
         "app": view.app,
@@ -286,7 +288,8 @@ def _view_row(view: AppView) -> dict[str, Any]:
         "health": view.health,
     }
     row |= {"started": started, "desired": view.desired, "restarts": view.restarts, "note": view.note}
-    return row | {"ports": list(view.ports)}
+    digest = digest_of(past, view.image_id) if view.image_id else ""
+    return row | {"ports": list(view.ports), "image_id": view.image_id, "digest": digest}
 
 
 def _view_line(view: AppView) -> dict[str, Any]:

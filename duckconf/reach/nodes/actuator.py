@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from duckconf import beside, engine, restart
-from duckconf.actions import Action, Kill, Remove, Restart, Start
+from duckconf.actions import Action, Kill, Pin, Remove, Restart, Start
 from duckconf.codec import read_manifest, spec_hash, stop_grace, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import (
@@ -21,6 +21,7 @@ from duckconf.engine_output import (
     engine_failure,
     engine_named,
     is_gone,
+    lacks_image,
     require_ours,
     run_failure,
     unreadable,
@@ -29,6 +30,7 @@ from duckconf.errors import BadInput, DuckconfError, EngineRefused, NodeFailure,
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
 from duckconf.healthcheck_kind import label_of
+from duckconf.image import LOCAL
 from duckconf.model import App
 from duckconf.naming import (
     LABEL_CLUSTER,
@@ -43,11 +45,12 @@ from duckconf.naming import (
 from duckconf.own_words import own_words
 from duckconf.placement import ALIVE
 from duckconf.reach.nodes.delivery import Delivery
-from duckconf.refusal_words import PORT
+from duckconf.refusal_words import IMAGE, PORT
 from duckconf.secrets import Values, no_values
 from duckconf.spreading import host_ports
 
 MOST_WORDS = 400
+NEVER = "never"
 
 
 def execute(action: Action, cluster: str, runner: Runner, values: Values = no_values) -> None:
@@ -91,13 +94,20 @@ def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
     def begin(app: App) -> Completed:
         return delivery.start(action.container, engine.run(action.container, app, labels, env, kind), runner)
 
-    done = begin(app)
-    if asks_for_registry(done) and (public := public_image(app.image)):
+    first, *others = ways_to_image(action)
+    done = begin(first)
+    for other in others:
+        if not lacks_image(done):
+            break
+        done = begin(other)
+    if action.pin is None and asks_for_registry(done) and (public := public_image(app.image)):
         # On podman too a short name means what it means on docker; an image that is there under it has won before.
         done = begin(replace(app, image=public))
     require_ours(action.node, done)
     if done.ok:
         return
+    if action.pin is not None and lacks_image(done):
+        raise _other_image(action, action.pin)
     failure = run_failure(action.node, done, app.image, own_words(app))
     failure = _held_by_own_copy(action, failure, cluster, runner) or failure
     # The engine keeps a container whose start failed (a port taken, a command not found in the image).
@@ -109,6 +119,27 @@ def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
     except NodeFailure as away:
         raise type(away)(action.node, away.reason, away.remedy, may_have_run=True) from failure
     raise failure
+
+
+def ways_to_image(action: Start) -> list[App]:
+    """The app with each name of its image, the surest first: the next one is tried where the node lacks it."""
+    app, pin = action.app, action.pin
+    if pin is not None:
+        pulled = () if app.pull_policy == NEVER else pin.digests or ()
+        by_digest = [replace(app, image=digest, pull_policy="") for digest in pulled]
+        return [replace(app, image=pin.reference, pull_policy=NEVER), *by_digest]
+    if action.fresh and app.pull_policy != NEVER and not app.image.startswith(LOCAL):
+        return [replace(app, pull_policy="always"), app]
+    return [app]
+
+
+def _other_image(action: Start, pin: Pin) -> NodeRefused:
+    name, image = action.app.name, action.app.image
+    why = (
+        f"it lacks the image that this revision of {name} runs as {image} (id {pin.id[:12]}), and no registry has that one; "
+        f"to copy it: ./inv push-image {image} --to {action.node}; to run what {image} is now: ./inv redeploy {name}"
+    )
+    return NodeRefused(action.node, IMAGE, why, "")
 
 
 def _held_by_own_copy(action: Start, failure: DuckconfError, cluster: str, runner: Runner) -> NodeRefused | None:
