@@ -1,0 +1,139 @@
+"""A stack: the services of a compose file that are asked for, with their names and their order. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from duckconf.compose_file.merging import spread
+from duckconf.compose_file.tree import Node
+from duckconf.errors import BadInput, Fault
+from duckconf.field_kinds import NAME
+from duckconf.naming import LONGEST_NAME
+
+STRANGE = re.compile(r"[^a-z0-9-]+")
+# The longest name that leaves room for that of a service.
+LONGEST_STACK = 40
+STARTED, HEALTHY, COMPLETED = "service_started", "service_healthy", "service_completed_successfully"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """`services` are those that run, `model` is the whole file."""
+
+    name: str
+    services: Mapping[str, Node]
+    model: Node
+
+    def app(self, service: str) -> str:
+        """The name of a service's app."""
+        return app_name(self.name, service)
+
+    def declared(self, part: str, name: str) -> Node | None:
+        """A volume, network, config or secret of the file. None where it says nothing of it, or no more than the name."""
+        found = self.model.get(part)
+        return found.entries.get(name) if found else None
+
+
+def app_name(stack: str, service: str) -> str:
+    """A valid name of an app: service names have dots, underscores and capitals too."""
+    return f"{stack}-{STRANGE.sub('-', service.lower()).strip('-')}"
+
+
+def stack_of(model: Node, typed: str, environ: Mapping[str, str], folder: str, profiles: Collection[str]) -> Stack:
+    """Raises BadInput with file and line for what is wrong with the services as a whole."""
+    name = _name(model, typed, environ, folder)
+    services = model.get("services")
+    wanted = {*profiles, *filter(None, environ.get("COMPOSE_PROFILES", "").split(","))}
+    everything = services.entries if services else {}
+    active = {key: _spread(key, node) for key, node in everything.items() if _is_active(node, wanted)}
+    if not active:
+        raise model.refuse("has no service" + (" without a profile; name one with --profile" if everything else ""))
+    checked = {key: _with_dependencies(key, node, active, everything) for key, node in active.items()}
+    _refuse_cycles(checked)
+    _refuse_one_name(name, checked)
+    return Stack(name, checked, model)
+
+
+def conditions(service: Node) -> dict[str, str]:
+    """The services that must be there before, each with how far they must be."""
+    depends = service.get("depends_on")
+    return {
+        name: (condition.text if (condition := entry.get("condition")) else STARTED)
+        for name, entry in (depends.entries if depends else {}).items()
+    }
+
+
+def before(service: Node) -> dict[str, str]:
+    """Those that it names in `depends_on`, and those whose network it uses."""
+    mode = service.get("network_mode")
+    shared = {mode.text.removeprefix("service:"): STARTED} if mode and mode.text.startswith("service:") else {}
+    return {**shared, **conditions(service)}
+
+
+def _name(model: Node, typed: str, environ: Mapping[str, str], folder: str) -> str:
+    said = model.get("name")
+    by_folder = STRANGE.sub("", posixpath.basename(folder).lower().replace("_", "-")).strip("-")
+    name = typed or (said.text if said else "") or environ.get("COMPOSE_PROJECT_NAME", "") or by_folder
+    if not NAME.fullmatch(name) or len(name) > LONGEST_STACK:
+        what = f"the name of the stack should have at most {LONGEST_STACK} of a-z, 0-9 and -, got {name!r}; name it with --stack"
+        raise BadInput(Fault("--stack" if typed else str(said.place) if said else "--stack", what))
+    return name
+
+
+def _is_active(service: Node, wanted: Collection[str]) -> bool:
+    profiles = service.get("profiles")
+    return profiles is None or "*" in wanted or not profiles.items or any(one.text in wanted for one in profiles.items)
+
+
+def _spread(name: str, service: Node) -> Node:
+    return service.with_entries({key: spread(entry, ("services", name, key)) for key, entry in service.entries.items()})
+
+
+def _with_dependencies(name: str, service: Node, active: Mapping[str, Node], everything: Mapping[str, Node]) -> Node:
+    """Without those that are not required and not there. Raises BadInput for those that must be and are not."""
+    depends = service.get("depends_on")
+    kept = {}
+    for other, entry in (depends.entries if depends else {}).items():
+        required = entry.get("required")
+        if other in active:
+            kept[other] = entry
+        elif required is None or required.text != "false":
+            why = "only a profile has it: --profile" if other in everything else "there is no such service"
+            raise entry.refuse(f"services/{name}/depends_on: needs {other}, but {why}")
+    for other in before(service):
+        if other not in active and other not in (depends.entries if depends else {}):
+            raise service.entries["network_mode"].refuse(f"services/{name}/network_mode: there is no service {other}")
+    return service if depends is None else service.with_entries({**service.entries, "depends_on": replace(depends, value=kept)})
+
+
+def _refuse_cycles(services: Mapping[str, Node]) -> None:
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            chain = " → ".join((*above[above.index(name) :], name))
+            key = "depends_on" if name in conditions(services[above[-1]]) else "network_mode"
+            raise services[above[-1]].entries[key].refuse(f"services/{above[-1]}/{key}: is a cycle: {chain}")
+        if name not in done:
+            for other in before(services[name]):
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in services:
+        visit(name, ())
+
+
+def _refuse_one_name(stack: str, services: Mapping[str, Node]) -> None:
+    known: dict[str, str] = {}
+    for service, node in services.items():
+        name = app_name(stack, service)
+        if not NAME.fullmatch(name):
+            raise node.refuse(
+                f"services/{service}: its app would be {name}, which has over {LONGEST_NAME} letters or ends with -"
+            )
+        if name in known:
+            raise node.refuse(f"services/{service}: its app would be {name}, as that of {known[name]}; rename one of them")
+        known[name] = service
