@@ -298,6 +298,7 @@ class App:
     reserve_memory: str = _given(
         kinds.size_kind(), "memory of a node that is set aside for each instance", "256m", "reserve-memory", part=SERVICE
     )
+    stack: str = _given(kinds.NAME_KIND, "the stack that it is part of; ./inv apply declares stacks", "shop", part=SERVICE)
     node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)
     generation: tuple[int, ...] = _given(
         kinds.GENERATIONS_KIND, "by slot, the revision of the placement; the highest is current", [7], part=PLACED
@@ -320,7 +321,7 @@ DEFAULTS: Mapping[str, Any] = {
 FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, SERVICE))
 SPEC_FIELDS = tuple(name for name, declared in DECLARED.items() if declared.part in (SPEC, RESOLVED))
 # Those that say where it may run: for who places it, and nobody else.
-PLACING = ("mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
+PLACING = ("stack", "mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
 PLACEMENT = tuple(name for name, declared in DECLARED.items() if declared.part == PLACED)
 FOUND_OUT = tuple(name for name, declared in DECLARED.items() if declared.part == RESOLVED)
 

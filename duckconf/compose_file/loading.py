@@ -33,10 +33,12 @@ class Loaded(NamedTuple):
 @dataclass(frozen=True)
 class Reader:
     """How files come in. `tree` is given a path and the folder that relative paths in it are meant from; `text` gives None where
-    there is no such file. Both raise BadInput."""
+    there is no such file. `files` gives the files below a folder, each with its path there, content and mode; of a file, itself
+    with the path ""; None where there is nothing. All raise BadInput."""
 
     tree: Callable[[str, str], Node]
     text: Callable[[str], str | None]
+    files: Callable[[str], Sequence[tuple[str, bytes, int]] | None]
     root: str
     """The folder that no path may leave."""
 

@@ -32,7 +32,7 @@ class Stack:
         return app_name(self.name, service)
 
     def declared(self, part: str, name: str) -> Node | None:
-        """A volume, network, config or secret of the file. None where it says nothing of it, or no more than the name."""
+        """A volume, network, config or secret of the file, also one of which it says no more than the name."""
         found = self.model.get(part)
         return found.entries.get(name) if found else None
 

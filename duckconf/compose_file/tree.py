@@ -84,7 +84,9 @@ class Node:
 
 
 def text_of(value: Scalar) -> str:
-    """As YAML writes it."""
+    """As Docker Compose writes it into a variable."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
@@ -118,6 +120,16 @@ def at(node: Node, path: Path) -> Node:
             node = node.items[int(step)]
         else:
             break
+    return node
+
+
+def find(node: Node, path: Path) -> Node | None:
+    """What stands at the path, None where nothing or null does."""
+    for step in path:
+        below = node.entries.get(step) if isinstance(step, str) else None
+        if below is None or below.value is None:
+            return None
+        node = below
     return node
 
 

@@ -132,6 +132,7 @@ FULL: dict[str, Any] = {
     "replicas": 3,
     "mode": "replicated",
     "on": "web:!node-3",
+    "stack": "shop",
     "max_per_node": 1,
     "reserve_cpus": 0.5,
     "reserve_memory": "1g",
@@ -199,7 +200,7 @@ def test_a_full_app_survives_the_way_to_json_and_back() -> None:
 
 
 PLACE = {"mode", "on", "max_per_node", "reserve_cpus", "reserve_memory"}
-NO_SPEC = {"name", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy", *PLACE}
+NO_SPEC = {"name", "stack", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy", *PLACE}
 
 
 def test_the_hash_changes_with_every_field_of_the_container_and_with_no_other_and_not_with_order() -> None:

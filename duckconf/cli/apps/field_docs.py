@@ -12,7 +12,7 @@ from duckconf.model import DECLARED, FIELDS, PLACED, RESOLVED, Declaration
 PAGE = Path("docs") / "fields.md"
 SET_BY = {PLACED: " (agents mode, set by the scheduler)", RESOLVED: " (set by the control plane, not part of a request)"}
 # Keys that no Compose service has.
-OWN = ("name", "restart_policy", "mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
+OWN = ("name", "stack", "restart_policy", "mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
 COMPOSE_PAGE = Path("docs") / "compose.md"
 HEAD = """\
 # The fields of an app
