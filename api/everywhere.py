@@ -11,6 +11,7 @@ from duckconf.codec import revision, to_json
 from duckconf.globally import slots, wanted_nodes
 from duckconf.instance import slots_of
 from duckconf.model import PLACEMENT, App
+from duckconf.overview import UNDECIDED
 
 
 def told(index: PlacedIndex) -> Iterator[dict[str, Any]]:
@@ -26,7 +27,7 @@ def waiting(app: App, index: PlacedIndex, nodes: NodeBook) -> list[dict[str, Any
     closed = {name for name, node in nodes.nodes.items() if node.cordoned}
     wanted = wanted_nodes(app, tuple(nodes.nodes), index.sites, closed, set(before.values()))
     missing = {slot: node for slot, node in slots(wanted, before).items() if slot not in before}
-    note = index.notes.get(app.name, "waiting for the scheduler")
+    note = index.notes.get(app.name, UNDECIDED)
     places = missing or ({} if before else {1: ""})
     return [{"slot": slot, "node": "", "status": "pending", "note": _about(node, note)} for slot, node in sorted(places.items())]
 

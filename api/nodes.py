@@ -76,7 +76,7 @@ class Routes:
             raise BadInput(Fault("events", f"should be a list of at most {MOST_EVENTS} events"))
         for number, entry in enumerate(entries):
             event = _event(number, entry, caller().node)
-            known = event.kind == "pending" and event.app and not self.index.waits(event.app, event.message)
+            known = event.kind == "pending" and event.app and not self.index.waits(event.instance or event.app, event.message)
             if not known:
                 self.tell(event)
         return jsonify(events=len(entries))
@@ -160,7 +160,9 @@ def _containers(entries: object) -> tuple[Seen, ...]:
 
 def _event(number: int, entry: object, node: str) -> Event:
     texts = (
-        {key: entry.get(key, "") for key in ("kind", "message", "app", "node", "source")} if isinstance(entry, Mapping) else {}
+        {key: entry.get(key, "") for key in ("kind", "message", "app", "instance", "node", "source")}
+        if isinstance(entry, Mapping)
+        else {}
     )
     if not texts or not all(isinstance(text, str) and len(text) < 2000 for text in texts.values()) or not texts["kind"]:
         raise BadInput(Fault(f"events/{number}", "should have kind and message, and perhaps app and node, all text"))

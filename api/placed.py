@@ -32,6 +32,7 @@ from duckconf.instance import Instance, placed, slots_of
 from duckconf.local_data import shown, waits, why_it_keeps
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.naming import instance_name
+from duckconf.overview import PENDING, UNDECIDED
 from duckconf.place_kinds import GLOBAL
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
@@ -86,6 +87,7 @@ class Routes:
         if not node:
             answer |= {
                 "moves": list(self._told(self.index.moves(), moving=True)),
+                "notes": dict(self.index.notes),
                 "everywhere": list(everywhere.told(self.index)),
             }
         return jsonify(answer)
@@ -310,6 +312,11 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     return entry | ({"rollout": rollout} if (rollout := index.updates.get(app.name)) else {})
 
 
+def _why_it_waits(instance: Instance, index: PlacedIndex) -> str:
+    why, serves = index.notes.get(instance.name, UNDECIDED), index.serves_on(instance)
+    return f"{why}; its container on {serves} runs on until it has another place" if serves else why
+
+
 def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     """`present` is the hash of the spec that the app has now."""
     node, seen = instance.node, index.seen(instance)
@@ -321,7 +328,7 @@ def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeB
         why = {"note": why_over(instance.app, end)} if end.code else {}
         return entry | {"status": end.state, "restarts": end.restarts, **there, **why}
     if not node:
-        return entry | {"status": "pending", "note": index.notes.get(instance.app.name, "waiting for the scheduler")}
+        return entry | {"status": PENDING, "note": _why_it_waits(instance, index)}
     held = index.data.of(instance)
     bound = replace(instance, bound=node, data=shown(held.sources)) if held is not None else None
     if node not in nodes.nodes:
@@ -344,5 +351,5 @@ def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeB
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     entry |= {"health": seen.health} if seen.health else {}
     if not index.sites.allows(instance.app, node):
-        return entry | {"note": f"{node} is not in {instance.app.on}; {index.notes.get(instance.app.name, 'it moves')}"}
+        return entry | {"note": f"{node} is not in {instance.app.on}; {index.notes.get(instance.name, 'it moves')}"}
     return entry | ({"note": seen.note} if seen.note else {})

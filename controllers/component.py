@@ -86,7 +86,14 @@ class Component:
             self.log.info("%s", event.message)
         for begin in range(0, len(events), 100):
             part = [
-                {"kind": event.kind, "message": event.message, "app": event.app, "node": event.node, "source": self._name}
+                {
+                    "kind": event.kind,
+                    "message": event.message,
+                    "app": event.app,
+                    "instance": event.instance,
+                    "node": event.node,
+                    "source": self._name,
+                }
                 for event in events[begin : begin + 100]
             ]
             api.call("POST", "/events", {"events": part})

@@ -35,6 +35,7 @@ from duckconf.reach.nodes.identify import Answered
 from duckconf.refusal import active
 from duckconf.report import LOST, UNREACHABLE, NodeView, Report
 from duckconf.rollout import FAILED
+from duckconf.told import Told
 from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
@@ -102,7 +103,7 @@ class Cycle:
         self._asked: dict[str, tuple[float, Look]] = {}
         self._nodes: dict[str, NodeView] = {}
         self._faults: tuple[str, ...] = ()
-        self._unplaced: Mapping[str, str] = {}
+        self._waits_told = Told()
         self._heard: Collection[str] = ()
         self._said: tuple[object, ...] = ()
         self._failures: dict[tuple[str, str], Failure] = {}
@@ -296,11 +297,10 @@ class Cycle:
     def _tell_of_unplaced(self, verdict: Verdict) -> None:
         unplaced = {view.instance: view.note for view in verdict.apps if view.state == PENDING and view.desired == "yes"}
         for name, why in unplaced.items():
-            if self._unplaced.get(name) != why:
-                self._world.tell(Event("pending", why, app_of(name)))
-        # Told once for each reason until it runs, not at each try.
-        open_ends = {view.instance for view in verdict.apps if view.desired == "yes" and view.state != "running"}
-        self._unplaced = {name: why for name, why in self._unplaced.items() if name in open_ends} | unplaced
+            if self._waits_told.is_news(app_of(name), why):
+                self._world.tell(Event("pending", why, app_of(name), instance=name))
+        # Told once for each reason until all of its instances run, not at each try.
+        self._waits_told.keep({view.app for view in verdict.apps if view.desired == "yes" and view.state != "running"})
 
     def _tell_of_ends(self, verdict: Verdict) -> None:
         """Once: after that, the placement has the record."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,9 +12,9 @@ from duckconf.errors import DuckconfError, NotFound
 from duckconf.events import Event
 from duckconf.plan import Step
 from duckconf.report import LOST, READY, UNREADABLE, NodeView
+from duckconf.told import IDS
 
 STEP_FAILED = "failed"
-IDS = re.compile(r"\b[0-9a-f]{12,64}\b")
 
 
 def turn(node: str, now: NodeView) -> Event:

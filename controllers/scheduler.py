@@ -63,7 +63,6 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
     component.watch("/nodes?")
     component.watch("/rollouts?")
     component.watch("/rebalance?")
-    said: dict[str, str] = {}
     turn = 0
 
     def update(api: ApiClient) -> float:
@@ -85,7 +84,6 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         answer = api.call("GET", "/apps?nodeName=")
         entries, everywhere = [*answer["apps"], *answer.get("moves", ())], answer.get("everywhere", [])
         if not entries and not everywhere:
-            said.clear()
             return balance(component, api, config.rebalance, config.sites, config.interval)
         nodes = api.call("GET", "/nodes?facts=true")["nodes"]
         revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
@@ -100,9 +98,11 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         plan = plan._replace(reasons={**plan.reasons, **wide.reasons, **data.reasons})
         turn += len(plan.bindings)
         bind(api, plan.bindings)
-        news = [Event("pending", why, app_of(name)) for name, why in plan.reasons.items() if said.get(name) != why]
-        said.clear()
-        said.update(plan.reasons)
+        # What the api-server shows already is no news; after its restart it shows nothing.
+        shown = answer.get("notes", {})
+        news = [
+            Event("pending", why, app_of(name), instance=name) for name, why in plan.reasons.items() if shown.get(name) != why
+        ]
         component.tell(api, news)
         if plan.bindings:
             return config.interval

@@ -19,6 +19,8 @@ class Event:
     node: str = ""
     source: str = ""
     time: float = 0.0
+    instance: str = ""
+    """The instance that waits, where one is meant: an app has several."""
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value != ""}
@@ -26,5 +28,5 @@ class Event:
 
 def event_from_json(data: Any) -> Event:
     """Raises TypeError, ValueError or KeyError for something that is no event."""
-    texts = {name: str(data.get(name, "")) for name in ("app", "node", "source")}
+    texts = {name: str(data.get(name, "")) for name in ("app", "node", "source", "instance")}
     return Event(str(data["kind"]), str(data["message"]), **texts, time=float(data["time"]))

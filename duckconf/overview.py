@@ -21,6 +21,8 @@ from duckconf.naming import app_of, instance_name
 
 BACKOFF = "backoff"
 PENDING = "pending"
+# The note of one that nobody has decided on yet.
+UNDECIDED = "waiting for the scheduler"
 STARTING = "starting"
 UNREACHABLE = "unreachable"
 UNREADABLE = "unreadable"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from api.stores.changes import Changes
@@ -26,6 +26,7 @@ from duckconf.rollout import History
 from duckconf.sites import NOWHERE, Sites
 from duckconf.sizes import size_in_bytes
 from duckconf.spreading import host_ports
+from duckconf.told import Told
 
 UNPLACED = ""
 # Wakes who decides on updates. No node has this name.
@@ -79,7 +80,8 @@ class PlacedIndex:
         """Instances on their way whose old copy ends before the new one starts."""
         self._withheld: dict[str, frozenset[str]] = {}
         self.notes: dict[str, str] = {}
-        self._told: dict[str, str] = {}
+        """Why instances have no node, and apps of mode global none on some nodes, as the scheduler told."""
+        self._told = Told()
         self._places_told: dict[str, set[str]] = {}
         self.data = HeldData()
         self.everywhere: dict[str, App] = {}
@@ -90,11 +92,11 @@ class PlacedIndex:
         """How far the update of each of them is."""
 
     def waits(self, name: str, reason: str) -> bool:
-        """Note why an app has no node; whether that is news: it was not told since the app ran last."""
+        """Note why an instance, or an app of mode global, has no node; whether that is news: it was not told since the app ran
+        last."""
         with self._lock:
             self.notes[name] = reason
-            before, self._told[name] = self._told.get(name), reason
-        return before != reason
+            return self._told.is_news(app_of(name), reason)
 
     def is_news(self, instance: Instance) -> bool:
         """Note that an instance has this node now, or none; whether that is news: one that a node refuses comes back to it again
@@ -124,11 +126,11 @@ class PlacedIndex:
                 if app is not None:
                     self._apps[name] = now
                 touched |= self._watch_update(name, app) | self._watch_everywhere(name, app)
-                if name not in self.everywhere and UNPLACED not in {instance.node for instance in now.values()}:
-                    self.notes.pop(name, None)
+                if app is None or name not in self.everywhere:
+                    self._forget_notes(before, now)
                 left = [one for key, one in before.items() if key in now and not now[key].node]
                 if app is None or any((seen := self.seen(one)) and seen.running for one in left):
-                    self._told.pop(name, None)
+                    self._told.forget(name)
                 for instance in {**before, **now}:
                     if instance not in now or (instance in before and before[instance].app != now[instance].app):
                         self._places_told.pop(instance, None)
@@ -139,6 +141,12 @@ class PlacedIndex:
 
     def _instances(self, app: App) -> dict[str, Instance]:
         return {one.name: one for one in as_meant(self.resolve(app), self._past(app.name))}
+
+    def _forget_notes(self, before: Mapping[str, Instance], now: Mapping[str, Instance]) -> None:
+        """Of instances that have another node than before, or none any more."""
+        for name, one in before.items():
+            if name not in now or now[name].node != one.node:
+                self.notes.pop(name, None)
 
     def _watch_update(self, name: str, app: App | None) -> set[str]:
         """Note whether the app has an update to decide on; whom that concerns."""
@@ -187,7 +195,7 @@ class PlacedIndex:
         with self._lock:
             for name, running, _ in has - had:
                 if running:
-                    self._told.pop(app_of(name), None)
+                    self._told.forget(app_of(name))
                     self._places_told.pop(name, None)
             for name, *_ in had - has:
                 self._copies.get(name, set()).discard(node)
@@ -298,6 +306,13 @@ class PlacedIndex:
             nodes = self._copies.get(instance.name, set()) | {instance.node}
         known = [self._nodes.nodes[node] for node in sorted(nodes) if node in self._nodes.nodes]
         return [seen for node in known for seen in node.copies.get(instance.name, ())]
+
+    def serves_on(self, instance: Instance) -> str:
+        """A node where a container of it still runs, "" for none."""
+        with self._lock:
+            nodes = sorted(self._copies.get(instance.name, ()))
+        known = self._nodes.nodes
+        return next((node for node in nodes if any(seen.running for seen in known[node].copies.get(instance.name, ()))), "")
 
     def instances(self, app: str) -> list[Instance]:
         """By slot, each with the spec that it was placed to run."""

@@ -375,7 +375,7 @@ def test_a_reason_is_an_event_once_until_the_app_has_run(agent: Client, operator
 
     def waits() -> int:
         operator("POST", "/events", {"events": [told]})
-        assert (operator("GET", "/app/web").json or {})["note"] == told["message"]
+        assert (operator("GET", "/app/web").json or {})["note"].startswith(told["message"])
         events = (operator("GET", "/events").json or {})["events"]
         return sum(event["kind"] == "pending" for event in events)
 
@@ -392,6 +392,32 @@ def test_a_reason_is_an_event_once_until_the_app_has_run(agent: Client, operator
     assert (waits(), waits()) == (2, 2)
     is_placed_and_unscheduled("running")
     assert waits() == 3
+
+
+def test_reasons_that_swap_are_events_once_each_and_each_instance_shows_its_own(agent: Client, operator: Client) -> None:
+    operator("PUT", "/app/web", {"image": "nginx", "replicas": 2})
+    one, two = "no node fits: 3 cordoned", "no node fits: 2 cordoned, 1 suspect"
+    for first, second in ((one, two), (two, one), (one, two)):
+        for instance, why in (("web", first), ("web.2", second)):
+            entry = {"kind": "pending", "message": why, "app": "web", "instance": instance, "source": "scheduler"}
+            operator("POST", "/events", {"events": [entry]})
+    assert [entry["note"] for entry in (operator("GET", "/app/web").json or {})["instances"]] == [one, two]
+    assert (operator("GET", "/apps?nodeName=").json or {})["notes"] == {"web": one, "web.2": two}
+    events = [event for event in (operator("GET", "/events").json or {})["events"] if event["kind"] == "pending"]
+    assert [(event["instance"], event["message"]) for event in events] == [("web", one), ("web.2", two)]
+    operator("PUT", "/app/web", {"node": ["node-1", ""]})
+    assert (operator("GET", "/apps?nodeName=").json or {})["notes"] == {"web.2": two}
+
+
+def test_one_without_a_place_says_where_its_container_runs_on(agent: Client, operator: Client) -> None:
+    operator("PUT", "/app/web", {"image": "nginx", "node": "node-1"})
+    beat(agent, "node-1", copy("web"))
+    operator("PUT", "/app/web", {"node": ""})
+    shown = operator("GET", "/app/web").json or {}
+    assert (shown["status"], shown["note"]) == (
+        "pending",
+        "waiting for the scheduler; its container on node-1 runs on until it has another place",
+    )
 
 
 def test_a_node_that_an_app_is_placed_on_again_and_again_is_an_event_once_until_it_runs(agent: Client, operator: Client) -> None:

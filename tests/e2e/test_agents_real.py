@@ -271,16 +271,26 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
     api.call("PUT", "/app/web", {"image": WEB_IMAGE, "ports": [f"{port}:80"]})
     until("it runs", lambda: running.once_each((*APPS, "web")), 40)
     node = running.nodes_of()["web"]
+    # After it in the order of names.
+    api.call("PUT", "/app/zoo", {"image": WEB_IMAGE, "node": node})
+    until("it runs too", lambda: running.once_each((*APPS, "web", "zoo")), 40)
     drained = running.inv("drain", node)
     try:
         assert drained.returncode == 1
         for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
             assert words in drained.stderr
+        assert f"{node} is not empty: " in drained.stderr
+        assert "web cannot and runs on there" in drained.stderr
         assert running.running()["web"] == 1
+        until("the others have left", lambda: {name for name, at in running.nodes_of().items() if at == node} == {"web"}, 40)
+        assert f"its container on {node} runs on until" in running.inv("ps").stderr
+        again = running.inv("drain", node)
+        assert (again.returncode, "web cannot and runs on there" in again.stderr) == (1, True), again.stderr
     finally:
-        api.call("DELETE", "/app/web")
+        for name in ("web", "zoo"):
+            api.call("DELETE", f"/app/{name}")
         assert running.inv("uncordon", node).returncode == 0
-    until("it is gone", lambda: "web" not in running.ids())
+    until("they are gone", lambda: not {"web", "zoo"} & running.ids().keys())
 
 
 def test_replicas_are_spread_heal_one_by_one_and_are_scaled(running: Live, api: ApiClient) -> None:

@@ -285,11 +285,18 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
     until("it runs", lambda: declared.cluster.once_each(["web"]), 40)
     (node,) = declared.cluster.nodes_of().values()
     before = declared.cluster.ids()
+    # Before and after it in the order of names.
+    others = ("a", "b", "x", "y", "z")
+    declared.put_all(["web", *others])
     drained = inv("drain", node)
     try:
         assert (drained.returncode, drained.stderr.count("\n")) != (0, 0)
         for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
             assert words in drained.stderr
+        assert "web cannot and runs on there" in drained.stderr
+        assert {name for name, at in declared.cluster.nodes_of().items() if at == node} == {"web"}
+        for name in others:
+            declared.withdraw(name)
         # Between two tries, of which each leaves nothing behind.
         until("the old one runs alone", lambda: declared.cluster.ids() == before)
         assert declared.cluster.running() == {"web": 1}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from duckconf.beside import OWN_COPY
+from duckconf.cli.fleet.drained import not_empty
 from duckconf.cli.fleet.trying import TRIED_FOR, Trying
-from duckconf.errors import DuckconfError
 
 
 @pytest.fixture
@@ -31,11 +31,27 @@ def test_each_reason_is_said_once_and_a_move_gives_the_next_one_as_long(
     clock[0] = 100
     drain.failed("db", "disk full", "disk full")
     clock[0] = 100 + TRIED_FOR + 1
-    with pytest.raises(DuckconfError, match=r"db cannot move: disk full \(tried for 60 s\)") as caught:
-        drain.failed("db", "disk full", "disk full")
-    assert caught.value.remedy == "its container on n1 stays until then; to cancel the drain: ./inv uncordon n1"
+    drain.failed("db", "disk full", "disk full")
+    assert drain.stays == {"db": "disk full (tried for 60 s)"}
 
 
 def test_where_no_later_try_could_work_nothing_is_waited_for() -> None:
-    with pytest.raises(DuckconfError, match="web cannot move"):
-        Trying("n1").failed("web", f"n2: port 80/tcp {OWN_COPY} n1", "port")
+    drain = Trying("n1")
+    drain.failed("web", f"n2: port 80/tcp {OWN_COPY} n1", "port")
+    assert list(drain.stays) == ["web"]
+
+
+def test_what_is_given_up_keeps_its_first_reason_and_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    drain = Trying("n1")
+    for why in ("no node fits", "later"):
+        drain.cannot("web", why)
+    drain.failed("web", "later", "later")
+    assert (drain.stays, capsys.readouterr().err) == ({"web": "no node fits"}, "  web stays on n1: no node fits\n")
+
+
+def test_the_end_names_all_that_stay_and_what_to_do() -> None:
+    error = not_empty(["n1"], ["web.2", "db"], 3)
+    assert str(error) == (
+        "n1 is not empty: 3 apps moved, db, web.2 cannot and run on there (make room and drain again, or withdraw them: "
+        "./inv stop-app db; to cancel the drain: ./inv uncordon n1)"
+    )

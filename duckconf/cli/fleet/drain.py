@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.fleet import drain_agents, drain_loop
-from duckconf.cli.fleet.drained import Drained
+from duckconf.cli.fleet.drained import Drained, not_empty
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.counts import counted
 from duckconf.errors import NotFound
@@ -12,11 +12,15 @@ from duckconf.reach.inventory.project import Project
 
 
 def drain(project: Project, nodes: str) -> None:
-    """Those that the pattern means, one after the other. Raises DuckconfError naming the app that could not move."""
-    for host in chosen_nodes(project, project.inventory(), nodes):
-        done = drain_node(project, host.name)
-        stays = f"; {', '.join(done.stays)} stays there with its data" if done.stays else ""
-        print(f"{host.name} is drained: {counted(done.moved, 'app')} moved{stays}; to use it again: ./inv uncordon {host.name}")
+    """Those that the pattern means, one after the other. Raises DuckconfError naming all instances that could not move."""
+    found = {host.name: drain_node(project, host.name) for host in chosen_nodes(project, project.inventory(), nodes)}
+    for node, done in found.items():
+        if not done.stuck:
+            stays = f"; {', '.join(done.stays)} stays there with its data" if done.stays else ""
+            print(f"{node} is drained: {counted(done.moved, 'app')} moved{stays}; to use it again: ./inv uncordon {node}")
+    if left := {node: done for node, done in found.items() if done.stuck}:
+        names = {name for done in left.values() for name in done.stuck}
+        raise not_empty(list(left), names, sum(done.moved for done in left.values()))
 
 
 def drain_node(project: Project, node: str) -> Drained:

@@ -9,11 +9,10 @@ from typing import Any
 
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.fleet.drained import Drained, say_what_stays
-from duckconf.cli.fleet.trying import Trying, stuck
+from duckconf.cli.fleet.trying import Trying
 from duckconf.cli.terminal.say import step
-from duckconf.errors import DuckconfError
-from duckconf.naming import instance_name
-from duckconf.overview import BACKOFF
+from duckconf.naming import app_of, instance_name, slot_of
+from duckconf.overview import BACKOFF, PENDING, UNDECIDED
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
 
@@ -23,48 +22,55 @@ HELD = 2.0
 
 
 def drain(project: Project, node: str) -> Drained:
-    """What has data there goes on there. Raises DuckconfError naming the app that could not; the node stays cordoned."""
+    """What has data there goes on there, and so does what no other node takes; the node stays cordoned."""
     api = api_client(project)
     api.call("PUT", f"/node/{node}", {"cordoned": True})
+    told = api.call("GET", f"/apps?nodeName={node}")
     # A job that is over has nothing to do elsewhere.
-    there = [entry for entry in api.call("GET", f"/apps?nodeName={node}")["apps"] if not entry.get("ended")]
+    there = [entry for entry in told["apps"] if not entry.get("ended")]
     stays = {instance_name(entry["name"], entry.get("slot", 1)): str(entry["data"]) for entry in there if entry.get("data")}
     say_what_stays(node, stays)
-    entries = [entry for entry in there if not entry.get("data")]
-    for number, entry in enumerate(entries, 1):
-        with step(f"moving {instance_name(entry['name'], entry.get('slot', 1))} ({number} of {len(entries)})"):
-            _move(api, entry["name"], entry.get("slot", 1), node)
-    return Drained(len(entries), tuple(sorted(stays)))
+    # Those that an earlier drain has left without a place run on there.
+    names = [instance_name(entry["name"], entry.get("slot", 1)) for entry in there if not entry.get("data")]
+    names += [name for name in told["kept"] if name not in names]
+    trying = Trying(node)
+    for number, name in enumerate(names, 1):
+        with step(f"moving {name} ({number} of {len(names)})"):
+            _move(api, name, node, trying)
+    return Drained(len(names) - len(trying.stays), tuple(sorted(stays)), trying.stays)
 
 
-def _move(api: ApiClient, app: str, slot: int, node: str) -> None:
-    name = instance_name(app, slot)
+def _move(api: ApiClient, name: str, node: str, trying: Trying) -> None:
+    """Return when it runs elsewhere, or is given up."""
+    app, slot = app_of(name), slot_of(name)
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     now = _instance(api, app, slot)
-    if now is None or now["node"] != node:
-        return
-    api.call("PUT", "/apps", {"apps": [{"name": app, "slot": slot, "node": ""}]})
-    end, trying = time.monotonic() + PATIENCE, Trying(node)
-    while True:
+    if now is not None and now["node"] == node:
+        api.call("PUT", "/apps", {"apps": [{"name": app, "slot": slot, "node": ""}]})
+    end = time.monotonic() + PATIENCE
+    while name not in trying.stays:
         now = _instance(api, app, slot)
-        if now is None:
+        if now is None or (now["node"] not in ("", node) and now["status"] == "running"):
+            trying.moved()
             return
-        if now["node"] not in ("", node) and now["status"] == "running":
-            return
-        if time.monotonic() > end:
-            why = now.get("note") or f"{now['status']} on {now['node'] or 'no node'}"
-            raise DuckconfError(
-                f"{name} does not run on another node yet: {why}", f"its container on {node} stays; drain again later"
-            )
-        page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
-        cursor = page["cursor"]
-        for event in page["events"]:
-            if event.get("app") == app and event["kind"] == "pending":
-                raise stuck(name, event["message"], node)
-            if event.get("app") == app and event["kind"] == "failed":
-                trying.failed(name, event["message"], event["message"])
-        if now["status"] == BACKOFF:
-            trying.failed(name, now.get("note", "it is held back"), BACKOFF)
+        note = now.get("note", "")
+        if now["status"] == PENDING and note and not note.startswith(UNDECIDED):
+            trying.cannot(name, note)
+        elif now["status"] == BACKOFF:
+            trying.failed(name, note or "it is held back", BACKOFF)
+        elif time.monotonic() > end:
+            trying.cannot(name, note or f"{now['status']} on {now['node'] or 'no node'} after {PATIENCE:g} s")
+        else:
+            cursor = _hear(api, cursor, name, trying)
+
+
+def _hear(api: ApiClient, cursor: str, name: str, trying: Trying) -> str:
+    """What became of its starts since `cursor`; the cursor for the next time."""
+    page = api.call("GET", f"/events?since={cursor}&wait={HELD:g}")
+    for event in page["events"]:
+        if event.get("app") == app_of(name) and event["kind"] == "failed":
+            trying.failed(name, event["message"], event["message"])
+    return str(page["cursor"])
 
 
 def _instance(api: ApiClient, app: str, slot: int) -> dict[str, Any] | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
 from duckconf.cli.cluster.services import loop_service
 from duckconf.cli.fleet.drained import Drained, say_what_stays
-from duckconf.cli.fleet.trying import Trying, stuck
+from duckconf.cli.fleet.trying import Trying
 from duckconf.cli.look.picture import take_picture
 from duckconf.cli.terminal.say import step
 from duckconf.counts import counted
@@ -27,7 +28,7 @@ HELD = 0.5
 
 
 def drain(project: Project, node: str) -> Drained:
-    """What has data there goes on there. Raises DuckconfError naming what stays and why; the node stays cordoned."""
+    """What has data there goes on there, and so does what no other node takes; the node stays cordoned."""
     if loop_service(project).process() is None:
         raise SetupError("the control loop does not run, so no app can be moved", "start it: ./inv up reconcile")
     book = Journal(project.state / journal.FILE_NAME)
@@ -40,24 +41,32 @@ def drain(project: Project, node: str) -> Drained:
         left = first = _apps(cluster, node) - stays.keys()
         end, trying = time.monotonic() + PATIENCE, Trying(node)
         with step(f"moving {counted(len(first), 'app')} from {node}"):
-            while left:
+            while left - trying.stays.keys():
                 page = book.wait(cursor, HELD)
                 cursor = page.cursor
                 before, left = left, _apps(cluster, node) - stays.keys()
                 for event in page.events:
-                    if event.kind == "failed" and event.app in {app_of(name) for name in left}:
-                        trying.failed(event.app, event.message, event.message)
+                    for name in sorted(left) if event.kind == "failed" else ():
+                        if app_of(name) == event.app:
+                            trying.failed(name, event.message, event.message)
                 if left != before:
                     end = time.monotonic() + PATIENCE
                     trying.moved()
-                elif why := _why_they_stay(cluster, left):
-                    later = {name: note for name, note in why.items() if note.startswith(HELD_BACK)}
-                    if not later:
-                        raise stuck(min(why), why[min(why)], node)
-                    trying.failed(min(later), later[min(later)], HELD_BACK)
+                elif why := _why_they_stay(cluster, left - trying.stays.keys()):
+                    _judge(why, trying)
                 elif time.monotonic() > end:
-                    raise stuck(min(left), f"no app was moved for {PATIENCE:g} s", node)
-    return Drained(len(first), tuple(sorted(stays)))
+                    for name in sorted(left):
+                        trying.cannot(name, f"no app was moved for {PATIENCE:g} s")
+    return Drained(len(first - left), tuple(sorted(stays)), {name: trying.stays[name] for name in left})
+
+
+def _judge(why: Mapping[str, str], trying: Trying) -> None:
+    """The loop has nothing to do for these. What is held back is tried again; until then the others are not given up either."""
+    later = {name: note for name, note in why.items() if note.startswith(HELD_BACK)}
+    for name, note in sorted(later.items()):
+        trying.failed(name, note, HELD_BACK)
+    for name, note in sorted(why.items()) if not later else ():
+        trying.cannot(name, note)
 
 
 def _bound(cluster: Cluster, node: str) -> dict[str, str]:

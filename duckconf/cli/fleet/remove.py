@@ -11,6 +11,7 @@ from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, PUSH, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.drain import drain_node
+from duckconf.cli.fleet.drained import not_empty
 from duckconf.cli.fleet.inventory_edit import removing
 from duckconf.cli.fleet.limits import remember_failed
 from duckconf.cli.roles.left import Record
@@ -57,6 +58,8 @@ def _empty(project: Project, mode: str, host: Host) -> None:
             done = drain_node(project, host.name)
         except NodeFailure as failure:
             raise NodeFailure(host.name, failure.reason, IF_DEAD.format(host.name)) from failure
+        if done.stuck:
+            raise not_empty([host.name], done.stuck, done.moved)
         say(f"  {host.name}: {counted(done.moved, 'app')} moved")
         if done.stays:
             remedy = f"to start it elsewhere without the data: ./inv move {done.stays[0]} --accept-data-loss"

@@ -198,7 +198,7 @@ def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[st
 
 def print_events(found: Iterable[Event]) -> None:
     for event in found:
-        about = " ".join(part for part in (event.app, event.node) if part)
+        about = " ".join(part for part in (event.instance or event.app, event.node) if part)
         print(f"{clock(event.time)}  {event.kind:<12} {about:<24} {event.message}", flush=True)
 
 

@@ -1,0 +1,63 @@
+"""A drain in agents mode goes on where one instance has no other place."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from duckconf.cli.fleet import drain_agents
+from duckconf.overview import UNDECIDED
+from duckconf.reach.inventory.project import Project
+
+
+class Api:
+    """Two nodes; what is unbound goes to n2, but for `stuck`, and what an earlier drain has left is told as kept."""
+
+    def __init__(self, stuck: str, kept: tuple[str, ...] = ()) -> None:
+        self.stuck = stuck
+        self.kept = list(kept)
+        self.nodes = {"a": "n1", "b": "n1", "c": "n1", **dict.fromkeys(kept, "")}
+
+    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        if path == "/apps?nodeName=n1":
+            return {"apps": [{"name": name} for name, node in self.nodes.items() if node == "n1"], "kept": self.kept}
+        if method == "PUT" and path == "/apps":
+            name = body["apps"][0]["name"]
+            self.nodes[name] = "" if name == self.stuck else "n2"
+        if path.startswith("/app/"):
+            node = self.nodes[path.removeprefix("/app/")]
+            one = {"slot": 1, "node": node, "status": "running" if node else "pending"}
+            return {"instances": [one | ({} if node else {"note": "no node fits: 2 cordoned"})]}
+        return {"cursor": "1", "events": []}
+
+
+def drained(api: Api, monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, str]]:
+    monkeypatch.setattr(drain_agents, "api_client", lambda _: api)
+    done = drain_agents.drain(cast(Project, None), "n1")
+    return done.moved, dict(done.stuck)
+
+
+def test_the_others_move_and_what_stays_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api("a")
+    assert drained(api, monkeypatch) == (2, {"a": "no node fits: 2 cordoned"})
+    assert api.nodes == {"a": "", "b": "n2", "c": "n2"}
+
+
+def test_what_an_earlier_drain_has_left_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drained(Api("", kept=("web",)), monkeypatch) == (3, {"web": "no node fits: 2 cordoned"})
+
+
+def test_what_nobody_has_decided_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api("a")
+    notes = iter([UNDECIDED, f"{UNDECIDED}; its container on n1 runs on until it has another place", "no node fits"])
+    call = api.call
+
+    def later(method: str, path: str, body: Any = None) -> dict[str, Any]:
+        told = call(method, path, body)
+        if path == "/app/a" and not api.nodes["a"]:
+            told["instances"][0]["note"] = next(notes)
+        return told
+
+    monkeypatch.setattr(api, "call", later)
+    assert drained(api, monkeypatch) == (2, {"a": "no node fits"})
