@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 
-from api import data, ops, placed, rebalance, rollouts, secrets
+from api import data, ops, placed, rebalance, rollouts, secrets, takeover
 from api import nodes as node_routes
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
@@ -109,6 +109,7 @@ def create_agents(
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
         rollouts.blueprint(updates, apps.again),
+        takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, record),

@@ -16,7 +16,7 @@ from duckconf import codec
 from duckconf.errors import BadInput, Conflict, Fault, NotFound
 from duckconf.events import Event
 from duckconf.instance import placed
-from duckconf.local_data import check_move, held_from_json, held_to_json, shown
+from duckconf.local_data import check_move, held_to_json, shown
 from duckconf.model import App
 from duckconf.naming import app_of, slot_of
 
@@ -32,16 +32,6 @@ class Routes:
 
     def listing(self) -> Response:
         require_operator()
-        return jsonify(data=held_to_json(self.index.data.held))
-
-    def take_over(self) -> Response:
-        require_operator()
-        told = body()
-        try:
-            held = held_from_json(told["data"] if isinstance(told, dict) else None)
-        except (KeyError, ValueError, TypeError, AttributeError):
-            raise BadInput(Fault("data", "should be an object with a node, volumes and a number for each instance")) from None
-        self.index.data.take_over(held)
         return jsonify(data=held_to_json(self.index.data.held))
 
     def move(self, name: str) -> Response:
@@ -77,6 +67,5 @@ class Routes:
 def blueprint(served: Routes) -> Blueprint:
     routes = Blueprint("data", __name__)
     routes.get("/data")(served.listing)
-    routes.put("/data")(served.take_over)
     routes.post("/instance/<name>/move")(served.move)
     return routes

@@ -26,12 +26,20 @@ ROLLOUTS: dict[str, Any] = {
                 "422": problem("A decision is wrong."),
             },
         },
-        "delete": {
-            "operationId": "forgetRevisions",
-            "summary": "Forget the revisions of all apps: another mode has run them meanwhile.",
-            "responses": {"200": answer("They begin anew.", {"type": "object"})},
+    },
+    "/takeover": {
+        "put": {
+            "operationId": "takeOver",
+            "summary": "What another mode ran is the state from now on, all of it and nothing else.",
+            "requestBody": takes("Takeover"),
+            "responses": {
+                **FORM,
+                **UNREADABLE,
+                "200": answer("The names of the apps.", {"type": "object"}),
+                "422": problem("It is none."),
+            },
         },
-    }
+    },
 }
 
 AGENTS: dict[str, Any] = {

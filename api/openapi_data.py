@@ -41,11 +41,6 @@ def _takes(schema: dict[str, Any]) -> dict[str, Any]:
 DATA: dict[str, Any] = {
     "/data": {
         "get": {"summary": "Which node has the data of each instance.", "responses": {"200": _json("Data.", HELD)}},
-        "put": {
-            "summary": "Take over what another mode remembered.",
-            "requestBody": _takes(HELD),
-            "responses": {"200": _json("What is remembered now.", HELD), "422": _problem("It is none.")},
-        },
     },
     "/instance/{name}/move": {
         "post": {

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,10 +27,9 @@ from duckconf.codec import spec_hash, to_json
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.healthcheck import UNHEALTHY
-from duckconf.instance import Instance, meant_to_run, with_end
+from duckconf.instance import Instance, meant_to_run
 from duckconf.model import App
 from duckconf.reach.state.revisions import RevisionBook
-from duckconf.restart import read_end
 from duckconf.rolling import MOST_TRIES
 from duckconf.rollout import FAILED, History, SlotSeen
 
@@ -46,10 +46,6 @@ class Decided(NamedTuple):
     history: History
     note: str
     said: str = ""
-    since: Mapping[tuple[str, int], float] = {}
-    """When each revision was noted by another mode, in seconds since the epoch."""
-    ended: Mapping[int, str] = {}
-    """How slots have ended in another mode."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +77,11 @@ class Rollouts:
         with self.lock:
             good = [one for one in wanted if self._is_of_now(one, self.store.find(one.app), refused)]
             news = [one for one in good if self._is_news(one)]
-            self.book.date({key: when for one in good for key, when in one.since.items()})
-            self.book.change({one.app: one.history for one in good if one.history})
+            self.book.change({one.app: one.history for one in good})
 
             def change(view: View) -> Changes:
                 found = [(one, view.app(one.app)) for one in good]
-                apps = [(app, _after(app, one)) for one, app in found if app and self._is_of_now(one, app, refused)]
+                apps = [(app, meant_to_run(app, one.slots)) for one, app in found if app and self._is_of_now(one, app, refused)]
                 return {app.name: after for app, after in apps if after != app}
 
             self.store.submit(change)
@@ -98,13 +93,24 @@ class Rollouts:
                 self._tell_of_end(one)
         return jsonify(decided=len(wanted) - len(refused), refused=refused)
 
-    def forget_all(self) -> Response:
-        """For a cluster that another mode ran meanwhile: what was tried before says nothing about what it runs now."""
-        require_operator()
+    @contextmanager
+    def replacing(self, revisions: Mapping[str, History], since: Mapping[tuple[str, int], float]) -> Iterator[None]:
+        """These are the revisions of all apps, noted `since` (seconds since the epoch), once the block has put the apps into the
+        state; nothing is decided meanwhile. The old ones hold when the block raises."""
         with self.lock:
+            before, dates = self.book.revisions, self.book.since
             self.book.keep({})
-        self.index.see_again(self.store.listing().apps)
-        return jsonify(forgotten=True)
+            self.book.date(since)
+            self.book.keep({app: past for app, past in revisions.items() if past})
+            try:
+                yield
+            except BaseException:
+                self.book.keep({})
+                self.book.date(dates)
+                self.book.keep(before)
+                raise
+            self.index.updates.clear()
+            self.index.see_again(self.store.listing().apps)
 
     def note(self, app: App) -> None:
         """What an app runs is kept before it gets another spec. Raises OSError."""
@@ -125,13 +131,14 @@ class Rollouts:
             refused[one.app] = "is not declared"
         elif codec.revision(app) != one.revision:
             refused[one.app] = "has changed"
+        elif not _goes_on(self.book.revisions.get(one.app, ()), one.history):
+            refused[one.app] = "has another past"
         return one.app not in refused
 
     def _is_news(self, one: Decided) -> bool:
-        """Not what another mode has told when it happened."""
         known = {(item.number, item.outcome) for item in self.book.revisions.get(one.app, ())}
-        last = one.history[-1] if one.history else None
-        return last is not None and bool(last.outcome) and bool(known) and (last.number, last.outcome) not in known
+        last = one.history[-1]
+        return bool(last.outcome) and (last.number, last.outcome) not in known
 
     def _tell_of_end(self, one: Decided) -> None:
         last = one.history[-1]
@@ -202,18 +209,10 @@ class Rollouts:
         return ""
 
 
-def _after(app: App, one: Decided) -> App:
-    app = meant_to_run(app, one.slots)
-    for slot, record in one.ended.items():
-        app = with_end(app, slot, record) if 0 < slot <= app.replicas else app
-    return app
-
-
-def _record(text: object) -> str:
-    """Raises ValueError."""
-    if not isinstance(text, str) or read_end(text) is None:
-        raise ValueError("an end should be SPEC:CODE:RESTARTS")
-    return text
+def _goes_on(past: History, after: History) -> bool:
+    """Whether `after` was decided on this past: the oldest may be gone, and new ones may have come."""
+    kept = [(item.number, item.spec) for item in past if item.number >= after[0].number]
+    return kept == [(item.number, item.spec) for item in after[: len(kept)]] and bool(kept or not past)
 
 
 def blueprint(rollouts: Rollouts, declare: Callable[[App], Response]) -> Blueprint:
@@ -223,7 +222,6 @@ def blueprint(rollouts: Rollouts, declare: Callable[[App], Response]) -> Bluepri
     routes.register_blueprint(history.blueprint(past))
     routes.get("/rollouts")(rollouts.listing)
     routes.put("/rollouts")(rollouts.decide)
-    routes.delete("/rollouts")(rollouts.forget_all)
     return routes
 
 
@@ -245,14 +243,10 @@ def _decisions(data: object) -> Sequence[Decided]:
         try:
             slots = {int(slot): str(spec) for slot, spec in entry["slots"].items()}
             past = tuple(revision_from_json(item) for item in entry["history"])
-            ended = {int(slot): _record(record) for slot, record in entry.get("ended", {}).items()}
-            if not past and not ended:
+            if not past:
                 raise ValueError("history is empty")
-            since = {
-                (str(entry["app"]), int(item["number"])): float(item["since"]) for item in entry["history"] if "since" in item
-            }
             texts = {key: str(entry[key]) for key in ("app", "revision", "note", "said")}
-            found.append(Decided(slots=slots, history=past, since=since, ended=ended, **texts))
+            found.append(Decided(slots=slots, history=past, **texts))
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"should have app, revision, slots, history, note and said: {type(error).__name__} {error}"
             raise BadInput(Fault(f"rollouts/{number}", what)) from None

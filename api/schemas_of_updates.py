@@ -81,7 +81,6 @@ OF_UPDATES: dict[str, Any] = {
                         **dict.fromkeys(("app", "revision", "note", "said"), TEXT),
                         "slots": BY_SLOT,
                         "history": {"type": "array", "items": refer("Revision")},
-                        "ended": {**BY_SLOT, "description": "From another mode: how jobs have ended, by slot."},
                     },
                 },
             }
@@ -90,6 +89,27 @@ OF_UPDATES: dict[str, Any] = {
     "Decided": {
         "type": "object",
         "properties": {"decided": {"type": "integer"}, "refused": {"type": "object", "additionalProperties": TEXT}},
+    },
+    "Takeover": {
+        "type": "object",
+        "required": ["apps", "data"],
+        "properties": {
+            "apps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["app", "nodes", "slots", "ended", "history"],
+                    "properties": {
+                        "app": {"type": "object", "description": "Its fields."},
+                        "nodes": {"type": "array", "items": TEXT, "description": "By slot, empty for the scheduler to choose."},
+                        "slots": {**BY_SLOT, "description": "The hash of the spec that each slot runs."},
+                        "ended": {**BY_SLOT, "description": "How jobs have ended."},
+                        "history": {"type": "array", "items": refer("Revision")},
+                    },
+                },
+            },
+            "data": {"type": "object", "description": "As `GET /data` has it."},
+        },
     },
     "Rollback": {
         "type": "object",

@@ -28,15 +28,17 @@ class Contact:
         """Whether the last call was answered; the next one then asks the same server, unless that has begun again."""
         return self._client is not None
 
-    def call(self, method: str, path: str, body: object = None, *, held: float = 0.0) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, body: object = None, *, held: float = 0.0, within: float = ANSWER_WITHIN
+    ) -> dict[str, Any]:
         """The answer; raises ApiRefused for the server's no, DuckconfError when there is none. `held` is for how many
-        seconds the server may hold the call."""
+        seconds the server may hold the call, `within` how many more it may take."""
         try:
             if self._client is None:
                 token = read_token(Path(self._config.token_file))
                 remedy = "the agent continues with its last desired state"
                 self._client = ApiClient(self._config.api_url, remedy, token, self._config.ca_file)
-            return self._client.call(method, path, body, held + ANSWER_WITHIN)
+            return self._client.call(method, path, body, held + within)
         except DuckconfError:
             self._client = None
             raise
@@ -45,8 +47,9 @@ class Contact:
         """All went well: the next pause is a short one."""
         self._failures = 0
 
-    def pause(self) -> float:
-        """Seconds until the next try after a failure: each node's own, so that they do not all come at once."""
+    def pause(self, longest: float = float("inf")) -> float:
+        """Seconds until the next try after a failure, at most `longest`: each node's own, so that they do not all come at
+        once."""
         self._failures += 1
-        longest = min(self._config.interval, FIRST_PAUSE * 2 ** min(self._failures - 1, 16))
+        longest = min(self._config.interval, longest, FIRST_PAUSE * 2 ** min(self._failures - 1, 16))
         return random.uniform(longest / 2, longest)  # noqa: S311

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from controllers.beat import Entry
-from controllers.contact import Contact
+from controllers.contact import ANSWER_WITHIN, Contact
 from duckconf.errors import DuckconfError, NotNow
 from duckconf.events import Event
 from duckconf.facts import Facts
@@ -27,6 +27,9 @@ log = logging.getLogger("agent")
 
 # No more heartbeats than this within a second.
 MOST_BEATS = 5
+# Intervals that a heartbeat may take: the server asks for four of them within node_timeout, so that after one that fails and a
+# pause of an interval the next one is in time.
+ONE_FAILURE = 2.0
 # A look is old after as many intervals.
 OLD = 2.0
 MOST_EVENTS = 200
@@ -88,7 +91,8 @@ class Heart:
             refusals = [refusal_to_json(refusal, time.monotonic()) for refusal in seen["refusals"]]
             body = {"instance": self._instance, "facts": self._facts.to_json(), **seen, "refusals": refusals}
             try:
-                answer = self._contact.call("PUT", f"/node/{self._config.node}/heartbeat", body)
+                within = min(ANSWER_WITHIN, ONE_FAILURE * self._interval)
+                answer = self._contact.call("PUT", f"/node/{self._config.node}/heartbeat", body, within=within)
             except ApiRefused as refusal:
                 if refusal.status == HTTPStatus.CONFLICT:
                     self._turn(rival=True)
@@ -115,7 +119,7 @@ class Heart:
                 self._woken.clear()
             except DuckconfError as error:
                 self._note_trouble(str(error))
-                time.sleep(self._contact.pause())
+                time.sleep(self._contact.pause(self._interval))
 
     def _send_events(self) -> None:
         while self._events:

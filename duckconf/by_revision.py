@@ -13,7 +13,7 @@ from duckconf.codec import spec_hash, to_json
 from duckconf.instance import Instance, slots_of
 from duckconf.model import App, parse_app
 from duckconf.restart import ALWAYS, policy_of
-from duckconf.rollout import DONE, History, Revision, SlotSeen, spec_only, trimmed, with_service
+from duckconf.rollout import DONE, History, Revision, SlotSeen, as_declared, spec_only, trimmed, with_service
 
 
 def is_rolled_out(app: App) -> bool:
@@ -60,7 +60,7 @@ def revision_to_json(revision: Revision) -> dict[str, Any]:
     return {
         "number": revision.number,
         "spec": revision.spec,
-        "declared": spec_hash(replace(revision.app, secret_revisions={})),
+        "declared": spec_hash(as_declared(revision.app)),
         "outcome": revision.outcome,
         "why": revision.why,
         "app": to_json(revision.app),

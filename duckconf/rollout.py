@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from duckconf.actions import Pin
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
-from duckconf.model import SPEC_FIELDS, App
+from duckconf.model import DEFAULTS, FOUND_OUT, SPEC_FIELDS, App
 from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, STOP_FIRST, Policy, policy_of
 from duckconf.spreading import host_ports
 
@@ -197,6 +197,11 @@ def switched(
 def spec_only(app: App) -> App:
     """The app without what is about the set of its instances: what a revision keeps."""
     return App(**{name: getattr(app, name) for name in SPEC_FIELDS})
+
+
+def as_declared(spec: App) -> App:
+    """The spec of a revision without what the control plane found out of it."""
+    return replace(spec, **{name: DEFAULTS[name] for name in FOUND_OUT})
 
 
 def with_service(spec: App, app: App) -> App:

@@ -24,7 +24,7 @@ from duckconf.reach.api.client import ApiClient
 from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.rebalancing import AUTO, MANUAL, uneven
 from duckconf.sites import Sites
-from tests.api.test_api_agents import NODES, Client, app
+from tests.api.agents_api import NODES, Client, app
 from tests.api.test_api_push import problem
 
 __all__ = ["app"]

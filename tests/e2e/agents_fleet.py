@@ -41,10 +41,10 @@ def running(fleet: Live, api: ApiClient) -> Iterator[Live]:
     until("all nodes are ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
     stranger = f"stranger-{fleet.project.cluster}"
     fleet.engine.must("run", "-d", "--name", stranger, "--label=node=node-1", "--label=duckconf.app=a", WEB_IMAGE)
-    for name in APPS:
-        api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
-    until("they run, once each", lambda: fleet.once_each(APPS), 40)
     try:
+        for name in APPS:
+            api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
+        until("they run, once each", lambda: fleet.once_each(APPS), 40)
         yield fleet
         until("all run once each", lambda: fleet.once_each(APPS), 60)
         until("the API sees it", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
@@ -52,9 +52,9 @@ def running(fleet: Live, api: ApiClient) -> Iterator[Live]:
         assert fleet.state_of(stranger) == "running"
     finally:
         fleet.engine.run("rm", "-f", "-t", "0", stranger)
-    for app in apps(api):
-        api.call("DELETE", f"/app/{app['name']}")
-    until("nothing is left", lambda: fleet.apps() == [], 40)
+        for app in apps(api):
+            api.call("DELETE", f"/app/{app['name']}")
+        until("nothing is left", lambda: fleet.apps() == [], 40)
 
 
 def nodes(api: ApiClient) -> list[dict[str, Any]]:

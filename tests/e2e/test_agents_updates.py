@@ -63,6 +63,9 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
         assert "Traceback" not in broken.stderr
         missing = web.inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
         assert (missing.returncode, "revision 3 failed" in missing.stderr) == (1, True), missing.stderr
+        assert "revision 2 failed, so the update builds on what serves" in missing.stderr
+        assert "--entrypoint" not in (again := web.inv("update", "web", "--env", "B=1", "--dry-run").stdout), again
+        assert web.inv("update", "web", "--image", "localhost/nothing/here:1").stderr.count("inv redeploy web") == 1
         until("the first revision runs alone", lambda: web.instances() == before, 40)
     assert min(counts) >= 3
     assert web.inv("apps").stdout.splitlines()[4].split()[2] == "3/3"

@@ -150,6 +150,14 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
             missing = inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
             drained = draining.result()
         assert (missing.returncode, "revision 3 failed" in missing.stderr) == (1, True), missing.stderr
+        assert "revision 2 failed, so the update builds on what serves" in missing.stderr
+        again = inv("update", "web", "--env", "B=1", "--env-rm", "A", "--dry-run")
+        assert "revision 3 failed, so the update builds on what serves" in again.stderr
+        assert [line.split(":")[0] for line in again.stdout.splitlines()[1:4]] == ["  image", "  env.A", "  env.B"]
+        assert "inv redeploy web" in inv("update", "web", "--image", "localhost/nothing/here:1").stderr
+        past = inv("history", "web").stdout.splitlines()
+        assert [line.split()[:2] for line in past[1:]] == [["3", "failed"], ["2", "failed"], ["1", "runs"]]
+        assert "entrypoint added" in past[2]
         assert drained.returncode == 0, drained.stderr
         until("the first revision runs alone", lambda: len(declared.cluster.apps()) == 3)
     assert min(counts) >= 3

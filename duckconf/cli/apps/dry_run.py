@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from duckconf.changes import Change, changes
+from duckconf.cli.apps.declare import say_edit
 from duckconf.cli.apps.scene import scene_of
 from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.look.picture import Scene
 from duckconf.cli.look.steps import expected_line, expected_row
 from duckconf.cli.look.trouble import say_faults, unreachable
 from duckconf.cli.terminal.tables import print_json
-from duckconf.codec import to_json
-from duckconf.compose import merged
+from duckconf.edit import Edit, edited
 from duckconf.errors import Conflict, NotFound
 from duckconf.forecast import Forecast, forecast
 from duckconf.model import App, parse_app
@@ -45,10 +45,11 @@ def start(project: Project, body: Mapping[str, Any], *, as_json: bool) -> None:
     _show(project, (), new, as_json=as_json)
 
 
-def update(project: Project, name: str, asked: Mapping[str, Any], *, as_json: bool) -> None:
-    def changed(_: Scene, apps: Apps) -> Apps:
-        before = to_json(_declared(apps, name))
-        return {name: parse_app({**merged(before, asked), "name": name})}
+def update(project: Project, name: str, edit: Edit, *, as_json: bool) -> None:
+    def changed(scene: Scene, apps: Apps) -> Apps:
+        made = edited(_declared(apps, name), (scene.memory.history or {}).get(name, ()), edit)
+        say_edit(name, made)
+        return {name: made.app}
 
     _show(project, (name,), changed, as_json=as_json)
 

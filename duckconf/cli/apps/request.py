@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from duckconf.cli.apps.env_files import read_env_files
 from duckconf.cli.terminal.edge import typed_path
+from duckconf.edit import Edit
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import absolute
 from duckconf.model import DECLARED, SERVICE, parse_app
@@ -56,10 +57,11 @@ def takes_fields(function: Callable[..., Any], without: Collection[str] = ()) ->
     return function
 
 
-def app_changes(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:
-    """The body for `PUT /app/NAME`: only what was typed. Raises BadInput with the option that is wrong."""
+def app_edit(image: str, typed: Mapping[str, Any], unset: Iterable[str], variables: Iterable[str]) -> Edit:
+    """Only what was typed; `variables` are those to take away. Raises BadInput with the option that is wrong."""
     body = app_request(image or ANY_IMAGE, typed)
-    return body if image else {name: value for name, value in body.items() if name != "image"}
+    changes = body if image else {name: value for name, value in body.items() if name != "image"}
+    return Edit(changes, (*unset, *(f"env.{name}" for name in variables)))
 
 
 def app_request(image: str, typed: Mapping[str, Any]) -> dict[str, Any]:

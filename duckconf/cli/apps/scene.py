@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
-from duckconf.by_revision import revision_from_json
-from duckconf.cli.apps.update import fields_of
+from duckconf.cli.apps.declare import fields_of, past_of
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
@@ -21,12 +19,12 @@ from duckconf.engine_output import Container
 from duckconf.facts import facts_from_json
 from duckconf.model import App, parse_app
 from duckconf.placement import Fleet, Placement
-from duckconf.reach.api.client import ApiClient, ApiRefused
+from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import secrets
 from duckconf.reach.state.secrets import SecretFile
 from duckconf.refusal import refusal_from_json
-from duckconf.rollout import History, Revision, last_good
+from duckconf.rollout import Revision, last_good
 from duckconf.sites import Sites
 
 # The hash of a spec that nobody knows.
@@ -52,7 +50,7 @@ def scene_of(project: Project, names: Collection[str]) -> Iterator[tuple[Scene, 
 def _of_agents(api: ApiClient, sites: Sites, names: Collection[str]) -> Scene:
     nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
     apps = {entry["name"]: parse_app(fields_of(entry)) for entry in listing["apps"]}
-    history = {name: _history(api, name) for name in names if name in apps}
+    history = {name: past_of(api, name) for name in names if name in apps}
     found = [
         copy
         for entry in listing["apps"]
@@ -97,14 +95,3 @@ def _containers(entry: Mapping[str, Any], app: App, before: Revision | None) -> 
             slot=one["slot"],
             health=one.get("health", ""),
         )
-
-
-def _history(api: ApiClient, name: str) -> History:
-    """Empty where the API keeps none."""
-    try:
-        told = api.call("GET", f"/app/{name}/history")["revisions"]
-    except ApiRefused as refused:
-        if refused.status != HTTPStatus.NOT_FOUND:
-            raise
-        return ()
-    return tuple(map(revision_from_json, told))

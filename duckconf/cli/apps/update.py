@@ -1,4 +1,4 @@
-"""Changes what an app runs, without downtime: update, rollback, history, pause and resume. In the modes reconcile and agents."""
+"""Changes what an app runs, without downtime: update, rollback, pause and resume. In the modes reconcile and agents."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duckconf.by_revision import is_rolled_out
+from duckconf.cli.apps.declare import declare, fields_of
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import PUSH, mode_of
-from duckconf.cli.terminal.tables import print_json, print_table
-from duckconf.cli.terminal.times import stamp
+from duckconf.cli.terminal.tables import print_json
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
+from duckconf.edit import Edit
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
-from duckconf.model import FIELDS, parse_app
+from duckconf.model import parse_app
 from duckconf.overview import BACKOFF
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
@@ -27,17 +28,17 @@ HELD = 25.0
 AT_ONCE = 2.0
 
 
-def update(project: Project, name: str, changes: Mapping[str, Any], *, wait: bool, dry_run: bool, as_json: bool) -> None:
-    """Declare the changes. With `wait`, follow the update to its end: DuckconfError when it failed. With `dry_run`, only show
+def update(project: Project, name: str, edit: Edit, *, wait: bool, dry_run: bool, as_json: bool) -> None:
+    """Declare the edit. With `wait`, follow the update to its end: DuckconfError when it failed. With `dry_run`, only show
     what would follow."""
-    if not changes:
+    if not (edit.typed or edit.unset):
         raise BadInput(Fault("", f"say what to change, for example: ./inv update {name} --image nginx:1.25"))
     if dry_run:
         from duckconf.cli.apps import dry_run as dry
 
-        dry.update(project, name, changes, as_json=as_json)
+        dry.update(project, name, edit, as_json=as_json)
         return
-    _change(project, name, lambda api: api.call("PUT", f"/app/{name}", dict(changes)), wait=wait, as_json=as_json)
+    _change(project, name, lambda api: declare(api, name, edit), wait=wait, as_json=as_json)
 
 
 def rollback(project: Project, name: str, to: int, *, wait: bool, as_json: bool) -> None:
@@ -47,7 +48,7 @@ def rollback(project: Project, name: str, to: int, *, wait: bool, as_json: bool)
 
 
 def pause(project: Project, name: str, *, paused: bool) -> None:
-    api = _api(project)
+    api = api_of(project)
     before = api.call("GET", f"/app/{name}")
     if bool(before.get("paused")) == paused:
         print(f"{name} was {'already paused' if paused else 'not paused'}", file=sys.stderr)
@@ -57,39 +58,13 @@ def pause(project: Project, name: str, *, paused: bool) -> None:
     print(f"{name} is paused: no instance is replaced until ./inv resume {name}" if paused else goes_on)
 
 
-def history(project: Project, name: str, *, as_json: bool) -> None:
-    """The revisions, the newest first."""
-    told = _api(project).call("GET", f"/app/{name}/history")["revisions"]
-    if as_json:
-        print_json(told)
-        return
-    rows = [
-        {
-            "revision": item["number"],
-            "state": _state(item, last=item is told[-1]),
-            "since": stamp(item["since"]) if item.get("since") else "-",
-            "image": item["app"]["image"],
-            "id": item.get("image_id", "")[:12],
-            "note": item.get("why", ""),
-        }
-        for item in reversed(told)
-    ]
-    print_table(rows, ("revision", "state", "since", "image", "id", "note"), f"{name} has no revisions yet")
-
-
-def _state(item: Mapping[str, Any], *, last: bool) -> str:
-    if item["outcome"] == DONE:
-        return "runs" if last else "served"
-    return item["outcome"] or ("under way" if last else "replaced")
-
-
 def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool) -> None:
-    api = _api(project)
+    api = api_of(project)
     before = api.call("GET", f"/app/{name}")
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     answer = ask(api)
     if answer["revision"] == before["revision"]:
-        print(f"{name} is declared so already", file=sys.stderr)
+        print(f"{name} is declared so already{_why_not_again(api, name, answer)}", file=sys.stderr)
     elif wait and not is_rolled_out(parse_app(fields_of(answer))):
         print(f"{name} is declared: a job is not rolled out, and an app without instances has nothing to replace")
     elif wait:
@@ -99,6 +74,13 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
         print_json(answer)
     elif not wait:
         print(f"{name} is declared; its instances are replaced step by step: ./inv apps, ./inv history {name}")
+
+
+def _why_not_again(api: ApiClient, name: str, entry: Mapping[str, Any]) -> str:
+    last = _present(api.call("GET", f"/app/{name}/history")["revisions"], entry)
+    if last is None or last["outcome"] != FAILED:
+        return ""
+    return f", and failed as revision {last['number']}: {last['why']}; to try it again: ./inv redeploy {name}"
 
 
 def _follow(api: ApiClient, name: str, cursor: str) -> None:
@@ -143,12 +125,8 @@ def _require_hope(name: str, entry: Mapping[str, Any], past: Sequence[Mapping[st
         raise DuckconfError(f"{name} on {stuck['node']}: {stuck.get('note', 'it is held back')}", remedy)
 
 
-def fields_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What an app was declared with, of what the API tells of it."""
-    return {name: entry[name] for name in FIELDS if name in entry}
-
-
-def _api(project: Project) -> ApiClient:
+def api_of(project: Project) -> ApiClient:
+    """Raises NotFound in push mode."""
     if mode_of(project) == PUSH:
         raise NotFound("push mode keeps no state to update", "move the cluster to a mode that does: ./inv up reconcile")
     return api_client(project)

@@ -20,7 +20,6 @@ from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.look.agents import AGENT_UNIT, CONTROL_UNITS
 from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, tell
 from duckconf.cli.terminal.say import say, step
-from duckconf.codec import to_json
 from duckconf.command import Command
 from duckconf.desired import Document, changed, empty_document, marked, read_document
 from duckconf.engine_output import Container
@@ -130,15 +129,13 @@ def _hand_over(project: Project) -> None:
         raise SetupError(f"{FILE_NAME}: {faults}", "correct or remove these rows first; stop apps without a spec")
     upload(project)
     api = api_client(project, AGENTS)
-    api.call("DELETE", "/rollouts")
     newest_of, over = newest(views), past.ended_in(project.state)
     places = homes(document, newest_of, over)
     held = {name: data for name, data in read_held(project.state / DATA).items() if _may_be(data, name, places)}
-    api.call("PUT", "/data", {"data": held_to_json(held)})
-    for app, nodes in places.items():
-        body = {name: value for name, value in to_json(document.apps()[app]).items() if name != "name"}
-        api.call("PUT", f"/app/{app}", {**body, **({"node": nodes} if any(nodes) else {})})
-    past.hand_over(api, project.state, document, newest_of, over)
+    apps = past.of_all(project.state, document, newest_of, over, places)
+    # One call: whoever decides on the state sees all of it, or what was there before.
+    api.call("PUT", "/takeover", {"apps": apps, "data": held_to_json(held)}, deadline=60.0)
+    past.forget(project.state)
     if path.exists():
         path.replace(path.with_name(f"{FILE_NAME}.kept"))
 

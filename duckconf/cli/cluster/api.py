@@ -33,13 +33,13 @@ class ClusterApi(ApiClient):
         self._stranger = ApiClient(project.settings.api_url, ca_file=ca_file)
         self._is_ours = False
 
-    def call(self, method: str, path: str, body: object = None, deadline: float | None = None) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: object = None, deadline: float | None = None, at: str = "") -> dict[str, Any]:
         """As ApiClient's; raises DuckconfError also when the server is another cluster's or in another mode."""
         if not self._is_ours:
             seconds = min(deadline or ASK_SECONDS, ASK_SECONDS)
             require_ours(self._project, self._mode, self._stranger.call("GET", "/healthz", deadline=seconds))
             self._is_ours = True
-        return super().call(method, path, body, deadline)
+        return super().call(method, path, body, deadline, at)
 
 
 def api_client(project: Project, mode: str = "") -> ApiClient:

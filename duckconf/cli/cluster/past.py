@@ -10,12 +10,13 @@ from typing import Any
 
 from duckconf.by_revision import revision_from_json
 from duckconf.cli.cluster.api import api_client
+from duckconf.codec import to_json
 from duckconf.desired import Document
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.instance import slots_of
+from duckconf.model import App
 from duckconf.placement import Placement
-from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 from duckconf.reach.state.placements import PlacementBook
@@ -24,8 +25,6 @@ from duckconf.reach.state.revisions import RevisionBook
 
 Told = Mapping[str, Sequence[Mapping[str, Any]]]
 """By app, its revisions as the API tells them, the newest last."""
-# Apps in one call: each comes with its revisions.
-AT_ONCE = 200
 
 
 def told_by(project: Project, apps: Iterable[str]) -> Told:
@@ -52,29 +51,37 @@ def ended_in(state: Path) -> dict[str, Placement]:
         return {}
 
 
-def hand_over(
-    api: ApiClient, state: Path, document: Document, found: Mapping[str, Container], over: Mapping[str, Placement]
-) -> None:
-    """To the api-server, which has the apps by now. `found` has the container of each instance, `over` those that have ended."""
+def of_all(
+    state: Path,
+    document: Document,
+    found: Mapping[str, Container],
+    over: Mapping[str, Placement],
+    homes: Mapping[str, Sequence[str]],
+) -> list[dict[str, Any]]:
+    """What the loop ran, as `PUT /takeover` has it. `found` has the container of each instance, `over` those that have ended,
+    `homes` the nodes of each app by slot."""
     book = RevisionBook(state / HISTORY)
-    decisions = []
-    for name, app in document.apps().items():
-        past = book.told(name)
-        known = {item["spec"] for item in past}
-        slots = {one.slot: found[one.name].spec for one in slots_of(app) if one.name in found and found[one.name].spec in known}
-        ended = {one.slot: over[one.name].end for one in slots_of(app) if one.name in over}
-        if past or ended:
-            revision = api.call("GET", f"/app/{name}")["revision"]
-            decision = {
-                "app": name,
-                "revision": revision,
-                "slots": slots,
-                "history": past,
-                "ended": ended,
-                "note": "",
-                "said": "",
-            }
-            decisions.append(decision)
-    for begin in range(0, len(decisions), AT_ONCE):
-        api.call("PUT", "/rollouts", {"rollouts": decisions[begin : begin + AT_ONCE]})
+    return [_of(app, book.told(name), found, over, homes[name]) for name, app in document.apps().items()]
+
+
+def _of(
+    app: App,
+    past: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Container],
+    over: Mapping[str, Placement],
+    nodes: Sequence[str],
+) -> dict[str, Any]:
+    known = {item["spec"] for item in past}
+    runs = {one.slot: found[one.name].spec for one in slots_of(app) if one.name in found}
+    return {
+        "app": to_json(app),
+        "nodes": list(nodes) if any(nodes) else [],
+        "slots": {str(slot): spec for slot, spec in runs.items() if spec in known},
+        "ended": {str(one.slot): over[one.name].end for one in slots_of(app) if one.name in over},
+        "history": list(past),
+    }
+
+
+def forget(state: Path) -> None:
+    """It is the api-server's from now on."""
     (state / HISTORY).unlink(missing_ok=True)

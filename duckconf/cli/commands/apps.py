@@ -9,7 +9,7 @@ import functools
 from typing import Any
 
 from duckconf.cli.apps.letters import DockersLetters
-from duckconf.cli.apps.request import HELP, OF_SERVICE, REPEATED, app_changes, app_request, takes_fields
+from duckconf.cli.apps.request import HELP, OF_SERVICE, REPEATED, app_edit, app_request, takes_fields
 from duckconf.cli.terminal.edge import command, project
 from duckconf.errors import BadInput, Fault
 
@@ -95,11 +95,13 @@ def secret(_: Any, action: str, from_file: str = "", from_vault: str = "", json:
 @command(
     klass=DockersLetters,
     positional=["name"],
-    iterable=REPEATED,
+    iterable=[*REPEATED, "env_rm", "unset"],
     help={
         **HELP,
         "name": "the app, as `apps` shows it",
         "image": "the new image",
+        "env_rm": "take this variable away; may be repeated",
+        "unset": "take away FIELD, or FIELD.KEY of a mapping, such as memory or labels.team; may be repeated",
         "wait": "follow the update to its end; exit code 1 when it failed and the last good revision serves again",
         "dry_run": DRY_RUN,
         "json": "print JSON",
@@ -107,13 +109,22 @@ def secret(_: Any, action: str, from_file: str = "", from_vault: str = "", json:
 )
 @functools.partial(takes_fields, without={"name"})
 def update(
-    _: Any, name: str, image: str = "", wait: bool = False, dry_run: bool = False, json: bool = False, **fields: Any
+    _: Any,
+    name: str,
+    image: str = "",
+    env_rm: Any = None,
+    unset: Any = None,
+    wait: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    **fields: Any,
 ) -> None:
     """Change an app; its instances are replaced step by step, and a failing revision is taken back (reconcile, agents).
-    A list or mapping replaces the one before. Example: ./inv update web --image nginx:1.26 --wait"""
+    --env and other mappings change the keys that are typed; a list, such as --port, replaces the one before. After a failed
+    update this builds on the revision that serves. Example: ./inv update web --image nginx:1.26 --env-rm DEBUG --wait"""
     from duckconf.cli.apps.update import update as change
 
-    change(project(), name, app_changes(image, fields), wait=wait, dry_run=dry_run, as_json=json)
+    change(project(), name, app_edit(image, fields, unset or (), env_rm or ()), wait=wait, dry_run=dry_run, as_json=json)
 
 
 @command(
@@ -134,8 +145,8 @@ def rollback(_: Any, name: str, to: int = 0, wait: bool = False, json: bool = Fa
 
 @command(positional=["name"], help={"name": "the app, as `apps` shows it", "json": "print JSON"})
 def history(_: Any, name: str, json: bool = False) -> None:
-    """Show the revisions of an app, the newest first (reconcile, agents). Example: ./inv history web"""
-    from duckconf.cli.apps.update import history as show
+    """Show the revisions of an app, what each changed, and which one runs (reconcile, agents). Example: ./inv history web"""
+    from duckconf.cli.apps.history import history as show
 
     show(project(), name, as_json=json)
 

@@ -39,10 +39,12 @@ class ApiClient:
         bounds = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
         self._pool = urllib3.PoolManager(retries=False, timeout=bounds, **trust)  # type: ignore[arg-type]
 
-    def call(self, method: str, path: str, body: object = None, deadline: float | None = None) -> dict[str, Any]:
-        """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers."""
+    def call(self, method: str, path: str, body: object = None, deadline: float | None = None, at: str = "") -> dict[str, Any]:
+        """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers. `at` is the
+        revision that what is changed should have."""
         content = None if body is None else json.dumps(body).encode()
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        headers = dict(self._headers) if body is None else {**self._headers, "Content-Type": "application/json"}
+        headers |= {"If-Match": f'"{at}"'} if at else {}
         bounds = {} if deadline is None else {"timeout": urllib3.Timeout(total=deadline, connect=CONNECT_SECONDS)}
         try:
             answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]
