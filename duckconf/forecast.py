@@ -16,6 +16,7 @@ from duckconf.decision import Memory, decide
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.healthcheck import HEALTHY, NO_CHECK
+from duckconf.naming import app_of
 from duckconf.placement import Fleet
 from duckconf.plan import Step
 from duckconf.rollout import History
@@ -35,29 +36,54 @@ class Expected(NamedTuple):
 @dataclass(frozen=True)
 class Forecast:
     """The steps of each round: those of one round are taken at once, and the next follows when they are done and what they
-    started is ready. `notes` say by instance what stays as it is in the end and why. `goes_on` when there are more rounds."""
+    started is ready. `waits` say by round, from 0, what it waits for beside that: instances that run and are not healthy now.
+    `notes` say by instance what stays as it is in the end and why, `rollouts` by app how far its update is then. `goes_on` when
+    there are more rounds."""
 
     rounds: tuple[tuple[Expected, ...], ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     history: Mapping[str, History] = field(default_factory=dict)
     goes_on: bool = False
+    waits: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    rollouts: Mapping[str, str] = field(default_factory=dict)
 
 
 def forecast(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float, apps: Collection[str]) -> Forecast:
     """The steps that are about these apps."""
     # How earlier starts went says nothing about a change; with no tries, what runs counts as ready.
-    tries = {name: past for name, past in memory.tries.items() if name.partition(".")[0] not in apps}
+    tries = {name: past for name, past in memory.tries.items() if app_of(name) not in apps}
     memory = replace(memory, tries=tries)
     rounds: list[tuple[Expected, ...]] = []
+    waits: dict[int, tuple[str, ...]] = {}
     while True:
         decision = decide(cluster, desired, fleet, memory, now)
         about = [step for step in decision.plan.steps if step.app in apps]
+        if not about and len(rounds) not in waits and (unwell := _unwell(fleet, apps)):
+            waits[len(rounds)] = tuple(map(_healthy_words, unwell))
+            fleet = _healed(fleet, unwell)
+            continue
         if not about or len(rounds) == MOST_ROUNDS:
-            notes = {name: note for name, note in decision.plan.notes.items() if name.partition(".")[0] in apps}
-            return Forecast(tuple(rounds), notes, decision.history, bool(about))
+            notes = {name: note for name, note in decision.plan.notes.items() if app_of(name) in apps}
+            open_ends = {app: note for app, note in decision.rollouts.items() if app in apps}
+            waits.pop(len(rounds), None)
+            return Forecast(tuple(rounds), notes, decision.history, bool(about), waits, open_ends)
         rounds.append(tuple(_expected(step, fleet, decision.history) for step in about))
         fleet = after(fleet, (step.action for step in decision.plan.steps))
         memory = replace(memory, placements=decision.placements, history=decision.history if memory.history is not None else None)
+
+
+def _unwell(fleet: Fleet, apps: Collection[str]) -> list[Container]:
+    found = [copy for copies in fleet.copies.values() for copy in copies if copy.app in apps and copy.running]
+    return sorted((copy for copy in found if not copy.ready), key=lambda copy: (copy.app, copy.slot, copy.node))
+
+
+def _healthy_words(copy: Container) -> str:
+    return f"{copy.instance} on {copy.node} is healthy (it is {copy.health}{f': {copy.said}' if copy.said else ''})"
+
+
+def _healed(fleet: Fleet, copies: Collection[Container]) -> Fleet:
+    views = {node: view and tuple(_well(copy) if copy in copies else copy for copy in view) for node, view in fleet.views.items()}
+    return replace(fleet, views=views)
 
 
 def _expected(step: Step, fleet: Fleet, history: Mapping[str, History]) -> Expected:

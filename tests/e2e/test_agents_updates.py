@@ -85,6 +85,8 @@ def test_an_update_rests_while_it_is_paused_and_goes_on_with_one_port_of_the_nod
     until("the scheduler has seen it", lambda: revisions(web, "web")[-1] == (2, ""), 40)
     assert env_of(web, "web") == ["A=1"]
     assert "paused" in web.inv("apps").stdout
+    rests = web.inv("diff")
+    assert (rests.returncode, "revision 2: 0 of 1 instance updated, paused" in rests.stdout) == (0, True), rests
     resumed = web.inv("resume", "web")
     assert resumed.returncode == 0
     until("it is done", lambda: revisions(web, "web")[-1] == (2, "done"), 40)

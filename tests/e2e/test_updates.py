@@ -213,6 +213,8 @@ def test_a_paused_update_rests_until_it_is_resumed(declared: Declared) -> None:
     until("the loop has seen it", lambda: revisions(declared.cluster, "web")[-1] == (2, ""))
     assert env_of(declared.cluster, "web") == ["A=1"] * 2
     assert "paused" in inv("apps").stdout
+    rests = inv("diff")
+    assert (rests.returncode, rests.stdout) == (0, "web: revision 2: 0 of 2 instances updated, paused\n")
     assert inv("resume", "web").returncode == 0
     until("it is done", lambda: revisions(declared.cluster, "web")[-1] == (2, "done"))
     until("the old ones are gone", lambda: env_of(declared.cluster, "web") == ["A=2"] * 2)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from duckconf.actions import Remove, Start
 from duckconf.changes import Change, changes
-from duckconf.cli.look.steps import expected_line
+from duckconf.cli.look.steps import expected_line, expected_lines
 from duckconf.codec import spec_hash, to_label
 from duckconf.decision import Memory, decide
 from duckconf.desired import Desired
@@ -155,3 +155,29 @@ def test_fields_are_compared_one_by_one_and_mappings_key_by_key() -> None:
 
 def test_an_app_that_is_declared_again_has_no_changes() -> None:
     assert changes(OLD, replace(OLD)) == []
+
+
+def test_an_update_of_instances_that_are_not_healthy_is_foretold_with_what_it_waits_for() -> None:
+    checked = replace(OLD, healthcheck={"tcp": "80"}, ports=("80:80",))
+    fleet, memory = running(checked)
+    views = {
+        node: tuple(replace(copy, health="healthy" if copy.slot == 1 else "starting") for copy in view or ())
+        for node, view in fleet.views.items()
+    }
+    fleet, desired = replace(fleet, views=views), Desired(instances_of([replace(checked, image="web:2")]))
+    found = forecast("demo", desired, fleet, memory, 0.0, ["web"])
+    assert list(expected_lines(found))[:3] == [
+        "1. waits until web.2 on node-2 is healthy (it is starting)",
+        "1. waits until web.3 on node-3 is healthy (it is starting)",
+        expected_line(1, found.rounds[0][0]),
+    ]
+    assert len(found.rounds) == 3
+    # What waits for nothing that would follow is not told.
+    same = forecast("demo", Desired(instances_of([checked])), fleet, memory, 0.0, ["web"])
+    assert (same.rounds, dict(same.waits)) == ((), {})
+
+
+def test_a_paused_update_says_how_far_it_stays() -> None:
+    found = foretold(OLD, replace(OLD, image="web:2", paused=True))
+    assert dict(found.rollouts) == {"web": "revision 2: 0 of 3 instances updated, paused"}
+    assert dict(foretold(OLD, replace(OLD, image="web:2")).rollouts) == {}

@@ -16,7 +16,7 @@ from duckconf.cli.apps.declare import say_edit
 from duckconf.cli.apps.scene import scene_of
 from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.look.picture import Scene
-from duckconf.cli.look.steps import expected_line, expected_row
+from duckconf.cli.look.steps import expected_lines, expected_rows, waits_rows
 from duckconf.cli.look.trouble import say_faults, unreachable
 from duckconf.cli.terminal.tables import print_json
 from duckconf.edit import Edit, edited
@@ -80,8 +80,8 @@ def _show(project: Project, names: Collection[str], change: Changing, *, as_json
     apps = [_entry(before.get(name), app, scene, expected) for name, app in wanted.items()]
     faults = [*scene.faults, *lacking]
     if as_json:
-        steps = [expected_row(number, step) for number, some in enumerate(expected.rounds, 1) for step in some]
-        print_json({"apps": apps, "steps": steps, "notes": dict(expected.notes), "goes_on": expected.goes_on, "faults": faults})
+        told = {"apps": apps, "steps": expected_rows(expected), "waits": waits_rows(expected), "notes": dict(expected.notes)}
+        print_json(told | {"rollouts": dict(expected.rollouts), "goes_on": expected.goes_on, "faults": faults})
     else:
         _print(apps, expected)
         say_faults(faults)
@@ -115,13 +115,12 @@ def _entry(before: App | None, app: App, scene: Scene, expected: Forecast) -> di
 def _print(apps: list[dict[str, Any]], expected: Forecast) -> None:
     for entry in apps:
         _print_app(entry)
-    for number, some in enumerate(expected.rounds, 1):
-        for step in some:
-            print(expected_line(number, step))
-    if expected.goes_on:
-        print("… and so on")
+    for line in expected_lines(expected):
+        print(line)
     for name, note in expected.notes.items():
         print(f"{name}: left unchanged, because: {note}")
+    for app, note in expected.rollouts.items() if not expected.goes_on else ():
+        print(f"{app}: {note}; then the update goes no further by itself")
     if not expected.rounds:
         print("no container would be started or removed", file=sys.stderr)
     print("nothing was changed (--dry-run)", file=sys.stderr)

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckconf.balance_told import sight
+from duckconf.cli.apps.scene import scene_of
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import print_nodes, say_uneven
+from duckconf.cli.look.under_way import UnderWay, foretold, goes_on, say_foretold, told
 from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
@@ -102,16 +104,23 @@ def diff(project: Project, *, as_json: bool) -> int:
     """What is not as desired, and why. Each agent decides for itself what to do about it."""
     listing = api_client(project).call("GET", "/apps")
     open_ends = [row for row in _rows(listing) if row["status"] not in WELL]
+    updated = {str(entry["name"]): str(entry["rollout"]) for entry in listing["apps"] if entry.get("rollout")}
+    later: dict[str, UnderWay] = {}
+    if updated:
+        with scene_of(project, updated) as (scene, _):
+            later = foretold(project.cluster, scene, updated)
     if as_json:
-        print_json({"steps": [_row(row) for row in open_ends], "faults": listing.get("faults", [])})
+        steps = [_row(row) for row in open_ends]
+        print_json({"steps": steps, "updates": told(later), "faults": listing.get("faults", [])})
     else:
         for row in open_ends:
             where = f" on {row['node']}" if row["node"] else ""
             print(f"{row['instance']}: {row['status']}{where}" + (f", because: {row['note']}" if row.get("note") else ""))
-        if not open_ends:
+        say_foretold(later)
+        if not open_ends and not later:
             print("all apps run as desired", file=sys.stderr)
     _say_faults(listing)
-    return DIFFERENCES if open_ends else 0
+    return DIFFERENCES if open_ends or goes_on(later) else 0
 
 
 def service_logs(project: Project, what: str, lines: int, *, follow: bool) -> int | None:

@@ -69,7 +69,10 @@ class Scene:
 
 def take_picture(cluster: Cluster) -> Picture:
     """Asks all nodes. What the loop would do with this, it may be doing already."""
-    scene = survey(cluster)
+    return picture_of(cluster, survey(cluster))
+
+
+def picture_of(cluster: Cluster, scene: Scene) -> Picture:
     desired, lacking = scene.desired()
     desired = with_slots(desired, scene.fleet, scene.memory.placements)
     decision = decide(cluster.project.cluster, desired, scene.fleet, scene.memory, scene.now)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from duckconf.forecast import Expected
+from duckconf.forecast import Expected, Forecast
 from duckconf.plan import Step
 
 
@@ -20,6 +21,23 @@ def step_row(step: Step) -> dict[str, Any]:
 
 def step_line(step: Step, about: str = "") -> str:
     return f"{step.instance}: {step.action}{about}, because: {step.reason}"
+
+
+def expected_lines(expected: Forecast) -> Iterator[str]:
+    """Round by round, with what each waits for beside the round before."""
+    for number, some in enumerate(expected.rounds):
+        yield from (f"{number + 1}. waits until {words}" for words in expected.waits.get(number, ()))
+        yield from (expected_line(number + 1, step) for step in some)
+    if expected.goes_on:
+        yield "… and so on"
+
+
+def expected_rows(expected: Forecast) -> list[dict[str, Any]]:
+    return [expected_row(number, step) for number, some in enumerate(expected.rounds, 1) for step in some]
+
+
+def waits_rows(expected: Forecast) -> list[dict[str, Any]]:
+    return [{"round": number + 1, "until": words} for number, some in sorted(expected.waits.items()) for words in some]
 
 
 def expected_row(number: int, expected: Expected) -> dict[str, Any]:

@@ -146,24 +146,30 @@ def diff(project: Project, *, as_json: bool) -> int:
 
         return agents_look.diff(project, as_json=as_json)
     require_mode(project, RECONCILE, "`diff`, which compares with the desired state,")
-    from duckconf.cli.look.picture import take_picture
+    from duckconf.cli.look.picture import picture_of, survey
     from duckconf.cli.look.steps import step_line, step_row
+    from duckconf.cli.look.under_way import foretold, goes_on, say_foretold, told
 
     with open_cluster(project, warm=True) as cluster:
-        picture = take_picture(cluster)
+        scene = survey(cluster)
+        picture = picture_of(cluster, scene)
     plan = picture.decision.plan
+    later = foretold(project.cluster, scene, picture.decision.rollouts)
     if as_json:
-        print_json({"steps": [step_row(step) for step in plan.steps], "notes": dict(plan.notes), "faults": list(picture.faults)})
+        steps = {"steps": [step_row(step) for step in plan.steps], "notes": dict(plan.notes)}
+        print_json(steps | {"updates": told(later), "faults": list(picture.faults)})
     else:
         for step in plan.steps:
             print(step_line(step))
         for app, note in plan.notes.items():
             print(f"{app}: left unchanged, because: {note}")
+        say_foretold(later)
         say_faults(picture.faults)
         if not plan.steps:
-            print("nothing to do" + (", except for the apps above" if plan.notes else ""), file=sys.stderr)
+            now = " now" if goes_on(later) else ""
+            print(f"nothing to do{now}" + (", except for the apps above" if plan.notes or later else ""), file=sys.stderr)
     code = unreachable(picture.seen)
-    return DIFFERENCES if plan.steps else code
+    return DIFFERENCES if plan.steps or goes_on(later) else code
 
 
 def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
