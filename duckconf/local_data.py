@@ -89,9 +89,9 @@ def with_data(
         before, move = held_by(instance, held), moves.get(name)
         if before is not None and move is not None and is_moving(before, move):
             instances[name] = replace(instance, bound=move.target, leaves=move.source)
-            node = _ran_on(placements.get(name), fleet.copies.get(name, ()), fleet, besides=move.source)
-            if node:
-                now[name] = Held(node, sources, move.number)
+            place = placements.get(name)
+            if place is not None and _is_carried_out(move, place, fleet.copies.get(name, ())):
+                now[name] = Held(place.node, sources, move.number)
         elif node := before.node if before else _ran_on(placements.get(name), fleet.copies.get(name, ()), fleet):
             now[name] = Held(node, sources, before.move if before else move.number if move else 0)
             instances[name] = replace(instance, bound=node, data=shown(sources))
@@ -110,6 +110,8 @@ def check_move(name: str, held: Held, to: str, nodes: Sequence[str], *, accepted
         raise BadInput(Fault("to", f"should be a node: {', '.join(nodes)}; got {to}"))
     if to == held.node:
         raise Conflict(f"{name} has its data on {to} already", "name another node, or none to let placement choose")
+    if not set(nodes) - {held.node}:
+        raise Conflict(f"{name} cannot leave {held.node}: it is the only node", "add another one first: ./inv add-node")
     if not accepted:
         what = f"{name} has its data ({shown(held.sources)}) on {held.node}, and starts without it anywhere else"
         target = f" --to {to}" if to else ""
@@ -131,12 +133,18 @@ def is_moving(held: Held, move: Move | None) -> bool:
     return move is not None and move.number > held.move and move.source == held.node
 
 
-def _ran_on(place: Placement | None, copies: Sequence[Container], fleet: Fleet, besides: str = "") -> str:
+def _is_carried_out(move: Move, place: Placement, copies: Sequence[Container]) -> bool:
+    """Whether the instance has run where the move has placed it. A copy on any other node is one that an earlier move left."""
+    ran = any(copy.node == place.node and copy.state not in NEVER_RAN for copy in copies)
+    return place.node != move.source and move.target in ("", place.node) and ran
+
+
+def _ran_on(place: Placement | None, copies: Sequence[Container], fleet: Fleet) -> str:
     """The node where the instance has run: where it is placed, if a container of it is there or nothing is seen of the node, or
     else where its newest container is; "" when it never ran."""
-    ran = [copy for copy in copies if copy.state not in NEVER_RAN and copy.node != besides]
+    ran = [copy for copy in copies if copy.state not in NEVER_RAN]
     nodes = {copy.node for copy in ran}
-    if place is not None and place.node != besides and (place.node in nodes or fleet.views.get(place.node) is None):
+    if place is not None and (place.node in nodes or fleet.views.get(place.node) is None):
         return place.node
     return max(ran, key=lambda copy: (copy.running, copy.generation, copy.name)).node if ran else ""
 

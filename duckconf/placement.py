@@ -135,7 +135,8 @@ def assign(
     `base_name` is the container name of each first placement. Without `certain` (our memory was lost), an instance
     that is not seen may run on a node that is not heard yet, and waits.
     """
-    kept = {name: placements[name] for name in instances if name in placements}
+    known = {name: (one, placements[name]) for name, one in instances.items() if name in placements}
+    kept = {name: place for name, (one, place) in known.items() if not _without_data(one, place)}
     places = _Places(instances, fleet, kept, next_generation)
     moving = any(_on_its_way(instances[name], place, fleet) for name, place in kept.items())
     silent = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
@@ -161,6 +162,11 @@ def assign(
         elif name in kept and at_home:
             places.update(instance, base_name[name])
     return Assignment(kept, places.reasons)
+
+
+def _without_data(instance: Instance, place: Placement) -> bool:
+    """Whether it was placed away from its data, while what it has could not be read: such a place does not hold."""
+    return bool(instance.data) and place.node != instance.bound
 
 
 def _turn(name: str) -> tuple[str, int]:

@@ -62,6 +62,19 @@ def volume(declared: Declared) -> Iterator[str]:
     declared.cluster.engine.run("volume", "rm", "-f", name)
 
 
+def change_its_mind(declared: Declared, node: str) -> None:
+    """A person lets db go to a node that cannot have it yet, and takes that back."""
+    other = next(name for name in NODES if name != node)
+    assert declared.cluster.inv("cordon", other).returncode == 0
+    assert declared.cluster.inv("move", "db", "--to", other, "--accept-data-loss").returncode == 0
+    until("it waits for the other", lambda: f"{other} does not fit: cordoned" in shown(declared, "db").get("note", ""), 20)
+    back = declared.cluster.inv("move", "db", "--to", node)
+    assert (back.returncode, back.stdout) == (0, f"db stays on {node} with its data: ./inv ps\n"), back.stderr
+    assert declared.cluster.inv("uncordon", other).returncode == 0
+    until("it waits for its own again", lambda: f"waits for {node}" in shown(declared, "db").get("note", ""), 20)
+    assert declared.cluster.apps() == []
+
+
 def test_an_app_with_data_stays_with_it_until_a_person_accepts_the_loss(declared: Declared, volume: str) -> None:
     declared.put("db", volumes=[f"{volume}:/data"])
     until("it runs", lambda: len(places(declared, "db")) == 1, 40)
@@ -87,6 +100,7 @@ def test_an_app_with_data_stays_with_it_until_a_person_accepts_the_loss(declared
     assert refused.returncode == 1
     assert f"db has its data (volume {volume}) on {node}" in refused.stderr
     assert declared.cluster.apps() == []
+    change_its_mind(declared, node)
     moved = declared.cluster.inv("move", "db", "--accept-data-loss")
     assert moved.returncode == 0, moved.stderr
     until("it runs elsewhere", lambda: declared.cluster.once_each(["db"]) and node not in places(declared, "db"), 40)

@@ -4,16 +4,18 @@ always hold of their instances."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.local_data import Held, sources_of, without_gone
+from duckconf.local_data import Held, Move, is_moving, sources_of, without_gone
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
 from duckconf.placement import Placement
+from duckconf.reach.state.data import FILE_NAME as DATA
+from duckconf.reach.state.data import read_held
 
 if TYPE_CHECKING:
     from tests.sim.faults import Faults
@@ -47,22 +49,73 @@ def give_data(faults: Faults) -> str:
     return name
 
 
+def accept_loss(faults: Faults) -> str:
+    """A person lets an instance start elsewhere without its data, as `./inv move --accept-data-loss` does."""
+    world = faults.world
+    held = read_held(world.disk / DATA)
+    nodes = sorted(world.nodes)
+    names = sorted(name for name in held if app_of(name) in DATA_NAMES and held[name].node in nodes and len(nodes) > 1)
+    if not names:
+        return ""
+    name = world.dice.choice(names)
+    source = held[name].node
+    if is_moving(held[name], world.moves.get(name)):
+        del world.moves[name]
+        world.tell_loop()
+        return f"{name} stays on {source}"
+    target = world.dice.choice(("", *(node for node in nodes if node != source)))
+    world.moves[name] = Move(source, target, held[name].move + 1)
+    world.watch.homes.accepted.setdefault(name, set()).add(world.moves[name])
+    world.tell_loop()
+    return f"{name} leaves {source} for {target or 'another node'}"
+
+
 # Often, among all that else happens.
 EVERYWHERE: Mapping[str, Callable[[Faults], str]] = {f"everywhere {number}": change_mode for number in range(3)}
 
 WITH_DATA: Mapping[str, Callable[[Faults], str]] = {f"data {number}": give_data for number in range(3)}
 
 
-def note_data(known: dict[str, str], heard: Mapping[str, Sequence[Container]], desired: Desired, nodes: Sequence[str]) -> None:
-    """Where an instance with data was first seen after it ran. That of a withdrawn app ends with its node."""
-    kept = without_gone({name: Held(node, ()) for name, node in known.items()}, desired, nodes)
-    for name in known.keys() - kept.keys():
-        del known[name]
-    for node, containers in sorted(heard.items()):
-        for copy in containers:
-            wanted = desired.instances.get(copy.instance)
-            if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and copy.running:
-                known.setdefault(copy.instance, node)
+MOVES: Mapping[str, Callable[[Faults], str]] = {f"move {number}": accept_loss for number in range(3)}
+
+
+@dataclass
+class Homes:
+    """The node where each instance with data was first seen after it ran, or runs since a person accepted the loss."""
+
+    of: dict[str, str] = field(default_factory=dict)
+    accepted: dict[str, set[Move]] = field(default_factory=dict)
+    """All that people accepted since then: what was begun for one of them may be carried out after the next."""
+
+    def note(
+        self,
+        heard: Mapping[str, Sequence[Container]],
+        desired: Desired,
+        nodes: Sequence[str],
+        held: Mapping[str, Held],
+        places: Mapping[str, Placement],
+    ) -> None:
+        """Data of a withdrawn app ends with its node. `held` is what the loop knows."""
+        kept = without_gone({name: Held(node, ()) for name, node in self.of.items()}, desired, nodes)
+        self.of = {name: node for name, node in self.of.items() if name in kept}
+        for name, home in self.of.items():
+            node = held[name].node if name in held else home
+            if node != home and self.left(name, node):
+                self.of[name] = node
+                self.accepted.pop(name)
+        for node, containers in sorted(heard.items()):
+            for copy in containers:
+                wanted = desired.instances.get(copy.instance)
+                if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and copy.running:
+                    unseen = copy.instance in places and places[copy.instance].node not in heard
+                    # Where it is placed, it may have run before that node fell silent.
+                    self.of.setdefault(copy.instance, places[copy.instance].node if unseen else node)
+
+    def left(self, instance: str, node: str) -> str:
+        """The node that it may leave for this one, because a person accepted that; "" for none."""
+        home = self.of.get(instance, "")
+        moves = self.accepted.get(instance, ())
+        return home if any(move.source == home != node and move.target in ("", node) for move in moves) else ""
 
 
 def why_not_there(instance: str, node: str, desired: Desired, places: Mapping[str, Placement], draining: Collection[str]) -> str:

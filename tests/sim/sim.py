@@ -78,7 +78,7 @@ class Run:
         world = self.world
         history = RevisionBook(world.disk / HISTORY)
         book, self.rebalances = PlacementBook(world.disk / FILE_NAME), RebalanceBook(world.disk)
-        data = DataBook(world.disk / DATA, dict)
+        data = DataBook(world.disk / DATA, lambda: world.moves)
         reconciler = Reconciler(CLUSTER, book, NODE_TIMEOUT, history=history, rebalances=self.rebalances, data=data)
         last = world.last_report()
         if last is not None:

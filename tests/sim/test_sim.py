@@ -15,7 +15,7 @@ import pytest
 
 from duckconf.healthcheck import HEALTHY, UNHEALTHY
 from duckconf.model import App
-from tests.sim.everywhere import EVERYWHERE, WITH_DATA
+from tests.sim.everywhere import EVERYWHERE, MOVES, WITH_DATA
 from tests.sim.kinds import CUTS, DRAINS, GARBLED, JOBS, REFUSALS, SCALES
 from tests.sim.services import SERVICES
 from tests.sim.sickness import SICKNESS, recover, turn
@@ -98,6 +98,11 @@ def test_a_global_app_runs_once_on_each_node_and_is_never_taken_from_one_that_sh
 @pytest.mark.parametrize("seed", FRESH or range(9000, 9020))
 def test_an_app_with_data_is_never_started_anywhere_but_where_its_data_is(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**WITH_DATA, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
+
+
+@pytest.mark.parametrize("seed", FRESH or range(9500, 9515))
+def test_an_app_leaves_its_data_only_where_a_person_accepted_the_loss(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, {**WITH_DATA, **MOVES, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 
 
 @pytest.mark.parametrize("seed", FRESH or [*range(8000, 8024), *SERVICE_REGRESSIONS])

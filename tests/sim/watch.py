@@ -29,7 +29,7 @@ from duckconf.plan import Step
 from duckconf.rebalancing import Way
 from duckconf.rollout import starts_first
 from tests.sim.engines import Box
-from tests.sim.everywhere import is_alone, note_data, why_not_there
+from tests.sim.everywhere import Homes, is_alone, why_not_there
 from tests.sim.promises import Promises
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ class Watch:
     garbled: set[str] = field(default_factory=set)
     desired: Desired = field(default_factory=Desired)
     meant: frozenset[str] = frozenset()
-    data: dict[str, str] = field(default_factory=dict)
-    """The node where each instance with data was first seen."""
+    homes: Homes = field(default_factory=Homes)
     everywhere: frozenset[str] = frozenset()
     """The apps that should have one instance on each node."""
     jobs: list[Job] = field(default_factory=list)
@@ -150,7 +149,8 @@ class Watch:
         self.everywhere = frozenset(desired.everywhere)
         self.desired = with_slots(desired, fleet, book.placements)
         desired = self.desired
-        note_data(self.data, self.heard, desired, self.nodes)
+        data = self._reconciler().data
+        self.homes.note(self.heard, desired, self.nodes, data.held if data is not None else {}, book.placements)
         self.meant = frozenset(instances_of(self.world.person.apps.values()))
         self.promises.asked(desired.instances)
         self.known.update(self._reconciler().book.placements)
@@ -212,7 +212,7 @@ class Watch:
                 self.done[name] = right[0].spec
 
     def _check_unplaced(self) -> None:
-        """An app loses its place only where its node refused it."""
+        """An app loses its place only where its node refused it, or where it was without the data that it has elsewhere."""
         reconciler = self._reconciler()
         gone = self.known.keys() & self.desired.instances.keys() - reconciler.book.placements.keys() - self.forgotten
         for app in sorted(gone):
@@ -220,7 +220,8 @@ class Watch:
             refused = any(
                 item.node == node and (item.of_node or item.app == app_of(app)) for item in reconciler.refusals.values()
             )
-            self._require(refused, f"{app} is no longer placed on {node}, which did not refuse it")
+            without_data = self.homes.of.get(app, node) != node
+            self._require(refused or without_data, f"{app} is no longer placed on {node}, which did not refuse it")
 
     # What the loop does.
 
@@ -305,24 +306,27 @@ class Watch:
             sick = bool(placed) and placed[0].running and placed[0].health == UNHEALTHY
             self._require(sick, f"{action}, which was not seen unhealthy")
             return
+        # What it has there is given up, and its copy may go when the one without data is ready.
+        left = self.homes.left(app, action.node) or (self.world.moves[app].source if app in self.world.moves else "")
         elsewhere = [
             copy
             for found in self.heard.values()
             for copy in found
             if copy.instance == app and copy.running and copy.spec == spec and copy not in placed
-            if copy.node not in self.world.drains_read and self.promises.sites.allows(self.desired.instances[app].app, copy.node)
+            if copy.node not in (*self.world.drains_read, left)
+            and self.promises.sites.allows(self.desired.instances[app].app, copy.node)
         ]
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec
-        moves = self._way(app).target == action.node
+        moves = self._way(app).target == action.node or bool(self.homes.left(app, action.node))
         self._require(not elsewhere or replaced or moves, f"{action} though a right copy runs elsewhere")
         self._check_healthy(action, spec)
-        home = self.data.get(app, action.node)
-        self._require(home == action.node, f"{action} without its data, which is on {home}")
+        home = self.homes.of.get(app, action.node)
+        self._require(home in (action.node, left), f"{action} without its data, which is on {home}")
         old = self.known.get(app)
         # Who lost its memory can only know of what is there.
         there = app not in self.forgotten or (old is not None and self._runs(app, old))
-        if old is not None and old.node != action.node and not placed and there:
+        if old is not None and old.node not in (action.node, left) and not placed and there and app not in self.homes.of:
             gone = old.node not in self.nodes or old.node in self._reconciler().health.lost
             self._require(gone or old.node in self.heard, f"{action} away from {old.node}, which is only silent")
         state = placed[0].state if placed else ""

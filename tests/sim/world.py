@@ -21,6 +21,7 @@ from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.local_data import Move
 from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
@@ -76,6 +77,8 @@ class SimWorld:
         self.strangers: list[Box] = []
         self.calm = False
         self.rebalance = MANUAL
+        self.moves: dict[str, Move] = {}
+        """What people accepted to lose."""
         self.begins: Callable[[Box], None] = lambda box: None
         """What else happens when a container starts."""
         self.woken = False

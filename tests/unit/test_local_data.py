@@ -193,6 +193,33 @@ def test_the_old_container_goes_only_when_the_new_one_is_ready_and_a_target_that
     assert [(type(step.action), step.action.node) for step in world.look().plan.steps] == [(Remove, node)]
 
 
+def test_a_move_that_is_taken_back_leaves_the_instance_with_its_data(world: World) -> None:
+    node = home(world)
+    other = next(name for name in NODES if name != node)
+    world.moves = {"db": Move(node, other)}
+    world.fleet = applied(world.look().plan, world.fleet)
+    assert set(world.running()) == {node, other}
+    # The new one runs, and nobody has seen it yet.
+    world.moves = {}
+    world.settle()
+    assert (world.running(), home(world)) == ([node], node)
+
+
+def test_a_copy_that_an_earlier_move_left_does_not_carry_out_the_next_one(world: World) -> None:
+    first = home(world)
+    second, third = (name for name in NODES if name != first)
+    world.moves = {"db": Move(first, second)}
+    world.fleet = applied(world.look().plan, world.fleet)
+    world.look()
+    assert home(world) == second
+    # The copy on the first node is still there.
+    world.moves = {"db": Move(second, third, 2)}
+    world.look()
+    assert home(world) == second
+    world.settle()
+    assert (world.running(), home(world)) == ([third], third)
+
+
 def test_an_instance_of_mode_global_has_the_data_of_its_own_node() -> None:
     everywhere = replace(DB, mode="global")
     decision = decide("demo", Desired(everywhere={"db": everywhere}), World().fleet, Memory({}, {}, data={}), 0.0)
@@ -228,6 +255,9 @@ def test_what_is_remembered_survives_on_disk_and_a_damaged_file_stops_the_loop(t
     file.ask("db.2", "n1", "", 3)
     file.ask("db.2", "n1", "n2", 3)
     assert book.moves() == {"db.2": Move("n1", "n2", 5)}
+    file.ask("db", "n2", "", 0)
+    file.take_back("db.2")
+    assert book.moves() == {"db": Move("n2", "", 1)}
     path.write_text("{")
     with pytest.raises(SetupError, match="cannot be read"):
         DataBook(path, file.moves)
@@ -243,6 +273,8 @@ def test_the_command_names_the_loss_and_moves_nothing_until_it_is_accepted() -> 
         check_move("db", held, "n9", NODES, accepted=True)
     with pytest.raises(Conflict, match="db has its data on n1 already"):
         check_move("db", held, "n1", NODES, accepted=True)
+    with pytest.raises(Conflict, match="db cannot leave n1: it is the only node"):
+        check_move("db", held, "", ("n1",), accepted=True)
     check_move("db", held, "", NODES, accepted=True)
 
 

@@ -75,8 +75,15 @@ class MoveFile:
         """Request number `last` is the last that was carried out. Returns when this one is on disk."""
         known = self.moves()
         number = max([last, *(move.number for name, move in known.items() if name == instance)]) + 1
-        content = {name: [move.source, move.target, move.number] for name, move in known.items()}
-        write_durably(self.path, json.dumps({**content, instance: [source, target, number]}, indent=1).encode() + b"\n")
+        self._write({**known, instance: Move(source, target, number)})
+
+    def take_back(self, instance: str) -> None:
+        """It stays where its data is. Returns when that is on disk."""
+        self._write({name: move for name, move in self.moves().items() if name != instance})
+
+    def _write(self, moves: Mapping[str, Move]) -> None:
+        content = {name: [move.source, move.target, move.number] for name, move in moves.items()}
+        write_durably(self.path, json.dumps(content, indent=1).encode() + b"\n")
 
 
 def read_held(path: Path) -> Mapping[str, Held]:
