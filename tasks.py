@@ -5,10 +5,10 @@ from __future__ import annotations
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from duckconf.cli.commands import apps, cluster, develop, fleet, look
+from duckconf.cli.commands import apps, cluster, develop, fleet, look, stacks
 
 namespace = Collection()
-for module in (apps, cluster, develop, fleet, look):
+for module in (apps, cluster, develop, fleet, look, stacks):
     for task in vars(module).values():
         if isinstance(task, Task):
             namespace.add_task(task)

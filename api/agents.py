@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 
-from api import data, ops, placed, rebalance, rollouts, secrets, takeover
+from api import data, ops, placed, rebalance, rollouts, secrets, stacks, takeover
 from api import nodes as node_routes
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
@@ -108,6 +108,7 @@ def create_agents(
     blueprints = (
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
+        stacks.blueprint(store, journal.add, kept.current, apps.of_stacks()),
         rollouts.blueprint(updates, apps.again),
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
-from api import declared, ops, problems, pushed, rebalance, secrets
+from api import declared, ops, problems, pushed, rebalance, secrets, stacks
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
@@ -79,7 +79,7 @@ class Reconcile:
 def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8) -> Flask:
     """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
-    refusing = secrets.elsewhere(NO_SECRETS), rebalance.elsewhere()
+    refusing = secrets.elsewhere(NO_SECRETS), rebalance.elsewhere(), stacks.elsewhere()
     return create(
         metrics, names, pushed.blueprint(pusher, metrics), *refusing, ops.blueprint(Push(pusher), metrics, cluster, journal, held)
     )
@@ -97,6 +97,7 @@ def create_reconcile(
         metrics,
         names,
         apps,
+        stacks.blueprint(store, journal.add, kept.current),
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
         secrets.elsewhere(IN_A_FILE),
         ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held),

@@ -120,6 +120,35 @@ RECONCILE: dict[str, Any] = {
     },
 }
 
+STACK = parameter("name", {"type": "string"}, "The stack.", "path")
+STACKS: dict[str, Any] = {
+    "/stacks/{name}": {
+        "put": {
+            "operationId": "putStack",
+            "summary": "Declare the apps of a stack as a whole; those that it has and that are not named are withdrawn.",
+            "parameters": [STACK],
+            "requestBody": takes("Stack"),
+            "responses": {
+                **FORM,
+                **UNREADABLE,
+                "200": answer("The names of the apps that are new, changed and gone.", {"type": "object"}),
+                "409": problem("A name or a port of the node is taken, or a row of the file cannot be read. Nothing is changed."),
+                "422": problem("A field is wrong. Nothing is changed."),
+            },
+        },
+        "delete": {
+            "operationId": "withdrawStack",
+            "summary": "Withdraw all apps of a stack.",
+            "parameters": [STACK],
+            "responses": {
+                **UNREADABLE,
+                "200": answer("The names of the apps that are gone.", {"type": "object"}),
+                "404": problem("No such stack."),
+            },
+        },
+    }
+}
+
 HISTORY: dict[str, Any] = {
     "/app/{name}/history": {
         "get": {
@@ -171,10 +200,16 @@ ELSEWHERE: dict[str, Any] = {
         verb: {"summary": "Refused in this mode.", "parameters": [SECRET], "responses": NO_SECRETS} for verb in ("put", "delete")
     },
 }
-OF_AGENTS = {**RECONCILE, **AGENTS, **HISTORY, **ROLLOUTS, **SCHEDULED, **DATA, "/apps/confirm": CONFIRM, **OPERATIONS}
+NO_STACKS = {"404": problem("Push mode has no stacks.")}
+NO_STACK: dict[str, Any] = {
+    "/stacks/{name}": {
+        verb: {"summary": "Refused in this mode.", "parameters": [STACK], "responses": NO_STACKS} for verb in ("put", "delete")
+    }
+}
+OF_AGENTS = {**RECONCILE, **STACKS, **AGENTS, **HISTORY, **ROLLOUTS, **SCHEDULED, **DATA, "/apps/confirm": CONFIRM, **OPERATIONS}
 PATHS = {
-    "push": {**PUSH, **ELSEWHERE, **REFUSED, **OPERATIONS},
-    "reconcile": {**RECONCILE, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
+    "push": {**PUSH, **ELSEWHERE, **NO_STACK, **REFUSED, **OPERATIONS},
+    "reconcile": {**RECONCILE, **STACKS, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
     "agents": {
         **_closed(OF_AGENTS),
         "/healthz": OPERATIONS["/healthz"],

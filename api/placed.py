@@ -18,6 +18,7 @@ from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import as_a_whole, changes_of, with_etag
 from api.held import HeldRequests
 from api.rollouts import Rollouts
+from api.stacks import Keeping
 from api.stores.changes import Changes, Update, View
 from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, UNREADABLE, NodeBook
@@ -190,6 +191,15 @@ class Routes:
             return placed(parsed, by_slot, revision, codec.spec_hash(self.index.resolve(parsed)) if by_slot else "")
 
         return self._declare(name, update)
+
+    def of_stacks(self) -> Keeping:
+        """What is kept beside the apps of a stack when they change."""
+
+        def stay(app: App, before: App | None, revision: int) -> App:
+            old = before or App("")
+            return placed(replace(app, **{column: getattr(old, column) for column in PLACEMENT}), {}, revision)
+
+        return Keeping(require_operator, self.updates.note, self.updates.forget_app, stay)
 
     def again(self, app: App) -> Response:
         """Declare an earlier spec; its instances stay where they are."""

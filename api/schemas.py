@@ -97,6 +97,12 @@ OBSERVED: dict[str, dict[str, Any]] = {
 SCHEMAS: dict[str, Any] = {
     "Rebalance": SCHEMA,
     "App": APP,
+    "Stack": {
+        "type": "object",
+        "required": ["apps"],
+        "properties": {"apps": {"type": "object", "additionalProperties": refer("App")}},
+        "description": "The apps of a stack by name.",
+    },
     "Problem": PROBLEM,
     "Started": {
         "type": "object",

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import runs_as, spec_hash, to_label
-from duckconf.decision import Memory, decide
+from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.naming import app_of
-from duckconf.placement import Fleet
+from duckconf.placement import NO_ROOM, Fleet
 from duckconf.plan import Step
 from duckconf.rollout import History
 
@@ -46,6 +46,8 @@ class Forecast:
     goes_on: bool = False
     waits: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     rollouts: Mapping[str, str] = field(default_factory=dict)
+    unplaced: Mapping[str, str] = field(default_factory=dict)
+    """Of `notes` those on instances that no node takes."""
 
 
 def forecast(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float, apps: Collection[str]) -> Forecast:
@@ -66,7 +68,8 @@ def forecast(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: 
             notes = {name: note for name, note in decision.plan.notes.items() if app_of(name) in apps}
             open_ends = {app: note for app, note in decision.rollouts.items() if app in apps}
             waits.pop(len(rounds), None)
-            return Forecast(tuple(rounds), notes, decision.history, bool(about), waits, open_ends)
+            without = {name: why for name, why in notes.items() if _is_unplaced(name, why, decision)}
+            return Forecast(tuple(rounds), notes, decision.history, bool(about), waits, open_ends, without)
         rounds.append(tuple(_expected(step, fleet, decision.history) for step in about))
         fleet = after(fleet, (step.action for step in decision.plan.steps))
         memory = replace(memory, placements=decision.placements, history=decision.history if memory.history is not None else None)
@@ -84,6 +87,11 @@ def _healthy_words(copy: Container) -> str:
 def _healed(fleet: Fleet, copies: Collection[Container]) -> Fleet:
     views = {node: view and tuple(_well(copy) if copy in copies else copy for copy in view) for node, view in fleet.views.items()}
     return replace(fleet, views=views)
+
+
+def _is_unplaced(name: str, why: str, decision: Decision) -> bool:
+    wanted = decision.desired is not None and name in decision.desired.instances
+    return wanted and (name not in decision.placements or why.startswith(NO_ROOM))
 
 
 def _expected(step: Step, fleet: Fleet, history: Mapping[str, History]) -> Expected:

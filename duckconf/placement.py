@@ -23,6 +23,9 @@ from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import FULL, Given, bound_unfit, host_ports, lacks, no_fit, round_robin
 
+# Of an instance that stays as it is because no node takes it as it should be.
+NO_ROOM = "cannot be updated: "
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -233,7 +236,7 @@ class _Places:
         if node:
             self.settle(instance.name, Placement(node, f"{base_name}.{self.generation}", self.generation, spec=instance.spec))
         else:
-            self.reasons[instance.name] = f"cannot be updated: {reason}"
+            self.reasons[instance.name] = f"{NO_ROOM}{reason}"
 
     def settle(self, name: str, chosen: Placement) -> None:
         app = self._instances[name].app

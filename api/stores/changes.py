@@ -19,12 +19,14 @@ class EditWaits(DuckconfError):
 class View(NamedTuple):
     """What a change is decided on: the file with the changes before it.
 
-    `number` is the N of the next `app-N`, `revision` the one under which this change will be on disk.
+    `apps` gives all that are declared, `number` is the N of the next `app-N`, `revision` the one under which this change will be
+    on disk.
     """
 
     app: Callable[[str], Union[App, None]]
     number: int
     revision: int
+    apps: Callable[[], Mapping[str, App]]
 
 
 Changes = Mapping[str, Union[App, None]]

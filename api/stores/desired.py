@@ -228,9 +228,12 @@ class DesiredStore:
         def app(name: str) -> App | None:
             return overlay[name] if name in overlay else self._document.app(name)
 
+        def apps() -> dict[str, App]:
+            return {name: app for name, app in {**self._document.apps(), **overlay}.items() if app is not None}
+
         for waiting in batch:
             try:
-                changes = waiting.decide(View(app, number, revision))
+                changes = waiting.decide(View(app, number, revision, apps))
                 self._refuse_bad_rows(changes)
             except DuckconfError as error:
                 waiting.failure = error

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from duckconf.cli.apps.update import _follow
+from duckconf.cli.apps import update
 from duckconf.codec import spec_hash
 from duckconf.errors import DuckconfError
 from duckconf.model import App
@@ -32,20 +32,20 @@ class Api:
         return {"events": [], "cursor": "1"} if path.startswith("/events") else self.entry
 
 
-def follow(*of: Any) -> None:
-    _follow(cast(ApiClient, Api(*of)), "web", "0")
+def follow_to(*of: Any) -> None:
+    update.follow(cast(ApiClient, Api(*of)), "web", "0")
 
 
 def test_it_ends_well_when_the_revision_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    follow(["done", "done"], "running")
+    follow_to(["done", "done"], "running")
     assert "revision 2 runs on 1 instance" in capsys.readouterr().out
 
 
 def test_it_ends_with_the_way_back_when_the_revision_failed() -> None:
     with pytest.raises(DuckconfError, match=r"revision 2 failed: no such image.*inv rollback web"):
-        follow(["done", "failed"], "running", "revision 2 failed")
+        follow_to(["done", "failed"], "running", "revision 2 failed")
 
 
 def test_it_does_not_wait_for_what_nobody_takes_back() -> None:
     with pytest.raises(DuckconfError, match=r"web on n1: held back.*no revision of it has served yet"):
-        follow(["", ""], "backoff", "revision 2: 0 of 1 instance updated")
+        follow_to(["", ""], "backoff", "revision 2: 0 of 1 instance updated")

@@ -8,8 +8,15 @@ import pytest
 
 from duckconf.cli.apps.scale import ACTOR, AGENTS_ACTOR, said, wanted_replicas
 from duckconf.cli.look.apps import line, note, row
-from duckconf.cli.terminal.typed import joined, with_action
+from duckconf.cli.terminal.typed import joined, with_action, with_files
 from duckconf.errors import BadInput
+
+
+def test_the_files_of_apply_are_one_word_and_options_come_after_them() -> None:
+    words = ["./inv", "apply", "a.yaml", "b, c.yaml", "--stack", "shop"]
+    assert with_files(words) == ["./inv", "apply", "a.yaml\nb, c.yaml", "--stack", "shop"]
+    assert with_files(["./inv", "apply", "--dry-run"]) == ["./inv", "apply", "--dry-run"]
+    assert with_files(["./inv", "ps"]) == ["./inv", "ps"]
 
 
 def test_several_words_of_scale_are_one_and_other_tasks_keep_theirs() -> None:

@@ -49,11 +49,11 @@ def secret(project: Project, typed: str, from_file: str, from_vault: str, *, as_
         raise BadInput(Fault("NAME", f"is missing: ./inv secret {action} NAME"))
     check_name(name)
     if action == "set":
-        told = _set(project, name, check_value(_typed_value(project, from_file, from_vault)))
+        told = put_secret(project, name, check_value(_typed_value(project, from_file, from_vault)))
         words = "is set" if told.changed else "has this value already"
         print(f"the secret {name} {words}" + (f"; updating {', '.join(told.apps)}" if told.changed and told.apps else ""))
     else:
-        _remove(project, name)
+        remove_secret(project, name)
         print(f"the secret {name} is removed")
 
 
@@ -75,7 +75,7 @@ def _typed_value(project: Project, from_file: str, from_vault: str) -> bytes:
     return sys.stdin.buffer.read(LARGEST + 1)
 
 
-def _set(project: Project, name: str, value: bytes) -> Told:
+def put_secret(project: Project, name: str, value: bytes) -> Told:
     if mode_of(project) == AGENTS:
         answer = api_client(project).call("PUT", f"/secret/{name}", {"value": base64.b64encode(value).decode()})
         return Told(bool(answer["changed"]), answer["apps"])
@@ -83,12 +83,18 @@ def _set(project: Project, name: str, value: bytes) -> Told:
     return Told(changed, _users(project).get(name, ()))
 
 
-def _remove(project: Project, name: str) -> None:
+def remove_secret(project: Project, name: str) -> None:
     if mode_of(project) == AGENTS:
         api_client(project).call("DELETE", f"/secret/{name}")
         return
     require_unused(name, _users(project))
     _file(project).remove(name)
+
+
+def secret_names(project: Project) -> list[str]:
+    if mode_of(project) == AGENTS:
+        return [entry["name"] for entry in api_client(project).call("GET", "/secrets")["secrets"]]
+    return sorted(_file(project).current())
 
 
 def _list(project: Project, *, as_json: bool) -> None:

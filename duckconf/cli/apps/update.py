@@ -68,7 +68,7 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
     elif wait and not is_rolled_out(parse_app(fields_of(answer))):
         print(f"{name} is declared: a job is not rolled out, and an app without instances has nothing to replace")
     elif wait:
-        _follow(api, name, cursor)
+        follow(api, name, cursor)
         answer = api.call("GET", f"/app/{name}")
     if as_json:
         print_json(answer)
@@ -83,7 +83,7 @@ def _why_not_again(api: ApiClient, name: str, entry: Mapping[str, Any]) -> str:
     return f", and failed as revision {last['number']}: {last['why']}; to try it again: ./inv redeploy {name}"
 
 
-def _follow(api: ApiClient, name: str, cursor: str) -> None:
+def follow(api: ApiClient, name: str, cursor: str) -> None:
     """Print how far the update is whenever that changes, until its revision has ended: the history decides, events only wake."""
     end, said, words, late = time.monotonic() + PATIENCE, "", "", False
     while time.monotonic() < end:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, words_for
+from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, with_files, words_for
 
 READER_LEFT = 141
 
@@ -18,7 +18,8 @@ READER_LEFT = 141
 class Duckconf(Program):
     def parse_core(self, argv: list[str] | None) -> None:
         with self._in_our_words():
-            super().parse_core(with_action(joined(with_command(asking_for_help(sys.argv if argv is None else argv)))))
+            words = with_command(asking_for_help(sys.argv if argv is None else argv))
+            super().parse_core(with_action(with_files(joined(words))))
 
     def parse_tasks(self) -> None:
         with self._in_our_words():

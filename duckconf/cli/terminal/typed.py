@@ -49,6 +49,15 @@ def joined(argv: Sequence[str]) -> list[str]:
     return words
 
 
+def with_files(argv: Sequence[str]) -> list[str]:
+    """The words of a command line, with the files of `apply` made one, with a line for each."""
+    words = list(argv)
+    if words[1:2] != ["apply"]:
+        return words
+    end = next((index for index, word in enumerate(words) if index > 1 and word.startswith("-")), len(words))
+    return [*words[:2], *(["\n".join(words[2:end])] if end > 2 else []), *words[end:]]
+
+
 def with_action(argv: Sequence[str]) -> list[str]:
     """The words of a command line, with an action and the name that it is for made one."""
     words = list(argv)

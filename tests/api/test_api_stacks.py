@@ -1,0 +1,118 @@
+"""A stack through the API, in both modes that keep a state: all its apps in one write, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from api.factory import create_reconcile
+from api.stores.desired import DesiredStore
+from duckconf.desired import empty_document
+from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.reports import ReportFile
+from tests.api.agents_api import Client, app, operator
+from tests.api.test_api_push import problem
+
+__all__ = ["app", "operator"]
+
+SHOP = {"apps": {"shop-web": {"image": "nginx", "ports": ["8080:80"]}, "shop-db": {"image": "postgres"}}}
+
+
+@pytest.fixture(params=["reconcile", "agents"])
+def call(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A client of the API in this mode."""
+    if request.param == "agents":
+        return request.getfixturevalue("operator")
+    file = tmp_path / "desired_state.csv"
+    file.write_text(empty_document().text())
+    journal = Journal(tmp_path / "events.jsonl", "api")
+    client = create_reconcile(DesiredStore(file, journal.add), ReportFile(tmp_path / "r.json"), "demo", journal).test_client()
+    return lambda method, path, body=None: client.open(path, method=method, json=body)
+
+
+def images(call: Any) -> dict[str, str]:
+    return {entry["name"]: entry["image"] for entry in call("GET", "/apps").json["apps"]}
+
+
+def test_a_stack_is_declared_changed_and_withdrawn_as_a_whole(call: Any) -> None:
+    call("PUT", "/app/alone", {"image": "x"})
+    answer = call("PUT", "/stacks/shop", SHOP)
+    assert (answer.status_code, sorted(answer.json["declared"])) == (200, ["shop-db", "shop-web"])
+    assert {entry["name"]: entry.get("stack") for entry in call("GET", "/apps").json["apps"]} == {
+        "alone": None,
+        "shop-web": "shop",
+        "shop-db": "shop",
+    }
+    before = call("GET", "/apps").json["revision"]
+    again = call("PUT", "/stacks/shop", SHOP).json
+    assert (again["declared"], again["updated"], again["withdrawn"]) == ([], [], [])
+    assert call("GET", "/apps").json["revision"] == before
+    changed = call("PUT", "/stacks/shop", {"apps": {"shop-web": {"image": "nginx:2"}, "shop-new": {"image": "n"}}}).json
+    assert (changed["declared"], changed["updated"], changed["withdrawn"]) == (["shop-new"], ["shop-web"], ["shop-db"])
+    # A declaration is whole: the ports that it does not name are gone.
+    assert "ports" not in call("GET", "/app/shop-web").json
+    assert call("DELETE", "/stacks/shop").json["withdrawn"]
+    assert images(call) == {"alone": "x"}
+    problem(call("DELETE", "/stacks/shop"), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (
+            {"apps": {"shop-web": {"image": "nginx"}, "shop-db": {"image": "x", "ports": ["no"]}}},
+            422,
+            "apps/shop-db/ports/0: sho",
+        ),
+        (
+            {"apps": {"shop-web": {"image": "nginx"}, "alone": {"image": "x"}}},
+            409,
+            "alone: an app of this name is declared",
+        ),
+        (
+            {"apps": {"shop-web": {"image": "nginx", "ports": ["9000:1"]}}},
+            409,
+            "the port 9000/tcp of the node is that of blog",
+        ),
+        (
+            {"apps": {"shop-web": {"image": "nginx"}, "shop-db": {"image": "x", "secrets": ["none"]}}},
+            422,
+            "the secret none is not",
+        ),
+        ({"apps": {"shop-web": {"image": "nginx", "stack": "other"}}}, 422, "apps/shop-web/stack: should be 'shop'"),
+        ({"apps": {"shop-web": "nginx"}}, 422, "apps/shop-web: should be an object"),
+        ({"apps": {}}, 422, "apps: should be an object such as"),
+        ([], 422, "apps: should be an object such as"),
+    ],
+)
+def test_what_is_wrong_with_one_app_keeps_the_stack_as_it_was(call: Any, body: Any, status: int, words: str) -> None:
+    call("PUT", "/app/alone", {"image": "x"})
+    call("PUT", "/stacks/blog", {"apps": {"blog-web": {"image": "x", "ports": ["9000:80"]}}})
+    call("PUT", "/stacks/shop", SHOP)
+    before = call("GET", "/apps").json
+    assert words in problem(call("PUT", "/stacks/shop", body), status)["detail"]
+    assert call("GET", "/apps").json == before
+
+
+def test_an_update_that_rests_goes_on_resting(call: Any) -> None:
+    call("PUT", "/stacks/shop", SHOP)
+    call("PUT", "/app/shop-web", {"paused": True})
+    assert call("PUT", "/stacks/shop", SHOP).json["updated"] == []
+    assert call("GET", "/app/shop-web").json["paused"] is True
+
+
+def test_instances_stay_where_they_are_placed(operator: Client) -> None:
+    operator("PUT", "/stacks/shop", SHOP)
+    operator("PUT", "/apps", {"apps": [{"name": "shop-web", "node": "node-2"}]})
+    operator("PUT", "/stacks/shop", {"apps": {"shop-web": {"image": "nginx:2"}}})
+    shown = operator("GET", "/app/shop-web").json or {}
+    assert (shown["node"], shown["image"]) == ("node-2", "nginx:2")
+
+
+def test_an_agent_may_not_declare_a_stack(app: Flask) -> None:
+    agent = Client(app, "token of node-1")
+    problem(agent("PUT", "/stacks/shop", SHOP), 403)
+    problem(agent("DELETE", "/stacks/shop"), 403)

@@ -1,0 +1,96 @@
+"""What a person does with a compose file, told once for both modes that have stacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from duckconf.naming import NGINX_IMAGE
+from tests.e2e.conftest import Live
+from tests.waiting import until
+
+QUICK = "deploy: {update_config: {monitor: 1s}}"
+WEB = f"""\
+name: shop
+services:
+  web:
+    image: {NGINX_IMAGE}
+    command: [sleep, "1000"]
+    environment: {{MODE: "${{MODE:-usual}}"}}
+    volumes: ["./site.conf:/etc/site.conf:ro"]
+    secrets: [key]
+    {QUICK}
+"""
+DB = f"""\
+  db:
+    image: {NGINX_IMAGE}
+    command: [sleep, "1000"]
+    volumes: ["data:/var/lib/data"]
+    {QUICK}
+"""
+REST = """\
+secrets: {key: {file: ./key}}
+volumes: {data: }
+"""
+# No node has as many cores.
+LARGE = f"  large: {{image: {NGINX_IMAGE}, deploy: {{resources: {{reservations: {{cpus: '1000'}}}}}}}}\n"
+
+
+def said_in(cluster: Live, app: str, *words: str) -> str:
+    return str(cluster.engine.must("exec", cluster.ids()[app], *words))
+
+
+def apply_change_and_stop(cluster: Live, folder: Path) -> None:
+    file = folder / "compose.yaml"
+    (folder / "site.conf").write_text("one")
+    (folder / "key").write_text("hunter2")
+    file.write_text(WEB + DB + REST)
+    dry = cluster.inv("apply", str(file), "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, f"shop-web: new ({NGINX_IMAGE})\nshop-db: new ({NGINX_IMAGE})\n"), dry.stderr
+    assert "shop-web" not in cluster.ids()
+    done = cluster.inv("apply", str(file), "--wait")
+    assert done.returncode == 0, done.stderr
+    both = cluster.ids()
+    assert {"shop-web", "shop-db"} <= both.keys()
+    assert said_in(cluster, "shop-web", "sh", "-c", "cat /etc/site.conf /run/secrets/key; echo $MODE") == "onehunter2usual"
+    again = cluster.inv("apply", str(file), "--wait")
+    assert (again.returncode, again.stdout, cluster.ids()) == (0, "", both)
+    assert "declared so already" in again.stderr
+
+    nothing_that_is_refused_changes_anything(cluster, file)
+
+    (folder / "site.conf").write_text("two")
+    file.write_text(WEB + REST)
+    (folder / ".env").write_text("MODE=other\n")
+    changed = cluster.inv("apply", str(file), "--wait")
+    assert changed.returncode == 0, changed.stderr
+    assert "  env.MODE: usual → other\n" in changed.stdout
+    assert "shop-db: gone from the file, withdrawn\n" in changed.stdout
+    until("the service that left the file is gone", lambda: "shop-db" not in cluster.ids(), 30)
+    assert said_in(cluster, "shop-web", "sh", "-c", "cat /etc/site.conf; echo $MODE") == "twoother"
+    assert "1/1" in cluster.inv("stacks").stdout
+    (folder / "key").write_text("hunter3")
+    rolled = cluster.inv("apply", str(file))
+    assert rolled.returncode == 0, rolled.stderr
+    until("a new value is rolled out", lambda: said_in(cluster, "shop-web", "cat", "/run/secrets/key") == "hunter3", 40)
+    assert not [done for done in (dry, done, again, changed, rolled) if "hunter" in done.stdout + done.stderr]
+
+    gone = cluster.inv("stop-stack", "shop")
+    assert gone.returncode == 0, gone.stderr
+    until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("shop-")], 30)
+    assert "shop." not in cluster.inv("secret", "list").stdout
+    assert cluster.inv("stop-stack", "shop").returncode == 1
+
+
+def nothing_that_is_refused_changes_anything(cluster: Live, file: Path) -> None:
+    before, good = cluster.ids(), file.read_text()
+    file.write_text(WEB.replace("usual", "changed") + DB + LARGE + REST)
+    large = cluster.inv("apply", str(file))
+    assert (large.returncode, "shop-large: no node fits" in large.stderr) == (2, True), large.stderr
+    file.write_text(WEB.replace("usual", "changed") + DB.replace("image:", "imagee:") + REST)
+    wrong = cluster.inv("apply", str(file))
+    assert (wrong.returncode, "compose.yaml:11: services/db/imagee: refused: is no key" in wrong.stderr) == (1, True), (
+        wrong.stderr
+    )
+    assert "Traceback" not in large.stderr + wrong.stderr
+    assert cluster.ids() == before
+    file.write_text(good)

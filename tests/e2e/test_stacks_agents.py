@@ -1,0 +1,18 @@
+"""Stacks in agents mode on real hosts: a compose file in, changed, and out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.agents_fleet import api, fleet, running
+from tests.e2e.conftest import Live
+from tests.e2e.stack_scenes import apply_change_and_stop
+
+pytestmark = pytest.mark.slow
+__all__ = ["api", "fleet", "running"]
+
+
+def test_a_compose_file_is_applied_changed_and_withdrawn(running: Live, tmp_path: Path) -> None:
+    apply_change_and_stop(running, tmp_path)
