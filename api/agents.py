@@ -108,7 +108,7 @@ def create_agents(
     blueprints = (
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
-        stacks.blueprint(store, journal.add, kept.current, apps.of_stacks()),
+        stacks.blueprint(store, journal.add, kept.current, stacks.keeping_places(updates)),
         rollouts.blueprint(updates, apps.again),
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),

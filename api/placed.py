@@ -18,7 +18,7 @@ from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import as_a_whole, changes_of, with_etag
 from api.held import HeldRequests
 from api.rollouts import Rollouts
-from api.stacks import Keeping
+from api.stacks import home_of_stack
 from api.stores.changes import Changes, Update, View
 from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, UNREADABLE, NodeBook
@@ -37,6 +37,7 @@ from duckconf.overview import PENDING, UNDECIDED
 from duckconf.place_kinds import GLOBAL
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
+from duckconf.together import unit_of
 
 MOST_TOLD = 50
 
@@ -115,6 +116,9 @@ class Routes:
         """The only node that it may run on, and in words the data that it has there."""
         if instance.app.mode == GLOBAL:
             return {"bound": instance.node}
+        if unit_of(instance.app) and self.index.data.of(instance) is None:
+            node = home_of_stack(instance, self.store.listing().apps, self.index, self.nodes)
+            return {"bound": node} if node else {}
         held = self.index.data.of(instance)
         return {"bound": held.node, "data": shown(held.sources)} if held is not None else {}
 
@@ -191,15 +195,6 @@ class Routes:
             return placed(parsed, by_slot, revision, codec.spec_hash(self.index.resolve(parsed)) if by_slot else "")
 
         return self._declare(name, update)
-
-    def of_stacks(self) -> Keeping:
-        """What is kept beside the apps of a stack when they change."""
-
-        def stay(app: App, before: App | None, revision: int) -> App:
-            old = before or App("")
-            return placed(replace(app, **{column: getattr(old, column) for column in PLACEMENT}), {}, revision)
-
-        return Keeping(require_operator, self.updates.note, self.updates.forget_app, stay)
 
     def again(self, app: App) -> Response:
         """Declare an earlier spec; its instances stay where they are."""

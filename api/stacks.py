@@ -8,15 +8,21 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from api.auth import require_operator
 from api.body import LARGE_BODY, body
+from api.rollouts import Rollouts
 from api.stores.changes import Changes, View
 from api.stores.desired import DesiredStore
+from api.stores.nodes import NodeBook
+from api.stores.placed import PlacedIndex
 from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.events import Event
-from duckconf.model import NAME, App, parse_app
+from duckconf.instance import Instance, instances_of, placed
+from duckconf.model import NAME, PLACEMENT, App, parse_app
 from duckconf.secrets import require_known
 from duckconf.stacks import of_stack, require_free
+from duckconf.together import anchor, unit_of
 
 NOT_HERE = "push mode keeps no state, and so no stacks; they need mode reconcile or agents: ./inv up reconcile"
 
@@ -101,6 +107,25 @@ class Routes:
             if old is None or app is None or spec_hash(old) != spec_hash(app):
                 self.tell(Event(what, words, name))
         return done
+
+
+def keeping_places(updates: Rollouts) -> Keeping:
+    """What agents mode keeps beside the apps."""
+
+    def stay(app: App, before: App | None, revision: int) -> App:
+        old = before or App("")
+        return placed(replace(app, **{column: getattr(old, column) for column in PLACEMENT}), {}, revision)
+
+    return Keeping(require_operator, updates.note, updates.forget_app, stay)
+
+
+def home_of_stack(instance: Instance, apps: Mapping[str, App], index: PlacedIndex, nodes: NodeBook) -> str:
+    """The node of the others of its stack, "" where none has one. A cordoned node is being emptied, or gets nothing new."""
+    others = list(instances_of(of_stack(apps, unit_of(instance.app)).values()).values())
+    held = {one.name: index.data.of(one) for one in others}
+    others = [replace(one, bound=data.node, data="data") if (data := held[one.name]) else one for one in others]
+    open_nodes = {name for name, node in nodes.nodes.items() if not node.cordoned}
+    return anchor(instance, others, {one.name: one.node for one in others if one.node in open_nodes})
 
 
 def blueprint(

@@ -66,14 +66,14 @@ def unfit_for(app: App, row: Mapping[str, Any] | None, room: Room | None, sites:
 def schedule_bound(
     instances: Sequence[Instance], nodes: Sequence[Mapping[str, Any]], revisions: Mapping[str, str], sites: Sites = NOWHERE
 ) -> Schedule:
-    """Instances that have data on a node go there, or wait for it."""
+    """Instances that have data on a node, or the others of their stack, go there or wait for it."""
     rooms, rows = {room.node: room for room in rooms_of(nodes)[0]}, {str(row["name"]): row for row in nodes}
     bindings: list[dict[str, Any]] = []
     reasons: dict[str, str] = {}
     for one in sorted(instances, key=lambda instance: (instance.app.name, instance.slot)):
         why = unfit_for(one.app, rows.get(one.bound), rooms.get(one.bound), sites)
         if why:
-            reasons[one.name] = waits(one, why)
+            reasons[one.name] = waits(one, why) if one.data else bound_unfit(one.bound, [why], {})
         else:
             rooms[one.bound].given.add(one.app)
             told = {"name": one.app.name, "slot": one.slot, "node": one.bound}

@@ -26,6 +26,7 @@ from duckconf.reach.api.control_config import ControlConfig
 from duckconf.share import read_instance
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import spread_many
+from duckconf.together import unit_of, whole
 from duckconf.told_nodes import rooms_of
 
 NAME = "scheduler"
@@ -48,7 +49,11 @@ def schedule(
     new."""
     rooms, misfits = rooms_of(nodes)
     ordered = sorted(instances, key=lambda instance: (instance.app.name, instance.slot))
-    chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings, sites)
+    # The first of a stack is placed where all of them fit, and binds the others.
+    firsts = {unit_of(one.app): one for one in reversed(ordered) if unit_of(one.app)}
+    ordered = [one for one in ordered if not unit_of(one.app) or firsts[unit_of(one.app)] is one]
+    needs = {one.app.name: whole(one, instances) for one in firsts.values()}
+    chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings, sites, needs)
     reasons |= {one.name: f"cannot leave {one.node}: {reasons[one.name]}" for one in ordered if one.node and one.name in reasons}
     return Schedule(tuple(_binding(one, chosen[one.name], revisions) for one in ordered if one.name in chosen), reasons)
 
@@ -90,11 +95,11 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
         instances = [read_instance(entry) for entry in entries]
         wide = schedule_everywhere(everywhere, nodes, config.sites)
-        data = schedule_bound([one for one in instances if one.data], nodes, revisions, config.sites)
+        data = schedule_bound([one for one in instances if one.bound], nodes, revisions, config.sites)
         if bind(api, (*wide.bindings, *data.bindings)):
             # They have taken ports and room of the nodes, and apps have changed by it.
             return 0.0
-        plan = schedule([one for one in instances if not one.data], nodes, turn, revisions, siblings, config.sites)
+        plan = schedule([one for one in instances if not one.bound], nodes, turn, revisions, siblings, config.sites)
         plan = plan._replace(reasons={**plan.reasons, **wide.reasons, **data.reasons})
         turn += len(plan.bindings)
         bind(api, plan.bindings)

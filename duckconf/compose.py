@@ -36,7 +36,6 @@ REFUSED: Mapping[str, str] = {
     "cpu_shares": _CPUS,
     "cpuset": _CPUS,
     "credential_spec": "it is for Windows, which no node runs",
-    "depends_on": "apps are started in no order; let the app try again until what it needs answers",
     "develop": "change the image and send it with ./inv start-app --push",
     "device_cgroup_rules": "use devices",
     "dns_opt": "mount a resolv.conf of your own on /etc/resolv.conf with volumes",

@@ -35,6 +35,8 @@ ADDED_HOST = re.compile(r"(?P<name>[a-zA-Z0-9_][a-zA-Z0-9_.-]*)[=:](?P<address>h
 SECURITY = re.compile(r"[a-z][a-z-]*(?:[=:][^\x00-\x1f]*[^\x00-\x1f=])?")
 SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-][0-9]{1,2})?|[0-9]{1,2}")
 NETWORKS = ("bridge", "host", "none")
+STACK = re.compile(r"stack:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+ALIAS = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
 PULLS = {"always": "always", "missing": "missing", "if_not_present": "missing", "never": "never"}
 
 
@@ -181,11 +183,11 @@ def _address(value: object) -> str:
 
 
 def _network(value: object) -> str:
-    if value in NETWORKS:
+    if value in NETWORKS or (isinstance(value, str) and STACK.fullmatch(value)):
         return str(value)
     if isinstance(value, str) and value.startswith(("service:", "container:")):
         raise ValueError("cannot be the network of another container, which may run on another node; use ports of that app")
-    raise ValueError("should be bridge, host or none; Duckconf makes no other networks")
+    raise ValueError("should be bridge, host, none or stack:NAME")
 
 
 def _security(value: object) -> str:
@@ -226,7 +228,8 @@ LIMITS_KIND = Limits(_limit_name, Word(_limit, {"type": ["integer", "string", "o
 SYSCTLS_KIND = Pairs(_sysctl_name, Word(text_of, {"type": ["string", "number"]}))
 HOSTS_KIND = AddedHosts(Word(_added_host))
 DNS_KIND = Listed(Word(_address), one=True)
-NETWORK_KIND = Word(_network, {"enum": list(NETWORKS)})
+NETWORK_KIND = Word(_network, {"type": "string", "pattern": f"^(?:{'|'.join(NETWORKS)}|{STACK.pattern})$"})
+ALIASES_KIND = Listed(pattern(ALIAS, "should be a name that is looked up: letters, digits, '.', '_' and '-'", 63))
 SECURITY_KIND = Securities(Word(_security, sense=_same_security))
 SIGNAL_KIND = matching(SIGNAL, "should be a signal such as SIGQUIT or 3")
 GRACE_KIND = Duration(_duration, {"type": "string", "pattern": f"^(?:{DURATION.pattern})$"}, sense=seconds_in)

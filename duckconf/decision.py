@@ -14,6 +14,7 @@ from duckconf.backoff import Tries
 from duckconf.balance_seen import Wish, followed, relocated, sight
 from duckconf.codec import spec_hash
 from duckconf.counts import counted
+from duckconf.depends import waiting
 from duckconf.desired import Desired
 from duckconf.ended import Over, ended
 from duckconf.globally import with_slots
@@ -95,6 +96,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     generation = next_generation(known, fleet)
     assignment = assign(open_ends, fleet, known, names, generation, certain=memory.certain, busy=busy)
     ready, pauses = readiness.ready(desired), held_back(desired, memory.tries, now)
+    pauses = {**waiting(desired, fleet, assignment.placements, over, ready, rollouts), **pauses}
     seen, turn = _rebalanced(desired, fleet, assignment, memory, history, ready, pauses, readiness)
     if turn is not None:
         assignment = relocated(assignment, turn, names, fleet, next_generation(assignment.placements, fleet))

@@ -19,13 +19,16 @@ from duckconf.engine_api import DOCKER as DOCKER
 from duckconf.engine_api import PODMAN as PODMAN
 from duckconf.engine_api import Act, ReadLabels, make, path
 from duckconf.model import DECLARED, App
-from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ
+from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ, stack_network
 from duckconf.secret_kinds import FOLDER
+from duckconf.together import unit_of
 
 # A first start may pull the image; silence on the way is told from a dead node by probing the connection.
 RUN_DEADLINE = 600.0
 # The field whose values podman reads as CSV and may have such signs.
 CSV, CSV_SIGNS = "sysctls", ',"\r\n'
+# The field that the engines take in a network of a stack only.
+ALIASES = "aliases"
 # The node's own name, found as the docker-wrapper finds it, is the first line of the answer.
 SAY_NAME_AND_DIAL = """\
 read -r node <"${DUCKCONF_NODE_FILE:-/etc/duckconf/node}"
@@ -38,6 +41,14 @@ WITH_VARIABLES = """\
 umask 077
 file=$(mktemp /dev/shm/duckconf.XXXXXXXX 2>/dev/null || mktemp) || exit
 exec 3<>"$file" && rm -f "$file" && cat >&3 && exec "$@" </dev/fd/3 3>&-"""
+
+MAKE_NETWORK = """\
+exec 3>&1 >/dev/null
+docker network inspect "$1" 2>/dev/null && exit
+said=$(docker network create --label "$2" "$1" 2>&1) || docker network inspect "$1" 2>/dev/null || {
+  echo "$said" >&2
+  exit 125
+}"""
 
 # Not `timeout … docker wait`: where `docker` is run by sudo, the login may not end it.
 SEE_IT_STAY = """\
@@ -97,13 +108,25 @@ def attended_run(container: str, app: App, labels: Mapping[str, str], env: Mappi
 
 
 def _values(app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> dict[str, Any]:
-    return {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}}
+    mode = app.network_mode
+    network = stack_network(labels.get(LABEL_CLUSTER, ""), unit_of(app)) if unit_of(app) else mode
+    return {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}, "network_mode": network}
+
+
+def make_network(cluster: str, stack: str) -> Command:
+    """The network of a stack on this node, where it is not there yet. Two starts may make it at once."""
+    return Command(("sh", "-c", MAKE_NETWORK, "sh", stack_network(cluster, stack), f"{LABEL_CLUSTER}={cluster}"), b"", 60.0)
+
+
+def drop_network(cluster: str, stack: str) -> Command:
+    """Fails while a container is in it."""
+    return Command((DOCKER, "network", "rm", stack_network(cluster, stack)), b"", 60.0)
 
 
 def _words(app: App, values: Mapping[str, Any], engine: str) -> list[str]:
     argv: list[str] = []
     for name, declared in DECLARED.items():
-        if declared.flag and values[name]:
+        if declared.flag and values[name] and (name != ALIASES or unit_of(app)):
             arguments = declared.kind.arguments(values[name])
             argv += [f"{declared.flag}={_as_csv(item) if engine == PODMAN and name == CSV else item}" for item in arguments]
     if app.read_only and engine == PODMAN:

@@ -17,6 +17,7 @@ from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf import healthcheck_kind as health
 from duckconf import place_kinds as place
+from duckconf.depends_kind import DEPENDS_KIND
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import HOST_NAME as HOST_NAME
 from duckconf.field_kinds import NAME as NAME
@@ -189,11 +190,19 @@ class App:
     )
     network_mode: str = _given(
         container.NETWORK_KIND,
-        "bridge (a network of the engine), host (the node's network) or none",
+        "bridge (a network of the engine), host (the node's network), none, or stack:NAME: a network of the node that the "
+        "services of a stack share, for which they are placed on one node",
         "host",
         "network",
         "--network",
         wire=wire.NETWORK,
+    )
+    aliases: tuple[str, ...] = _given(
+        container.ALIASES_KIND,
+        "its names in the network of its stack; without one it has none",
+        ["db"],
+        "network-alias",
+        "--network-alias",
     )
     dns: tuple[str, ...] = _given(
         container.DNS_KIND, "IP addresses of DNS servers", ["192.0.2.53"], "dns", "--dns", wire=wire.DNS
@@ -297,6 +306,13 @@ class App:
     )
     reserve_memory: str = _given(
         kinds.size_kind(), "memory of a node that is set aside for each instance", "256m", "reserve-memory", part=SERVICE
+    )
+    depends_on: Mapping[str, str] = _given(
+        DEPENDS_KIND,
+        "apps that must be there before it is started or updated, each with how far: service_started, service_healthy or "
+        "service_completed_successfully",
+        {"shop-db": "service_healthy"},
+        part=SERVICE,
     )
     stack: str = _given(kinds.NAME_KIND, "the stack that it is part of; ./inv apply declares stacks", "shop", part=SERVICE)
     node: tuple[str, ...] = _given(kinds.NODES_KIND, "the node of each instance, by slot", ["node-1"], part=PLACED)

@@ -10,6 +10,8 @@ LONGEST_NAME = 63
 
 ENV_NODE = "DUCKCONF_NODE"
 SLOT_SIGN = "."
+# A `network_mode` that names a stack.
+STACK_MODE = "stack:"
 LABEL_NODE = "node"
 LABEL_CLUSTER = "duckconf.cluster"
 LABEL_APP = "duckconf.app"
@@ -61,6 +63,11 @@ def host_container(cluster: str, host: str) -> str:
 
 def network(cluster: str) -> str:
     return f"duckconf-{cluster}"
+
+
+def stack_network(cluster: str, stack: str) -> str:
+    """The network of a node's engine in which the services of a stack find each other."""
+    return f"{network(cluster)}-stack-{stack}"
 
 
 def push_app(cluster: str, node: str, number: int) -> str:

@@ -22,6 +22,7 @@ from duckconf.ports import conflict
 from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import FULL, Given, bound_unfit, host_ports, lacks, no_fit, round_robin
+from duckconf.together import unit_of, with_unit
 
 # Of an instance that stays as it is because no node takes it as it should be.
 NO_ROOM = "cannot be updated: "
@@ -81,10 +82,12 @@ NONE: Counter[str] = Counter()
 NOTHING = Given()
 
 
-def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str = "") -> tuple[str, str]:
+def spread(
+    instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str = "", needs: App | None = None
+) -> tuple[str, str]:
     """The node in the zone with the fewest instances of the app, of these the one with the fewest of it, then with the fewest
     in all, ties by turn, and ""; or "" and why no node fits. `prefer` is taken when it fits. One that is bound to a node goes
-    nowhere else."""
+    nowhere else. `needs` is what it wants of a node, with others that go with it."""
     app = instance.app
     misfits: Counter[str] = Counter()
     refused: dict[str, str] = {}
@@ -103,7 +106,7 @@ def spread(instance: Instance, fleet: Fleet, load: Load, turn: int, prefer: str 
             misfits["unreadable" if node in fleet.unreadable else "unreachable"] += 1
         elif refusal is not None:
             refused[node] = refusal.reason
-        elif why := load.lacks(app, node, fleet.facts.get(node, UNKNOWN)):
+        elif why := load.lacks(needs or app, node, fleet.facts.get(node, UNKNOWN)):
             misfits[why] += 1
         else:
             fit.append(node)
@@ -198,7 +201,8 @@ class _Places:
         """A new place, None when there is none: the reason is noted then."""
         name, current = instance.name, self._kept.get(instance.name)
         copies = self._fleet.copies.get(name, ())
-        node, reason = spread(instance, self._fleet, self._load, self.generation)
+        seeker, needs = with_unit(instance, self._instances, self._kept, self._fleet)
+        node, reason = spread(seeker, self._fleet, self._load, self.generation, needs=needs)
         if node:
             # A stale copy on that node, which may hold the app's port, is replaced.
             there = [copy.name for copy in copies if copy.node == node]
@@ -227,7 +231,8 @@ class _Places:
             return
         # Beside its own old container it is no further instance of its app.
         self._load.leave(here.node, instance.app)
-        node, reason = spread(instance, self._fleet, self._load, self.generation, here.node)
+        beside = replace(instance, bound=instance.bound or here.node) if unit_of(instance.app) else instance
+        node, reason = spread(beside, self._fleet, self._load, self.generation, here.node)
         self._load.back(here.node, instance.app)
         stays = here.node not in self._fleet.draining or instance.data
         if not node and here.node in self._fleet.cordoned and stays:

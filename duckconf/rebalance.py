@@ -20,6 +20,7 @@ from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import Room, lacks
+from duckconf.together import unit_of
 
 # Nodes that differ by less are level.
 UNEVEN = 2
@@ -57,6 +58,8 @@ def why_bound(app: App) -> str:
         return "it is a job"
     if app.mode == GLOBAL:
         return "each node has one"
+    if unit_of(app):
+        return "its stack runs on one node"
     return "its data is on the node" if sources_of(app) else ""
 
 

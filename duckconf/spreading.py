@@ -95,11 +95,13 @@ def spread_many(
     turn: int,
     siblings: Mapping[str, Iterable[str]] = MappingProxyType({}),
     sites: Sites = NOWHERE,
+    needs: Mapping[str, App] = MappingProxyType({}),
 ) -> tuple[dict[str, str], dict[str, str]]:
     """A node for each instance, as `spread` would choose one after the other; for those that fit nowhere the reason.
 
     `misfits` counts the nodes that are left out, by why; `siblings` are the nodes that the app of an instance has already,
-    once for each time. The cost per instance grows with the logarithm of the nodes.
+    once for each time. `needs` has for an app what it wants of a node with others that go with it. The cost per instance grows
+    with the logarithm of the nodes.
     """
     first = turn % len(rooms) if rooms else 0
     heaps: dict[str, list[Entry]] = {}
@@ -115,7 +117,7 @@ def spread_many(
     placed: dict[str, str] = {}
     reasons: dict[str, str] = {}
     for app, group in groupby(instances, key=lambda instance: instance.app):
-        judge = _Judge(app, by_name, given, Counter(siblings.get(app.name, ())), sites)
+        judge = _Judge(app, by_name, given, Counter(siblings.get(app.name, ())), sites, needs.get(app.name, app))
         search = _Search(heaps, unseen, judge)
         for instance in group:
             node = search.next()
@@ -137,8 +139,15 @@ class _Judge:
     """Which nodes one more instance of an app fits on, as the instances before have left them."""
 
     def __init__(
-        self, app: App, rooms: Mapping[str, Room], given: Mapping[str, Given], siblings: Counter[str], sites: Sites
+        self,
+        app: App,
+        rooms: Mapping[str, Room],
+        given: Mapping[str, Given],
+        siblings: Counter[str],
+        sites: Sites,
+        needs: App,
     ) -> None:
+        self._needs = needs
         self._app = app
         self._rooms = rooms
         self._given = given
@@ -151,7 +160,7 @@ class _Judge:
     def fits(self, node: str) -> bool:
         room = self._rooms[node]
         refusal = room.refuses(self._app)
-        why = "" if refusal else lacks(self._app, node, room.facts, self._given[node], self.siblings[node], self._sites)
+        why = "" if refusal else lacks(self._needs, node, room.facts, self._given[node], self.siblings[node], self._sites)
         if refusal:
             self.refused[node] = refusal
         elif why:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from duckconf.container_kinds import PULLS
+from duckconf.container_kinds import NETWORKS, PULLS
 from duckconf.durations import seconds_in
 from duckconf.healthcheck_kind import replaces_check
 from duckconf.ports import Port, parse_port
@@ -50,6 +50,11 @@ def merged(body: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
         old = found.get(name)
         found[name] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return found
+
+
+def _of_engine(form: Form) -> Form:
+    """A network that the engine has by itself. In another one the containers have names, which are said on a command line."""
+    return lambda mode: form(mode) if mode in NETWORKS else None
 
 
 def _pairs(value: Mapping[str, str]) -> list[str]:
@@ -119,7 +124,10 @@ SHM = Wire(at("HostConfig.ShmSize", size_in_bytes), at("shm_size", size_in_bytes
 SYSCTLS = Wire(at("HostConfig.Sysctls", dict), at("sysctl", dict))
 CAP_ADD = Wire(at("HostConfig.CapAdd", list), at("cap_add", list))
 CAP_DROP = Wire(at("HostConfig.CapDrop", list), at("cap_drop", list))
-NETWORK = Wire(at("HostConfig.NetworkMode"), at("netns", lambda mode: {"nsmode": mode}))
+NETWORK = Wire(
+    _of_engine(at("HostConfig.NetworkMode")),
+    _of_engine(at("netns", lambda mode: {"nsmode": mode})),
+)
 DNS = Wire(at("HostConfig.Dns", list), at("dns_server", list))
 HOSTS = Wire(at("HostConfig.ExtraHosts", _colons), at("hostadd", _colons))
 GRACE = Wire(at("StopTimeout", _seconds), at("stop_timeout", _seconds))

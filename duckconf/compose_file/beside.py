@@ -56,6 +56,8 @@ def mounted(item: Node, stack: Stack, reader: Reader) -> Mounted:
         return Mounted((plain(item),))
     path = within(reader, source)
     files = reader.files(path)
+    if files is None and _is_read_only(item, options):
+        raise source.refuse(f"there is no {source.text}, and nobody could write into a volume in its place")
     if files is None:
         name = f"{stack.name}_{_word(posixpath.relpath(path, reader.root))}"
         return Mounted((_entry(item, name, target, options),))
@@ -99,6 +101,11 @@ def _parts(item: Node) -> tuple[str, Node, str, list[str]]:
         source, target = "", source
     kind = BIND if source.startswith(("/", ".", "~")) or "/" in source else VOLUME
     return kind, replace(item, value=source), target, options
+
+
+def _is_read_only(item: Node, options: list[str]) -> bool:
+    told = item.get("read_only")
+    return (told is not None and told.text == "true") or "ro" in ",".join(options).split(",")
 
 
 def _entry(item: Node, source: str, target: str, options: list[str]) -> Any:

@@ -31,6 +31,23 @@ class Stack:
         """The name of a service's app."""
         return app_name(self.name, service)
 
+    @property
+    def is_together(self) -> bool:
+        """Whether its services find each other by name, for which they run on one node. One alone has nobody to find."""
+        return sum(_has_names(node) for node in self.services.values()) > 1
+
+    def names(self, service: str) -> list[str]:
+        """Those that the other services know it by."""
+        node = self.services[service]
+        networks, own = node.get("networks"), node.get("container_name")
+        found = [service, *([own.text] if own else [])]
+        for entry in (networks.entries if networks else {}).values():
+            found += [alias.text for alias in (entry.get("aliases") or Node((), entry.place)).items]
+        for other in self.services.values():
+            links = [link.text.partition(":") for link in (other.get("links") or Node((), other.place)).items]
+            found += [alias for linked, _, alias in links if linked == service and alias]
+        return list(dict.fromkeys(found))
+
     def declared(self, part: str, name: str) -> Node | None:
         """A volume, network, config or secret of the file, also one of which it says no more than the name."""
         found = self.model.get(part)
@@ -55,6 +72,11 @@ def stack_of(model: Node, typed: str, environ: Mapping[str, str], folder: str, p
     _refuse_cycles(checked)
     _refuse_one_name(name, checked)
     return Stack(name, checked, model)
+
+
+def _has_names(service: Node) -> bool:
+    mode = service.get("network_mode")
+    return mode is None or mode.text == "default"
 
 
 def conditions(service: Node) -> dict[str, str]:

@@ -19,10 +19,18 @@ from duckconf.compose_file.tree import Node, Place, at, find, plain, walk
 from duckconf.compose_file.verdicts import Finding
 from duckconf.errors import BadInput, Fault
 from duckconf.model import App, parse_app
+from duckconf.naming import STACK_MODE
+from duckconf.place_kinds import GLOBAL
+from duckconf.together import unit_of
 
 # Read elsewhere, or of no use once the services are known.
-HANDLED = (*verdicts.TRANSLATED, "environment", "volumes", "secrets", "profiles")
+HANDLED = (*verdicts.TRANSLATED, "depends_on", "environment", "volumes", "secrets", "profiles")
 DEFAULT = "default"
+SPREAD = (("deploy", "replicas"), ("scale",), ("deploy", "mode"))
+ONE_NODE = (
+    "services of a stack find each other by name on one node, and this one would run on several; publish a port and use the "
+    "nodes' addresses, from a file of its own"
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class _Service:
             self.findings += [self._finding(path, below.fault) for path, below in faulty]
             return None
         body = {key: plain(value) for key, value in self._node.entries.items() if self._is_field(key, value)}
-        body |= self._restart() | self._mounts_and_grants()
+        body |= self._restart() | self._mounts_and_grants() | self._names_and_order()
         self._look_at_networks()
         body |= self._deploy(body)
         try:
@@ -91,7 +99,18 @@ class _Service:
         if "image" not in body and any(finding.refused for finding in self.findings):
             # What is built has no image yet.
             return None
-        return self._parsed(whole)
+        app = self._parsed(whole)
+        if app is not None and unit_of(app) and (app.replicas > 1 or app.mode == GLOBAL):
+            path = next(path for path in SPREAD if find(self._node, path) is not None)
+            self.findings.append(self._finding(path, ONE_NODE))
+        return app
+
+    def _names_and_order(self) -> dict[str, Any]:
+        mode, after = self._node.get("network_mode"), conditions(self._node)
+        found: dict[str, Any] = {}
+        if self._stack.is_together and (mode is None or mode.text == DEFAULT):
+            found |= {"network_mode": f"{STACK_MODE}{self._stack.name}", "aliases": self._stack.names(self._name)}
+        return found | ({"depends_on": {self._stack.app(name): how for name, how in after.items()}} if after else {})
 
     def _parsed(self, body: Mapping[str, Any]) -> App | None:
         try:

@@ -38,7 +38,6 @@ DEPLOY_IGNORED: Mapping[str, str] = {
 }
 # Keys that are no field of an app and are translated nevertheless.
 TRANSLATED: Mapping[str, str] = {
-    "depends_on": "the order of starts and updates",
     "configs": "a file that is brought to the node and rolled out when it changes",
     "env_file": "read where the compose file lies",
     "extends": "followed",

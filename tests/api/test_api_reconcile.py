@@ -213,8 +213,8 @@ def test_the_body_of_a_compose_service_declares_an_app_and_changes_it(client: Fl
 
 
 def test_a_key_of_compose_that_is_not_supported_is_a_problem_with_its_name(client: FlaskClient) -> None:
-    body = problem(client.put("/app/web", json={"image": "nginx", "depends_on": ["db"], "environment": {"A": None}}), 422)
-    assert [error["path"] for error in body["errors"]] == ["depends_on", "environment/A"]
+    body = problem(client.put("/app/web", json={"image": "nginx", "volumes_from": ["db"], "environment": {"A": None}}), 422)
+    assert [error["path"] for error in body["errors"]] == ["volumes_from", "environment/A"]
 
 
 def test_secrets_are_set_in_their_file_and_an_app_may_use_those_that_are_there(client: FlaskClient, path: Path) -> None:

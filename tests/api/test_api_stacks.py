@@ -116,3 +116,16 @@ def test_an_agent_may_not_declare_a_stack(app: Flask) -> None:
     agent = Client(app, "token of node-1")
     problem(agent("PUT", "/stacks/shop", SHOP), 403)
     problem(agent("DELETE", "/stacks/shop"), 403)
+
+
+def test_the_scheduler_is_told_where_the_rest_of_a_stack_is(operator: Client) -> None:
+    one = {"image": "x", "network_mode": "stack:shop"}
+    operator("PUT", "/stacks/shop", {"apps": {"shop-web": one, "shop-db": one, "shop-cache": {"image": "x"}}})
+    free = (operator("GET", "/apps?nodeName=").json or {})["apps"]
+    assert not [entry for entry in free if "bound" in entry]
+    operator("PUT", "/apps", {"apps": [{"name": "shop-db", "node": "node-2"}]})
+    free = (operator("GET", "/apps?nodeName=").json or {})["apps"]
+    assert {entry["name"]: entry.get("bound") for entry in free} == {"shop-web": "node-2", "shop-cache": None}
+    operator("PUT", "/node/node-2", {"cordoned": True})
+    free = (operator("GET", "/apps?nodeName=").json or {})["apps"]
+    assert not [entry for entry in free if "bound" in entry]

@@ -20,6 +20,7 @@ from duckconf.durations import seconds_in
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput
 from duckconf.model import DECLARED, FIELDS, App, parse_app
+from duckconf.naming import LABEL_CLUSTER
 from duckconf.reach.nodes.actuator import execute
 from tests.fakes import FakeNode
 from tests.unit.test_model import FULL
@@ -205,8 +206,10 @@ def test_no_value_becomes_an_option_of_the_engine(body: dict[str, Any], kind: st
 
 
 def test_the_engine_gets_each_field_as_both_engines_take_it() -> None:
-    argv = engine.run("c", parse_app(FULL), {}, {}, DOCKER).argv
+    argv = engine.run("c", parse_app(FULL), {LABEL_CLUSTER: "demo"}, {}, DOCKER).argv
     assert {
+        "--network=duckconf-demo-stack-shop",
+        "--network-alias=web",
         "--entrypoint=/bin/sh",
         "--user=1000:audio",
         "--init=true",
@@ -219,7 +222,7 @@ def test_the_engine_gets_each_field_as_both_engines_take_it() -> None:
         "--pull=never",
     } < set(argv)
     assert argv[-4:] == ("-c", "sh", "-c", "echo $HOME; exit")
-    podmans = set(engine.run("c", parse_app(FULL), {}, {}, PODMAN).argv) - set(argv)
+    podmans = set(engine.run("c", parse_app(FULL), {LABEL_CLUSTER: "demo"}, {}, PODMAN).argv) - set(argv)
     assert podmans == {'--sysctl="net.ipv4.ip_local_reserved_ports=80,443"', "--read-only-tmpfs=false"}
     assert engine.depends_on_engine(parse_app(FULL))
     assert not engine.depends_on_engine(App("nginx"))

@@ -29,6 +29,7 @@ BY_COMMAND = {
     "ulimits": "the clients read the names of the limits",
     "security_opt": "the clients read the file of a seccomp profile",
     "privileged": "podman's client gives it the devices of the node",
+    "aliases": "a network of a stack is made beside, by a command",
     "devices": "the clients tell a path from a CDI name",
     "stop_signal": "podman's API takes numbers, which are the kernel's",
 }

@@ -29,7 +29,9 @@ def test_every_field_has_a_column_a_schema_and_an_option() -> None:
     assert set(PLACED_COLUMNS) == {*FIELDS, *PLACEMENT}
     assert set(document("agents")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES, "deploy"}
     options = {argument.names[0] for argument in tasks.namespace["start-app"].get_arguments()}
-    assert {DECLARED[name].option or name for name in FIELDS if name not in ("paused", "healthcheck", "stack")} < options
+    assert {
+        DECLARED[name].option or name for name in FIELDS if name not in ("paused", "healthcheck", "stack", "depends_on")
+    } < options
     assert set(DECLARED["healthcheck"].options) < options
 
 

@@ -71,7 +71,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"image": "a", "dns": "one.one"}, "dns"),
     ({"image": "a", "dns": ["1.1.1.1", 2]}, "dns/1"),
     ({"image": "a", "network_mode": "service:web"}, "network_mode"),
-    ({"image": "a", "network_mode": "mine"}, "network_mode"),
+    ({"image": "a", "network_mode": "my net"}, "network_mode"),
     ({"image": "a", "security_opt": ["--privileged"]}, "security_opt/0"),
     ({"image": "a", "stop_signal": "quit"}, "stop_signal"),
     ({"image": "a", "stop_grace_period": 10}, "stop_grace_period"),
@@ -133,6 +133,7 @@ FULL: dict[str, Any] = {
     "mode": "replicated",
     "on": "web:!node-3",
     "stack": "shop",
+    "depends_on": {"db": "service_healthy"},
     "max_per_node": 1,
     "reserve_cpus": 0.5,
     "reserve_memory": "1g",
@@ -166,7 +167,8 @@ FULL: dict[str, Any] = {
     "security_opt": ["no-new-privileges:true", "label=disable"],
     "privileged": True,
     "devices": ["/dev/fuse:/dev/fuse:rw", "nvidia.com/gpu=all"],
-    "network_mode": "bridge",
+    "network_mode": "stack:shop",
+    "aliases": ["web"],
     "dns": ["192.0.2.53", "2001:db8::53"],
     "extra_hosts": ["db.local=192.0.2.7", "six=2001:db8::7", "up=host-gateway"],
     "stop_signal": "SIGRTMIN+3",
@@ -200,7 +202,18 @@ def test_a_full_app_survives_the_way_to_json_and_back() -> None:
 
 
 PLACE = {"mode", "on", "max_per_node", "reserve_cpus", "reserve_memory"}
-NO_SPEC = {"name", "stack", "pull_policy", "replicas", "update_config", "paused", "restart", "restart_policy", *PLACE}
+NO_SPEC = {
+    "name",
+    "stack",
+    "depends_on",
+    "pull_policy",
+    "replicas",
+    "update_config",
+    "paused",
+    "restart",
+    "restart_policy",
+    *PLACE,
+}
 
 
 def test_the_hash_changes_with_every_field_of_the_container_and_with_no_other_and_not_with_order() -> None:

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 from duckconf.compose import ALIASES, DEPLOY, DEPLOY_REFUSED, REFUSED
+from duckconf.compose_file.verdicts import DEPLOY_IGNORED, IGNORED, TRANSLATED
 from duckconf.errors import Fault
 from duckconf.model import DECLARED, FIELDS, PLACED, RESOLVED, Declaration
 
 PAGE = Path("docs") / "fields.md"
 SET_BY = {PLACED: " (agents mode, set by the scheduler)", RESOLVED: " (set by the control plane, not part of a request)"}
 # Keys that no Compose service has.
-OWN = ("name", "stack", "restart_policy", "mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
+OWN = ("name", "aliases", "stack", "restart_policy", "mode", "on", "max_per_node", "reserve_cpus", "reserve_memory")
 COMPOSE_PAGE = Path("docs") / "compose.md"
 HEAD = """\
 # The fields of an app
@@ -63,11 +64,12 @@ all variables and defaults filled in.
 - Names, forms (short and long) and defaults are those of the Compose Spec. What is kept and shown is the short form.
 - `environment` is shown as `env`, `mem_limit` as `memory` and `scale` as `replicas`. A body that gives both names is refused.
 - `x-*` keys are ignored, and so is a key that is not supported and asks for nothing, such as `build: null`.
-- Nothing is interpolated: a `$` is a `$`, and `$$`, as a Compose file writes one, is two.
+- `./inv apply` reads whole files: `docs/stacks.md`. In the body of an app:
+  nothing is interpolated: a `$` is a `$`, and `$$`, as a Compose file writes one, is two.
 - `image` is required. `name` is the name of the app and is no key of a Compose service.
 
-| key | supported | how, or what to use instead |
-|---|---|---|
+| key | in the body of an app | in a file of `apply` | how, or what to use instead |
+|---|---|---|---|
 """
 
 
@@ -97,10 +99,27 @@ def _row(name: str, declared: Declaration) -> str:
 def compose_page() -> str:
     aliases = {name: alias for alias, name in ALIASES.items()}
     ours = {aliases.get(name, name): _how(name, DECLARED[name]) for name in FIELDS if name not in OWN}
-    ours |= {f"deploy.{path.replace('/', '.')}": f"as `{name}`: {DECLARED[name].help}" for path, name in DEPLOY.items()}
-    refused = {**REFUSED, **{f"deploy.{path.replace('/', '.')}": why for path, why in DEPLOY_REFUSED.items()}}
-    rows = {key: ("yes", how) for key, how in ours.items()} | {key: ("no", why) for key, why in refused.items()}
-    return COMPOSE_HEAD + "".join(f"| `{key}` | {yes} | {how} |\n" for key, (yes, how) in sorted(rows.items()))
+    ours |= {_dotted(path): f"as `{name}`: {DECLARED[name].help}" for path, name in DEPLOY.items()}
+    refused = {**REFUSED, **{_dotted(path): why for path, why in DEPLOY_REFUSED.items()}}
+    rows = {key: ("yes", "yes", how) for key, how in ours.items()}
+    rows |= {key: ("no", *_in_a_stack(key, why)) for key, why in refused.items()}
+    return COMPOSE_HEAD + "".join(
+        f"| `{key}` | {yes} | {applied} | {how} |\n" for key, (yes, applied, how) in sorted(rows.items())
+    )
+
+
+def _dotted(path: str) -> str:
+    return f"deploy.{path.replace('/', '.')}"
+
+
+def _in_a_stack(key: str, why: str) -> tuple[str, str]:
+    """Whether `apply` takes a key that no app has, and how, or what to use instead."""
+    ignored = {**IGNORED, **{_dotted(path): words for path, words in DEPLOY_IGNORED.items()}}
+    if key in TRANSLATED:
+        return "yes", f"in a stack {TRANSLATED[key]}. Elsewhere: {why}"
+    if key in ignored:
+        return "ignored", f"in a stack ignored: {ignored[key]}. Elsewhere: {why}" if ignored[key] != why else why
+    return ("beside `image`" if key == "build" else "no"), why
 
 
 def _how(name: str, declared: Declaration) -> str:

@@ -99,8 +99,12 @@ class DemoHosts:
                 self.engine.run("unpause", *(row["Id"] for row in ours if row["State"] == "paused"))
                 self.engine.remove(*(row["Id"] for row in ours))
         self.engine_service.stop()
-        if self.engine.run("network", "exists", self._network).ok:
-            self.engine.must("network", "rm", self._network)
+        of_stacks = self.engine.must(
+            "network", "ls", f"--filter=label={LABEL_CLUSTER}={self.project.cluster}", "--format={{.Name}}"
+        )
+        for name in {*of_stacks.split(), self._network}:
+            if self.engine.run("network", "exists", name).ok:
+                self.engine.must("network", "rm", name)
         self._remove_apps_in_docker()
         if purge:
             self._remove_control_plane_state()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from duckconf import beside, engine, restart
 from duckconf.actions import Action, Kill, Pin, Remove, Restart, Start
-from duckconf.codec import read_manifest, spec_hash, stop_grace, to_label
+from duckconf.codec import app_of_label, read_manifest, spec_hash, stop_grace, to_label
 from duckconf.command import Completed, Runner
 from duckconf.engine_output import (
     another_architecture,
@@ -48,6 +48,7 @@ from duckconf.reach.nodes.delivery import Delivery
 from duckconf.refusal_words import IMAGE, PORT
 from duckconf.secrets import Values, no_values
 from duckconf.spreading import host_ports
+from duckconf.together import unit_of
 
 MOST_WORDS = 400
 NEVER = "never"
@@ -76,6 +77,9 @@ def execute(action: Action, cluster: str, runner: Runner, values: Values = no_va
         grace = stop_grace(labels.get(LABEL_MANIFEST, ""))
         _must(action.node, runner.run(engine.stop(action.container, grace)))
         _must(action.node, runner.run(engine.remove(action.container, volumes=LABEL_SECRETS in labels)))
+        if stack := _unit(labels):
+            # Refused while another service is in it, and made again when one starts.
+            runner.run(engine.drop_network(cluster, stack))
     elif isinstance(action, Kill):
         _require_ours(action.node, action.container, cluster, runner)
         _must(action.node, runner.run(engine.kill(action.container)))
@@ -90,6 +94,9 @@ def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
     labels |= delivery.labels
     env = app_env(app.name, action.node, action.slot)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
+
+    if unit_of(app):
+        _must(action.node, runner.run(engine.make_network(cluster, unit_of(app))))
 
     def begin(app: App) -> Completed:
         return delivery.start(action.container, engine.run(action.container, app, labels, env, kind), runner)
@@ -164,6 +171,12 @@ def _held_by_own_copy(action: Start, failure: DuckconfError, cluster: str, runne
     return None
 
 
+def _unit(labels: Mapping[str, str]) -> str:
+    """The stack whose network a container is in."""
+    app = app_of_label(labels.get(LABEL_MANIFEST, ""))
+    return unit_of(app) if app is not None else ""
+
+
 def _words_of(labels: Mapping[str, str]) -> Collection[str]:
     """The app's own texts, of a container that is there."""
     try:
@@ -195,6 +208,9 @@ def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
     labels = _labels(action.node, action.container, runner)
     if _ours(labels, action.node, cluster) and labels.get(LABEL_SPEC) == spec_hash(action.app):
         _must(action.node, runner.run(engine.remove(action.container, volumes=LABEL_SECRETS in labels)))
+        if stack := _unit(labels):
+            # Refused while another service is in it, and made again when one starts.
+            runner.run(engine.drop_network(cluster, stack))
 
 
 def last_words(container: str, runner: Runner) -> str:

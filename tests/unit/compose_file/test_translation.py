@@ -36,6 +36,32 @@ def said(folder: Path) -> list[str]:
     return [str(finding).replace(f"{folder}/", "") for finding in translated(folder).findings]
 
 
+def test_services_of_a_stack_have_names_in_its_network_and_start_in_order(tmp_path: Path) -> None:
+    text = """
+services:
+  web:
+    image: nginx
+    container_name: front
+    depends_on: {db: {condition: service_healthy}}
+    links: [db:database]
+  db: {image: postgres, networks: {default: {aliases: [store]}}}
+  side: {image: x, network_mode: host}
+"""
+    write(tmp_path, compose=text)
+    found = bodies(tmp_path)
+    assert (found["shop-web"]["network_mode"], found["shop-web"]["aliases"]) == ("stack:shop", ["web", "front"])
+    assert found["shop-db"]["aliases"] == ["db", "store", "database"]
+    assert found["shop-web"]["depends_on"] == {"shop-db": "service_healthy"}
+    assert (found["shop-side"]["network_mode"], "aliases" in found["shop-side"]) == ("host", False)
+
+
+def test_a_service_alone_is_spread_and_one_among_others_is_not(tmp_path: Path) -> None:
+    write(tmp_path, compose="services:\n  web: {image: nginx, scale: 3}\n")
+    assert "network_mode" not in bodies(tmp_path)["shop-web"]
+    write(tmp_path, compose="services:\n  web: {image: nginx, scale: 3}\n  db: {image: postgres}\n")
+    assert [line.split(": services of")[0] for line in said(tmp_path)] == ["compose.yaml:2: services/web/scale: refused"]
+
+
 def test_every_key_of_the_spec_has_one_verdict() -> None:
     keys = set(_properties({"$ref": "#/$defs/service"}))
     refused = {key for key in keys if why_refused(key)}
@@ -244,6 +270,14 @@ volumes: {data: }
         "compose.yaml:7: services/web/volumes/2",
         "compose.yaml:10: services/web/ports/1",
         "compose.yaml:13: services/web/deploy/resources/limits/cpus",
+    ]
+
+
+@pytest.mark.parametrize("mount", ["./none:/x:ro,z", "{type: bind, source: ./none, target: /x, read_only: true}"])
+def test_a_missing_file_that_is_only_read_is_refused(tmp_path: Path, mount: str) -> None:
+    write(tmp_path, compose=HEAD + f"    volumes:\n    - {mount}\n")
+    assert said(tmp_path) == [
+        "compose.yaml:5: services/web/volumes/0: refused: there is no ./none, and nobody could write into a volume in its place"
     ]
 
 
