@@ -218,8 +218,9 @@ def image_of(container: str) -> Command:
     return Command((DOCKER, "inspect", "--type=container", "--format={{.Image}}", container))
 
 
-def has_image(image: str) -> Command:
-    return Command((DOCKER, "image", "inspect", "--format={{.Id}}", image))
+def ask_entrypoint(image: str) -> Command:
+    """As JSON; fails where the image is not there."""
+    return Command((DOCKER, "image", "inspect", "--format={{json .Config.Entrypoint}}", image))
 
 
 def kill(container: str) -> Command:

@@ -68,13 +68,15 @@ def test_what_cannot_run_ends_with_the_engines_code_and_words(cluster: Live) -> 
     assert (runs(cluster), under_way(cluster)) == ([], [])
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_the_containers_and_so_is_the_exit_code(cluster: Live, sent: signal.Signals) -> None:
-    with begun(cluster, *SHELL, "trap 'echo caught; exit 42' INT TERM; echo begun; while :; do sleep 0.1; done") as process:
+@pytest.mark.parametrize(("sent", "own", "code"), [(signal.SIGINT, 42, 42), (signal.SIGTERM, 42, 42), (signal.SIGINT, 0, 130)])
+def test_a_signal_is_the_containers_and_so_is_the_exit_code_but_for_success(
+    cluster: Live, sent: signal.Signals, own: int, code: int
+) -> None:
+    with begun(cluster, *SHELL, f"trap 'echo caught; exit {own}' INT TERM; echo begun; while :; do sleep 0.1; done") as process:
         assert len(runs(cluster)) == 1
         assert json.loads(cluster.inv("ps", "--json").stdout) == []
         process.send_signal(sent)
-        assert process.wait(20) == 42
+        assert process.wait(20) == code
         assert process.stdout is not None
         assert process.stdout.read() == "caught\n"
     assert (runs(cluster), under_way(cluster)) == ([], [])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from duckconf import engine
+from duckconf.cli.apps.run import entrypoint_note, exit_code
 from duckconf.cli.terminal.typed import asking_for_help, with_command
 from duckconf.model import App
 from duckconf.reach.state.runs import Runs
@@ -18,6 +19,34 @@ def test_what_is_run_once_is_attended_under_its_own_name() -> None:
     words = engine.attended_run("c", app, {"x": "y"}, {}).argv
     assert words[:2] == ("sh", "-c")
     assert words[4:] == ("c", "docker", "run", "--rm", "--name", "c", "--env=A=b", "--label=x=y", "busybox", "ls", "-l")
+
+
+@pytest.mark.parametrize(
+    ("code", "caught", "ours"),
+    [
+        (0, [], 0),
+        (7, [], 7),
+        (0, [2], 130),
+        (0, [15, 2], 143),
+        (42, [2], 42),
+        (137, [2, 2], 137),
+        (None, [2], 130),
+        (None, [], 130),
+    ],
+)
+def test_what_was_interrupted_never_ends_well(code: int | None, caught: list[int], ours: int) -> None:
+    assert exit_code(code, caught) == ours
+
+
+def test_a_command_that_goes_to_an_entrypoint_is_told_with_the_way_around() -> None:
+    app = App("web", command=("ls", "-l"))
+    assert entrypoint_note(app, '["/serve", "it"]') == (
+        "web starts /serve it with the arguments ls -l; to run them in its place: ./inv run web --entrypoint ls -- -l"
+    )
+    assert entrypoint_note(App("web", command=("ls",)), '["/serve"]').endswith("./inv run web --entrypoint ls")
+    for quiet, entrypoint in ((app, "null"), (app, "[]"), (app, ""), (App("web"), '["/serve"]')):
+        assert entrypoint_note(quiet, entrypoint) == ""
+    assert entrypoint_note(App("web", command=("ls",), entrypoint=("sh",)), '["/serve"]') == ""
 
 
 @pytest.mark.parametrize(

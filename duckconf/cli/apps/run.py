@@ -6,13 +6,15 @@ connection ends, however we end.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import secrets
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -85,14 +87,17 @@ def _run_on(project: Project, runs: Runs, node: str, runner: SshRunner, app: App
         if clean_up(node, left, project.cluster, runner):
             print(f"removed {left} from {node}: its connection had broken", file=sys.stderr)
         runs.settle(left)
-    if not runner.run(engine.has_image(app.image)).ok and (public := public_image(app.image)):
+    there = runner.run(engine.ask_entrypoint(app.image))
+    if there.ok and sys.stderr.isatty() and (note := entrypoint_note(app, there.stdout)):
+        print(note, file=sys.stderr)
+    if not there.ok and (public := public_image(app.image)):
         # A short name means what it means on docker, as for an app.
         app = replace(app, image=public)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
     container = run_container(project.cluster, secrets.token_hex(6))
     command = engine.attended_run(container, app, run_labels(project.cluster, container), {ENV_NODE: node}, kind)
     runs.begin(container, node, os.getpid())
-    with _signals() as signals:
+    with _signals() as (signals, caught):
         attended = runner.attend(command)
         guard = threading.Thread(target=_pass_on, args=(signals, runner, container, attended, app), daemon=True)
         guard.start()
@@ -105,16 +110,40 @@ def _run_on(project: Project, runs: Runs, node: str, runner: SshRunner, app: App
     if code is None or code >= ENDED_BY_SIGNAL:
         clean_up(node, container, project.cluster, runner)
     runs.settle(container)
-    return ENDED_BY_SIGNAL + signal.SIGINT if code is None else code
+    return exit_code(code, caught)
+
+
+def exit_code(code: int | None, caught: Sequence[int]) -> int:
+    """`code` is that of the container, None where it is not known, `caught` are the signals that we were sent. What was
+    interrupted has not done its work, also where it ends well by itself: nothing that waits for it should go on."""
+    if code is None or (caught and not code):
+        return ENDED_BY_SIGNAL + (caught[0] if caught else signal.SIGINT)
+    return code
+
+
+def entrypoint_note(app: App, entrypoint: str) -> str:
+    """What a person should know whose command goes to the entrypoint of the image, as with docker; `entrypoint` is JSON."""
+    words = json.loads(entrypoint or "null")
+    if not (words and app.command) or app.entrypoint:
+        return ""
+    typed = shlex.join(app.command)
+    instead = f"./inv run {app.image} --entrypoint {shlex.quote(app.command[0])} -- {shlex.join(app.command[1:])}".rstrip(" -")
+    return f"{app.image} starts {shlex.join(words)} with the arguments {typed}; to run them in its place: {instead}"
 
 
 @contextmanager
-def _signals() -> Iterator[Signals]:
+def _signals() -> Iterator[tuple[Signals, list[int]]]:
     """What the process is sent, instead of what it would do to it. A handler may only take note: it comes at any moment."""
     signals: Signals = queue.SimpleQueue()
-    before = {number: signal.signal(number, lambda sent, _: signals.put(sent)) for number in PASSED_ON}
+    caught: list[int] = []
+
+    def note(sent: int, _: object) -> None:
+        caught.append(sent)
+        signals.put(sent)
+
+    before = {number: signal.signal(number, note) for number in PASSED_ON}
     try:
-        yield signals
+        yield signals, caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

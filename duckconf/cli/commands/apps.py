@@ -234,7 +234,8 @@ def scale(_: Any, apps: str, wait: bool = False, dry_run: bool = False, json: bo
 @functools.partial(takes_fields, without=OF_SERVICE)
 def run(_: Any, image: str, on: str = "", **fields: Any) -> int:
     """Run a command once on a node and show its output; its exit code is ours, and nothing is left of it. The command stands
-    after --. Example: ./inv run busybox --on node-2 -- ls -l /"""
+    after --. As with docker, an image that has an entrypoint gets it as arguments; --entrypoint replaces that. Interrupted,
+    the exit code is never 0. Example: ./inv run busybox --on node-2 -- ls -l /"""
     from duckconf.cli.apps.run import run as run_once
 
     return run_once(project(), app_request(image, fields), on)

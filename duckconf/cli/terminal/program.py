@@ -13,6 +13,7 @@ from invoke.program import Program
 from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, with_files, words_for
 
 READER_LEFT = 141
+INTERRUPTED = 130
 
 
 class Duckconf(Program):
@@ -40,6 +41,8 @@ class Duckconf(Program):
             doc = self.collection[task].__doc__ or "" if task else ""
             said = " ".join(words_for(str(error), task, options, tasks, doc).split())
             raise Exit(f"error: {said}", 1) from None
+        except KeyboardInterrupt:
+            raise Exit("interrupted", INTERRUPTED) from None
 
 
 def main() -> None:
