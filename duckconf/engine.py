@@ -238,8 +238,13 @@ def still_running(container: str, seconds: int) -> Command:
     return Command(("sh", "-c", SEE_IT_STAY, "sh", str(seconds), container), deadline=seconds + 30.0)
 
 
-def last_words(container: str, lines: int = 20) -> Command:
-    return Command((DOCKER, "logs", f"--tail={lines}", container))
+def ask_started(container: str) -> Command:
+    """As JSON."""
+    return Command((DOCKER, "inspect", "--type=container", "--format={{json .State.StartedAt}}", container))
+
+
+def last_words(container: str, lines: int = 20, since: str = "") -> Command:
+    return Command((DOCKER, "logs", f"--tail={lines}", *([f"--since={since}"] if since else []), container))
 
 
 def following_words(container: str, lines: int) -> Command:

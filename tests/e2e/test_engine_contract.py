@@ -29,7 +29,7 @@ from duckconf.model import App, parse_app
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
 from duckconf.pins import Question
 from duckconf.ports import parse_port
-from duckconf.reach.nodes.actuator import execute
+from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.identify import identify
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.ssh.runner import SshRunner
@@ -476,6 +476,9 @@ def test_its_words_are_kept_and_it_ends_as_it_is_asked_to(real: Real) -> None:
     assert real.listed()[real.name].state == "exited"
     assert real.runner.run(engine.start_again(real.name)).ok
     assert real.listed()[real.name].running
+    until("it has spoken again", lambda: real.runner.run(engine.last_words(real.name)).stdout.count("quack") == 2)
+    # The second run alone, although its first words may be older than the start that the engine notes.
+    assert sorted(last_words(real.name, real.runner).split()) == ["loud", "quack"]
 
 
 @pytest.mark.parametrize("way", ["line", "command"])

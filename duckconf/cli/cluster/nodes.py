@@ -113,8 +113,9 @@ class Cluster:
         done = runner.run(engine.still_running(container, SETTLE_SECONDS))
         is_done = may_end and done.ok and done.stdout.strip() == "0"
         if done.code != 124 and not is_done:
-            words = runner.run(engine.last_words(container))
-            text = " ".join((words.stdout + words.stderr).split())[-400:] or "nothing"
+            from duckconf.reach.nodes.actuator import last_words
+
+            text = last_words(container, runner) or "nothing"
             raise DuckconfError(f"{container} ended with code {done.stdout.strip() or done.code}; its last output: {text}")
 
 

@@ -31,6 +31,7 @@ from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
 from duckconf.healthcheck_kind import label_of
 from duckconf.image import LOCAL
+from duckconf.last_run import once, since
 from duckconf.model import App
 from duckconf.naming import (
     LABEL_CLUSTER,
@@ -214,12 +215,18 @@ def _remove_half_made(action: Start, cluster: str, runner: Runner) -> None:
 
 
 def last_words(container: str, runner: Runner) -> str:
-    """The last lines that it printed in one line, "" where there is nothing to read."""
+    """The last lines that it printed in its last run, in one line, "" where there is nothing to read."""
     try:
-        said = runner.run(engine.last_words(container, 10))
+        began = since(runner.run(engine.ask_started(container)).stdout)
+        words = _printed(container, runner, began)
+        return words or (_printed(container, runner) if began else "")
     except NodeFailure:
         return ""
-    return " ".join((said.stdout + said.stderr).split())[-MOST_WORDS:] if said.ok else ""
+
+
+def _printed(container: str, runner: Runner, began: str = "") -> str:
+    said = runner.run(engine.last_words(container, 10, began))
+    return f"{once(said.stdout)} {once(said.stderr)}".strip()[-MOST_WORDS:] if said.ok else ""
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
