@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from duckconf.naming import NGINX_IMAGE
-from tests.e2e.conftest import Live
+from tests.e2e.conftest import Live, free_ports
 from tests.waiting import until
 
 QUICK = "deploy: {update_config: {monitor: 1s}}"
@@ -17,6 +17,7 @@ services:
     command: [sleep, "1000"]
     environment: {{MODE: "${{MODE:-usual}}"}}
     volumes: ["./site.conf:/etc/site.conf:ro"]
+    ports: ["PORT:80"]
     secrets: [key]
     {QUICK}
 """
@@ -36,14 +37,16 @@ LARGE = f"  large: {{image: {NGINX_IMAGE}, deploy: {{resources: {{reservations: 
 
 
 def said_in(cluster: Live, app: str, *words: str) -> str:
-    return str(cluster.engine.must("exec", cluster.ids()[app], *words))
+    """ "" while it is replaced."""
+    return cluster.engine.run("exec", cluster.ids().get(app, ""), *words).stdout.strip()
 
 
 def apply_change_and_stop(cluster: Live, folder: Path) -> None:
     file = folder / "compose.yaml"
     (folder / "site.conf").write_text("one")
+    web = WEB.replace("PORT", str(free_ports(1)[0]))
     (folder / "key").write_text("hunter2")
-    file.write_text(WEB + DB + REST)
+    file.write_text(web + DB + REST)
     dry = cluster.inv("apply", str(file), "--dry-run")
     assert (dry.returncode, dry.stdout) == (0, f"shop-web: new ({NGINX_IMAGE})\nshop-db: new ({NGINX_IMAGE})\n"), dry.stderr
     assert "shop-web" not in cluster.ids()
@@ -56,10 +59,10 @@ def apply_change_and_stop(cluster: Live, folder: Path) -> None:
     assert (again.returncode, again.stdout, cluster.ids()) == (0, "", both)
     assert "declared so already" in again.stderr
 
-    nothing_that_is_refused_changes_anything(cluster, file)
+    nothing_that_is_refused_changes_anything(cluster, file, web)
 
     (folder / "site.conf").write_text("two")
-    file.write_text(WEB + REST)
+    file.write_text(web + REST)
     (folder / ".env").write_text("MODE=other\n")
     changed = cluster.inv("apply", str(file), "--wait")
     assert changed.returncode == 0, changed.stderr
@@ -81,17 +84,21 @@ def apply_change_and_stop(cluster: Live, folder: Path) -> None:
     assert cluster.inv("stop-stack", "shop").returncode == 1
 
 
-def nothing_that_is_refused_changes_anything(cluster: Live, file: Path) -> None:
+def nothing_that_is_refused_changes_anything(cluster: Live, file: Path, web: str) -> None:
     before, good = cluster.ids(), file.read_text()
-    file.write_text(WEB.replace("usual", "changed") + DB + LARGE + REST)
+    file.write_text(web.replace("usual", "changed") + DB + LARGE + REST)
     large = cluster.inv("apply", str(file))
     assert (large.returncode, "with fewer than 1000 cores" in large.stderr) == (2, True), large.stderr
-    file.write_text(WEB.replace("usual", "changed") + DB.replace("image:", "imagee:") + REST)
+    file.write_text(web.replace("usual", "changed") + DB.replace("image:", "imagee:") + REST)
     wrong = cluster.inv("apply", str(file))
-    assert (wrong.returncode, "compose.yaml:11: services/db/imagee: refused: is no key" in wrong.stderr) == (1, True), (
+    assert (wrong.returncode, "compose.yaml:12: services/db/imagee: refused: is no key" in wrong.stderr) == (1, True), (
         wrong.stderr
     )
-    assert "Traceback" not in large.stderr + wrong.stderr
+    file.write_text(web + REST)
+    taken = cluster.inv("apply", str(file), "--stack", "blog")
+    assert (taken.returncode, "is that of shop-web, which is part of the stack shop" in taken.stderr) == (1, True), taken.stderr
+    assert "compose.yaml:3: blog-web: the port" in taken.stderr
+    assert "Traceback" not in large.stderr + wrong.stderr + taken.stderr
     assert cluster.ids() == before
     file.write_text(good)
 

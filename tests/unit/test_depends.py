@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from duckconf.codec import spec_hash, to_label
+from duckconf.decision import Memory, decide
 from duckconf.depends import waiting
 from duckconf.desired import Desired
 from duckconf.ended import Over
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
 from duckconf.fleet_seen import Fleet, Placement
+from duckconf.forecast import forecast
 from duckconf.instance import instances_of
 from duckconf.model import App, parse_app
 from duckconf.restart import End
@@ -67,3 +71,24 @@ def test_the_forms_of_the_spec_are_taken() -> None:
     assert parse_app({"image": "x", "depends_on": long}).depends_on == {"db": "service_healthy"}
     with pytest.raises(BadInput, match="depends_on/db: should be service_started, service_healthy or"):
         parse_app({"image": "x", "depends_on": {"db": "soon"}})
+
+
+def test_a_decision_starts_one_after_the_other_and_forecasts_the_order() -> None:
+    apps = [
+        App("web", "web", depends_on={"db": "service_healthy", "job": "service_completed_successfully"}),
+        App("job", "job", restart="no", depends_on={"db": "service_started"}),
+        DB,
+    ]
+    desired, fleet = Desired(instances_of(apps)), Fleet(("n1",), {"n1": ()})
+    first = decide("demo", desired, fleet, Memory({}, {}), 0.0)
+    assert [step.instance for step in first.plan.steps] == ["db"]
+    assert first.plan.notes["web"] == "waits for db to be healthy, job to be done"
+    runs = replace(copy(DB), name=first.placements["db"].container, health="healthy")
+    second = decide("demo", desired, Fleet(("n1",), {"n1": (runs,)}), Memory(first.placements, {}), 0.0)
+    assert [step.instance for step in second.plan.steps] == ["job"]
+    ended = replace(copy(apps[1], "exited"), name=first.placements["job"].container, exit_code=0)
+    third = decide("demo", desired, Fleet(("n1",), {"n1": (runs, ended)}), Memory(second.placements, {}), 0.0)
+    assert [step.instance for step in third.plan.steps] == ["web"]
+    expected = forecast("demo", desired, fleet, Memory({}, {}), 0.0, {"web", "job", "db"})
+    assert [[one.step.instance for one in some] for some in expected.rounds] == [["db"], ["job"]]
+    assert (expected.notes["web"], expected.unplaced) == ("waits for job to be done", {})

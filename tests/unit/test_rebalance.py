@@ -176,6 +176,7 @@ def test_a_node_that_refuses_an_app_is_passed_over() -> None:
         (App("x", "web", volumes=("/srv:/srv",)), "its data is on the node"),
         (App("x", "web", volumes=("data:/d:ro",)), "its data is on the node"),
         (App("x", "web", restart="on-failure:3"), "it is a job"),
+        (App("x", "web", network_mode="stack:shop"), "its stack runs on one node"),
     ],
 )
 def test_jobs_and_what_has_data_on_its_node_stay(app: App, why: str) -> None:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from controllers.scheduler import schedule
+from duckconf.actions import Remove, Start
+from duckconf.codec import spec_hash, to_label
+from duckconf.command import Completed
+from duckconf.engine_output import Container
 from duckconf.instance import Instance, instances_of
 from duckconf.model import App
 from duckconf.placement import Fleet, Placement, assign
+from duckconf.reach.nodes.actuator import execute
 from duckconf.together import anchor, whole
+from tests.fakes import FakeNode
 
 NODES = ("n1", "n2", "n3")
 WEB = App("web", "shop-web", network_mode="stack:shop", ports=("80:80",), stack="shop")
@@ -80,3 +89,64 @@ def test_the_scheduler_places_the_first_of_a_stack_and_the_others_follow() -> No
     plan = schedule([Instance(WEB), Instance(CACHE)], rows, 0)
     assert [(one["name"], one["node"]) for one in plan.bindings] == [("shop-cache", "n2")]
     assert plan.reasons == {}
+
+
+def test_the_network_of_a_stack_is_made_before_a_container_and_dropped_after_it() -> None:
+    node = FakeNode("n1", answers={"sh": Completed(0, "", "")})
+    execute(Start("n1", "c", DB), "demo", node)
+    made, run = (command.argv for command in node.asked if command.argv[0] == "sh" or "run" in command.argv[:2])
+    assert (made[0], made[-2:]) == ("sh", ("duckconf-demo-stack-shop", "duckconf.cluster=demo"))
+    assert "--network=duckconf-demo-stack-shop" in run
+    execute(Remove("n1", "c"), "demo", node)
+    assert node.asked[-1].argv == ("docker", "network", "rm", "duckconf-demo-stack-shop")
+
+
+def test_an_app_of_no_stack_makes_and_drops_no_network() -> None:
+    node = FakeNode("n1")
+    execute(Start("n1", "c", App("nginx", "alone")), "demo", node)
+    execute(Remove("n1", "c"), "demo", node)
+    assert not [command for command in node.asked if "network" in " ".join(command.argv)]
+
+
+APPS = (WEB, DB, CACHE, OTHER, replace(OTHER, name="blog-db"), App("x", "alone"))
+EVENTS = st.lists(st.tuples(st.sampled_from(("lose", "return", "drain", "open")), st.sampled_from(NODES)), max_size=8)
+
+
+@given(EVENTS)
+def test_whatever_becomes_of_the_nodes_a_stack_is_on_one_of_them_in_the_end(events: list[tuple[str, str]]) -> None:
+    lost: set[str] = set()
+    draining: set[str] = set()
+    known: dict[str, Placement] = {}
+    for what, node in [("open", "n1"), *events]:
+        if what in ("lose", "return"):
+            lost = lost | {node} if what == "lose" else lost - {node}
+        else:
+            draining = draining | {node} if what == "drain" else draining - {node}
+        if len(lost | draining) == len(NODES):
+            return
+        # One instance at a time leaves a node that is emptied.
+        for _ in range(len(APPS) + 2):
+            known = _after_a_pass(known, lost, draining)
+        for stack in ("shop", "blog"):
+            where = {known[app.name].node for app in APPS if app.stack == stack}
+            assert len(where) == 1, (events, what, node, known)
+            assert not where & (lost | draining)
+
+
+def _after_a_pass(known: dict[str, Placement], lost: set[str], draining: set[str]) -> dict[str, Placement]:
+    """Placements that follow when all that was placed runs."""
+    instances = instances_of(APPS)
+    views = {
+        node: None
+        if node in lost
+        else tuple(_copy(known[name], instances[name]) for name in sorted(known) if known[name].node == node)
+        for node in NODES
+    }
+    fleet = Fleet(NODES, views, lost, cordoned=draining, draining=draining)
+    return dict(assign(instances, fleet, known, {name: name for name in instances}, 2, certain=True).placements)
+
+
+def _copy(place: Placement, instance: Instance) -> Container:
+    app = instance.app
+    made = Container("", place.container, place.node, app.name, spec_hash(app), app.image, "running", 0.0)
+    return replace(made, manifest=to_label(app), generation=place.generation)
