@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckconf.by_revision import is_rolled_out
+from duckconf.changes import Change
 from duckconf.cli.apps.awaiting import await_instances, await_settled
 from duckconf.cli.apps.secrets import put_secret, remove_secret, secret_names
 from duckconf.cli.apps.update import follow
@@ -23,6 +24,9 @@ from duckconf.model import App
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
 from duckconf.secrets import names_of
+
+VARIABLE = "env."
+HIDDEN = "(not shown)"
 
 
 def apply(project: Project, asked: Asked, *, dry_run: bool, wait: bool, as_json: bool) -> None:
@@ -74,7 +78,7 @@ def say(stack: str, planned: Planned) -> None:
         print(f"{name}: changed")
         for change in some:
             kept = "" if change.replaces else " (replaces no container)"
-            print(f"  {change.field}: {_text(change.before)} → {_text(change.after)}{kept}")
+            print(f"  {change.field}: {_words(change)}{kept}")
     for name in planned.changed_secrets:
         print(f"the secret {name}: another value")
     for name in planned.gone:
@@ -84,13 +88,24 @@ def say(stack: str, planned: Planned) -> None:
 
 
 def as_data(stack: str, planned: Planned) -> dict[str, Any]:
-    changed = {name: [change._asdict() for change in some] for name, some in planned.changes.items()}
+    changed = {name: [_hidden(change)._asdict() for change in some] for name, some in planned.changes.items()}
     secrets = list(planned.changed_secrets)
     return {"stack": stack, "new": planned.new, "changed": changed, "gone": planned.gone, "secrets": secrets}
 
 
-def _text(value: Any) -> str:
-    return "-" if value is None else str(value)
+def _words(change: Change) -> str:
+    """The value of a variable is not shown: many compose files have passwords there."""
+    if change.field.startswith(VARIABLE):
+        return "added" if change.before is None else "removed" if change.after is None else "another value"
+    before, after = ("-" if value is None else str(value) for value in (change.before, change.after))
+    return f"{before} → {after}"
+
+
+def _hidden(change: Change) -> Change:
+    if not change.field.startswith(VARIABLE):
+        return change
+    before, after = (None if value is None else HIDDEN for value in (change.before, change.after))
+    return change._replace(before=before, after=after)
 
 
 def _declare(project: Project, api: ApiClient, told: Told, planned: Planned) -> None:
