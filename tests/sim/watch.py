@@ -319,6 +319,8 @@ class Watch:
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec
         moves = self._way(app).target == action.node or bool(self.homes.left(app, action.node))
+        # An instance of an app of mode global has its node, wherever else a copy with its number is left over.
+        moves = moves or app_of(app) in self.everywhere
         self._require(not elsewhere or replaced or moves, f"{action} though a right copy runs elsewhere")
         self._check_healthy(action, spec)
         home = self.homes.of.get(app, action.node)
