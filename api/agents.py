@@ -26,11 +26,14 @@ from api.metrics import Metrics
 from api.server import bind, serve
 from api.stores.data import HeldData
 from api.stores.desired import DesiredStore
+from api.stores.images import Images
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import PlacedIndex
+from duckconf.actions import Pin
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
 from duckconf.instance import instances_of
+from duckconf.pins import Key
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
@@ -94,7 +97,8 @@ def create_agents(
     mode = Agents(store, nodes, index)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
-    updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches)
+    images = Images(index, nodes, book)
+    updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
     apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
     ends = Ends(store, index)
 
@@ -105,6 +109,12 @@ def create_agents(
         except OSError as error:
             log.warning("which data is on %s cannot be noted yet: %s", node, error)
 
+    def learn(node: str, found: Mapping[Key, Pin]) -> None:
+        try:
+            images.learn(node, found)
+        except OSError as error:
+            log.warning("which images %s told of cannot be noted yet: %s", node, error)
+
     blueprints = (
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
@@ -113,7 +123,7 @@ def create_agents(
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
-        node_routes.blueprint(index, nodes, interval, journal.add, watches, record),
+        node_routes.blueprint(index, nodes, interval, journal.add, watches, record, learn),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
 

@@ -13,12 +13,16 @@ from api.body import LARGE_BODY, body, query, seconds, whole
 from api.held import HeldRequests
 from api.stores.nodes import NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
+from duckconf.actions import Pin
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
+from duckconf.pins import Key
 from duckconf.refusal import Refusal, refusal_from_json, refusal_to_json
+from duckconf.told_image import pin_from_json
 
 Record = Callable[[str, Iterable[Seen]], None]
+Learn = Callable[[str, Mapping[Key, Pin]], None]
 
 LONGEST_INSTANCE = 200
 LONGEST_REASON = 500
@@ -35,6 +39,7 @@ class Routes:
     tell: Callable[[Event], None]
     held: HeldRequests
     record: Record
+    learn: Learn
 
     def heartbeat(self, name: str) -> Response:
         require_node(name)
@@ -44,6 +49,7 @@ class Routes:
         heard, before = self.nodes.heartbeat(name, report)
         self.record(name, self.nodes.nodes[name].containers)
         self.index.report(name, before, self.nodes.nodes[name].containers)
+        self.learn(name, report.images or {})
         return jsonify(node=name, heartbeat=heard, interval=self.interval)
 
     def listing(self) -> Response:
@@ -89,9 +95,10 @@ def blueprint(
     tell: Callable[[Event], None],
     held: HeldRequests,
     record: Record,
+    learn: Learn,
 ) -> Blueprint:
-    """`record` is given what each heartbeat tells of containers."""
-    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record)
+    """`record` is given what each heartbeat tells of containers, `learn` what it tells of images."""
+    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record, learn)
     routes.put("/node/<name>/heartbeat")(served.heartbeat)
     routes.get("/nodes")(served.listing)
     routes.put("/node/<name>")(served.change)
@@ -122,8 +129,26 @@ def _report(node: str, told: object) -> Report:
         raise BadInput(Fault("facts", str(error))) from None
     containers, refusals = _containers(told.get("containers", [])), _refusals(node, told.get("refusals", []))
     return Report(
-        told["instance"][:LONGEST_INSTANCE], containers, refusals, known, str(told.get("unreadable", ""))[:LONGEST_REASON]
+        told["instance"][:LONGEST_INSTANCE],
+        containers,
+        refusals,
+        known,
+        str(told.get("unreadable", ""))[:LONGEST_REASON],
+        _images(told["images"]) if "images" in told else None,
     )
+
+
+def _images(entries: object) -> dict[Key, Pin]:
+    if not isinstance(entries, list):
+        raise BadInput(Fault("images", "should be a list of the images of revisions"))
+    found = {}
+    for number, entry in enumerate(entries):
+        try:
+            found[str(entry["app"]), str(entry["spec"])] = pin_from_json(entry)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"should have app, spec, image_id and perhaps digests: {type(error).__name__} {error}"
+            raise BadInput(Fault(f"images/{number}", what)) from None
+    return found
 
 
 def _refusals(node: str, entries: object) -> tuple[Refusal, ...]:

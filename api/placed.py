@@ -38,6 +38,7 @@ from duckconf.place_kinds import GLOBAL
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
 from duckconf.together import unit_of
+from duckconf.told_image import told_to_json
 
 MOST_TOLD = 50
 
@@ -108,6 +109,8 @@ class Routes:
                 entry |= {} if instance.node and not moving else {"siblings": self.index.siblings(name)}
             entry |= {"revision": revisions[name]} | ({"node": instance.node} if instance.node else {})
             entry |= {"generation": instance.generation} if instance.generation else {}
+            told = self.updates.images.told(instance) if instance.node and not moving else None
+            entry |= {"runs": told_to_json(told)} if told is not None else {}
             entry |= self._bound(instance) if caller().operator else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})

@@ -4,10 +4,9 @@ here, the revisions in `history.json` and what each slot runs in the state.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, jsonify, request
@@ -19,6 +18,7 @@ from api.held import HeldRequests
 from api.history import History as HistoryRoutes
 from api.stores.changes import Changes, View
 from api.stores.desired import DesiredStore
+from api.stores.images import Images
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import UPDATES, PlacedIndex
 from duckconf import codec
@@ -58,7 +58,7 @@ class Rollouts:
     book: RevisionBook
     tell: Callable[[Event], None]
     held: HeldRequests
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    images: Images
 
     def listing(self) -> Response:
         require_operator()
@@ -74,10 +74,10 @@ class Rollouts:
         request.max_content_length = LARGE_BODY
         wanted = _decisions(body())
         refused: dict[str, str] = {}
-        with self.lock:
+        with self.images.lock:
             good = [one for one in wanted if self._is_of_now(one, self.store.find(one.app), refused)]
             news = [one for one in good if self._is_news(one)]
-            self.book.change({one.app: one.history for one in good})
+            self.book.change({one.app: self.images.kept(one.app, one.history) for one in good})
 
             def change(view: View) -> Changes:
                 found = [(one, view.app(one.app)) for one in good]
@@ -97,7 +97,7 @@ class Rollouts:
     def replacing(self, revisions: Mapping[str, History], since: Mapping[tuple[str, int], float]) -> Iterator[None]:
         """These are the revisions of all apps, noted `since` (seconds since the epoch), once the block has put the apps into the
         state; nothing is decided meanwhile. The old ones hold when the block raises."""
-        with self.lock:
+        with self.images.lock:
             before, dates = self.book.revisions, self.book.since
             self.book.keep({})
             self.book.date(since)
@@ -109,21 +109,23 @@ class Rollouts:
                 self.book.date(dates)
                 self.book.keep(before)
                 raise
+            self.images.forget(None)
             self.index.updates.clear()
             self.index.see_again(self.store.listing().apps)
 
     def note(self, app: App) -> None:
         """What an app runs is kept before it gets another spec. Raises OSError."""
         resolved = self.index.resolve(app)
-        with self.lock:
+        with self.images.lock:
             before = self.book.revisions.get(app.name, ())
             if (after := noted_before(resolved, before)) != before:
-                self.book.change({app.name: after})
+                self.book.change({app.name: self.images.kept(app.name, after)})
 
     def forget_app(self, name: str) -> None:
         """One that is declared again under its name has no past. Raises OSError."""
+        self.images.forget([name])
         if name in self.book.revisions:
-            with self.lock:
+            with self.images.lock:
                 self.book.change({name: None})
 
     def _is_of_now(self, one: Decided, app: App | None, refused: dict[str, str]) -> bool:

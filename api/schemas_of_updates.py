@@ -29,7 +29,7 @@ OF_UPDATES: dict[str, Any] = {
             "why": {**TEXT, "description": "Why it failed."},
             "since": {"type": "number", "description": "Seconds since the epoch."},
             "app": {"type": "object", "description": "Its fields."},
-            "image_id": {**TEXT, "description": "The image that all its instances run, once that is known (reconcile)."},
+            "image_id": {**TEXT, "description": "The image that all its instances run, once that is known."},
             "digests": {"type": "array", "items": TEXT, "description": "The names with digest by which it can be pulled."},
         },
     },

@@ -36,7 +36,7 @@ from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.overview import PENDING, AppView
-from duckconf.pins import Question
+from duckconf.pins import Question, found_out
 from duckconf.plan import Step
 from duckconf.reach.api.agent_config import AgentConfig, read_agent_config
 from duckconf.reach.nodes.actuator import execute, last_words
@@ -174,7 +174,8 @@ class Itself:
             cycle.once()
             if self._looked:
                 refusals = tuple(active(reconciler.refusals, self.now()).values())
-                self._heart.see(self._seen_here(), self._looked, refusals, self._unreadable)
+                found = found_out(self._orders.setpoint().desired.instances.values(), dict(reconciler.images.learned))
+                self._heart.see(self._seen_here(), self._looked, refusals, self._unreadable, found)
             self._readiness.tell()
             due = cycle.due()
             self._woken.wait(config.interval if due is None else min(config.interval, due + 0.01))

@@ -63,11 +63,13 @@ class Heart:
         when: float,
         refusals: Sequence[Refusal] = (),
         unreadable: str = "",
+        images: Sequence[Entry] = (),
     ) -> None:
         """What runs here as of `when` on the monotonic clock, as `beat.entries` has it, and what the engine refuses to run.
+        `images` are those that were found out of revisions, as `pins.found_out` has them.
         `unreadable` says why the engine's answer could not be read then: the containers are those of an earlier look."""
         self._seen_at = when
-        self._seen = {"containers": containers, "refusals": refusals, "unreadable": unreadable}
+        self._seen = {"containers": containers, "refusals": refusals, "unreadable": unreadable, "images": list(images)}
         self.has_seen.set()
         if self._seen != self._told or self._events:
             self._woken.set()

@@ -22,7 +22,7 @@ class Images:
     learned: dict[Key, Pin] = field(default_factory=dict)
     absent: set[Key] = field(default_factory=set)
     _asking: set[Key] = field(default_factory=set)
-    _not_before: dict[Key, float] = field(default_factory=dict)
+    _not_before: dict[Question, float] = field(default_factory=dict)
 
     def to_ask(self, questions: Iterable[Question], more: Iterable[Question], now: float) -> tuple[Question, ...]:
         """Those that are not under way, of `more` a few at once. Each one that is given is to be answered."""
@@ -37,10 +37,10 @@ class Images:
         """All but these: one that is declared again later runs what its tag means then."""
         self.learned = {key: pin for key, pin in self.learned.items() if key[0] in apps}
         self.absent = {key for key in self.absent if key[0] in apps}
-        self._not_before = {key: when for key, when in self._not_before.items() if key[0] in apps}
+        self._not_before = {item: when for item, when in self._not_before.items() if item.app in apps}
 
     def _may_ask(self, question: Question, now: float) -> bool:
-        return question.key not in self._asking and self._not_before.get(question.key, 0.0) <= now
+        return question.key not in self._asking and self._not_before.get(question, 0.0) <= now
 
     def learn(self, question: Question, pin: Pin | None, now: float, *, heard: bool) -> None:
         self._asking.discard(question.key)
@@ -50,4 +50,4 @@ class Images:
         elif heard and not question.container:
             self.absent.add(question.key)
         if pin is None:
-            self._not_before[question.key] = now + (LATER if heard and not question.container else AGAIN)
+            self._not_before[question] = now + (LATER if heard and not question.container else AGAIN)

@@ -27,7 +27,7 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
-from duckconf.pins import Pinned, Question, pinned
+from duckconf.pins import Pinned, Question, given, pinned
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
 from duckconf.reach.state.data import Data
@@ -145,7 +145,7 @@ class Reconciler:
         decision = decide(self.cluster, desired, fleet, memory, now)
         if self.data is not None:
             self.data.keep(decision.data)
-        decision, found = self._pinned(decision, fleet, memory.busy)
+        decision, found = self._pinned(decision, fleet, decision.desired or desired, memory.busy)
         outcomes = self._judged(decision, fleet)
         self.tries = with_waits(self.tries, decision, fleet, now)
         self._remember(decision.placements, certain)
@@ -194,10 +194,12 @@ class Reconciler:
                 denied = _at_once(tries, denied, now)
             self.tries[name] = denied
 
-    def _pinned(self, decision: Decision, fleet: Fleet, busy: Collection[str]) -> tuple[Decision, Pinned]:
+    def _pinned(self, decision: Decision, fleet: Fleet, desired: Desired, busy: Collection[str]) -> tuple[Decision, Pinned]:
         """The decision with the image of each start, and with it what is to be asked for that."""
         if self.history is None:
-            return decision, Pinned(decision.plan, decision.history)
+            self.images.forget({app_of(name) for name in desired.instances})
+            found = given(decision.plan, fleet, desired.instances, self.images.learned, self.images.absent)
+            return replace(decision, plan=found.plan), found
         starting = {(self.meant[name].app.name, self.meant[name].spec) for name in busy if name in self.meant}
         self.images.forget(decision.history.keys())
         found = pinned(decision.plan, fleet, decision.history, self.images.learned, self.images.absent, starting)

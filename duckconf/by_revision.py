@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from duckconf.actions import Pin
 from duckconf.codec import spec_hash, to_json
 from duckconf.instance import Instance, slots_of
 from duckconf.model import App, parse_app
 from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import DONE, History, Revision, SlotSeen, as_declared, spec_only, trimmed, with_service
+from duckconf.told_image import pin_from_json, pin_to_json
 
 
 def is_rolled_out(app: App) -> bool:
@@ -64,16 +64,14 @@ def revision_to_json(revision: Revision) -> dict[str, Any]:
         "outcome": revision.outcome,
         "why": revision.why,
         "app": to_json(revision.app),
-        **({} if revision.pin is None else {"image_id": revision.pin.id}),
-        **({} if revision.pin is None or revision.pin.digests is None else {"digests": list(revision.pin.digests)}),
+        **({} if revision.pin is None else pin_to_json(revision.pin)),
     }
 
 
 def revision_from_json(item: Mapping[str, Any]) -> Revision:
     """Raises BadInput, ValueError, TypeError, KeyError or AttributeError for what is none."""
     app = parse_app(item["app"], placed=True)
-    digests = tuple(map(str, item["digests"])) if "digests" in item else None
-    pin = Pin(str(item["image_id"]), digests) if item.get("image_id") else None
+    pin = pin_from_json(item) if item.get("image_id") else None
     return Revision(int(item["number"]), app, str(item["outcome"]), str(item["why"]), str(item["spec"]), pin)
 
 

@@ -11,6 +11,7 @@ from duckconf.command import Completed
 from duckconf.engine_output import NO_ENGINE, NOT_EXECUTABLE, NOT_FOUND, engine_failure
 from duckconf.errors import BadInput, Fault
 from duckconf.model import parse_app
+from duckconf.told_image import DIGEST
 
 MEGA = 1_000_000
 # Of images that were built on this machine, which no registry has.
@@ -58,7 +59,7 @@ def read_pin(node: str, described: Completed) -> Pin | None:
     if not id_on_node(node, described):
         return None
     told = json.loads(described.stdout)[0]
-    digests = [str(item) for item in told.get("RepoDigests") or () if not str(item).startswith(LOCAL)]
+    digests = [item for item in told.get("RepoDigests") or () if DIGEST.fullmatch(item) and not item.startswith(LOCAL)]
     own = told.get("Digest") or ""
     return Pin(bare_id(told["Id"]), tuple(sorted(digests, key=lambda item: item.rpartition("@")[2] == own)))
 

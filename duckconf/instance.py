@@ -14,6 +14,7 @@ from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.place_kinds import GLOBAL
+from duckconf.told_image import ToldImage
 
 T = TypeVar("T")
 
@@ -39,6 +40,8 @@ class Instance:
     """In words, what it has on the node that it is bound to: it goes on there also when that node is emptied."""
     leaves: str = ""
     """A node that it should leave, whatever it has there."""
+    image: ToldImage | None = None
+    """Which image it runs, where another process finds that out (agents mode)."""
 
     @property
     def name(self) -> str:

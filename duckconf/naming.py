@@ -51,6 +51,12 @@ def public_image(image: str) -> str:
     return f"{PUBLIC_REGISTRY}/{image}" if slash else f"{PUBLIC_REGISTRY}/library/{image}"
 
 
+def repository(image: str) -> str:
+    """The image's name without tag and digest."""
+    name = image.partition("@")[0]
+    return name[: -len(tag) - 1] if "/" not in (tag := name.rpartition(":")[2]) and ":" in name else name
+
+
 def prefix(cluster: str) -> str:
     """What keeps two clusters apart on one engine; the default cluster goes by the short names of the lessons."""
     return "" if cluster == DEFAULT_CLUSTER else f"{cluster}-"

@@ -6,17 +6,19 @@ then one instance is started at most. A revision that has the spec of an earlier
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from duckconf.actions import Pin, Start
 from duckconf.codec import spec_hash
 from duckconf.engine_output import Container
+from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.placement import Fleet
 from duckconf.plan import Plan, Step
 from duckconf.rollout import History, Revision
+from duckconf.told_image import ToldImage, pin_to_json
 
 # The label of `redeploy`: the revision that has another one takes what the tag means in the registry.
 REDEPLOYED = "redeployed"
@@ -81,6 +83,61 @@ def pinned(
     return Pinned(after, {**history, **told}, tuple(questions), tuple(_more(known, seen)))
 
 
+def given(
+    plan: Plan, fleet: Fleet, instances: Mapping[str, Instance], learned: Mapping[Key, Pin], absent: Collection[Key] = ()
+) -> Pinned:
+    """The same where another process tells each instance what it runs: the first of a revision finds out what that is."""
+    steps: list[Step] = []
+    notes = dict(plan.notes)
+    questions: list[Question] = []
+    for step in plan.steps:
+        instance = instances.get(step.instance) if isinstance(step.action, Start) else None
+        told = instance.image if instance is not None else None
+        if instance is None or told is None:
+            steps.append(step)
+            continue
+        key, image = (step.app, instance.spec), instance.app.image
+        pin = told.pin or learned.get(key)
+        if pin is None and told.awaits:
+            notes[step.instance] = told.awaits
+        elif pin is None and told.first and not (told.fresh or key in absent or instance.app.pull_policy == ALWAYS):
+            questions.append(Question(*key, step.action.node, image))
+            notes[step.instance] = f"{step.action.node} is asked which image {image} is"
+        else:
+            steps.append(_with_image(step, pin, fresh=told.fresh and pin is None))
+    found = tuple(_untold(fleet, instances, learned))
+    first = tuple(question for question, told in found if told.first)
+    rest = tuple(question for question, told in found if not told.first)
+    return Pinned(Plan(tuple(steps), notes), {}, (*questions, *first), rest)
+
+
+def _untold(fleet: Fleet, instances: Mapping[str, Instance], learned: Mapping[Key, Pin]) -> Iterator[tuple[Question, ToldImage]]:
+    """The containers of which it is to be found out what they run."""
+    for name, instance in instances.items():
+        told, key = instance.image, (instance.app.name, instance.spec)
+        if told is None or told.pin is not None or key in learned:
+            continue
+        copy = next((copy for copy in fleet.copies.get(name, ()) if copy.spec == instance.spec), None)
+        if copy is not None:
+            yield Question(*key, copy.node, container=copy.name), told
+
+
+def found_out(instances: Iterable[Instance], learned: Mapping[Key, Pin]) -> list[dict[str, Any]]:
+    """What was learned of instances that were not told which image they run, as heartbeats have it."""
+    open_ends = {(one.app.name, one.spec) for one in instances if one.image is not None and one.image.pin is None}
+    return [{"app": app, "spec": spec, **pin_to_json(learned[app, spec])} for app, spec in sorted(open_ends & learned.keys())]
+
+
+def is_fresh(app: App, past: History) -> bool:
+    """Whether a person asked for what the tag means now."""
+    before = [item.app.labels.get(REDEPLOYED) for item in past if item.app != app]
+    return REDEPLOYED in app.labels and app.labels[REDEPLOYED] not in before
+
+
+def with_learned(app: str, past: History, learned: Mapping[Key, Pin]) -> History:
+    return _with_pins(app, past, learned, {})
+
+
 def pin_of(history: History, spec: str) -> Pin | None:
     return next((item.pin for item in reversed(history) if item.spec == spec and item.pin is not None), None)
 
@@ -125,7 +182,7 @@ def _first(
         return [], Question(*key, copy.node, container=copy.name), f"{copy.node} is asked which image {number} runs"
     if starting:
         return [], None, f"waits for the first instance of {number}, which shows what its image is"
-    fresh = _is_fresh(revision.app, past)
+    fresh = is_fresh(revision.app, past)
     first = steps[0]
     # When an engine pulls is about the app, and no part of a revision.
     always = isinstance(first.action, Start) and first.action.app.pull_policy == ALWAYS
@@ -133,12 +190,6 @@ def _first(
         return [_with_image(first, None, fresh=fresh)], None, f"waits for {first.instance}, which shows what the image is"
     node = first.action.node
     return [], Question(*key, node, image), f"{node} is asked which image {image} is"
-
-
-def _is_fresh(app: App, past: History) -> bool:
-    """Whether a person asked for what the tag means now."""
-    before = [item.app.labels.get(REDEPLOYED) for item in past if item.app != app]
-    return REDEPLOYED in app.labels and app.labels[REDEPLOYED] not in before
 
 
 def _with_pins(app: str, past: History, learned: Mapping[Key, Pin], seen: Mapping[Key, Container]) -> History:

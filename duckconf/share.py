@@ -15,10 +15,11 @@ from duckconf.instance import Instance
 from duckconf.model import NAME, parse_app
 from duckconf.naming import app_of
 from duckconf.secrets import lacking, not_set
+from duckconf.told_image import told_from_json
 
 NEVER = -1
 # Of an instance, beside the fields of its app.
-TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound", "data")
+TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound", "data", "runs")
 
 
 @dataclass(frozen=True)
@@ -85,4 +86,5 @@ def read_instance(entry: Mapping[str, Any]) -> Instance:
     app = parse_app({**told, "node": node, "generation": generation, "ended": ended}, placed=True)
     bare = replace(app, node=(), generation=(), ended=())
     bound, data = str(entry.get("bound", "")), str(entry.get("data", ""))
-    return Instance(bare, int(slot), str(node), int(generation), str(ended), bound=bound, data=data)
+    image = told_from_json(entry["runs"]) if "runs" in entry else None
+    return Instance(bare, int(slot), str(node), int(generation), str(ended), bound=bound, data=data, image=image)

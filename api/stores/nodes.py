@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from duckconf.actions import Pin
 from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Conflict, Fault, SetupError
 from duckconf.facts import Facts
@@ -24,6 +25,7 @@ from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF, STARTING
+from duckconf.pins import Key
 from duckconf.reach.state.files import write_durably
 from duckconf.refusal import Refusal, shifted
 
@@ -103,6 +105,8 @@ class Node:
     facts: Facts = field(default_factory=Facts)
     unreadable: str = ""
     """Why its agent cannot read the answers of its engine; the containers are then those of an earlier heartbeat."""
+    tells_images: bool = False
+    """Whether its agent finds out the images of revisions."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ class Report:
     refusals: tuple[Refusal, ...] = ()
     facts: Facts = field(default_factory=Facts)
     unreadable: str = ""
+    images: Mapping[Key, Pin] | None = None
+    """Those of revisions, by app and spec; None from an agent that does not know of that."""
 
 
 class NodeBook:
@@ -152,7 +158,7 @@ class NodeBook:
             before = node.containers
             node.unreadable = report.unreadable
             node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
-            node.facts = report.facts
+            node.facts, node.tells_images = report.facts, report.images is not None
             if not report.unreadable:
                 node.containers, node.copies = report.containers, _by_instance(report.containers)
                 ready = [seen.container for seen in report.containers if seen.ready]

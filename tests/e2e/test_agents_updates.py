@@ -12,6 +12,7 @@ from duckconf.naming import NGINX_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, running
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
+from tests.e2e.moved_tag import all_run_the_image_of_their_revision, moved_tag
 from tests.e2e.updated import QUICK, env_of, floor, revisions
 from tests.waiting import until
 
@@ -76,6 +77,11 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
     kinds = [event["kind"] for event in events(api) if event.get("app") == "web"]
     assert kinds.count("update-failed") == 2
     assert "revision 9" in web.inv("rollback", "web", "--to", "9").stderr
+
+
+def test_all_instances_run_the_image_of_their_revision_whatever_the_tag_means_later(web: Live) -> None:
+    with moved_tag(web) as moved:
+        all_run_the_image_of_their_revision(web, moved)
 
 
 def test_an_update_rests_while_it_is_paused_and_goes_on_with_one_port_of_the_node_at_a_time(web: Live) -> None:

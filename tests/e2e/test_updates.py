@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from duckconf.cli.cluster.services import loop_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Declared
+from tests.e2e.moved_tag import all_run_the_image_of_their_revision, ids, moved_tag
 from tests.e2e.updated import QUICK, env_of, floor, history_of, revisions
 from tests.waiting import until
 
@@ -175,33 +175,16 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
 
 
 def test_all_instances_run_the_image_of_their_revision_whatever_the_tag_means_later(declared: Declared) -> None:
-    inv, must, tag = declared.cluster.inv, declared.cluster.engine.must, f"localhost/moving-{os.getpid()}:1"
-
-    def ids() -> set[str]:
-        return {row["ImageID"] for row in declared.cluster.apps() if row["Labels"]["duckconf.app"] == "web"}
-
-    old, new = (must("image", "inspect", "--format={{.Id}}", image).strip() for image in (WEB_IMAGE, NGINX_IMAGE))
+    cluster = declared.cluster
     try:
-        must("tag", WEB_IMAGE, tag)
-        assert inv("start-app", tag, "--name", "web", "--replicas", "2", *QUICK, "--wait").returncode == 0
-        must("tag", NGINX_IMAGE, tag)
-        assert inv("scale", "web=3", "--wait").returncode == 0
-        must("rm", "-f", declared.cluster.instances()["web.2"][0])
-        until("it is replaced", lambda: "web.2" in declared.cluster.instances())
-        assert ids() == {old}
-        until("it is kept", lambda: [item.get("image_id") for item in history_of(declared.cluster, "web")] == [old])
-        assert {row["image_id"] for row in json.loads(inv("ps", "--json").stdout)} == {old}
-        assert {row["image"] for row in json.loads(inv("ps", "--json").stdout)} == {tag}
-        assert inv("redeploy", "web").returncode == 0
-        until("all have the other one", lambda: ids() == {new} and len(declared.cluster.instances()) == 3, 60)
-        until("it is done", lambda: revisions(declared.cluster, "web") == [(1, "done"), (2, "done")])
-        assert inv("rollback", "web", "--wait").returncode == 0
-        until("all have the first one again", lambda: ids() == {old}, 30)
-        assert old[:12] in inv("history", "web").stdout
+        with moved_tag(cluster) as moved:
+            until("it is kept", lambda: "image_id" in history_of(cluster, "web")[-1])
+            shown = [(row["image"], row["image_id"]) for row in json.loads(cluster.inv("ps", "--json").stdout)]
+            assert shown == [(moved.tag, moved.old)] * 2
+            all_run_the_image_of_their_revision(cluster, moved)
     finally:
         declared.withdraw("web")
-        until("it is gone", lambda: not ids())
-        must("untag", tag, tag)
+        until("it is gone", lambda: not ids(cluster))
 
 
 def test_a_paused_update_rests_until_it_is_resumed(declared: Declared) -> None:

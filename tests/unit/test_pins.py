@@ -32,6 +32,8 @@ from tests.fakes import FakeNode
 NODES = ("n1", "n2", "n3")
 WEB = App("reg.example/web:1", "web", replicas=3)
 ONE, TWO = "1" * 64, "2" * 64
+ONES = (f"reg@sha256:{ONE}",)
+ABC, ALL = "sha256:" + "abc0" * 16, "sha256:" + "a11a" * 16
 LACKS = Completed(125, "", "Error: sha256:1: image not known")
 
 
@@ -61,7 +63,7 @@ class Loop:
         for question in verdict.questions:
             self.asked.append(question)
             found = question.image.removeprefix("sha256:") if "sha256" in question.image else self.tags.get(question.node, "")
-            self.reconciler.images.learn(question, Pin(found, (f"reg@{found[:1]}",)) if found else None, self.now, heard=True)
+            self.reconciler.images.learn(question, Pin(found, (f"reg@sha256:{found}",)) if found else None, self.now, heard=True)
         return list(steps)
 
     def made(self, action: Start) -> Container:
@@ -91,10 +93,10 @@ def pins(steps: list[Step]) -> list[Pin | None]:
 def test_before_several_are_started_a_node_is_asked_and_all_run_its_image(loop: Loop) -> None:
     assert loop.once(WEB) == []
     assert [(item.node, item.image) for item in loop.asked] == [("n2", "reg.example/web:1")]
-    assert pins(loop.once(WEB)) == [Pin(ONE, ("reg@1",))] * 3
+    assert pins(loop.once(WEB)) == [Pin(ONE, ONES)] * 3
     loop.until_rest(WEB)
     assert loop.images == [ONE] * 3
-    assert loop.book.revisions["web"][-1].pin == Pin(ONE, ("reg@1",))
+    assert loop.book.revisions["web"][-1].pin == Pin(ONE, ONES)
 
 
 def test_where_the_image_is_to_be_pulled_one_instance_is_started_first(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_where_the_image_is_to_be_pulled_one_instance_is_started_first(tmp_path:
     assert pins(loop.once(WEB)) == [Pin(ONE)] * 2
     loop.until_rest(WEB)
     assert loop.images == [ONE] * 3
-    assert loop.book.revisions["web"][-1].pin == Pin(ONE, ("reg@1",))
+    assert loop.book.revisions["web"][-1].pin == Pin(ONE, ONES)
 
 
 def test_an_app_that_is_declared_again_later_runs_what_the_tag_means_then(loop: Loop) -> None:
@@ -123,7 +125,7 @@ def test_a_single_instance_shows_its_image_and_is_not_asked_before(loop: Loop) -
     one = replace(WEB, replicas=1)
     assert pins(loop.once(one)) == [None]
     loop.until_rest(one)
-    assert loop.book.revisions["web"][-1].pin == Pin(ONE, ("reg@1",))
+    assert loop.book.revisions["web"][-1].pin == Pin(ONE, ONES)
     assert loop.book.told("web")[-1]["image_id"] == ONE
 
 
@@ -206,12 +208,12 @@ def started(node: Engine, app: App, pin: Pin | None, *, fresh: bool = False) -> 
 
 
 def test_a_pinned_start_uses_the_image_that_is_there_or_pulls_it_by_digest() -> None:
-    pin, node = Pin(ONE, ("reg.example/web@sha256:abc",)), Engine("n1")
+    pin, node = Pin(ONE, (f"reg.example/web@{ABC}",)), Engine("n1")
     node.has = (pin.reference,)
     assert started(node, WEB, pin) == [(pin.reference, "--pull=never")]
     other = Engine("n1")
-    other.has = ("reg.example/web@sha256:abc",)
-    assert started(other, WEB, pin) == [(pin.reference, "--pull=never"), ("reg.example/web@sha256:abc", "")]
+    other.has = (f"reg.example/web@{ABC}",)
+    assert started(other, WEB, pin) == [(pin.reference, "--pull=never"), (f"reg.example/web@{ABC}", "")]
 
 
 @pytest.mark.parametrize(("policy", "tried"), [("", 2), ("never", 1)])
@@ -219,7 +221,7 @@ def test_a_node_that_has_another_image_under_the_tag_refuses_by_name_with_the_ne
     node = Engine("n1")
     node.has = (WEB.image,)
     with pytest.raises(NodeRefused) as refused:
-        started(node, replace(WEB, pull_policy=policy), Pin(ONE, ("reg.example/web@sha256:abc",)))
+        started(node, replace(WEB, pull_policy=policy), Pin(ONE, (f"reg.example/web@{ABC}",)))
     for words in ("reg.example/web:1", ONE[:12], "./inv push-image reg.example/web:1 --to n1", "./inv redeploy web"):
         assert words in refused.value.why
     assert len([command for command in node.asked if command.argv[:2] == ("docker", "run")]) == tried
@@ -239,7 +241,7 @@ def described_as(image_id: str, *digests: str, own: str = "") -> str:
 
 
 def test_a_node_tells_the_image_of_a_container_and_of_a_name() -> None:
-    described = described_as(f"sha256:{ONE}", "reg.example/web@sha256:abc")
+    described = described_as(f"sha256:{ONE}", f"reg.example/web@{ABC}")
 
     class Told(FakeNode):
         def run(self, command: Command) -> Completed:
@@ -249,19 +251,19 @@ def test_a_node_tells_the_image_of_a_container_and_of_a_name() -> None:
     node = Told("n1")
     by_name = identify(Question("web", "s", "n1", WEB.image), node)
     assert by_name == identify(Question("web", "s", "n1", container="c"), node)
-    assert by_name == Pin(ONE, ("reg.example/web@sha256:abc",))
+    assert by_name == Pin(ONE, (f"reg.example/web@{ABC}",))
     heard: list[object] = []
     answer(Question("web", "s", "n1", WEB.image), node, lambda pin, failure: heard.append((pin, failure)))
     assert heard == [(by_name, None)]
 
 
 def test_the_digest_of_the_images_of_all_architectures_is_pulled_before_that_of_one() -> None:
-    told = described_as(ONE, "reg.example/web@sha256:mine", "reg.example/web@sha256:all", own="sha256:mine")
-    assert read_pin("n1", Completed(0, told, "")) == Pin(ONE, ("reg.example/web@sha256:all", "reg.example/web@sha256:mine"))
+    told = described_as(ONE, f"reg.example/web@{ABC}", f"reg.example/web@{ALL}", own=ABC)
+    assert read_pin("n1", Completed(0, told, "")) == Pin(ONE, (f"reg.example/web@{ALL}", f"reg.example/web@{ABC}"))
 
 
 def test_an_image_that_was_built_here_is_in_no_registry() -> None:
-    assert read_pin("n1", Completed(0, described_as(ONE, "localhost/web@sha256:abc"), "")) == Pin(ONE, ())
+    assert read_pin("n1", Completed(0, described_as(ONE, f"localhost/web@{ABC}"), "")) == Pin(ONE, ())
     assert read_pin("n1", Completed(1, "", "no such image")) is None
 
 

@@ -42,6 +42,7 @@ from duckconf.naming import (
     app_env,
     app_labels,
     public_image,
+    repository,
 )
 from duckconf.own_words import own_words
 from duckconf.placement import ALIVE
@@ -108,9 +109,10 @@ def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
         if not lacks_image(done):
             break
         done = begin(other)
-    if action.pin is None and asks_for_registry(done) and (public := public_image(app.image)):
+    last = others[-1] if others else first
+    if asks_for_registry(done) and (public := public_image(last.image)):
         # On podman too a short name means what it means on docker; an image that is there under it has won before.
-        done = begin(replace(app, image=public))
+        done = begin(replace(last, image=public))
     require_ours(action.node, done)
     if done.ok:
         return
@@ -134,7 +136,9 @@ def ways_to_image(action: Start) -> list[App]:
     app, pin = action.app, action.pin
     if pin is not None:
         pulled = () if app.pull_policy == NEVER else pin.digests or ()
-        by_digest = [replace(app, image=digest, pull_policy="") for digest in pulled]
+        # By the name that the app has: which registry is asked is not for the node to say that found the digest.
+        names = dict.fromkeys(f"{repository(app.image)}@{digest.rpartition('@')[2]}" for digest in pulled)
+        by_digest = [replace(app, image=name, pull_policy="") for name in names]
         return [replace(app, image=pin.reference, pull_policy=NEVER), *by_digest]
     if action.fresh and app.pull_policy != NEVER and not app.image.startswith(LOCAL):
         return [replace(app, pull_policy="always"), app]
