@@ -77,6 +77,12 @@ def spread(node: Node, path: Path) -> Node:
     return node
 
 
+def unique(node: Node, path: Path) -> Node:
+    """A list in which the last entry of those that mean the same counts."""
+    key = KEYS.get(str(path[-1])) if is_of_service(path) and isinstance(node.value, tuple) else None
+    return replace(node, value=_joined(node.items, (), key)) if key else node
+
+
 def _merged_entries(base: Node, over: Node, path: Path) -> Node:
     if path and path[-1] == "logging" and _driver(over) not in ("", _driver(base)):
         return over

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from duckconf.compose_file.merging import spread
+from duckconf.compose_file.merging import spread, unique
 from duckconf.compose_file.tree import Node
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import NAME
@@ -111,7 +111,8 @@ def _is_active(service: Node, wanted: Collection[str]) -> bool:
 
 
 def _spread(name: str, service: Node) -> Node:
-    return service.with_entries({key: spread(entry, ("services", name, key)) for key, entry in service.entries.items()})
+    found = {key: spread(entry, ("services", name, key)) for key, entry in service.entries.items()}
+    return service.with_entries({key: unique(entry, ("services", name, key)) for key, entry in found.items()})
 
 
 def _with_dependencies(name: str, service: Node, active: Mapping[str, Node], everything: Mapping[str, Node]) -> Node:

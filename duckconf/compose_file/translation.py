@@ -197,7 +197,9 @@ class _Service:
                 why = "a network that other stacks are in is on one node only; publish ports, and use the nodes' addresses"
                 self.findings.append(self._finding(("networks", name), why))
             elif name != DEFAULT:
-                self.findings.append(self._finding(("networks", name), verdicts.SAME_NETWORK, refused=False))
+                internal = declared.get("internal") if declared is not None else None
+                open_too = ", which reaches other addresses too" if internal is not None and internal.text == "true" else ""
+                self.findings.append(self._finding(("networks", name), f"{verdicts.SAME_NETWORK}{open_too}", refused=False))
 
     def _deploy(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """`deploy` without what is ignored there, and `mem_reservation` where it stands in the newer form."""

@@ -75,6 +75,12 @@ def test_a_service_extends_another_by_the_same_rules(tmp_path: Path) -> None:
     assert services(tmp_path)["web"] == MERGED
 
 
+def test_of_two_mounts_with_one_target_in_a_file_the_last_counts(tmp_path: Path) -> None:
+    write(tmp_path, compose="services: {web: {image: x, volumes: ['./etc:/p', 'a:/q', 'data:/p'], cap_add: [ALL, ALL]}}\n")
+    found = services(tmp_path)["web"]
+    assert (found["volumes"], found["cap_add"]) == (["data:/p", "a:/q"], ["ALL"])
+
+
 def test_reset_takes_away_and_override_replaces(tmp_path: Path) -> None:
     over = """
 services:

@@ -177,12 +177,13 @@ def test_what_makes_no_difference_is_named_and_ignored(tmp_path: Path) -> None:
     container_name: web
     logging: {driver: json-file}
     expose: [80]
-    networks: [front, default]
+    networks: [front, default, back]
     deploy: {labels: {a: b}, placement: {preferences: [{spread: node.labels.zone}]}, replicas: 2}
     build: {context: ./app}
     read_only: false
     privileged: false
     pid: ""
+networks: {front: , back: {internal: true}}
 """
     )
     write(tmp_path, compose=text)
@@ -192,6 +193,8 @@ def test_what_makes_no_difference_is_named_and_ignored(tmp_path: Path) -> None:
         "compose.yaml:5: services/web/logging: ignored: the role limits the logs of all apps (duckconf_log_size_mb)",
         "compose.yaml:6: services/web/expose: ignored: it publishes nothing, and services of a stack reach each other's ports",
         "compose.yaml:7: services/web/networks/front: ignored: the services of a stack share one network of their node",
+        "compose.yaml:7: services/web/networks/back: ignored: the services of a stack share one network of their node, which "
+        "reaches other addresses too",
         "compose.yaml:8: services/web/deploy/labels: ignored: they are for the service of a swarm, which has no container",
         "compose.yaml:8: services/web/deploy/placement/preferences: ignored: instances are spread over the zones of the "
         "inventory (duckconf_zone)",
