@@ -5,15 +5,16 @@ A node's agent sees and holds open what concerns it; everything else is the oper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from api import everywhere
 from api.auth import caller, require_node, require_operator
+from api.bindings import Binding, by_app, read_bindings
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import as_a_whole, changes_of, with_etag
 from api.held import HeldRequests
@@ -30,7 +31,7 @@ from duckconf.counts import counted
 from duckconf.errors import BadInput, Conflict, Fault
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
-from duckconf.local_data import shown, waits, why_it_keeps
+from duckconf.local_data import kept, shown, waits, why_it_keeps
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.naming import instance_name
 from duckconf.overview import PENDING, UNDECIDED
@@ -128,7 +129,7 @@ class Routes:
     def bind(self) -> Response:
         require_operator()
         request.max_content_length = LARGE_BODY
-        bindings = _bindings(body())
+        bindings = read_bindings(body())
         for node in {binding.node for binding in bindings}:
             _require_schedulable(node, self.nodes)
         refused: dict[str, str] = {}
@@ -140,7 +141,7 @@ class Routes:
 
         def decide(view: View) -> Changes:
             changes: dict[str, App | None] = {}
-            for name, wanted in _by_app(bindings).items():
+            for name, wanted in by_app(bindings).items():
                 app = view.app(name)
                 if app is None:
                     refused[name] = "is not declared"
@@ -241,24 +242,6 @@ def blueprint(served: Routes) -> Blueprint:
     return routes
 
 
-class Binding(NamedTuple):
-    """Slot `slot` of an app belongs on `node`, "" for none. `revision` is what the app should be at, "" for any. Where it
-    `stops_first`, its old copy ends before the new one starts."""
-
-    name: str
-    slot: int
-    node: str
-    revision: str
-    stops_first: bool = False
-
-
-def _by_app(bindings: Iterable[Binding]) -> dict[str, list[Binding]]:
-    found: dict[str, list[Binding]] = {}
-    for binding in bindings:
-        found.setdefault(binding.name, []).append(binding)
-    return found
-
-
 def _moved(before: App | None, after: App) -> list[Instance]:
     """The instances that have another node than before, also those of an app of mode global that have none any more."""
     old = {instance.slot: instance for instance in slots_of(before)} if before is not None else {}
@@ -271,26 +254,6 @@ def _moved(before: App | None, after: App) -> list[Instance]:
 def _require_schedulable(node: str, nodes: NodeBook) -> None:
     if node and nodes.require(node).cordoned:
         raise BadInput(Fault("node", f"{node} is cordoned and gets no new apps; to allow them: ./inv uncordon {node}"))
-
-
-def _bindings(data: object) -> list[Binding]:
-    """From {"apps": [{"name", "node", "slot"?, "revision"?}, …]}; raises BadInput."""
-    entries = data.get("apps") if isinstance(data, Mapping) else None
-    if not isinstance(entries, list):
-        raise BadInput(Fault("apps", 'should be a list such as [{"name": "web", "node": "node-1"}]'))
-    faults: list[Fault] = []
-    found = []
-    for number, entry in enumerate(entries):
-        told = entry if isinstance(entry, Mapping) else {}
-        texts, slot = [told.get("name"), told.get("node"), told.get("revision", "")], told.get("slot", 1)
-        if all(isinstance(text, str) for text in texts) and isinstance(slot, int) and not isinstance(slot, bool) and slot > 0:
-            found.append(Binding(str(texts[0]), slot, str(texts[1]), str(texts[2]), told.get("stops_first") is True))
-        else:
-            what = 'should be {"name", "node"} and perhaps "revision", all text, and perhaps "slot", a number from 1 on'
-            faults.append(Fault(f"apps/{number}", what))
-    if faults:
-        raise BadInput(*faults[:10])
-    return found
 
 
 def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callable[[Event], None]) -> None:
@@ -359,5 +322,7 @@ def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeB
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     entry |= {"health": seen.health} if seen.health else {}
     if not index.sites.allows(instance.app, node):
+        if held is not None:
+            return entry | {"note": kept(instance, node, shown(held.sources), "NODE")}
         return entry | {"note": f"{node} is not in {instance.app.on}; {index.notes.get(instance.name, 'it moves')}"}
     return entry | ({"note": seen.note} if seen.note else {})

@@ -72,6 +72,13 @@ def waits(instance: Instance, *why: str) -> str:
     return f"{what}; to start it elsewhere without the data: ./inv move {instance.name} --accept-data-loss"
 
 
+def kept(instance: Instance, node: str, data: str, to: str = "") -> str:
+    """Why an instance stays on a node that its app's pattern does not mean. `to` is the node that `move` needs, if any."""
+    target = f" --to {to}" if to else ""
+    loss = f"to start it elsewhere without the data: ./inv move {instance.name}{target} --accept-data-loss"
+    return f"{node} is not in {instance.app.on}, and has its data ({data}), so that it stays there; {loss}"
+
+
 def with_data(
     desired: Desired,
     fleet: Fleet,

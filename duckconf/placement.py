@@ -15,6 +15,7 @@ from duckconf.fleet_seen import Placement as Placement
 from duckconf.fleet_seen import Views as Views
 from duckconf.fleet_seen import copy_at
 from duckconf.instance import Instance
+from duckconf.local_data import kept as data_keeps
 from duckconf.local_data import waits
 from duckconf.model import App
 from duckconf.naming import app_of, slot_of
@@ -159,6 +160,8 @@ def assign(
         elif at_home and not leaves and not places.must_leave(instance):
             if renamed := _in_place(instance, kept[name], fleet):
                 places.settle(name, renamed)
+            if instance.data and not fleet.sites.allows(instance.app, instance.bound):
+                places.reasons[name] = data_keeps(instance, instance.bound, instance.data)
             places.update(instance, base_name[name])
         elif current is None and not certain and silent:
             places.reasons[name] = f"not placed: it may run on {', '.join(silent)}, which did not answer yet"

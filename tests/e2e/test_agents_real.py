@@ -508,6 +508,11 @@ def test_a_global_app_runs_once_on_each_node_and_one_with_data_waits_for_its_own
         assert f"db stays on {home}, which has its data (volume {volume})" in done.stderr
         until("it is gone there", lambda: homes_of(running, "everywhere") == sorted({*NODES} - {home}), 40)
         assert homes_of(running, "db") == [home]
+        api.call("PUT", "/app/db", {"on": f"nodes:!{home}"})
+        note = api.call("GET", "/app/db")["note"]
+        assert f"has its data (volume {volume}), so that it stays there" in note
+        assert "./inv move db --to NODE --accept-data-loss" in note
+        api.call("PUT", "/app/db", {"on": None})
         assert running.inv("uncordon", home).returncode == 0
         until("each node has one again", lambda: homes_of(running, "everywhere") == sorted(NODES), 40)
         hosts = DemoHosts(running.project)

@@ -84,6 +84,11 @@ def test_an_app_with_data_stays_with_it_until_a_person_accepts_the_loss(declared
     assert f"db stays on {node}, which has its data (volume {volume})" in done.stderr
     assert "db stays there with its data" in done.stdout
     assert places(declared, "db") == {node: container}
+    declared.put("db", on=f"nodes:!{node}")
+    until("it says that it stays", lambda: "so that it stays there; to start it" in shown(declared, "db").get("note", ""), 20)
+    assert "./inv move db --accept-data-loss" in declared.cluster.inv("diff").stdout
+    assert places(declared, "db") == {node: container}
+    declared.put("db", on=None)
     hosts = DemoHosts(declared.cluster.project)
     hosts.freeze(node)
     try:

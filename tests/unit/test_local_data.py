@@ -143,6 +143,16 @@ def test_started_again_it_goes_back_to_its_data_and_waits_while_its_node_is_cord
     assert world.running() == [node]
 
 
+def test_where_its_pattern_does_not_mean_its_node_any_more_it_stays_and_says_so(world: World) -> None:
+    node = world.settle().placements["db"].node
+    world.apps = (replace(DB, on=f"nodes:!{node}"),)
+    decision = world.settle()
+    assert (decision.placements["db"].node, decision.plan.steps) == (node, ())
+    assert decision.plan.notes["db"] == (
+        f"{node} is not in nodes:!{node}, and has its data (volume db), so that it stays there; {COMMAND}"
+    )
+
+
 def test_data_of_another_volume_under_the_same_name_binds_nothing(world: World) -> None:
     node, world.apps = home(world), ()
     world.settle()

@@ -15,6 +15,7 @@ from duckconf.changes import Change, changes
 from duckconf.cli.apps.declare import say_edit
 from duckconf.cli.apps.scene import scene_of
 from duckconf.cli.cluster.modes import PUSH, mode_of
+from duckconf.cli.look.notes import grouped
 from duckconf.cli.look.picture import Scene
 from duckconf.cli.look.steps import expected_lines, expected_rows, waits_rows
 from duckconf.cli.look.trouble import say_faults, unreachable
@@ -117,8 +118,8 @@ def _print(apps: list[dict[str, Any]], expected: Forecast) -> None:
         _print_app(entry)
     for line in expected_lines(expected):
         print(line)
-    for name, note in expected.notes.items():
-        print(f"{name}: left unchanged, because: {note}")
+    for names, note in grouped(expected.notes.items()):
+        print(f"{names}: left unchanged, because: {note}")
     for app, note in expected.rollouts.items() if not expected.goes_on else ():
         print(f"{app}: {note}; then the update goes no further by itself")
     if not expected.rounds:

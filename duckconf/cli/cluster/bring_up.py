@@ -50,7 +50,8 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     if demo:
         hosts = DemoHosts(project)
         hosts.roles.choose_topology(topology)
-        hosts.up(demo)
+        # A loop that runs would start apps there before the images are copied.
+        hosts.up(demo, before_empty=loop_service(project).stop)
         _bring_images(project, hosts.without_images(demo))
     before = mode_of(project)
     unready = _make_ready(project, inventory)

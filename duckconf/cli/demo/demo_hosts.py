@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,17 @@ class DemoHosts:
         self._docker = LocalEngine(project.root, DOCKER)
         self.engine_service = Service("engine", project.state)
         self.roles = Roles(project)
+        self._before_empty: Callable[[], object] = lambda: None
 
-    def up(self, nodes: Sequence[Host], control_plane: Sequence[Host] = ()) -> None:
-        """All these hosts run and answer over SSH, nodes have the engine, the control plane its API's port.
+    def up(
+        self, nodes: Sequence[Host], control_plane: Sequence[Host] = (), before_empty: Callable[[], object] = lambda: None
+    ) -> None:
+        """All these hosts run and answer over SSH, nodes have the engine, the control plane its API's port. `before_empty` is
+        called before a node is made whose engine has no image yet.
 
         Does only what is missing; a node is the same host in every mode. Raises SetupError.
         """
+        self._before_empty = before_empty
         require_engine()
         self.project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._refuse_a_foreign_folder()
@@ -228,6 +233,7 @@ class DemoHosts:
             if row is not None:
                 self.engine.remove(name)
             if role.nested:
+                self._before_empty()
                 self._remove_apps_beside(host)
             self._create(host, role, name, spec, authorized)
         return True

@@ -35,6 +35,7 @@ DOCKER_ADDRESS = "unix:///var/run/docker.sock"
 # In the order in which they are tried; each holds what the one before it holds.
 RUNTIME = '[engine]\nruntime = "runc"\n'
 LIMITS = '[containers]\ndefault_ulimits = ["nofile=20000:20000","nproc=30000:30000"]\n'
+SETTINGS = ((RUNTIME, "runtime runc"), (LIMITS + RUNTIME, "runtime runc, lower limits"))
 
 
 class LocalEngine:
@@ -87,14 +88,14 @@ class LocalEngine:
     def check(self, image: str) -> None:
         """Start one throwaway container, and adapt to what this machine forbids; raises SetupError in podman's words."""
         done = self._try(image)
-        for content in ("", RUNTIME, LIMITS + RUNTIME):
+        for content, what in SETTINGS if "CONTAINERS_CONF" not in os.environ else ():
             if done.ok:
                 return
-            if content and "CONTAINERS_CONF" not in os.environ:
-                say(f"  this machine refuses: {last_line(done)}\n  trying with {self.settings.relative_to(self._root)}")
-                self.settings.parent.mkdir(mode=0o700, exist_ok=True)
-                self.settings.write_text("# Written because this machine's podman could not start a container.\n" + content)
-                done = self._try(image)
+            self.settings.parent.mkdir(mode=0o700, exist_ok=True)
+            self.settings.write_text("# Written because this machine's podman could not start a container.\n" + content)
+            done = self._try(image)
+            if done.ok:
+                say(f"  podman is set up for this machine ({what}) in {self.settings.relative_to(self._root)}")
         if not done.ok:
             self.settings.unlink(missing_ok=True)
             words = last_line(done)

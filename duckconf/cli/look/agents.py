@@ -17,6 +17,7 @@ from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.look.node_table import print_nodes, say_uneven
+from duckconf.cli.look.notes import grouped
 from duckconf.cli.look.under_way import UnderWay, foretold, goes_on, say_foretold, told
 from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
@@ -84,9 +85,9 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         for row in rows
     ]
     print_apps(shown, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
-    for row in rows:
-        if row.get("note") and (row["status"] != "running" or row.get("health") == UNHEALTHY):
-            print(f"{row['instance']}: {row['note']}", file=sys.stderr)
+    told = [row for row in rows if row.get("note") and (row["status"] != "running" or row.get("health") == UNHEALTHY)]
+    for names, note in grouped((row["instance"], row["note"]) for row in told):
+        print(f"{names}: {note}", file=sys.stderr)
     _say_faults(listing)
     return 0
 

@@ -16,6 +16,7 @@ from duckconf import engine
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
 from duckconf.cli.look.node_table import print_nodes, say_uneven
+from duckconf.cli.look.notes import grouped
 from duckconf.cli.look.trouble import Seen, none_of, say_faults, unreachable
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES
@@ -97,9 +98,9 @@ def ps(project: Project, nodes: str, *, fresh: bool = False, as_json: bool) -> i
     else:
         columns = ("app", "node", "desired", "status", "restarts", "image", "age")
         print_apps([_view_line(view) for view in views], columns, none_of(picture.seen))
-        for view in views:
-            if view.note and (view.state != "running" or view.health == UNHEALTHY):
-                print(f"{view.instance}: {view.note}", file=sys.stderr)
+        told = [view for view in views if view.note and (view.state != "running" or view.health == UNHEALTHY)]
+        for names, note in grouped((view.instance, view.note) for view in told):
+            print(f"{names}: {note}", file=sys.stderr)
         say_faults(picture.faults)
     return unreachable({name: found for name, found in picture.seen.items() if name in meant})
 
@@ -161,8 +162,8 @@ def diff(project: Project, *, as_json: bool) -> int:
     else:
         for step in plan.steps:
             print(step_line(step))
-        for app, note in plan.notes.items():
-            print(f"{app}: left unchanged, because: {note}")
+        for names, note in grouped(plan.notes.items()):
+            print(f"{names}: left unchanged, because: {note}")
         say_foretold(later)
         say_faults(picture.faults)
         if not plan.steps:
