@@ -19,11 +19,13 @@ from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.command import Completed
-from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, WEB_IMAGE, network
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, SOON_READY, Live, brought_up, free_ports, kept_running, write_inventory
 from tests.e2e.engine_api import containers
+from tests.e2e.registry import INSECURE, publish, served
 from tests.e2e.sick_app import check_health
+from tests.e2e.updated import history_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -171,6 +173,18 @@ def test_an_image_that_one_node_lacks_is_named_with_the_command_that_brings_it(o
     assert own.on("node-2", "podman", "image", "exists", OTHER_IMAGE).ok
 
 
+@pytest.fixture(scope="module")
+def registry(own: Own, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of a registry that the nodes' engines pull from, without TLS."""
+    told = own.live.engine.must("network", "inspect", network(own.live.project.cluster))
+    address = f"{json.loads(told)[0]['subnets'][0]['gateway']}:{free_ports(1)[0]}"
+    for node in NODES:
+        config = "cat >/etc/containers/registries.conf.d/test.conf <<'END'\n" + INSECURE.format(address) + "END"
+        own.must(node, "sh", "-c", config)
+    with served(address, tmp_path_factory.mktemp("registry")):
+        yield address
+
+
 @contextmanager
 def foreign_listener(own: Own, node: str, port: int) -> Iterator[None]:
     """A program that is none of ours holds the port on this node."""
@@ -227,6 +241,28 @@ def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(c
 
     check_health(controlled.live, controlled.api, heal)
     until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
+
+
+def test_a_tag_that_moves_in_a_registry_between_two_starts_changes_no_revision(
+    controlled: Own, registry: str, tmp_path: Path
+) -> None:
+    tag, engine = f"{registry}/web:{os.urandom(4).hex()}", controlled.live.engine
+
+    def ids() -> list[str]:
+        return [row["ImageID"] for node in NODES for row in controlled.containers(node) if row["State"] == "running"]
+
+    old = publish(engine, tag, f"old-{os.urandom(4).hex()}", tmp_path)
+    try:
+        controlled.put("moving", image=tag, replicas=2)
+        until("two run what the tag meant", lambda: ids() == [old] * 2, 40)
+        until("it is known by digest", lambda: any(item.get("digests") for item in history_of(controlled.live, "moving")), 20)
+        new = publish(engine, tag, f"new-{os.urandom(4).hex()}", tmp_path)
+        controlled.put("moving", image=tag, replicas=3)
+        until("the third, on a node that has none, runs the same", lambda: ids() == [old] * 3, 40)
+        assert controlled.live.inv("redeploy", "moving").returncode == 0
+        until("all run what the tag means now", lambda: ids() == [new] * 3, 60)
+    finally:
+        controlled.withdraw(["moving"])
 
 
 def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:
