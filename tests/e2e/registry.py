@@ -22,6 +22,16 @@ storage:
   filesystem: {{rootdirectory: {folder}/images}}
 http: {{addr: "{address}"}}
 """
+# Inside a node, where docker needs no TLS for it, and everybody needs a password.
+PRIVATE = """\
+version: 0.1
+log: {level: warn}
+storage:
+  filesystem: {rootdirectory: /srv/registry/images}
+http: {addr: "127.0.0.1:5000"}
+auth:
+  htpasswd: {realm: private, path: /srv/registry/users}
+"""
 # What a node's podman needs for one that speaks plain HTTP.
 INSECURE = '[[registry]]\nlocation = "{}"\ninsecure = true\n'
 

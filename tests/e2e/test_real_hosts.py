@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from duckconf.actions import Remove, Start
@@ -35,6 +36,7 @@ from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts, pin
 from tests.e2e.conftest import ROOT, free_ports
+from tests.e2e.registry import PRIVATE, registry_program
 from tests.interpreters import VERSIONS, interpreter
 from tests.waiting import until
 
@@ -345,6 +347,37 @@ def test_docker_keeps_its_owners_settings_and_limits_the_logs_too(nodes: Machine
     assert (settings["default-runtime"], settings["log-driver"]) == ("crun", "json-file")
     limits = nodes.on(host, "sh", "-c", "docker inspect -f '{{json .HostConfig.LogConfig}}' $(docker ps -q)")
     assert json.loads(limits) == {"Type": "json-file", "Config": {"max-file": "2", "max-size": "10m"}}
+
+
+@pytest.fixture
+def private(nodes: Machines) -> Iterator[str]:
+    """An image that docker of web-3 would put into a registry there, which asks for a login."""
+    host, image = "web-3", "127.0.0.1:5000/private"
+    users = f"puller:{bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}"
+    nodes.on(host, "mkdir", "/srv/registry")
+    nodes.engine("cp", registry_program(), f"{nodes.container(host)}:/srv/registry/program")
+    for name, content in (("config.yml", PRIVATE), ("users", users)):
+        nodes.on(host, "sh", "-c", f'echo "$1" >/srv/registry/{name}', "sh", content)
+    nodes.on(host, "systemd-run", "--unit=registry", "--collect", "/srv/registry/program", "serve", "/srv/registry/config.yml")
+    nodes.on(host, "sh", "-c", f"docker tag $(docker images -q | head -n 1) {image}")
+    yield image
+    nodes.on(host, "sh", "-c", f"docker rmi {image}; systemctl stop registry; rm -r /srv/registry")
+
+
+def test_the_role_logs_docker_in_to_a_private_registry(nodes: Machines, private: str) -> None:
+    """It stays so until the machine is given back, which is a test of its own."""
+
+    def may_push() -> bool:
+        return nodes.on("web-3", "sh", "-c", f"docker push -q {private} >/dev/null 2>&1 && echo yes || echo no") == "yes\n"
+
+    registries = [{"host": "127.0.0.1:5000", "user": "puller", "password": PASSWORD}]
+    variables = Path(nodes.environ["DUCKCONF_INVENTORY"]).parent / "host_vars" / "web-3.yml"
+    assert not may_push()
+    variables.write_text(json.dumps({"duckconf_registries": registries}))
+    done = nodes.inv("provision", "--limit", "web-3")
+    assert (done.returncode, PASSWORD in done.stdout + done.stderr) == (0, False), done.stderr
+    assert may_push()
+    nodes.on("web-3", "sh", "-c", f"docker rmi {private} && docker pull -q {private}")
 
 
 def test_an_init_program_that_a_node_lost_is_told_and_the_role_brings_it_again(nodes: Machines, fleet: Fleet) -> None:
