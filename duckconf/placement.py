@@ -19,7 +19,7 @@ from duckconf.local_data import kept as data_keeps
 from duckconf.local_data import waits
 from duckconf.model import App
 from duckconf.naming import app_of, slot_of
-from duckconf.ports import conflict
+from duckconf.ports import Port, conflict
 from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import FULL, Given, bound_unfit, host_ports, lacks, no_fit, round_robin
@@ -192,13 +192,29 @@ class _Places:
         self._load = Load(fleet.sites)
         self.generation = generation
         self.reasons: dict[str, str] = {}
+        self._held: dict[str, dict[str, tuple[Port, ...]]] = {}
         for name, placement in kept.items():
             self._load.add(placement.node, instances[name].app)
+            self._hold(name)
 
     def must_leave(self, instance: Instance) -> bool:
         """Whether it cannot run where it is: its node refuses it, or another app that runs there has its port."""
         here = self._kept[instance.name]
-        return _turned_away(here, instance, self._fleet) or _crowded_out(instance, self._kept, self._instances, self._fleet)
+        return _turned_away(here, instance, self._fleet) or self._crowded_out(instance, here)
+
+    def _crowded_out(self, instance: Instance, here: Placement) -> bool:
+        """Whether the app does not run because another one that runs on its node has a port that it wants."""
+        held = self._held.get(here.node)
+        if not held or not instance.app.ports or _runs(instance.name, here, self._fleet):
+            return False
+        wanted = host_ports(instance.app)
+        return any(conflict(wanted, ports) for other, ports in held.items() if other != instance.name)
+
+    def _hold(self, name: str) -> None:
+        """Note the ports that the instance has where it is, if it runs there: few do of those that have trouble."""
+        app, place = self._instances[name].app, self._kept[name]
+        if app.ports and _runs(name, place, self._fleet) and (ports := host_ports(app)):
+            self._held.setdefault(place.node, {})[name] = ports
 
     def elsewhere(self, instance: Instance, base_name: str, *, leaves: bool, at_home: bool) -> Placement | None:
         """A new place, None when there is none: the reason is noted then."""
@@ -217,6 +233,7 @@ class _Places:
             self.reasons[name] = f"cannot leave {current.node}: {reason}"
         elif _turned_away(current, instance, self._fleet) and not any(copy.node == current.node for copy in copies):
             # Nothing of it is anywhere: it waits without a place until a node takes it.
+            self._held.get(current.node, {}).pop(name, None)
             self._load.leave(self._kept.pop(name).node, instance.app)
             self.reasons[name] = reason
         return None
@@ -250,8 +267,10 @@ class _Places:
         app = self._instances[name].app
         if name in self._kept:
             self._load.leave(self._kept[name].node, app)
+            self._held.get(self._kept[name].node, {}).pop(name, None)
         self._kept[name] = chosen
         self._load.add(chosen.node, app)
+        self._hold(name)
         self.generation = max(self.generation, chosen.generation) + 1
 
 
@@ -304,22 +323,6 @@ def _in_place(instance: Instance, current: Placement, fleet: Fleet) -> Placement
     if not host_ports(instance.app) or not there or current.container in there:
         return None
     return replace(current, container=there[0])
-
-
-def _crowded_out(instance: Instance, kept: Mapping[str, Placement], others: Mapping[str, Instance], fleet: Fleet) -> bool:
-    """Whether the app does not run because another one that runs on its node has a port that it wants."""
-    wanted, node = host_ports(instance.app), kept[instance.name].node
-    return (
-        bool(wanted)
-        and not _runs(instance.name, kept[instance.name], fleet)
-        and any(
-            place.node == node
-            and other != instance.name
-            and _runs(other, place, fleet)
-            and conflict(wanted, host_ports(others[other].app))
-            for other, place in kept.items()
-        )
-    )
 
 
 def _turned_away(place: Placement, instance: Instance, fleet: Fleet) -> bool:

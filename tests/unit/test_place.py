@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.scheduler import schedule
+from duckconf import placement
 from duckconf.actions import Remove, Start
 from duckconf.codec import spec_hash
 from duckconf.decision import Memory, decide
@@ -256,3 +257,16 @@ def test_an_update_that_cannot_start_at_once_stays_beside_its_old_container_wher
     for generation in (2, 3):
         places = dict(assign(instances_of([new]), fleet, places, {"web": "c"}, generation, certain=True).placements)
         assert places == {"web": Placement("n1", "c.2", 2, spec=spec_hash(new))}
+
+
+def test_apps_with_fixed_ports_that_do_not_run_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def conflict(*_: object) -> None:
+        compared.append("")
+
+    monkeypatch.setattr(placement, "conflict", conflict)
+    wanted = instances_of(App("x", f"a{number}", ports=(f"{10000 + number}:80",)) for number in range(300))
+    kept = {name: Placement("n1", name, 1, spec=one.spec) for name, one in wanted.items()}
+    assign(wanted, Fleet(("n1",), {"n1": ()}), kept, {name: name for name in wanted}, 2, certain=True)
+    assert compared == []
