@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 
-from api import data, ops, placed, rebalance, rollouts, secrets, stacks, takeover
+from api import data, front, ops, placed, rebalance, rollouts, secrets, stacks, takeover
 from api import nodes as node_routes
 from api.auth import Tokens, authenticate, require_operator
 from api.ends import Ends
@@ -120,6 +120,7 @@ def create_agents(
         placed.blueprint(apps),
         stacks.blueprint(store, journal.add, kept.current, stacks.keeping_places(updates)),
         rollouts.blueprint(updates, apps.again),
+        front.blueprint(front.of_agents(index, nodes, lambda node: config.addresses.get(node, node), watches)),
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),

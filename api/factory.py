@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
-from api import declared, ops, problems, pushed, rebalance, secrets, stacks
+from api import declared, front, ops, problems, pushed, rebalance, secrets, stacks
 from api.held import HeldRequests
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
@@ -86,9 +86,16 @@ def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collectio
 
 
 def create_reconcile(
-    store: DesiredStore, reports: ReportFile, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8
+    store: DesiredStore,
+    reports: ReportFile,
+    cluster: str,
+    journal: Journal,
+    names: Collection[str] = (),
+    threads: int = 8,
+    address_of: Callable[[str], str] = str,
 ) -> Flask:
-    """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state."""
+    """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state.
+    `address_of` has where a front reaches a node."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     kept = SecretFile(store.path.with_name(SECRETS))
     past = partial(read_told, store.path.with_name(HISTORY))
@@ -99,6 +106,7 @@ def create_reconcile(
         apps,
         stacks.blueprint(store, journal.add, kept.current),
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
+        front.blueprint(front.of_loop(store, reports, address_of, held)),
         secrets.elsewhere(IN_A_FILE),
         ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held),
     )

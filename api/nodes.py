@@ -111,8 +111,8 @@ def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False)
     row = {"name": name, "status": nodes.status(name), "heartbeat": node.heartbeat, "age": round(nodes.age(name), 3)}
     refusals = [refusal_to_json(item, item.until - left) for item, left in nodes.refusals(name)]
     full = any(item.of_node for item, _ in nodes.refusals(name))
-    row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": full, "ports": index.ports(name)}
-    row |= {"reserved": index.reserved(name), "zone": index.sites.zone(name)}
+    row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": full, "ports": index.given.ports(name)}
+    row |= {"reserved": index.given.reserved(name), "zone": index.sites.zone(name)}
     row |= {"refusals": refusals, "unreadable": node.unreadable}
     return row | node.facts.to_json() if facts else row
 

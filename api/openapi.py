@@ -6,6 +6,7 @@ from typing import Any
 
 from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
+from api.openapi_front import FRONT
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
@@ -206,10 +207,21 @@ NO_STACK: dict[str, Any] = {
         verb: {"summary": "Refused in this mode.", "parameters": [STACK], "responses": NO_STACKS} for verb in ("put", "delete")
     }
 }
-OF_AGENTS = {**RECONCILE, **STACKS, **AGENTS, **HISTORY, **ROLLOUTS, **SCHEDULED, **DATA, "/apps/confirm": CONFIRM, **OPERATIONS}
+OF_AGENTS = {
+    **RECONCILE,
+    **FRONT,
+    **STACKS,
+    **AGENTS,
+    **HISTORY,
+    **ROLLOUTS,
+    **SCHEDULED,
+    **DATA,
+    "/apps/confirm": CONFIRM,
+    **OPERATIONS,
+}
 PATHS = {
     "push": {**PUSH, **ELSEWHERE, **NO_STACK, **REFUSED, **OPERATIONS},
-    "reconcile": {**RECONCILE, **STACKS, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
+    "reconcile": {**RECONCILE, **FRONT, **STACKS, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
     "agents": {
         **_closed(OF_AGENTS),
         "/healthz": OPERATIONS["/healthz"],

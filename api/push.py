@@ -30,7 +30,7 @@ from duckconf.refusal_words import PORT, SPACE
 from duckconf.spreading import round_robin
 
 # Fields that push mode cannot honour: it observes nothing.
-NEEDS_STATE = ("max_per_node", "reserve_cpus", "reserve_memory")
+NEEDS_STATE = ("routes", "max_per_node", "reserve_cpus", "reserve_memory")
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ Wires a mode's parts to its Flask app, and serves it until SIGTERM.
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -104,8 +105,17 @@ def reconcile_mode(project: Project) -> Iterator[Served]:
     watcher.start()
     reports = ReportFile(project.state / report_file.FILE_NAME)
     names, threads = _names(server, project), project.settings.api_threads
+
+    @functools.cache
+    def hosts() -> InventoryFollower:
+        """Only where an app has a route does anybody ask for addresses."""
+        return InventoryFollower(project.inventory_path, project.root)
+
+    def address_of(node: str) -> str:
+        return hosts().current().front_address(node)
+
     try:
-        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads), server)
+        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads, address_of), server)
     finally:
         store.close()
 

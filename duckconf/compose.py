@@ -5,6 +5,7 @@ refused with what to use instead. Pure. Called by the model before it reads the 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 
 from duckconf.errors import Fault
@@ -13,6 +14,7 @@ from duckconf.place_kinds import GLOBAL, OF_REPLICATED
 
 # The Compose Spec's names of fields that have another one here.
 ALIASES = {"environment": "env", "mem_limit": "memory", "scale": "replicas"}
+ROUTE_LABEL = "duckconf.route"
 _LATER = "is not there yet"
 _NO_NETWORKS = "Duckconf makes no networks; publish ports and use the nodes' addresses"
 _CPUS = "set cpus"
@@ -113,7 +115,17 @@ def canonical(data: Mapping[str, object]) -> dict[str, object]:
         given = body.get("tmpfs") or ()
         body["volumes"] = [entry for entry in volumes if not _is_tmpfs(entry)]
         body["tmpfs"] = [*(given if isinstance(given, (list, tuple)) else [given]), *filter(_is_tmpfs, volumes)]
-    return body
+    return {**body, **_routes(body.get("labels"))} if "routes" not in body else body
+
+
+def _routes(labels: object) -> dict[str, object]:
+    """What the label duckconf.route says, and the labels without it: in a compose file no key can say it."""
+    if isinstance(labels, (list, tuple)) and all(isinstance(label, str) for label in labels):
+        labels = dict(label.partition("=")[::2] for label in labels)
+    if not isinstance(labels, Mapping) or not isinstance(labels.get(ROUTE_LABEL), str):
+        return {}
+    rest = {name: value for name, value in labels.items() if name != ROUTE_LABEL}
+    return {"labels": rest, "routes": re.split("[ ,]+", str(labels[ROUTE_LABEL]).strip(" ,"))}
 
 
 def merged(before: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

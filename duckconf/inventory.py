@@ -16,7 +16,7 @@ from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
-from duckconf.net_address import with_port
+from duckconf.net_address import is_host_or_address, with_port
 from duckconf.rebalancing import AUTO, MANUAL
 from duckconf.route import DIRECT, Origins, Refusal, Route, Way, refused_connection, refused_root, route, sudo, unreadable
 from duckconf.sites import Sites
@@ -48,6 +48,7 @@ VARIABLES = (
     "duckconf_demo_image",
     "duckconf_become",
     "duckconf_zone",
+    "duckconf_address",
     "duckconf_rebalance",
     "duckconf_api_url",
     "duckconf_tls",
@@ -87,6 +88,8 @@ class Host:
     """Why its administrator cannot become root; the daily login may be well."""
     zone: str = ""
     """Apps are spread over zones first: a rack, a room, a data center."""
+    front_address: str = ""
+    """Where a front reaches its published ports; "" where that is its address."""
     ssh_words: tuple[str, ...] = ()
     """What the inventory and ansible.cfg add to the command line of ssh."""
 
@@ -142,6 +145,11 @@ class Inventory:
     def sites(self) -> Sites:
         zones = {name: self.hosts[name].zone for name in self.nodes if self.hosts[name].zone}
         return Sites(tuple(self.nodes), zones, self.groups)
+
+    def front_address(self, node: str) -> str:
+        """Where a front reaches what a node publishes."""
+        host = self.hosts.get(node)
+        return node if host is None else host.front_address or host.address
 
     def control_hosts(self) -> list[Host]:
         return [self.hosts[name] for name in self.control_plane if name not in self.nodes]
@@ -262,6 +270,9 @@ def _host(
     zone = str(first("duckconf_zone", ""))
     if zone and not HOST_NAME.fullmatch(zone):
         faults.append(Fault(f"{name}/duckconf_zone", f"should be letters, digits, . _ and - (63 at most), got {zone!r}"))
+    front_address = str(first("duckconf_address", "")).strip("[]")
+    if front_address and not is_host_or_address(front_address):
+        faults.append(Fault(f"{name}/duckconf_address", f"should be an IP address or a host name, got {front_address!r}"))
     found = _route(name, variables, origins, answer, int(port))
     user = found.user or ROOT
     # Only a node has the login that the role makes.
@@ -291,6 +302,7 @@ def _host(
         refused=found.refused,
         root_refused=root_refused,
         zone=zone,
+        front_address=front_address,
         ssh_words=found.words,
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 from duckconf import compose, policies, secret_kinds, wire
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
+from duckconf import front_kinds as front
 from duckconf import healthcheck_kind as health
 from duckconf import place_kinds as place
 from duckconf.depends_kind import DEPENDS_KIND
@@ -291,6 +292,14 @@ class App:
     secret_revisions: Mapping[str, str] = _given(
         secret_kinds.REVISIONS_KIND, "the revision of each of its secrets", {"db": "0123456789abcdef"}, part=RESOLVED
     )
+    routes: tuple[str, ...] = _given(
+        front.ROUTES_KIND,
+        "HOST[/PATH][=PORT]: where a front serves it, from the instances that are ready. PORT is that of the container, and "
+        "needed when it publishes several",
+        ["shop.example.org/api=8080"],
+        "route",
+        part=SERVICE,
+    )
     on: str = _given(
         place.ON_KIND,
         "the nodes that it may run on: an Ansible pattern of the inventory's groups and hosts. An instance on another node moves",
@@ -368,4 +377,4 @@ def _clashes(values: Mapping[str, Any]) -> list[Fault]:
     for index, text in enumerate(values.get("tmpfs", ())):
         if (target := container.TMPFS_KIND.target(text)) in mounted:
             found.append(Fault(f"tmpfs/{index}", f"should have another path in the container: {target} has a volume already"))
-    return [*found, *secret_kinds.faults_in(values)]
+    return [*found, *secret_kinds.faults_in(values), *front.faults_in(values)]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+
+LONGEST_NAME = 253
+NAMED = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*\.?")
 
 
 def bracketed(address: str) -> str:
@@ -17,3 +21,12 @@ def bracketed(address: str) -> str:
 
 def with_port(address: str, port: int) -> str:
     return f"{bracketed(address)}:{port}"
+
+
+def is_host_or_address(text: str) -> bool:
+    """Whether it may stand for a machine: an IP address without brackets, or a name of letters, digits, - and dots."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= LONGEST_NAME and bool(NAMED.fullmatch(text))
+    return True

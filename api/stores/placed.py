@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from api.stores.changes import Changes
 from api.stores.data import HeldData
+from api.stores.given import Given, is_over
 from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
 from duckconf.by_revision import as_meant, is_at_rest
 from duckconf.desired import Document, desired_of
@@ -21,11 +21,8 @@ from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.place_kinds import GLOBAL
-from duckconf.restart import recorded
 from duckconf.rollout import History
 from duckconf.sites import NOWHERE, Sites
-from duckconf.sizes import size_in_bytes
-from duckconf.spreading import host_ports
 from duckconf.told import Told
 
 UNPLACED = ""
@@ -33,8 +30,8 @@ UNPLACED = ""
 UPDATES = "*updates"
 # Wakes who decides on a rebalance. No node has this name.
 REBALANCE = "*rebalance"
-# Cores are counted in thousandths: sums of whole numbers go back to what they were.
-MILLI = 1000
+# Wakes who runs a front. No node has this name.
+FRONT = "*front"
 
 
 class Share(NamedTuple):
@@ -65,8 +62,7 @@ class PlacedIndex:
         self._apps: dict[str, dict[str, Instance]] = {}
         self._by_node: dict[str, dict[str, Instance]] = {UNPLACED: {}}
         self._copies: dict[str, set[str]] = {}
-        self._ports: dict[str, Counter[str]] = {}
-        self._reserved: dict[str, Counter[str]] = {}
+        self.given = Given(self._lock)
         self._misplaced: set[str] = set()
         self._revisions: dict[str, int] = {}
         self._waiting: dict[str, threading.Condition] = {}
@@ -86,6 +82,8 @@ class PlacedIndex:
         self.data = HeldData()
         self.everywhere: dict[str, App] = {}
         """The apps of mode global."""
+        self.routed: dict[str, App] = {}
+        """The apps that a front serves."""
         self.restless: dict[str, App] = {}
         """Apps whose update is not done, at the revisions of their secrets."""
         self.updates: dict[str, str] = {}
@@ -125,7 +123,7 @@ class PlacedIndex:
                 now = self._instances(app) if app is not None else {}
                 if app is not None:
                     self._apps[name] = now
-                touched |= self._watch_update(name, app) | self._watch_everywhere(name, app)
+                touched |= self._watch_update(name, app) | self._watch_everywhere(name, app) | self._watch_routes(name, app)
                 if app is None or name not in self.everywhere:
                     self._forget_notes(before, now)
                 left = [one for key, one in before.items() if key in now and not now[key].node]
@@ -165,18 +163,25 @@ class PlacedIndex:
             self.everywhere[name] = app
         return {UNPLACED} if before is not None or name in self.everywhere else set()
 
+    def _watch_routes(self, name: str, app: App | None) -> set[str]:
+        """Whom it concerns that an app which a front serves has changed."""
+        before = self.routed.pop(name, None)
+        if app is not None and app.routes:
+            self.routed[name] = app
+        return {FRONT} if before is not None or name in self.routed else set()
+
     def _replace(self, before: Instance | None, now: Instance | None) -> set[str]:
         """The nodes that it concerns."""
         concerned = {instance.node for instance in (before, now) if instance is not None}
         if before is not None:
             self._by_node[before.node].pop(before.name, None)
-            self._count(before, -1)
+            self.given.count(before, -1)
             if before.name in self._misplaced:
                 self._misplaced.discard(before.name)
                 concerned.add(UNPLACED)
         if now is not None:
             self._by_node.setdefault(now.node, {})[now.name] = now
-            self._count(now, 1)
+            self.given.count(now, 1)
             # The scheduler takes the slot from an app of mode global, which moves nowhere.
             if now.node and now.app.mode != GLOBAL and not self.sites.allows(now.app, now.node):
                 self._misplaced.add(now.name)
@@ -188,6 +193,9 @@ class PlacedIndex:
         if self.restless and any(seen.app in self.restless for seen in {*before} ^ {*now}):
             with self._lock:
                 self._bump([UPDATES])
+        if self.routed and self._served(before) != self._served(now):
+            with self._lock:
+                self._bump([FRONT])
         had = {(seen.instance, seen.running, seen.ready) for seen in before}
         has = {(seen.instance, seen.running, seen.ready) for seen in now}
         if had == has:
@@ -208,6 +216,10 @@ class PlacedIndex:
             self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
             if self._misplaced:
                 self._bump([UNPLACED])
+
+    def _served(self, found: Iterable[Seen]) -> set[tuple[str, tuple[str, ...]]]:
+        """The containers among these that a front may lead to."""
+        return {(seen.container, seen.ports) for seen in found if seen.ready and seen.app in self.routed}
 
     def share(self, node: str) -> Share:
         with self._lock:
@@ -250,21 +262,10 @@ class PlacedIndex:
 
     def count(self, node: str) -> int:
         """The instances that have work there: those that are over take nothing."""
-        return sum(not _is_over(instance) for instance in tuple(self._by_node.get(node, {}).values()))
+        return sum(not is_over(instance) for instance in tuple(self._by_node.get(node, {}).values()))
 
     def instance(self, name: str) -> Instance | None:
         return self._apps.get(app_of(name), {}).get(name)
-
-    def ports(self, node: str) -> list[str]:
-        """The host ports that are given away on a node, such as "127.0.0.1:8080/tcp"."""
-        with self._lock:
-            return sorted(port for port, count in self._ports.get(node, Counter()).items() if count > 0)
-
-    def reserved(self, node: str) -> dict[str, float]:
-        """Cores and bytes of memory that are set aside for the instances of a node."""
-        with self._lock:
-            counted = self._reserved.get(node, Counter())
-            return {"cpus": round(counted["cpus"] / MILLI, 3), "memory": counted["memory"]}
 
     def moves(self) -> list[Instance]:
         """The next instance that should leave a node which its app's pattern does not mean; none while the one before does not
@@ -339,24 +340,15 @@ class PlacedIndex:
         if siblings is None:
             return not self._complete
         instance = siblings.get(name)
-        if instance is None or _is_over(instance) or name in self._stopping:
+        if instance is None or is_over(instance) or name in self._stopping:
             return False
         seen = self.seen(instance)
         return seen is None or not seen.ready or self._nodes.status(instance.node) in (UNREACHABLE, UNREADABLE)
 
-    def _count(self, instance: Instance, by: int) -> None:
-        """What is given away of its node."""
-        app, node = instance.app, instance.node
-        if not node or _is_over(instance):
-            return
-        if app.ports:
-            ports = self._ports.setdefault(node, Counter())
-            for port in host_ports(app):
-                ports[port.on_node] += by
-        if app.reserve_cpus or app.reserve_memory:
-            reserved = self._reserved.setdefault(node, Counter())
-            reserved["cpus"] += by * round(app.reserve_cpus * MILLI)
-            reserved["memory"] += by * size_in_bytes(app.reserve_memory)
+    def revision(self, node: str) -> int:
+        """Changes with what concerns the node, or what has such a name."""
+        with self._lock:
+            return self._revision(node)
 
     def _revision(self, node: str) -> int:
         return self._revisions.setdefault(node, self._counter)
@@ -368,7 +360,3 @@ class PlacedIndex:
             condition = self._waiting.get(node)
             if condition is not None:
                 condition.notify_all()
-
-
-def _is_over(instance: Instance) -> bool:
-    return recorded(instance.app, instance.ended) is not None

@@ -66,6 +66,7 @@ all variables and defaults filled in.
 - `x-*` keys are ignored, and so is a key that is not supported and asks for nothing, such as `build: null`.
 - `./inv apply` reads whole files: `docs/stacks.md`. In the body of an app:
   nothing is interpolated: a `$` is a `$`, and `$$`, as a Compose file writes one, is two.
+- The label `duckconf.route` says what the field `routes` does, with spaces between several.
 - `image` is required. `name` is the name of the app and is no key of a Compose service.
 
 | key | in the body of an app | in a file of `apply` | how, or what to use instead |

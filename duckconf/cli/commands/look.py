@@ -43,6 +43,22 @@ def apps(_: Any, json: bool = False) -> int:
     return look(project(), as_json=json)
 
 
+@command(help={"json": "print JSON"})
+def routes(_: Any, json: bool = False) -> None:
+    """Show which app is served under which address, and by which containers (reconcile, agents)."""
+    from duckconf.cli.look.front import routes as look
+
+    look(project(), as_json=json)
+
+
+@command(positional=["form"], help={"form": "caddy or haproxy: a front of your own that serves the apps with routes"})
+def export(_: Any, form: str) -> None:
+    """Print what runs here as a file for another program (reconcile, agents). Example: ./inv export caddy > Caddyfile"""
+    from duckconf.cli.look.front import export as look
+
+    look(project(), form)
+
+
 @command(
     help={
         "limit": "only these nodes: names, groups, globs, !exceptions, separated by commas",

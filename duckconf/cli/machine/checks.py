@@ -15,6 +15,8 @@ from duckconf.cli.demo.local_engine import LocalEngine, install, require_engine
 from duckconf.cli.terminal.edge import ROOT
 from duckconf.cli.terminal.say import say
 
+# A login that is not root may lack the second of them.
+SYSTEM_PATH = "/usr/bin:/usr/sbin:/bin:/sbin"
 SHELL = "inv .ci/run roles/node/files/docker-wrapper node-image/web/serve"
 CHECKS = (
     "ruff check .",
@@ -74,7 +76,8 @@ def _prepare_hosts() -> None:
     require_engine()
     missing = ["docker.io"] if shutil.which("dockerd") is None else []
     missing += [] if any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")) else ["libfaketime"]
+    missing += [program for program in ("caddy", "haproxy") if shutil.which(program, path=SYSTEM_PATH) is None]
     if missing:
-        why = "nodes are tested with docker too, and with a clock that is wrong: for that there is no"
+        why = "nodes are tested with docker too, with a clock that is wrong, and behind other programs: for that there is no"
         install(tuple(missing), f"{why} {' and no '.join(missing)}")
     ensure_images(LocalEngine(ROOT), ROOT)

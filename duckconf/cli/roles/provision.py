@@ -215,6 +215,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
         **common,
         "duckconf_nodes": list(inventory.nodes),
         "duckconf_zones": dict(inventory.sites.zones),
+        "duckconf_addresses": {name: inventory.front_address(name) for name in inventory.nodes},
         "duckconf_rebalance": inventory.rebalance,
         "duckconf_groups": {name: list(hosts) for name, hosts in inventory.groups.items()},
         "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{with_port(address, port)}",

@@ -1,0 +1,101 @@
+"""The route for whoever runs a front: which app is served under which address, and from which containers now.
+
+A watch returns as soon as a container is ready, or is not any more: a front that follows it sends no request to one that stops.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.auth import require_operator
+from api.body import query, seconds
+from api.held import HeldRequests
+from api.stores.desired import DesiredStore
+from api.stores.nodes import READY, NodeBook
+from api.stores.placed import FRONT, PlacedIndex
+from duckconf.front import Copy, Serving, revision, servings, to_json
+from duckconf.model import App
+from duckconf.reach.state.reports import ReportFile
+
+# A report is a file: somebody else writes it.
+LOOK_EVERY = 0.1
+# A node that falls silent makes no event.
+AT_LEAST_EVERY = 1.0
+
+
+@dataclass(frozen=True)
+class Front:
+    """`apps` are those declared, `copies` the containers that are ready. `mark` changes with either, and `wait` returns when it
+    is another one than it was, or after some seconds."""
+
+    apps: Callable[[], Iterable[App]]
+    copies: Callable[[], Iterable[Copy]]
+    address_of: Callable[[str], str]
+    mark: Callable[[], Any]
+    wait: Callable[[Any, float], None]
+    held: HeldRequests
+    allow: Callable[[], None]
+    """Raises for a caller who may not know."""
+
+    def listing(self) -> Response:
+        self.allow()
+        query("since", "wait")
+        since, wanted = request.args.get("since", ""), seconds("wait")
+        with self.held.up_to(wanted if since else 0) as patience:
+            found = self._until_changed(since, patience)
+        return jsonify(revision=revision(found), routes=[to_json(one) for one in found])
+
+    def _until_changed(self, since: str, patience: float) -> list[Serving]:
+        end = time.monotonic() + patience
+        while True:
+            mark = self.mark()
+            found = servings(self.apps(), self.copies(), self.address_of)
+            left = end - time.monotonic()
+            if revision(found) != since or left <= 0:
+                return found
+            self.wait(mark, min(left, AT_LEAST_EVERY))
+
+
+def of_loop(store: DesiredStore, reports: ReportFile, address_of: Callable[[str], str], held: HeldRequests) -> Front:
+    """In reconcile mode: as the loop reports it."""
+
+    def copies() -> Iterable[Copy]:
+        report = reports.read()
+        views = report.apps if report is not None else ()
+        return [Copy(view.app, view.slot, view.node, view.container, tuple(view.ports)) for view in views if view.ready]
+
+    def mark() -> Any:
+        return id(reports.read()), store.listing().revision
+
+    def wait(before: Any, patience: float) -> None:
+        end = time.monotonic() + patience
+        while mark() == before and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_EVERY))
+
+    return Front(lambda: store.listing().apps.values(), copies, address_of, mark, wait, held, lambda: None)
+
+
+def of_agents(index: PlacedIndex, nodes: NodeBook, address_of: Callable[[str], str], held: HeldRequests) -> Front:
+    """In agents mode: as the nodes' agents report it."""
+
+    def copies() -> Iterable[Copy]:
+        for name, node in nodes.nodes.items():
+            if nodes.status(name) == READY:
+                yield from (Copy(seen.app, seen.slot, name, seen.container, seen.ports) for seen in node.containers if seen.ready)
+
+    def wait(before: int, patience: float) -> None:
+        index.wait(FRONT, before, patience)
+
+    apps = index.routed.values
+    return Front(apps, copies, address_of, lambda: index.revision(FRONT), wait, held, require_operator)
+
+
+def blueprint(front: Front) -> Blueprint:
+    routes = Blueprint("front", __name__)
+    routes.get("/routes")(front.listing)
+    return routes

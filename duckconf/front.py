@@ -1,0 +1,100 @@
+"""Which app a front serves under which address, and from where: the instances that are ready now. Pure.
+
+A container counts, not an instance: during an update the old and the new one of an instance may both serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from duckconf.front_kinds import Route, host_port, inner_port, parse_route
+from duckconf.model import App
+from duckconf.naming import instance_name
+from duckconf.net_address import with_port
+
+
+class Copy(NamedTuple):
+    """A container that is ready, on a node that answers; `ports` as the engine published them."""
+
+    app: str
+    slot: int
+    node: str
+    container: str
+    ports: tuple[str, ...]
+
+
+class Upstream(NamedTuple):
+    """`address` is HOST:PORT, as a front reaches the container."""
+
+    instance: str
+    node: str
+    container: str
+    address: str
+
+
+class Serving(NamedTuple):
+    """An address, the app that it leads to, and the containers that serve it, in the order of their addresses."""
+
+    route: Route
+    app: str
+    upstreams: tuple[Upstream, ...]
+
+
+def servings(apps: Iterable[App], copies: Iterable[Copy], address_of: Callable[[str], str]) -> list[Serving]:
+    """By host, those of every name in a domain last, and of one host the longest path first. Of two apps with one address, the
+    first by name has it."""
+    by_app: dict[str, list[Copy]] = {}
+    for copy in copies:
+        by_app.setdefault(copy.app, []).append(copy)
+    found: dict[str, Serving] = {}
+    for app in sorted(apps, key=lambda app: app.name):
+        for route in map(parse_route, app.routes):
+            inside = inner_port(route, app.ports, app.network_mode)
+            upstreams = [_upstream(app, copy, inside, address_of) for copy in by_app.get(app.name, ())]
+            ordered = sorted((one for one in upstreams if one is not None), key=lambda one: one.address)
+            found.setdefault(route.where, Serving(route, app.name, tuple(ordered)))
+    return sorted(found.values(), key=_turn)
+
+
+def _turn(serving: Serving) -> tuple[bool, str, int, str]:
+    route = serving.route
+    return route.host.startswith("*."), route.host, -len(route.path), route.path
+
+
+def _upstream(app: App, copy: Copy, inside: int, address_of: Callable[[str], str]) -> Upstream | None:
+    """None for a container that was made before the port was published."""
+    instance = instance_name(copy.app, copy.slot)
+    if app.network_mode == "host":
+        return Upstream(instance, copy.node, copy.container, with_port(address_of(copy.node), inside))
+    port = host_port(inside, copy.ports)
+    if port is None or port.host is None:
+        return None
+    return Upstream(instance, copy.node, copy.container, with_port(port.address or address_of(copy.node), port.host))
+
+
+def claims(app: App, others: Iterable[App]) -> Mapping[str, str]:
+    """The addresses of the app that another one has already, with its name."""
+    taken = {parse_route(text).where: other.name for other in others if other.name != app.name for text in other.routes}
+    return {where: taken[where] for text in app.routes if (where := parse_route(text).where) in taken}
+
+
+def to_json(serving: Serving) -> dict[str, Any]:
+    return {
+        "host": serving.route.host,
+        "path": serving.route.path or "/",
+        "app": serving.app,
+        "upstreams": [one._asdict() for one in serving.upstreams],
+    }
+
+
+def from_json(entry: Mapping[str, Any]) -> Serving:
+    """Raises KeyError, TypeError or ValueError for what is none."""
+    route = parse_route(f"{entry['host']}{entry['path']}")
+    return Serving(route, str(entry["app"]), tuple(Upstream(**upstream) for upstream in entry["upstreams"]))
+
+
+def revision(found: Iterable[Serving]) -> str:
+    """Changes with the routes and with what serves them."""
+    return sha256(repr([(str(one.route), one.app, one.upstreams) for one in found]).encode()).hexdigest()[:16]

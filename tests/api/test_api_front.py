@@ -1,0 +1,70 @@
+"""The routes of apps in the API: declared, refused where another app has them, and followed by whoever runs a front."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from flask import Flask
+
+from tests.api.agents_api import Client, agent, app, beat, copy, operator
+from tests.api.test_api_push import problem
+
+__all__ = ["agent", "app", "operator"]
+
+WEB = {"image": "nginx", "ports": ["80"], "routes": ["Shop.example.org"], "node": "node-1"}
+
+
+def ready(port: int, container: str = "duckconf-web") -> dict[str, Any]:
+    return {**copy("web"), "container": container, "ports": [f"{port}:80"], "ready": True}
+
+
+def routes(operator: Client, query: str = "") -> tuple[str, list[str]]:
+    told = operator("GET", f"/routes{query}").json or {}
+    (route,) = told["routes"]
+    assert (route["host"], route["path"], route["app"]) == ("shop.example.org", "/", "web")
+    return told["revision"], [upstream["address"] for upstream in route["upstreams"]]
+
+
+def test_a_route_leads_to_the_containers_that_are_ready_on_nodes_that_answer(operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/web", WEB)
+    assert routes(operator)[1] == []
+    beat(agent, "node-1", {**ready(32768), "ready": False})
+    assert routes(operator)[1] == []
+    beat(agent, "node-1", ready(32768))
+    assert routes(operator)[1] == ["node-1:32768"]
+    beat(agent, "node-1", ready(32768), ready(32769, "duckconf-web.2"))
+    assert routes(operator)[1] == ["node-1:32768", "node-1:32769"]
+    assert operator("PUT", "/app/web", {"routes": None}).status_code == 200
+    assert (operator("GET", "/routes").json or {})["routes"] == []
+
+
+def test_a_watch_returns_when_another_container_serves(app: Flask, operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/web", WEB)
+    beat(agent, "node-1", ready(32768))
+    revision, before = routes(operator)
+    assert routes(operator, f"?since={revision}&wait=0.01") == (revision, before)
+    answers: list[list[str]] = []
+    follows = Client(app, "op")
+    watch = threading.Thread(target=lambda: answers.append(routes(follows, f"?since={revision}&wait=30")[1]))
+    watch.start()
+    # The same containers again are no news.
+    beat(agent, "node-1", ready(32768))
+    beat(agent, "node-1", ready(32769, "duckconf-web.2"))
+    watch.join(20)
+    assert answers == [["node-1:32769"]]
+
+
+def test_an_address_that_leads_to_another_app_already_is_refused(operator: Client) -> None:
+    operator("PUT", "/app/web", WEB)
+    assert operator("PUT", "/app/web", {"image": "nginx:2"}).status_code == 200
+    refused = problem(operator("PUT", "/app/api", {**WEB, "routes": ["api.example.org", "SHOP.example.org/"]}), 409)
+    assert refused["detail"] == "shop.example.org leads to web already (take it away there first: ./inv update web --unset route)"
+    problem(operator("POST", "/app/start", {"name": "api", "image": "x", "ports": ["80"], "routes": ["shop.example.org"]}), 409)
+    assert operator("PUT", "/app/api", {**WEB, "routes": ["shop.example.org/api"]}).status_code == 201
+
+
+def test_only_the_operator_follows_routes_and_asks_well(operator: Client, agent: Client) -> None:
+    problem(agent("GET", "/routes"), 403)
+    problem(operator("GET", "/routes?wait=x"), 422)
+    problem(operator("GET", "/routes?host=x"), 422)
