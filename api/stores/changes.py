@@ -8,7 +8,8 @@ from typing import NamedTuple, Union
 
 from duckconf import codec
 from duckconf.desired import Document
-from duckconf.errors import DuckconfError, PreconditionFailed
+from duckconf.errors import Conflict, DuckconfError, PreconditionFailed
+from duckconf.front import claims
 from duckconf.model import App
 
 
@@ -69,6 +70,15 @@ def check(name: str, app: App | None, expected: frozenset[str] | None) -> None:
         return
     now = f"it is {codec.revision(app)} now" if app is not None else "the app is not declared"
     raise PreconditionFailed(f"{name} is not at revision {', '.join(sorted(expected))}: {now}", f"read it again: GET /app/{name}")
+
+
+def refuse_claimed(changes: Changes, known: Callable[[], Mapping[str, App]]) -> None:
+    """One address leads to one app. `known` gives all apps as they are before the changes. Raises Conflict."""
+    routed = [app for app in changes.values() if app is not None and app.routes]
+    others = [app for app in {**known(), **changes}.values() if app is not None] if routed else []
+    for app in routed:
+        for where, other in claims(app, others).items():
+            raise Conflict(f"{where} leads to {other} already", f"take it away there first: ./inv update {other} --unset route")
 
 
 def summary(before: Document, edits: Changes) -> str:

@@ -14,12 +14,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.stores.aside import Aside
-from api.stores.changes import Changes, Decide, EditWaits, Listing, Put, See, Update, View, Waiting, check, summary
+from api.stores.changes import (
+    Changes,
+    Decide,
+    EditWaits,
+    Listing,
+    Put,
+    See,
+    Update,
+    View,
+    Waiting,
+    check,
+    refuse_claimed,
+    summary,
+)
 from duckconf.brake import is_by_api, mended, why_it_waits
 from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
 from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow
 from duckconf.events import Event
-from duckconf.front import claims
 from duckconf.merge import History, merged
 from duckconf.model import App
 from duckconf.naming import declared_number
@@ -236,7 +248,7 @@ class DesiredStore:
             try:
                 changes = waiting.decide(View(app, number, revision, apps))
                 self._refuse_bad_rows(changes)
-                self._refuse_claimed(changes, overlay)
+                refuse_claimed(changes, apps)
             except DuckconfError as error:
                 waiting.failure = error
                 continue
@@ -249,15 +261,6 @@ class DesiredStore:
             fault = self._document.names_badly(name)
             if fault is not None:
                 raise Conflict(f"{self.path.name}, {fault}", "correct or remove that row first")
-
-    def _refuse_claimed(self, changes: Changes, overlay: Changes) -> None:
-        """One address leads to one app."""
-        routed = [app for app in changes.values() if app is not None and app.routes]
-        others = {**self._document.apps(), **overlay, **changes} if routed else {}
-        for app in routed:
-            for where, other in claims(app, filter(None, others.values())).items():
-                remedy = f"take it away there first: ./inv update {other} --unset route"
-                raise Conflict(f"{where} leads to {other} already", remedy)
 
     def _settle(self) -> None:
         """Know the file as it is now, waiting for one who is writing it; raises NotNow when it cannot be known."""

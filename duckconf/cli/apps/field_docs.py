@@ -7,8 +7,9 @@ from pathlib import Path
 
 from duckconf.compose import ALIASES, DEPLOY, DEPLOY_REFUSED, REFUSED
 from duckconf.compose_file.verdicts import DEPLOY_IGNORED, IGNORED, TRANSLATED
+from duckconf.declaration import PLACED, RESOLVED, Declaration
 from duckconf.errors import Fault
-from duckconf.model import DECLARED, FIELDS, PLACED, RESOLVED, Declaration
+from duckconf.model import DECLARED, FIELDS
 
 PAGE = Path("docs") / "fields.md"
 SET_BY = {PLACED: " (agents mode, set by the scheduler)", RESOLVED: " (set by the control plane, not part of a request)"}

@@ -8,10 +8,11 @@ from typing import Any
 
 from duckconf.cli.apps.env_files import read_env_files
 from duckconf.cli.terminal.edge import typed_path
+from duckconf.declaration import SERVICE
 from duckconf.edit import Edit
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import absolute
-from duckconf.model import DECLARED, SERVICE, parse_app
+from duckconf.model import DECLARED, parse_app
 
 FILES, FILES_HELP = "env_file", "a file of NAME=VALUE lines, as docker reads it; --env is stronger; may be repeated"
 OPTIONS = {name: declared for name, declared in DECLARED.items() if declared.option}
