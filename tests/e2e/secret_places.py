@@ -46,5 +46,10 @@ def seen_of(runner: Runner, *names: str) -> str:
     return said(runner, "sh", "-c", PLACES, "sh", *names)
 
 
+def volumes_of(runner: Runner, container: str) -> list[str]:
+    mounts = said(runner, "docker", "inspect", "--format", "{{range .Mounts}}{{if .Name}}{{.Name}} {{end}}{{end}}", container)
+    return mounts.split()
+
+
 def volumes(runner: Runner) -> set[str]:
     return set(said(runner, "docker", "volume", "ls", "--quiet").split())

@@ -294,7 +294,8 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
         for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
             assert words in drained.stderr
         assert "web cannot and runs on there" in drained.stderr
-        assert {name for name, at in declared.cluster.nodes_of().items() if at == node} == {"web"}
+        # Not while a try to start it elsewhere has a container there.
+        until("it is alone", lambda: {name for name, at in declared.cluster.nodes_of().items() if at == node} == {"web"}, 20)
         for name in others:
             declared.withdraw(name)
         # Between two tries, of which each leaves nothing behind.

@@ -371,14 +371,18 @@ def small(controlled: Own) -> Iterator[Own]:
     """Node-2's engine keeps its containers on a disk of 64 MB for now, with room for the sample app."""
     store, image = "/var/lib/containers/storage", "/root/web.tar"
     controlled.must("node-2", "podman", "save", "-q", "-o", image, WEB_IMAGE)
-    controlled.must("node-2", "mount", "-t", "tmpfs", "-o", "size=64m", "small", store)
-    controlled.must("node-2", "podman", "load", "-q", "-i", image)
-    controlled.must("node-2", "rm", image)
-    yield controlled
-    controlled.on("node-2", "rm", "-f", f"{store}/filler")
-    controlled.withdraw([entry["name"] for entry in controlled.api.call("GET", "/apps")["apps"]])
+    # The engine that runs has the files of the other disk open.
     controlled.must("node-2", "systemctl", "stop", "podman.service")
-    controlled.must("node-2", "umount", "-l", store)
+    controlled.must("node-2", "mount", "-t", "tmpfs", "-o", "size=64m", "small", store)
+    try:
+        controlled.must("node-2", "podman", "load", "-q", "-i", image)
+        controlled.must("node-2", "rm", image)
+        yield controlled
+        controlled.on("node-2", "rm", "-f", f"{store}/filler")
+        controlled.withdraw([entry["name"] for entry in controlled.api.call("GET", "/apps")["apps"]])
+    finally:
+        controlled.must("node-2", "systemctl", "stop", "podman.service")
+        controlled.must("node-2", "umount", "-l", store)
 
 
 def test_a_node_whose_disk_is_full_keeps_its_apps_and_new_ones_go_elsewhere_and_say_why(small: Own) -> None:
