@@ -82,7 +82,8 @@ class Promises:
         """Of those that are replaced in place now, any that serves costs one. What had no place was away before."""
         siblings = {name for name, other in wanted.items() if other.app.name == app}
         ready = [copy for copies in heard.values() for copy in copies if copy.ready and copy.instance in siblings]
-        left = {copy.instance for copy in ready if (copy.node, copy.name) not in going or copy.spec == after[copy.instance].spec}
+        specs = {name: place.spec for name, place in after.items()}
+        left = {copy.instance for copy in ready if (copy.node, copy.name) not in going or copy.spec == specs.get(copy.instance)}
         costs = {copy.instance for copy in ready} & set(names) - left
         promised = len(siblings & set(placed)) - self.widest.get(app, 1)
         self.require(not costs or len(left) >= promised, f"{sorted(costs)}: {len(left)} go on serving, and {promised} should")
