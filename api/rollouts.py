@@ -99,15 +99,11 @@ class Rollouts:
         state; nothing is decided meanwhile. The old ones hold when the block raises."""
         with self.images.lock:
             before, dates = self.book.revisions, self.book.since
-            self.book.keep({})
-            self.book.date(since)
-            self.book.keep({app: past for app, past in revisions.items() if past})
+            self.book.replace({app: past for app, past in revisions.items() if past}, since)
             try:
                 yield
             except BaseException:
-                self.book.keep({})
-                self.book.date(dates)
-                self.book.keep(before)
+                self.book.replace(before, dates)
                 raise
             self.images.forget(None)
             self.index.updates.clear()

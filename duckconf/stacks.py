@@ -25,11 +25,6 @@ def of_stack(apps: Apps, stack: str) -> dict[str, App]:
     return {name: app for name, app in apps.items() if app.stack == stack}
 
 
-def stacks_of(apps: Apps) -> dict[str, dict[str, App]]:
-    """The apps of each stack, by name."""
-    return {stack: of_stack(apps, stack) for stack in sorted({app.stack for app in apps.values() if app.stack})}
-
-
 def clashes(stack: str, wanted: Apps, declared: Apps) -> list[Clash]:
     """Apps of other stacks, and of none, may run on other nodes: with them, a port is placement's matter."""
     found = [Clash(name, "", _taken(declared[name])) for name in wanted if name in declared and declared[name].stack != stack]

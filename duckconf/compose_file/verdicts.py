@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from duckconf.compose import DEPLOY_REFUSED, REFUSED
+from duckconf.compose import REFUSED
 from duckconf.compose_file.tree import Place
 
 SAME_NETWORK = "the services of a stack share one network of their node"
@@ -67,7 +67,3 @@ class Finding:
 def why_refused(key: str) -> str:
     """ "" for a key that is not refused as a whole."""
     return "" if key in IGNORED or key in TRANSLATED else REFUSED.get(key, "")
-
-
-def why_deploy_refused(path: str) -> str:
-    return "" if path in DEPLOY_IGNORED else DEPLOY_REFUSED.get(path, "")

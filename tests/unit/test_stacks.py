@@ -6,7 +6,7 @@ import pytest
 
 from duckconf.errors import Conflict
 from duckconf.model import App
-from duckconf.stacks import clashes, of_stack, require_free, stacks_of
+from duckconf.stacks import clashes, of_stack, require_free
 
 WEB = App("nginx", "shop-web", ports=("8080:80",), stack="shop")
 
@@ -18,7 +18,7 @@ def declared(*apps: App) -> dict[str, App]:
 def test_a_stack_has_the_apps_that_say_so() -> None:
     apps = declared(WEB, App("nginx", "blog-web", stack="blog"), App("nginx", "alone"))
     assert of_stack(apps, "shop") == {"shop-web": WEB}
-    assert list(stacks_of(apps)) == ["blog", "shop"]
+    assert list(of_stack(apps, "blog")) == ["blog-web"]
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,16 @@ class RevisionBook:
             after = {**self.revisions, **changes}
             self._keep({app: past for app, past in after.items() if past})
 
-    def date(self, since: Mapping[tuple[str, int], float]) -> None:
-        """When revisions were noted that are to be kept, before they came here."""
+    def replace(self, revisions: Mapping[str, History], since: Mapping[tuple[str, int], float]) -> None:
+        """These and no others, noted `since`, in one write. As `keep`."""
         with self._lock:
-            self.since = {**since, **self.since}
+            before = self.since, self._texts
+            self.since, self._texts = dict(since), {}
+            try:
+                self._keep(revisions)
+            except OSError:
+                self.since, self._texts = before
+                raise
 
     def _keep(self, revisions: Mapping[str, History]) -> None:
         if revisions == self.revisions and self._path.exists() and not self.trouble:
