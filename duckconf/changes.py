@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from duckconf.codec import meaning, to_json
-from duckconf.model import FIELDS, SPEC_FIELDS, App
+from duckconf.model import DECLARED, FIELDS, SPEC_FIELDS, App
 
 
 class Change(NamedTuple):
@@ -29,9 +29,15 @@ def changes(before: App, after: App) -> list[Change]:
     return [
         Change(name, was, becomes, name.partition(".")[0] in SPEC_FIELDS and name.partition(".")[0] not in same)
         for field in FIELDS
-        if field != "name" and old.get(field) != new.get(field)
+        if field != "name" and old.get(field) != new.get(field) and not _means_the_same(field, before, after)
         for name, was, becomes in _parts(field, old.get(field), new.get(field))
     ]
+
+
+def _means_the_same(field: str, before: App, after: App) -> bool:
+    """Of what no container has: `restart: always` is what an app does that says nothing."""
+    senses = [DECLARED[field].kind.meaning(getattr(app, field)) for app in (before, after) if field == "restart"]
+    return len(senses) == 2 and senses[0] == senses[1]
 
 
 def _parts(field: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -194,7 +194,11 @@ def _label_name(name: str) -> str:
     return "is reserved: node and duckconf.* say who owns a container" if reserved else ""
 
 
-RESTART_KIND = Word(_restart, {"type": ["string", "boolean"], "pattern": f"^(?:{RESTART.pattern})$"})
+RESTART_KIND = Word(
+    _restart,
+    {"type": ["string", "boolean"], "pattern": f"^(?:{RESTART.pattern})$"},
+    sense=lambda text: "always" if text in ("", "unless-stopped") else text,
+)
 NAME_KIND = pattern(NAME, "should be 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")
 NODES_KIND = Slots(pattern(HOST_NAME, 'should be the name of a node, or "" for none', empty=True, shape=False))
 IMAGE_KIND = pattern(IMAGE, "should be an image reference such as nginx:1.25", LONGEST_IMAGE, shape=False)

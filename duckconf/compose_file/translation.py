@@ -14,6 +14,7 @@ from duckconf.compose_file.beside import Carried, Mounted, mounted
 from duckconf.compose_file.environment import environment
 from duckconf.compose_file.granted import granted
 from duckconf.compose_file.loading import Reader
+from duckconf.compose_file.own_fields import OWN, strange_fields, with_own_fields
 from duckconf.compose_file.stack import COMPLETED, Stack, conditions
 from duckconf.compose_file.tree import Node, Place, at, find, plain, walk
 from duckconf.compose_file.verdicts import Finding
@@ -99,7 +100,9 @@ class _Service:
         if "image" not in body and any(finding.refused for finding in self.findings):
             # What is built has no image yet.
             return None
-        app = self._parsed(whole)
+        strange = [self._finding(path, why) for path, why in strange_fields(self._node)]
+        self.findings += strange
+        app = None if strange else self._parsed(with_own_fields(whole, self._node))
         if app is not None and unit_of(app) and (app.replicas > 1 or app.mode == GLOBAL):
             path = next(path for path in SPREAD if find(self._node, path) is not None)
             self.findings.append(self._finding(path, ONE_NODE))
@@ -122,6 +125,8 @@ class _Service:
     def _typed(self, path: list[str]) -> tuple[Any, ...]:
         """Where it stands in the file: files beside it are mounted as secrets are."""
         key, *rest = path
+        if find(self._node, (OWN, key)) is not None:
+            return (OWN, *path)
         if key in self._places and rest and rest[0].isdigit() and int(rest[0]) < len(self._places[key]):
             return (*self._places[key][int(rest[0])], *rest[1:])
         return tuple(path)

@@ -59,6 +59,7 @@ def apply_change_and_stop(cluster: Live, folder: Path) -> None:
     assert (again.returncode, again.stdout, cluster.ids()) == (0, "", both)
     assert "declared so already" in again.stderr
 
+    what_is_exported_is_declared_already(cluster, folder / "out")
     nothing_that_is_refused_changes_anything(cluster, file, web)
 
     (folder / "site.conf").write_text("two")
@@ -82,6 +83,19 @@ def apply_change_and_stop(cluster: Live, folder: Path) -> None:
     until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("shop-")], 30)
     assert "shop." not in cluster.inv("secret", "list").stdout
     assert cluster.inv("stop-stack", "shop").returncode == 1
+
+
+def what_is_exported_is_declared_already(cluster: Live, folder: Path) -> None:
+    printed = cluster.inv("export", "compose", "--stack", "shop")
+    assert (printed.returncode, "hunter" in printed.stdout + printed.stderr) == (0, False), printed.stderr
+    exported = cluster.inv("export", "compose", "--stack", "shop", "--folder", str(folder))
+    assert (exported.returncode, "hunter" in exported.stdout + exported.stderr) == (0, False), exported.stderr
+    for text in (printed.stdout, (folder / "compose.yaml").read_text()):
+        (folder / "compose.yaml").write_text(text)
+        back = cluster.inv("apply", str(folder / "compose.yaml"))
+        assert (back.returncode, back.stdout) == (0, ""), back.stderr
+        assert "declared so already" in back.stderr
+    assert cluster.inv("export", "compose", "--app", "nobody").returncode == 1
 
 
 def nothing_that_is_refused_changes_anything(cluster: Live, file: Path, web: str) -> None:

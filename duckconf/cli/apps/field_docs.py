@@ -64,7 +64,8 @@ all variables and defaults filled in.
 
 - Names, forms (short and long) and defaults are those of the Compose Spec. What is kept and shown is the short form.
 - `environment` is shown as `env`, `mem_limit` as `memory` and `scale` as `replicas`. A body that gives both names is refused.
-- `x-*` keys are ignored, and so is a key that is not supported and asks for nothing, such as `build: null`.
+- `x-*` keys are ignored, and so is a key that is not supported and asks for nothing, such as `build: null`. In a file of `apply`,
+  `x-duckconf` has fields of the app: `docs/stacks.md`.
 - `./inv apply` reads whole files: `docs/stacks.md`. In the body of an app:
   nothing is interpolated: a `$` is a `$`, and `$$`, as a Compose file writes one, is two.
 - The label `duckconf.route` says what the field `routes` does, with spaces between several.

@@ -51,14 +51,6 @@ def routes(_: Any, json: bool = False) -> None:
     look(project(), as_json=json)
 
 
-@command(positional=["form"], help={"form": "caddy or haproxy: a front of your own that serves the apps with routes"})
-def export(_: Any, form: str) -> None:
-    """Print what runs here as a file for another program (reconcile, agents). Example: ./inv export caddy > Caddyfile"""
-    from duckconf.cli.look.front import export as look
-
-    look(project(), form)
-
-
 @command(
     help={
         "limit": "only these nodes: names, groups, globs, !exceptions, separated by commas",

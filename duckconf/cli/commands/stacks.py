@@ -1,4 +1,4 @@
-"""The tasks for stacks: compose files in. Thin: parse, call, print."""
+"""The tasks for stacks: compose files in, and files for other programs out. Thin: parse, call, print."""
 
 from __future__ import annotations
 
@@ -53,3 +53,19 @@ def stop_stack(_: Any, name: str) -> None:
     from duckconf.cli.stacks.listing import stop_stack as withdraw
 
     withdraw(project(), name)
+
+
+@command(
+    positional=["form"],
+    help={
+        "form": "compose: a compose file; caddy or haproxy: a front of your own that serves the apps with routes",
+        "app": "only this app. Default: all",
+        "stack": "only the apps of this stack. Default: all",
+        "folder": "write into this folder, with the files and secrets that are at hand, instead of printing",
+    },
+)
+def export(_: Any, form: str, app: str = "", stack: str = "", folder: str = "") -> None:
+    """Print what runs here as a file for another program (reconcile, agents). Example: ./inv export compose --stack shop"""
+    from duckconf.cli.stacks.export import export as write
+
+    write(project(), form, app, stack, folder)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.terminal.tables import print_json, print_table
-from duckconf.errors import BadInput, Fault, NotFound
+from duckconf.errors import NotFound
 from duckconf.front import Serving, from_json
 from duckconf.front_configs import caddyfile, haproxy
 from duckconf.patterns import some_of
@@ -36,9 +36,7 @@ def routes(project: Project, *, as_json: bool) -> None:
 
 
 def export(project: Project, form: str) -> None:
-    """Raises BadInput for a form that there is not."""
-    if form not in FORMS:
-        raise BadInput(Fault("form", f"should be {' or '.join(FORMS)}, got {form}"))
+    """`form` is one of FORMS."""
     print(FORMS[form]([from_json(entry) for entry in _told(project)]), end="")
 
 

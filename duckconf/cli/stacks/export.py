@@ -1,0 +1,115 @@
+"""`./inv export compose`: apps as a file for another program. What a field loses there is said on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from duckconf.cli.apps.declare import fields_of
+from duckconf.cli.cluster.api import api_client
+from duckconf.cli.cluster.modes import RECONCILE, mode_of
+from duckconf.cli.look.front import FORMS as FRONTS
+from duckconf.cli.look.front import export as export_front
+from duckconf.cli.stacks.apply import require_state
+from duckconf.cli.terminal.edge import typed_path
+from duckconf.errors import BadInput, Conflict, Fault, NotFound
+from duckconf.exports.compose import Compose
+from duckconf.exports.granting import FOLDER
+from duckconf.model import App, parse_app
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.stacks.yaml_text import yaml_text
+from duckconf.reach.state.secrets import FILE_NAME, SecretFile
+from duckconf.stacks import of_stack
+
+HEAD = "# What runs in the Duckconf cluster {}: ./inv export {} writes it anew.\n"
+COMPOSE_FILE = "compose.yaml"
+
+
+class Chosen(NamedTuple):
+    """`stack` is "" where the apps are not those of one stack."""
+
+    apps: Mapping[str, App]
+    stack: str
+
+
+def export(project: Project, form: str, app: str, stack: str, folder: str) -> None:
+    """Raises BadInput for a form that there is not, and for what it cannot be asked."""
+    if form in FRONTS:
+        if app or stack or folder:
+            raise BadInput(Fault(form, "is of all routes, and is printed; omit --app, --stack and --folder"))
+        export_front(project, form)
+    elif form in FORMS:
+        FORMS[form](project, app, stack, folder)
+    else:
+        raise BadInput(Fault("form", f"should be {', '.join((*FORMS, *FRONTS))}, got {form}"))
+
+
+def export_compose(project: Project, app: str, stack: str, folder: str) -> None:
+    """Raises NotFound where nothing is exported, Conflict where a file of somebody else's would be overwritten."""
+    chosen = choose(project, app, stack)
+    values = _values(project) if folder else {}
+    written = Compose(chosen.apps, chosen.stack, values)
+    head = HEAD.format(project.cluster, "compose")
+    text = head + yaml_text(written.model())
+    say(written.lost)
+    if not chosen.stack and len(chosen.apps) > 1:
+        print("they are not of one stack here; applied again, they become one: --stack exports one", file=sys.stderr)
+    if not folder:
+        print(text, end="")
+        return
+    below = Path(typed_path(folder))
+    write_ours(below / COMPOSE_FILE, text)
+    _write_secrets(below, {path: values[name] for name, path in written.files.items()})
+    print(f"written to {folder}: {COMPOSE_FILE}" + (f" and {len(written.files)} files in {FOLDER}" if written.files else ""))
+
+
+def choose(project: Project, app: str, stack: str) -> Chosen:
+    """The apps that were asked for. Raises NotFound."""
+    require_state(project)
+    listed = api_client(project).call("GET", "/apps")["apps"]
+    apps = {entry["name"]: parse_app(fields_of(entry)) for entry in sorted(listed, key=lambda entry: str(entry["name"]))}
+    if stack:
+        apps = of_stack(apps, stack)
+    if app:
+        apps = {name: one for name, one in apps.items() if name == app}
+    if not apps:
+        what = f"there is no app {app}" if app else f"there is no stack {stack}" if stack else "no app is declared"
+        raise NotFound(what, "see ./inv apps" if app else "see ./inv stacks" if stack else "./inv start-app IMAGE")
+    stacks = {one.stack for one in apps.values()}
+    return Chosen(apps, stacks.pop() if len(stacks) == 1 else "")
+
+
+def say(lost: Iterable[object]) -> None:
+    for one in lost:
+        print(one, file=sys.stderr)
+
+
+def write_ours(path: Path, text: str) -> None:
+    """Raises Conflict for a file that is there and not from an export."""
+    first = path.read_text("utf-8", "replace")[:200] if path.exists() else HEAD
+    if not first.startswith(HEAD[: HEAD.index("{")]):
+        raise Conflict(f"{path} is there and was not written by export", "name another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _values(project: Project) -> Mapping[str, bytes]:
+    """Of the secrets; in agents mode they are told to nodes only."""
+    if mode_of(project) != RECONCILE:
+        return {}
+    return {name: kept.value for name, kept in SecretFile(project.state / FILE_NAME).current().items()}
+
+
+def _write_secrets(folder: Path, values: Mapping[str, bytes]) -> None:
+    """Readable in the containers, whoever runs there, and on this machine for nobody but their owner."""
+    for path, value in values.items():
+        file = folder / path
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.write_bytes(value)
+        file.chmod(0o444)
+
+
+FORMS: Mapping[str, Callable[[Project, str, str, str], None]] = {"compose": export_compose}
