@@ -8,8 +8,8 @@ from collections.abc import Callable
 LONGEST_PAUSE = 0.5
 
 
-def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Return when the condition holds; fail with `what` when it does not in time.
+def until(what: str, condition: Callable[[], bool], seconds: float = 20, seen: Callable[[], str] = str) -> None:
+    """Return when the condition holds; fail with `what`, and with what was `seen` last, when it does not in time.
 
     It rests for as long as the last look took, so that looking does not slow down what is waited for.
     """
@@ -19,5 +19,5 @@ def until(what: str, condition: Callable[[], bool], seconds: float = 20) -> None
         if condition():
             return
         now = time.monotonic()
-        assert now < end, f"not within {seconds} s: {what}"
+        assert now < end, f"not within {seconds} s: {what} {seen()}"
         time.sleep(min(now - begun, LONGEST_PAUSE))

@@ -93,6 +93,17 @@ class Live:
             [str(ROOT / "inv"), *words], env=self.environ, capture_output=True, text=True, timeout=120, check=False
         )
 
+    def settles(self, seconds: float = 20) -> None:
+        """Waits until `diff` finds nothing to do; fails with what it found last."""
+        found: list[str] = []
+
+        def nothing_is_to_do() -> bool:
+            done = self.inv("diff")
+            found[:] = [f"exit code {done.returncode}", done.stdout, done.stderr]
+            return done.returncode == 0
+
+        until("nothing is to do", nothing_is_to_do, seconds, lambda: "\n".join(found))
+
     def host(self, node: str) -> str:
         return host_container(self.project.cluster, node)
 

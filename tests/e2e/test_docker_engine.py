@@ -91,7 +91,7 @@ def three(reconciling: Docked) -> Iterator[Docked]:
     """Three apps under the control loop, which has nothing to do in the end."""
     with kept_running(reconciling, APPS):
         yield reconciling
-        until("nothing is to do", lambda: reconciling.live.inv("diff").returncode == 0)
+        reconciling.live.settles()
 
 
 def test_push_starts_lists_kills_and_stops(docked: Docked) -> None:

@@ -43,7 +43,7 @@ def running(declared: Declared, stranger: str) -> Iterator[Live]:
     before = declared.cluster.engine.must("inspect", "--format", "{{.Id}} {{.State.StartedAt}} {{.State.Pid}}", stranger)
     yield declared.cluster
     until("desired equals observed", lambda: declared.cluster.once_each(APPS), 60)
-    until("nothing is to do", lambda: declared.cluster.inv("diff").returncode == 0)
+    declared.cluster.settles()
     assert declared.cluster.engine.must("inspect", "--format", "{{.Id}} {{.State.StartedAt}} {{.State.Pid}}", stranger) == before
 
 
@@ -129,7 +129,7 @@ def test_all_nodes_freeze_together_and_nothing_is_stopped_or_doubled(running: Li
         for node in NODES:
             hosts.thaw(node)
     until("all answer again", lambda: running.inv("nodes").returncode == 0)
-    until("nothing is to do", lambda: running.inv("diff").returncode == 0)
+    running.settles()
     assert lives(running) == before
 
 
@@ -200,7 +200,7 @@ def test_a_node_destroyed_is_made_anew_by_up_and_takes_its_apps_back(running: Li
     bring_up.up(running.project, modes.RECONCILE)
     until("it answers", lambda: running.inv("nodes").returncode == 0)
     # Its apps are siblings of the host on the shared engine and went on: they are recognised, not started again.
-    until("nothing is to do", lambda: running.inv("diff").returncode == 0)
+    running.settles()
     assert lives(running) == before
 
 

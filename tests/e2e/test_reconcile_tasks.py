@@ -330,7 +330,7 @@ def test_the_diff_says_what_would_be_done_and_why(declared: Declared) -> None:
         assert declared.cluster.inv("status").stdout.count("stopped") == 1
     finally:
         bring_up.up(declared.cluster.project, modes.RECONCILE)
-    until("the loop does it", lambda: declared.cluster.inv("diff").returncode == 0)
+    declared.cluster.settles()
 
 
 def test_bad_rows_are_shown_and_the_others_apply(declared: Declared) -> None:
