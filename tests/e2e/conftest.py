@@ -13,7 +13,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NODES = ("node-1", "node-2", "node-3")
 # Long enough for the frozen to be told from the slow, short enough to wait for.
 NODE_TIMEOUT = 8.0
+
+EVENTS_OF_A_FAILURE = 40
 
 # So that a move or an update takes over a second after its start and not five.
 SOON_READY = {"update_config": {"monitor": "1s"}}
@@ -220,6 +222,18 @@ def engine_env() -> dict[str, str]:
     engine = LocalEngine(ROOT)
     ensure_images(engine, ROOT)
     return engine.environ()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Beside a failure stands what its cluster has done: most say that something did not come in time."""
+    report = yield
+    if report.failed:
+        values = getattr(item, "funcargs", {}).values()
+        for cluster in {id(value): value for value in values if isinstance(value, Live)}.values():
+            done = cluster.inv("events", "--limit", str(EVENTS_OF_A_FAILURE))
+            report.sections.append((f"events of {cluster.project.cluster}", done.stdout + done.stderr))
+    return report
 
 
 @contextmanager

@@ -40,10 +40,11 @@ class Connected(FakeNode):
     """A node with a connection, whose facts are these words of the engine."""
 
     opened: int = 1
+    calls_itself: str = "node-1"
 
     def run(self, command: Command) -> Completed:
         super().run(command)
-        return Completed(0, "engine 5.1 /\n", "")
+        return Completed(0, f"engine 5.1 /\nnode {self.calls_itself}\n", "")
 
 
 def observer_of(node: Connected, found: tuple[Container, ...] | NodeFailure = (WEB,)) -> Observer:
@@ -196,3 +197,12 @@ def test_a_machine_under_two_names_is_told_apart_whoever_looked(tmp_path: Path) 
     running = Running(tmp_path, Observation({"node-1": (WEB,), "node-2": (WEB,)}, {"node-1": twin, "node-2": twin}))
     assert "node-1" in str(running.cluster(warm=True).observe()["node-2"])
     assert os.listdir(running.project.state) == [observer_socket.FILE_NAME]
+
+
+def test_a_machine_of_another_name_is_asked_again_at_each_look_until_its_name_is_right() -> None:
+    node = Connected("node-1", calls_itself="other")
+    observer = observer_of(node)
+    names = [look_at(observer).facts["node-1"].node_name]
+    node.calls_itself = "node-1"
+    names += [look_at(observer).facts["node-1"].node_name for _ in "ab"]
+    assert (names, len(node.asked)) == (["other", "node-1", "node-1"], 2)

@@ -18,6 +18,7 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, Unreachable
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.inventory import Host
+from duckconf.node_name import misnamed
 from duckconf.observation import Observation, fingerprint
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.ssh.runner import SshRunner
@@ -50,7 +51,9 @@ class Observer:
 
         def one(name: str) -> tuple[Container, ...]:
             host, runner = pairs[name]
-            if self._facts_of(name, runner) is None:
+            known = self._facts_of(name, runner)
+            # A machine that has another name is asked each time: a person may have mended that.
+            if known is None or misnamed({name: known.facts}):
                 self._ask(name, host, runner)
             return self._observe(host, runner)
 
