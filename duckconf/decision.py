@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from duckconf import backoff
+from duckconf.adoption import as_found
 from duckconf.backoff import Tries
 from duckconf.balance_seen import Wish, followed, relocated, sight
 from duckconf.codec import spec_hash
@@ -20,7 +21,7 @@ from duckconf.ended import Over, ended
 from duckconf.globally import with_slots
 from duckconf.local_data import Held, Move, with_data
 from duckconf.naming import declared_container
-from duckconf.placement import Assignment, Fleet, Placement, as_found, assign
+from duckconf.placement import Assignment, Fleet, Placement, assign
 from duckconf.plan import Plan, plan
 from duckconf.readiness import Readiness
 from duckconf.rebalancing import Sight, Turn, take_turn

@@ -9,21 +9,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from types import MappingProxyType
 
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.fleet_seen import Fleet, Placement
 from duckconf.instance import Instance
 from duckconf.model import App
-from duckconf.naming import app_of, slot_of
+from duckconf.naming import app_of, instance_name, slot_of
 from duckconf.sites import Sites
 
+Rank = tuple[bool, float]
+# Of a slot whose instance does not serve on its node.
+LAST: Rank = (True, 0.0)
 
-def slots(nodes: Sequence[str], before: Mapping[int, str], taken: Collection[int] = ()) -> dict[int, str]:
+
+def slots(
+    nodes: Sequence[str], before: Mapping[int, str], taken: Collection[int] = (), ranks: Mapping[int, Rank] = MappingProxyType({})
+) -> dict[int, str]:
     """The node of each slot: one slot for each of `nodes`, in the order in which new ones get a number. `before` has the node of
-    each slot until now. Its numbers, and those in `taken`, are given to no new node."""
+    each slot until now. Its numbers, and those in `taken`, are given to no new node. Where several slots are on one node, it
+    keeps the one with the lowest rank."""
     wanted, kept = set(nodes), dict[int, str]()
-    for slot, node in sorted(before.items()):
+    for slot, node in sorted(before.items(), key=lambda item: (ranks.get(item[0], LAST), item[0])):
         if node in wanted:
             wanted.discard(node)
             kept[slot] = node
@@ -48,7 +56,8 @@ def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placemen
         known = before[name]
         nodes = wanted_nodes(app, fleet.nodes, fleet.sites, fleet.cordoned, set(known.values()))
         taken = {slot_of(copy) for copy in fleet.copies if app_of(copy) == name}
-        found = slots([node for node in nodes if node not in fleet.draining], known, taken)
+        ranks = {slot: _rank(instance_name(name, slot), node, fleet) for slot, node in known.items()}
+        found = slots([node for node in nodes if node not in fleet.draining], known, taken, ranks)
         bound = found or {next(_free({*known, *taken})): ""}
         one = (Instance(app, slot, bound=node) for slot, node in bound.items())
         instances |= {instance.name: instance for instance in one}
@@ -71,6 +80,13 @@ def _node_of(place: Placement | None, copies: Sequence[Container], fleet: Fleet)
     if place is not None and (there or best is None or not best.running):
         return place.node
     return best.node if best is not None else ""
+
+
+def _rank(instance: str, node: str, fleet: Fleet) -> Rank:
+    """What serves on its node comes first, and of several what has done so for longest. A loop without memory may have given a
+    node another slot while a start was on its way: what runs there is not removed for one that is still being started."""
+    ready = [copy.started for copy in fleet.copies.get(instance, ()) if copy.node == node and copy.ready]
+    return (False, min(ready)) if ready else LAST
 
 
 def _free(taken: Collection[int]) -> Iterator[int]:

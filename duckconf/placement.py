@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from duckconf.adoption import adopted_place, goes_on
 from duckconf.codec import runs_as
 from duckconf.engine_output import Container
 from duckconf.facts import UNKNOWN, Facts
@@ -139,8 +140,8 @@ def assign(
     From nodes that are draining, or that its app's pattern does not mean, one instance at a time moves: the next one when the
     new copy runs.
 
-    `base_name` is the container name of each first placement. Without `certain` (our memory was lost), an instance
-    that is not seen may run on a node that is not heard yet, and waits.
+    `base_name` is the container name of each first placement. Without `certain` (our memory was lost), an instance that is not
+    seen running may do so on a node that is not heard yet, and waits.
     """
     known = {name: (one, placements[name]) for name, one in instances.items() if name in placements}
     kept = {name: place for name, (one, place) in known.items() if not _without_data(one, place)}
@@ -153,8 +154,9 @@ def assign(
             continue
         at_home = current is not None and current.node in fleet.nodes and current.node not in fleet.lost
         leaves = at_home and not moving and _may_leave(instance, kept[name], fleet)
-        adopted = _adopted(instance, current, fleet, places.generation)
-        if adopted is not None:
+        adopted = adopted_place(instance, current, fleet, places.generation)
+        unsure = silent if current is None and not certain else []
+        if adopted is not None and (not unsure or goes_on(instance, adopted, fleet)):
             places.settle(name, adopted)
             places.update(instance, base_name[name])
         elif at_home and not leaves and not places.must_leave(instance):
@@ -163,8 +165,8 @@ def assign(
             if instance.data and not fleet.sites.allows(instance.app, instance.bound):
                 places.reasons[name] = data_keeps(instance, instance.bound, instance.data)
             places.update(instance, base_name[name])
-        elif current is None and not certain and silent:
-            places.reasons[name] = f"not placed: it may run on {', '.join(silent)}, which did not answer yet"
+        elif unsure:
+            places.reasons[name] = f"not placed: it may run on {', '.join(unsure)}, which did not answer yet"
         elif chosen := places.elsewhere(instance, base_name[name], leaves=leaves, at_home=at_home):
             moving = moving or leaves
             places.settle(name, chosen)
@@ -174,8 +176,10 @@ def assign(
 
 
 def _without_data(instance: Instance, place: Placement) -> bool:
-    """Whether it was placed away from its data, while what it has could not be read: such a place does not hold."""
-    return bool(instance.data) and place.node != instance.bound
+    """Whether it was placed away from its data, while what it has could not be read: such a place does not hold. One that a
+    person lets leave its data for another node is on one of the two."""
+    leaves = bool(instance.leaves and instance.bound) and place.node != instance.leaves
+    return (bool(instance.data) or leaves) and place.node != instance.bound
 
 
 def _turn(name: str) -> tuple[str, int]:
@@ -274,34 +278,6 @@ class _Places:
         self.generation = max(self.generation, chosen.generation) + 1
 
 
-def _adopted(instance: Instance, current: Placement | None, fleet: Fleet, generation: int) -> Placement | None:
-    """A copy that runs is better than one that must be started: it becomes the placement, unless the placed one runs
-    too or may run on a node that is only silent for now."""
-    if (
-        current is not None
-        and current.node in fleet.nodes
-        and fleet.views.get(current.node) is None
-        and current.node not in fleet.lost
-    ):
-        return None
-    # What runs where it should not is remembered there before it is moved: a placement that is not known is none.
-    found = [copy for copy in fleet.copies.get(instance.name, ()) if instance.bound in ("", copy.node)]
-    copies = [copy for copy in found if current is None or not fleet.repels(copy.node, instance)]
-    mine = _copy_at(current, instance.name, fleet) if current is not None else None
-    runs = mine is not None and mine.running and current is not None and not fleet.repels(current.node, instance)
-    # One that should leave gives way to a right copy that is elsewhere already.
-    # One that is being updated may give way to a copy that has the spec already, as after a rollback.
-    if runs and current and mine and (current.spec in ("", instance.spec) or runs_as(instance.app, mine.spec, mine.manifest)):
-        return None
-    right = {copy.name for copy in copies if copy.running and runs_as(instance.app, copy.spec, copy.manifest)}
-    ranked = sorted(copies, key=lambda copy: (copy.name in right, copy.running, copy.generation, copy.name))
-    if not ranked or (current is not None and ranked[-1].name not in right):
-        return None
-    best = ranked[-1]
-    spec = instance.spec if best.name in right else best.spec
-    return Placement(best.node, best.name, max(generation, best.generation), spec=spec)
-
-
 def _may_leave(instance: Instance, place: Placement, fleet: Fleet) -> bool:
     """A silent node's apps count as running there, also where they should leave it."""
     return fleet.repels(place.node, instance) and fleet.views.get(place.node) is not None
@@ -342,9 +318,3 @@ def _runs(name: str, place: Placement, fleet: Fleet) -> bool:
 def _copy_at(place: Placement, name: str, fleet: Fleet) -> Container | None:
     """The container of an instance at its place."""
     return copy_at(place, fleet.copies.get(name, ()))
-
-
-def as_found(copies: Sequence[Container], generation: int) -> Placement:
-    """The placement of an app of which nothing is known but its copies: the one that runs, and of these the newest."""
-    best = max(copies, key=lambda copy: (copy.running, copy.generation, copy.name))
-    return Placement(best.node, best.name, max(generation, best.generation), spec=best.spec)

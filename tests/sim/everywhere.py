@@ -95,9 +95,9 @@ class Homes:
         held: Mapping[str, Held],
         places: Mapping[str, Placement],
     ) -> None:
-        """Data of a withdrawn app ends with its node. `held` is what the loop knows."""
+        """Data of a withdrawn app ends with its node. `held` is what the loop knows: it may have died before it forgot that."""
         kept = without_gone({name: Held(node, ()) for name, node in self.of.items()}, desired, nodes)
-        self.of = {name: node for name, node in self.of.items() if name in kept}
+        self.of = {name: node for name, node in self.of.items() if name in kept or (name in held and held[name].node == node)}
         for name, home in self.of.items():
             node = held[name].node if name in held else home
             if node != home and self.left(name, node):

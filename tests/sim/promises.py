@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from duckconf.actions import Start
 from duckconf.engine_output import Container
 from duckconf.instance import Instance
+from duckconf.model import App
 from duckconf.placement import Placement
 from duckconf.plan import Step
 from duckconf.policies import policy_of
@@ -24,6 +25,8 @@ class Promises:
     """`require` raises when the first does not hold, with the second."""
 
     require: Callable[[bool, str], None]
+    is_proven: Callable[[Container, App], bool]
+    """Whether a container that runs has been up for as long as its app's policy wants before it counts as ready."""
     sites: Sites = NOWHERE
     widest: dict[str, int] = field(default_factory=dict)
     """By app, the most instances that any policy of its let be replaced at once: what was begun under it is brought to an end."""
@@ -79,11 +82,13 @@ class Promises:
         after: Places,
         going: Collection[tuple[str, str]],
     ) -> None:
-        """Of those that are replaced in place now, any that serves costs one. What had no place was away before."""
+        """Of those that are replaced in place now, any that serves costs one. What had no place was away before, and what has not
+        been up for `monitor` was not counted on yet."""
         siblings = {name for name, other in wanted.items() if other.app.name == app}
         ready = [copy for copies in heard.values() for copy in copies if copy.ready and copy.instance in siblings]
         specs = {name: place.spec for name, place in after.items()}
         left = {copy.instance for copy in ready if (copy.node, copy.name) not in going or copy.spec == specs.get(copy.instance)}
-        costs = {copy.instance for copy in ready} & set(names) - left
+        proven = {copy.instance for copy in ready if self.is_proven(copy, wanted[copy.instance].app)}
+        costs = proven & set(names) - left
         promised = len(siblings & set(placed)) - self.widest.get(app, 1)
         self.require(not costs or len(left) >= promised, f"{sorted(costs)}: {len(left)} go on serving, and {promised} should")

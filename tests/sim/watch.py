@@ -23,9 +23,11 @@ from duckconf.health import BRAKE_FROM
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance, instances_of
 from duckconf.inventory import Inventory
+from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.placement import Fleet, Placement
 from duckconf.plan import Step
+from duckconf.policies import policy_of
 from duckconf.rebalancing import Way
 from duckconf.rollout import starts_first
 from tests.sim.engines import Box
@@ -105,7 +107,7 @@ class Watch:
     excused: int = 0
 
     def __post_init__(self) -> None:
-        self.promises = Promises(self._require)
+        self.promises = Promises(self._require, self._is_proven)
 
     def open_jobs(self) -> list[Job]:
         return [job for job in self.jobs if not job.ended]
@@ -156,8 +158,17 @@ class Watch:
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
         if desired.complete:
+            self.counted = {name: times for name, times in self.counted.items() if not self._is_withdrawn(name)}
             kept = {*desired.instances, *(job.step.instance for job in self.open_jobs())}
             self.known = {app: place for app, place in self.known.items() if app in kept or desired.is_unreadable(app)}
+
+    def _is_withdrawn(self, name: str) -> bool:
+        """Whether a person took the instance away: when they declare it again, it is tried as a new one. Where an app of mode
+        global has all its nodes still, another number for its instance on one of them is no reason."""
+        if name in self.desired.instances or self.desired.is_unreadable(name):
+            return False
+        place = self.known.get(name)
+        return app_of(name) not in self.everywhere or (place is not None and place.node not in self.nodes)
 
     def passed(self) -> None:
         """A pass is over: who was given up in it?"""
@@ -319,8 +330,13 @@ class Watch:
         # A placed copy that runs with another spec is replaced where it is, although a stale copy has the right one.
         replaced = bool(placed) and placed[0].running and placed[0].spec != spec
         moves = self._way(app).target == action.node or bool(self.homes.left(app, action.node))
-        # An instance of an app of mode global has its node, wherever else a copy with its number is left over.
-        moves = moves or app_of(app) in self.everywhere
+        # A copy that a move which was taken back has left elsewhere is without the data, and so not the right one.
+        moves = moves or self.homes.of.get(app) == action.node
+        if app_of(app) in self.everywhere:
+            # A late command left a copy with its number on a node that has an instance of its own.
+            placed_now = self._reconciler().book.placements.items()
+            own = {place.node for name, place in placed_now if app_of(name) == app_of(app) and name != app}
+            elsewhere = [copy for copy in elsewhere if copy.node not in own]
         self._require(not elsewhere or replaced or moves, f"{action} though a right copy runs elsewhere")
         self._check_healthy(action, spec)
         home = self.homes.of.get(app, action.node)
@@ -343,6 +359,12 @@ class Watch:
     def _runs(self, app: str, place: Placement) -> bool:
         box = self.world.nodes[place.node].engine.boxes.get(place.container)
         return box is not None and (box.node, box.instance, box.state) == (place.node, app, "running")
+
+    def _is_proven(self, copy: Container, app: App) -> bool:
+        """One without a check counts from when the loop knew that it runs, or that it runs again."""
+        past = self._reconciler().tries.get(copy.instance)
+        since = max(copy.started, past.since if past is not None and past.spec == copy.spec else 0.0)
+        return bool(copy.health) or self.world.now() - since >= policy_of(app.update_config, app.replicas).monitor
 
     def _check_healthy(self, action: Union[Start, Restart], spec: str) -> None:
         """A right container is not started anew.

@@ -224,3 +224,21 @@ def test_the_state_has_the_node_of_each_slot_and_a_slot_that_goes_leaves_a_gap()
 def test_the_api_shows_one_that_waits_until_the_loop_has_told_of_any() -> None:
     shown = _shown(EXPORTER, Report())
     assert [(one["slot"], one["status"]) for one in shown["instances"]] == [(1, "pending")]
+
+
+def test_a_node_that_has_two_slots_keeps_the_one_that_serves_there() -> None:
+    # A loop that had lost its memory gave n2 another slot while the start of its own was on its way.
+    seen, places = settled(EXPORTER, fleet(), {"exporter.5": Placement("n2", "duckconf-exporter_5", 1)})
+    forgetful = {name: place for name, place in places.items() if name != "exporter.5"}
+    forgetful["exporter.4"] = Placement("n2", "duckconf-exporter_4", 9)
+    decision = look(EXPORTER, seen, forgetful)
+    assert (decision.plan.steps, by_node(decision.placements)["n2"]) == ((), "exporter.5")
+
+
+def test_of_two_slots_that_serve_on_a_node_the_one_that_runs_for_longer_stays() -> None:
+    seen, places = settled(EXPORTER, fleet(), {"exporter.5": Placement("n2", "duckconf-exporter_5", 1)})
+    (longer,) = seen.views["n2"] or ()
+    newer = replace(longer, name="duckconf-exporter_4", slot=4, started=longer.started + 1)
+    both = replace(seen, views={**seen.views, "n2": (longer, newer)})
+    decision = look(EXPORTER, both, {**places, "exporter.4": Placement("n2", newer.name, 9)})
+    assert [(step.instance, step.action) for step in decision.plan.steps] == [("exporter.4", Remove("n2", newer.name))]

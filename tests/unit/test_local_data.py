@@ -230,6 +230,16 @@ def test_a_copy_that_an_earlier_move_left_does_not_carry_out_the_next_one(world:
     assert (world.running(), home(world)) == ([third], third)
 
 
+def test_what_may_leave_its_data_for_one_node_is_not_started_on_a_third(world: World) -> None:
+    first = home(world)
+    second, third = (name for name in NODES if name != first)
+    # Placed there while what it has could not be read.
+    world.places = {"db": Placement(third, "duckconf-demo-db", 5)}
+    world.moves = {"db": Move(first, second)}
+    world.silence(first, lost=False)
+    assert [step.action.node for step in world.look().plan.steps] == [second]
+
+
 def test_an_instance_of_mode_global_has_the_data_of_its_own_node() -> None:
     everywhere = replace(DB, mode="global")
     decision = decide("demo", Desired(everywhere={"db": everywhere}), World().fleet, Memory({}, {}, data={}), 0.0)

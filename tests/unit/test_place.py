@@ -270,3 +270,23 @@ def test_apps_with_fixed_ports_that_do_not_run_are_not_compared_with_each_other(
     kept = {name: Placement("n1", name, 1, spec=one.spec) for name, one in wanted.items()}
     assign(wanted, Fleet(("n1",), {"n1": ()}), kept, {name: name for name in wanted}, 2, certain=True)
     assert compared == []
+
+
+@pytest.mark.parametrize(
+    ("app", "state", "spec", "adopted"),
+    [
+        (App("web:1", "web"), "running", "old", True),
+        (App("web:1", "web"), "exited", "old", False),
+        (App("job:1", "web", restart="on-failure"), "running", "", True),
+        (App("job:1", "web", restart="on-failure"), "running", "old", False),
+        (App("job:1", "web", restart="on-failure"), "exited", "", False),
+    ],
+)
+def test_who_lost_its_memory_starts_nothing_again_that_may_run_on_a_silent_node(
+    app: App, state: str, spec: str, adopted: bool
+) -> None:
+    copy = Container("1", "c", "n1", "web", spec or spec_hash(app), app.image, state, 0.0, 1)
+    fleet = Fleet(("n1", "n2"), {"n1": (copy,), "n2": None})
+    found = assign(instances_of([app]), fleet, {}, {"web": "c"}, 2, certain=False)
+    assert (set(found.placements), set(found.reasons)) == (({"web"}, set()) if adopted else (set(), {"web"}))
+    assert "web" in assign(instances_of([app]), fleet, {}, {"web": "c"}, 2, certain=True).placements
