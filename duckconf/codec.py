@@ -14,16 +14,26 @@ from duckconf.model import DECLARED, DEFAULTS, SPEC_FIELDS, App, parse_app
 
 # Of podman and docker, in seconds.
 USUAL_GRACE = 10.0
+# Where an app, which never changes, keeps the hash that was once taken of it.
+_KEPT = "_spec_hash"
 
 
 def to_json(app: App) -> dict[str, Any]:
     """The fields that were set, as `parse_app` takes them."""
-    return {name: DECLARED[name].kind.plain(value) for name, value in vars(app).items() if value != DEFAULTS[name]}
+    values = vars(app)
+    return {name: DECLARED[name].kind.plain(values[name]) for name, usual in DEFAULTS.items() if values[name] != usual}
 
 
 def spec_hash(app: App) -> str:
     """16 hex digits that change with anything that a running container cannot take on: not with name or placement."""
-    return _hash(manifest(app))
+    known: str | None = vars(app).get(_KEPT)
+    return known if known is not None else hashed_as(app, _hash(manifest(app)))
+
+
+def hashed_as(app: App, spec: str) -> str:
+    """The hash of an app of which it is known already."""
+    vars(app)[_KEPT] = spec
+    return spec
 
 
 def runs_as(app: App, spec: str, label: str) -> bool:

@@ -125,12 +125,25 @@ def _wanted(
         note = f"{mine.said}; {note}" if note and note != mine.said else mine.said
     elif health == WAITED_FOR and mine is not None and mine.said:
         note = note or f"started again: {mine.said}"
-    ready = mine is not None and (mine.node, mine.name) in decision.ready
-    updated = place.spec == desired.instances[name].spec
-    row = AppView(app.name, place.node, place.container, app.image, "yes", state, restarts, started, note, ports, slot)
-    image_id = mine.image_id if mine is not None else ""
-    row = replace(row, health=health, ready=ready, spec=place.spec, updated=updated, image_id=image_id)
-    return replace(row, failure=decision.failures.get(name, ""))
+    return AppView(
+        app.name,
+        place.node,
+        place.container,
+        app.image,
+        "yes",
+        state,
+        restarts,
+        started,
+        note,
+        ports,
+        slot,
+        health=health,
+        ready=mine is not None and (mine.node, mine.name) in decision.ready,
+        spec=place.spec,
+        updated=place.spec == desired.instances[name].spec,
+        image_id=mine.image_id if mine is not None else "",
+        failure=decision.failures.get(name, ""),
+    )
 
 
 def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> tuple[AppView, list[Container]]:

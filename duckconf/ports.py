@@ -6,6 +6,7 @@ held on one node at the same time.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -56,6 +57,7 @@ class Port:
         return meets and (self.address == other.address or bool({self.address, other.address} & EVERYWHERE))
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_port(text: str) -> Port:
     """Raises ValueError with what would be right."""
     match = PORT.fullmatch(text)

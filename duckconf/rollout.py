@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from duckconf.actions import Pin
-from duckconf.codec import spec_hash
+from duckconf.codec import hashed_as, spec_hash
 from duckconf.counts import counted
 from duckconf.model import DEFAULTS, FOUND_OUT, SPEC_FIELDS, App
 from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, STOP_FIRST, Policy, policy_of
@@ -126,14 +126,13 @@ def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certai
 
 def noted(app: App, history: History, slots: Mapping[int, SlotSeen]) -> History:
     """The history with the present spec as its last revision. What runs there already was a revision, too."""
-    spec = spec_only(app)
     if not history:
         before = next((slot.found for slot in slots.values() if slot.found is not None), None)
         history = (Revision(1, spec_only(before), DONE),) if before is not None else ()
-    if history and history[-1].spec == spec_hash(spec):
+    if history and history[-1].spec == spec_hash(app):
         return history
     number = history[-1].number + 1 if history else 1
-    return trimmed((*history, Revision(number, spec)))
+    return trimmed((*history, Revision(number, spec_only(app))))
 
 
 def trimmed(history: History) -> History:
@@ -206,7 +205,11 @@ def as_declared(spec: App) -> App:
 
 def with_service(spec: App, app: App) -> App:
     """This spec for an instance of this app."""
-    return app if spec is app else replace(app, **{name: getattr(spec, name) for name in SPEC_FIELDS})
+    if spec is app or spec_hash(spec) == spec_hash(app):
+        return app
+    made = replace(app, **{name: getattr(spec, name) for name in SPEC_FIELDS})
+    hashed_as(made, spec_hash(spec))
+    return made
 
 
 def _with_service(specs: Mapping[int, App], app: App) -> dict[int, App]:

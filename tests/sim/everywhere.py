@@ -87,6 +87,9 @@ class Homes:
     accepted: dict[str, set[Move]] = field(default_factory=dict)
     """All that people accepted since then: what was begun for one of them may be carried out after the next."""
 
+    ending: Collection[str] = ()
+    """What the last pass should have forgotten. It may have died before."""
+
     def note(
         self,
         heard: Mapping[str, Sequence[Container]],
@@ -95,9 +98,10 @@ class Homes:
         held: Mapping[str, Held],
         places: Mapping[str, Placement],
     ) -> None:
-        """Data of a withdrawn app ends with its node. `held` is what the loop knows: it may have died before it forgot that."""
+        """Data of a withdrawn app ends with its node. `held` is what the loop knew before this pass."""
+        self.of = {name: node for name, node in self.of.items() if name in held or name not in self.ending}
         kept = without_gone({name: Held(node, ()) for name, node in self.of.items()}, desired, nodes)
-        self.of = {name: node for name, node in self.of.items() if name in kept or (name in held and held[name].node == node)}
+        self.ending = self.of.keys() - kept.keys()
         for name, home in self.of.items():
             node = held[name].node if name in held else home
             if node != home and self.left(name, node):

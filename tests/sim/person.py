@@ -22,6 +22,7 @@ class Person:
         self.cut: float | None = None
         self.secrets: dict[str, str] = {}
         """The revision of the secret that an app uses."""
+        self._encoded: dict[str, tuple[App, str]] = {}
         self._document: Document | None = None
         self._read: tuple[str, Setpoint] | None = None
         self._resolved_as: tuple[object, Setpoint] | None = None
@@ -43,8 +44,14 @@ class Person:
         return "".join([header, *(rows or [EMPTY_END])])
 
     def _rows(self) -> list[str]:
-        rows = [f"{name},NOT AN IMAGE\n" if name in self.slips else encode(app, COLUMNS) for name, app in self.apps.items()]
+        rows = [f"{name},NOT AN IMAGE\n" if name in self.slips else self._row(app) for name, app in self.apps.items()]
         return rows + (["no name!,nginx\n"] if "" in self.slips else [])
+
+    def _row(self, app: App) -> str:
+        known = self._encoded.get(app.name)
+        if known is None or known[0] is not app:
+            known = self._encoded[app.name] = (app, encode(app, COLUMNS))
+        return known[1]
 
     def setpoint(self) -> Setpoint:
         text = "" if self.missing else self.text()

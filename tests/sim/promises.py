@@ -33,8 +33,7 @@ class Promises:
 
     def asked(self, wanted: Mapping[str, Instance]) -> None:
         """A pass has read what is desired."""
-        for instance in wanted.values():
-            app = instance.app
+        for app in {id(instance.app): instance.app for instance in wanted.values()}.values():
             now = policy_of(app.update_config, app.replicas).parallelism
             self.widest[app.name] = max(now, self.widest.get(app.name, 0))
 

@@ -34,6 +34,10 @@ from tests.sim.world import Killed, SimWorld
 LOOP_INTERVAL = 10.0
 # Longer than two of the longest waits: after the first, a start may teach that its container's name is taken.
 QUIET = 640.0
+# The last command that was on its way when the faults ended has arrived.
+LATEST = 130.0
+# After as many passes in a row in which nothing was done and nothing is due, each further one is the same.
+STILL = 6
 SOON = 6.0
 LINES = 40
 
@@ -67,7 +71,7 @@ class Run:
                 self._step()
             heal_all(self.world)
             self.faults.end()
-            self.pass_time(QUIET)
+            self._come_to_rest()
             self._check_rest()
             self._check_that_the_hopeless_delay_nobody()
         except Exception as error:
@@ -115,6 +119,15 @@ class Run:
             self._step()
             passes += 1
         return passes
+
+    def _come_to_rest(self) -> None:
+        """QUIET seconds, or as many as there is something to wait for: no command is on its way, and no pause has an end."""
+        acted, passes = -1, 0
+        end, earliest = self.world.now() + QUIET, self.world.now() + LATEST
+        while self.world.now() < end and not (passes >= STILL and self.world.now() >= earliest):
+            self._step()
+            idle = acted == len(self.world.watch.issued_at_all) and self.cycle.due() is None
+            acted, passes = len(self.world.watch.issued_at_all), passes + 1 if idle else 0
 
     def _check_rest(self) -> None:
         """Each hopeful app has its one container, nothing else of ours is there, and the loop is at rest."""

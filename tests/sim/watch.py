@@ -87,6 +87,7 @@ class Watch:
     garbled: set[str] = field(default_factory=set)
     desired: Desired = field(default_factory=Desired)
     meant: frozenset[str] = frozenset()
+    _meant_of: dict[str, App] = field(default_factory=dict)
     homes: Homes = field(default_factory=Homes)
     everywhere: frozenset[str] = frozenset()
     """The apps that should have one instance on each node."""
@@ -153,7 +154,9 @@ class Watch:
         desired = self.desired
         data = self._reconciler().data
         self.homes.note(self.heard, desired, self.nodes, data.held if data is not None else {}, book.placements)
-        self.meant = frozenset(instances_of(self.world.person.apps.values()))
+        if self._meant_of != self.world.person.apps:
+            self._meant_of = dict(self.world.person.apps)
+            self.meant = frozenset(instances_of(self._meant_of.values()))
         self.promises.asked(desired.instances)
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)

@@ -90,6 +90,7 @@ class SimWorld:
         self.looks: dict[str, Seen] = {}
         self.groups: Mapping[str, Sequence[str]] = {}
         self.zones: Mapping[str, str] = {}
+        self._inventory: Union[tuple[object, Inventory], None] = None
         self.watch = Watch(self)
         self.disk = folder / "disk"
         self.disk.mkdir()
@@ -105,10 +106,13 @@ class SimWorld:
 
     def inventory(self) -> Inventory:
         self._may_die()
-        hosts = {name: Host(name, "192.0.2.1", zone=self.zones.get(name, "")) for name in self.nodes if name not in self.removed}
-        inventory = Inventory(hosts, tuple(hosts), cluster=CLUSTER, groups=self.groups, rebalance=self.rebalance)
-        self.watch.begun(inventory)
-        return inventory
+        told = (frozenset(self.removed), self.rebalance)
+        if self._inventory is None or self._inventory[0] != told:
+            hosts = {name: Host(name, "192.0.2.1", zone=self.zones.get(name, "")) for name in self.nodes if name not in told[0]}
+            made = Inventory(hosts, tuple(hosts), cluster=CLUSTER, groups=self.groups, rebalance=self.rebalance)
+            self._inventory = (told, made)
+        self.watch.begun(self._inventory[1])
+        return self._inventory[1]
 
     def cordoned(self) -> Collection[str]:
         self._may_die()
