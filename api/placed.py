@@ -113,6 +113,7 @@ class Routes:
             told = self.updates.images.told(instance) if instance.node and not moving else None
             entry |= {"runs": told_to_json(told)} if told is not None else {}
             entry |= self._bound(instance) if caller().operator else {}
+            entry |= {"serves": serves} if not instance.node and (serves := self.index.serves_on(instance, instance.spec)) else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
 

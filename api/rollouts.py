@@ -23,14 +23,14 @@ from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import UPDATES, PlacedIndex
 from duckconf import codec
 from duckconf.by_revision import noted_before, revision_from_json, revision_to_json, slot_to_json
-from duckconf.codec import spec_hash, to_json
+from duckconf.codec import to_json
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance, meant_to_run
 from duckconf.model import App
 from duckconf.reach.state.revisions import RevisionBook
-from duckconf.rolling import MOST_TRIES
+from duckconf.rolling import refused_everywhere
 from duckconf.rollout import FAILED, History, SlotSeen
 
 NOTHING = Seen("", "", "")
@@ -155,7 +155,7 @@ class Rollouts:
                 continue
             found = self.store.find(name)
             if found is not None:
-                refused = self._refused(app)
+                refused = self._refused(app, instances)
                 yield {
                     "app": name,
                     "revision": codec.revision(found),
@@ -197,14 +197,11 @@ class Rollouts:
         copies = self.nodes.nodes[instance.node].copies if instance.node in self.nodes.nodes else {}
         return next((seen for seen in copies.get(instance.name, ()) if seen.failed == instance.spec), NOTHING)
 
-    def _refused(self, app: App) -> str:
-        """Why a node's engine refuses the present spec, once it did so twice."""
-        spec = spec_hash(app)
-        for node in self.nodes.nodes:
-            for refusal, _ in self.nodes.refusals(node) if self.nodes.nodes[node].refusals else ():
-                if (refusal.app, refusal.spec) == (app.name, spec) and refusal.strikes >= MOST_TRIES:
-                    return f"{node} refuses it: {refusal.reason}"
-        return ""
+    def _refused(self, app: App, instances: Sequence[Instance]) -> str:
+        """Why no node that could take the present spec does, "" while one may."""
+        held = self.index.data.of(instances[0]) if instances else None
+        able = (node for node in self.nodes.open_nodes() if held is None or node == held.node)
+        return refused_everywhere(able, app, self.index.sites, lambda node: self.nodes.refusal(node, app))
 
 
 def _goes_on(past: History, after: History) -> bool:

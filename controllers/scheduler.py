@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -63,6 +64,12 @@ def _binding(instance: Instance, node: str, revisions: Mapping[str, str]) -> dic
     return {"name": name, "slot": instance.slot, "node": node, "revision": revisions.get(name, "")}
 
 
+def _serving(entries: Sequence[Mapping[str, Any]], instances: Sequence[Instance]) -> list[Instance]:
+    """Those without a place of which a container still runs as it should, each bound to the node of that."""
+    told = zip(entries, instances)
+    return [replace(one, bound=str(entry["serves"])) for entry, one in told if entry.get("serves") and not one.bound]
+
+
 def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
     component.watch("/apps?nodeName=&")
     component.watch("/nodes?")
@@ -96,7 +103,8 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         instances = [read_instance(entry) for entry in entries]
         wide = schedule_everywhere(everywhere, nodes, config.sites)
         data = schedule_bound([one for one in instances if one.bound], nodes, revisions, config.sites)
-        if bind(api, (*wide.bindings, *data.bindings)):
+        back = schedule_bound(_serving(entries, instances), nodes, revisions, config.sites)
+        if bind(api, (*wide.bindings, *data.bindings, *back.bindings)):
             # They have taken ports and room of the nodes, and apps have changed by it.
             return 0.0
         plan = schedule([one for one in instances if not one.bound], nodes, turn, revisions, siblings, config.sites)

@@ -302,12 +302,13 @@ def _in_place(instance: Instance, current: Placement, fleet: Fleet) -> Placement
 
 
 def _turned_away(place: Placement, instance: Instance, fleet: Fleet) -> bool:
-    """Whether the app's node refuses it. What runs there stays, and one that has a copy there has found its space."""
+    """Whether the app's node refuses it as it should run now. What runs there like that stays, and one that has a copy there has
+    found its space. An old copy of another spec serves until the new one is ready elsewhere."""
     if fleet.views.get(place.node) is None:
         return False
     there = [copy for copy in fleet.copies.get(instance.name, ()) if copy.node == place.node]
-    refuses = fleet.refusal(place.node, instance) is not None and not any(copy.state in ALIVE for copy in there)
-    return refuses or (place.node in fleet.full and not there)
+    right = any(copy.state in ALIVE and runs_as(instance.app, copy.spec, copy.manifest) for copy in there)
+    return (fleet.refusal(place.node, instance) is not None and not right) or (place.node in fleet.full and not there)
 
 
 def _runs(name: str, place: Placement, fleet: Fleet) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,10 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.readiness import Readiness, deadline
+from duckconf.refusal import Refusal
 from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import DONE, History, Rollout, SlotSeen, advance
+from duckconf.sites import Sites
 
 if TYPE_CHECKING:
     from duckconf.decision import Memory
@@ -156,15 +158,22 @@ def _late(instance: Instance, spec: str, mine: Container | None, readiness: Read
 
 
 def _refused(instance: Instance, fleet: Fleet) -> str:
-    """Why no node that could take it does, "" while one may: each has refused it more than once."""
+    """Why no node that could take it does, "" while one may."""
+    nodes = (instance.bound,) if instance.bound else fleet.nodes
+    able = (node for node in nodes if fleet.views.get(node) is not None and node not in fleet.cordoned)
+    return refused_everywhere(able, instance.app, fleet.sites, lambda node: fleet.refusal(node, instance))
+
+
+def refused_everywhere(nodes: Iterable[str], app: App, sites: Sites, refusal: Callable[[str], Refusal | None]) -> str:
+    """Why none of these nodes takes the app, "" while one may: each that its pattern means has refused it more than once."""
     first = None
-    for node in (instance.bound,) if instance.bound else fleet.nodes:
-        if fleet.views.get(node) is None or node in fleet.cordoned:
+    for node in nodes:
+        if not sites.allows(app, node):
             continue
-        refusal = fleet.refusal(node, instance)
-        if refusal is None or refusal.strikes < MOST_TRIES:
+        found = refusal(node)
+        if found is None or found.strikes < MOST_TRIES:
             return ""
-        first = first or refusal
+        first = first or found
     return f"{first.node} refuses it: {first.reason}" if first is not None else ""
 
 

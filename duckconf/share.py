@@ -19,7 +19,7 @@ from duckconf.told_image import told_from_json
 
 NEVER = -1
 # Of an instance, beside the fields of its app.
-TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound", "data", "runs")
+TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound", "data", "runs", "serves")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Union
 
@@ -37,16 +36,6 @@ See = Callable[[Changes, Document], None]
 
 
 Update = Callable[[Union[App, None], int], App]
-
-
-class Waiting:
-    """A change on its way. `called` is set when it is done, or when its thread is to lead the next flush."""
-
-    def __init__(self, decide: Decide) -> None:
-        self.decide = decide
-        self.done = False
-        self.failure: Exception | None = None
-        self.called = threading.Event()
 
 
 class Put(NamedTuple):

@@ -23,11 +23,11 @@ from api.stores.changes import (
     See,
     Update,
     View,
-    Waiting,
     check,
     refuse_claimed,
     summary,
 )
+from api.stores.together import Together, Waiting
 from duckconf.brake import is_by_api, mended, why_it_waits
 from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
 from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow
@@ -73,10 +73,8 @@ class DesiredStore:
         self._aside = Aside(path, layout)
         self._before_edit = BeforeEdit(path, layout)
         self._history = History(0)
-        self._queue: list[Waiting] = []
-        self._led = False
-        self._queueing = threading.Lock()
         self._flushing = threading.Lock()
+        self._together = Together(self._flush, self._flushing)
         self._news = threading.Condition()
         self._ended = threading.Event()
         self._document = Document({}, layout, layout=layout, known=False)
@@ -194,45 +192,15 @@ class DesiredStore:
 
     def submit(self, decide: Decide) -> None:
         """Return when the changes that `decide` gives are on disk; raises what it raises, Conflict, NotNow or OSError."""
-        mine = Waiting(decide)
-        with self._queueing:
-            self._queue.append(mine)
-            follows, self._led = self._led, True
-        if follows:
-            mine.called.wait()
-        if not mine.done:
-            self._lead()
-        if mine.failure is not None:
-            raise mine.failure
+        self._together.submit(decide)
 
-    def _lead(self) -> None:
-        """Flush what waits, this thread's change included, then hand the lead on: whoever is done waits for nobody."""
-        try:
-            with self._flushing:
-                self._flush()
-        finally:
-            with self._queueing:
-                self._led = bool(self._queue)
-                if self._queue:
-                    self._queue[0].called.set()
-
-    def _flush(self) -> None:
-        """Decide and write everything that waits. Called under `_flushing`."""
-        with self._queueing:
-            batch, self._queue = self._queue, []
-        try:
-            self._settle()
-            overlay = self._decide(batch)
-            if overlay:
-                number = max([self._document.next_number, *(declared_number(name) + 1 for name in overlay)])
-                self._write(changed(self._document, overlay), number, overlay, overlay)
-        except (DuckconfError, OSError) as error:
-            for waiting in batch:
-                waiting.failure = waiting.failure or error
-        finally:
-            for waiting in batch:
-                waiting.done = True
-                waiting.called.set()
+    def _flush(self, batch: list[Waiting]) -> None:
+        """Decide and write. Called under `_flushing`."""
+        self._settle()
+        overlay = self._decide(batch)
+        if overlay:
+            number = max([self._document.next_number, *(declared_number(name) + 1 for name in overlay)])
+            self._write(changed(self._document, overlay), number, overlay, overlay)
 
     def _decide(self, batch: list[Waiting]) -> dict[str, App | None]:
         overlay: dict[str, App | None] = {}

@@ -200,6 +200,10 @@ class NodeBook:
     def status(self, name: str) -> str:
         return self._status(self.nodes[name], self._clock())
 
+    def open_nodes(self) -> list[str]:
+        """Those that are ready and not cordoned."""
+        return [name for name, node in self.nodes.items() if not node.cordoned and self.status(name) == READY]
+
     def refusals(self, name: str) -> tuple[tuple[Refusal, float], ...]:
         """What the node refuses now, each with the seconds that are left of its pause."""
         now = self._clock()

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from api.stores import moves
 from api.stores.changes import Changes
 from api.stores.data import HeldData
 from api.stores.given import Given, is_over
 from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
+from api.stores.watches import Watches
 from duckconf.by_revision import as_meant, is_at_rest
 from duckconf.desired import Document, desired_of
 from duckconf.instance import Instance
@@ -58,14 +60,13 @@ class PlacedIndex:
         self._past = past
         self.sites = sites
         self._lock = threading.RLock()
-        self._counter = nodes.epoch << 20
+        self._watches = Watches(self._lock, nodes.epoch << 20)
         self._apps: dict[str, dict[str, Instance]] = {}
         self._by_node: dict[str, dict[str, Instance]] = {UNPLACED: {}}
         self._copies: dict[str, set[str]] = {}
         self.given = Given(self._lock)
-        self._misplaced: set[str] = set()
-        self._revisions: dict[str, int] = {}
-        self._waiting: dict[str, threading.Condition] = {}
+        self.misplaced: set[str] = set()
+        """Instances on a node which their app's pattern does not mean."""
         self._unreadable: frozenset[str] = frozenset()
         # Until the state was read.
         self._complete = False
@@ -135,7 +136,7 @@ class PlacedIndex:
                     if before.get(instance) != now.get(instance):
                         touched |= self._replace(before.get(instance), now.get(instance))
                         touched |= self._copies.get(instance, set())
-            self._bump(touched)
+            self._watches.bump(touched)
 
     def _instances(self, app: App) -> dict[str, Instance]:
         return {one.name: one for one in as_meant(self.resolve(app), self._past(app.name))}
@@ -176,15 +177,15 @@ class PlacedIndex:
         if before is not None:
             self._by_node[before.node].pop(before.name, None)
             self.given.count(before, -1)
-            if before.name in self._misplaced:
-                self._misplaced.discard(before.name)
+            if before.name in self.misplaced:
+                self.misplaced.discard(before.name)
                 concerned.add(UNPLACED)
         if now is not None:
             self._by_node.setdefault(now.node, {})[now.name] = now
             self.given.count(now, 1)
             # The scheduler takes the slot from an app of mode global, which moves nowhere.
             if now.node and now.app.mode != GLOBAL and not self.sites.allows(now.app, now.node):
-                self._misplaced.add(now.name)
+                self.misplaced.add(now.name)
                 concerned.add(UNPLACED)
         return concerned
 
@@ -192,10 +193,10 @@ class PlacedIndex:
         """Take over what a node reported. Whoever holds back a stale copy for one of its apps may let go now."""
         if self.restless and any(seen.app in self.restless for seen in {*before} ^ {*now}):
             with self._lock:
-                self._bump([UPDATES])
+                self._watches.bump([UPDATES])
         if self.routed and self._served(before) != self._served(now):
             with self._lock:
-                self._bump([FRONT])
+                self._watches.bump([FRONT])
         had = {(seen.instance, seen.running, seen.ready) for seen in before}
         has = {(seen.instance, seen.running, seen.ready) for seen in now}
         if had == has:
@@ -210,12 +211,12 @@ class PlacedIndex:
             for name, *_ in has:
                 self._copies.setdefault(name, set()).add(node)
             if self.moving and any(app_of(name) in self.moving for name, *_ in had ^ has):
-                self._bump([REBALANCE])
+                self._watches.bump([REBALANCE])
             concerned = {other for name, *_ in had ^ has for other in self._copies.get(name, set())} | {node}
-            self._bump(place for name, *_ in had - has if (place := self._stopped(name)))
-            self._bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
-            if self._misplaced:
-                self._bump([UNPLACED])
+            self._watches.bump(place for name, *_ in had - has if (place := self._stopped(name)))
+            self._watches.bump(other for other in concerned if self._kept_now(other) != self._kept.get(other, ()))
+            if self.misplaced:
+                self._watches.bump([UNPLACED])
 
     def _served(self, found: Iterable[Seen]) -> set[tuple[str, tuple[str, ...]]]:
         """The containers among these that a front may lead to."""
@@ -229,8 +230,8 @@ class PlacedIndex:
             before, now = self._withheld.get(node, frozenset()), frozenset(name for name in mine if self._waits(name, node))
             self._withheld[node] = now
             if before - now:
-                self._bump([node])
-            return Share(self._revision(node), tuple(one for name, one in mine.items() if name not in now), kept)
+                self._watches.bump([node])
+            return Share(self._watches.revision(node), tuple(one for name, one in mine.items() if name not in now), kept)
 
     def stop_first(self, instances: Iterable[str], *, stops: bool) -> None:
         """Note that these end where they run before they start where they are placed next, or that they do not."""
@@ -251,14 +252,11 @@ class PlacedIndex:
         return instance.node
 
     def wake(self, node: str) -> None:
-        with self._lock:
-            self._bump([node])
+        self._watches.bump([node])
 
     def wait(self, node: str, since: int, seconds: float) -> None:
         """Return when the node's revision is another one than `since`, or after `seconds`."""
-        with self._lock:
-            condition = self._waiting.setdefault(node, threading.Condition(self._lock))
-            condition.wait_for(lambda: self._revision(node) != since, seconds)
+        self._watches.wait(node, since, seconds)
 
     def count(self, node: str) -> int:
         """The instances that have work there: those that are over take nothing."""
@@ -267,22 +265,17 @@ class PlacedIndex:
     def instance(self, name: str) -> Instance | None:
         return self._apps.get(app_of(name), {}).get(name)
 
-    def moves(self) -> list[Instance]:
-        """The next instance that should leave a node which its app's pattern does not mean; none while the one before does not
-        run at its new place, or where its node is not ready."""
-        with self._lock:
-            found = [self._apps[app_of(name)][name] for name in sorted(self._misplaced)]
-            found = [one for one in found if self.data.of(one) is None]
-            if not found or any(self._on_its_way(one) for app in self._apps.values() for one in app.values() if one.app.on):
-                return []
-            return [one for one in found if one.node in self._nodes.nodes and self._nodes.status(one.node) == READY][:1]
+    def nodes_of(self, name: str) -> set[str]:
+        """The nodes that have a container of the instance, as last reported."""
+        return set(self._copies.get(name, ()))
 
-    def _on_its_way(self, instance: Instance) -> bool:
-        copies = self._copies.get(instance.name, set()) - {instance.node}
-        if not instance.node or all(self.sites.allows(instance.app, node) for node in copies):
-            return False
-        seen = self.seen(instance)
-        return self.sites.allows(instance.app, instance.node) and (seen is None or not seen.running)
+    def every_instance(self) -> list[Instance]:
+        return [one for app in tuple(self._apps.values()) for one in app.values()]
+
+    def moves(self) -> list[Instance]:
+        """Those that should leave their node although it answers."""
+        with self._lock:
+            return moves.due(self, self._nodes)
 
     def note_data(self, node: str, containers: Iterable[Seen]) -> None:
         """Note which node has the data of the instances that run there, where they are placed. Raises OSError."""
@@ -308,12 +301,15 @@ class PlacedIndex:
         known = [self._nodes.nodes[node] for node in sorted(nodes) if node in self._nodes.nodes]
         return [seen for node in known for seen in node.copies.get(instance.name, ())]
 
-    def serves_on(self, instance: Instance) -> str:
-        """A node where a container of it still runs, "" for none."""
+    def serves_on(self, instance: Instance, spec: str = "") -> str:
+        """A node where a container of it still runs, made from `spec` if that is given; "" for none."""
         with self._lock:
             nodes = sorted(self._copies.get(instance.name, ()))
-        known = self._nodes.nodes
-        return next((node for node in nodes if any(seen.running for seen in known[node].copies.get(instance.name, ()))), "")
+        for node in nodes:
+            for seen in self._nodes.nodes[node].copies.get(instance.name, ()):
+                if seen.running and spec in ("", seen.spec):
+                    return node
+        return ""
 
     def instances(self, app: str) -> list[Instance]:
         """By slot, each with the spec that it was placed to run."""
@@ -324,7 +320,7 @@ class PlacedIndex:
         desired = desired_of(document)
         if (desired.unreadable, desired.complete) != (self._unreadable, self._complete):
             self._unreadable, self._complete = desired.unreadable, desired.complete
-            self._bump(self._nodes.nodes)
+            self._watches.bump(self._nodes.nodes)
 
     def _kept_now(self, node: str) -> tuple[str, ...]:
         if node not in self._nodes.nodes:
@@ -347,16 +343,4 @@ class PlacedIndex:
 
     def revision(self, node: str) -> int:
         """Changes with what concerns the node, or what has such a name."""
-        with self._lock:
-            return self._revision(node)
-
-    def _revision(self, node: str) -> int:
-        return self._revisions.setdefault(node, self._counter)
-
-    def _bump(self, nodes: Iterable[str]) -> None:
-        for node in nodes:
-            self._counter += 1
-            self._revisions[node] = self._counter
-            condition = self._waiting.get(node)
-            if condition is not None:
-                condition.notify_all()
+        return self._watches.revision(node)

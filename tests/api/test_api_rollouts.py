@@ -167,3 +167,56 @@ def test_an_instance_that_could_not_be_started_has_no_data_on_the_node_that_refu
         assert (operator("GET", "/data").json or {})["data"] == {}
     agents["node-1"]("PUT", "/node/node-1/heartbeat", {"instance": "node-1", "containers": [{**waits, "state": "running"}]})
     assert set((operator("GET", "/data").json or {})["data"]) == {"db"}
+
+
+def refuse(agents: dict[str, Client], node: str, strikes: int, spec: str = "", ready: str = "") -> None:
+    """The node refuses the new revision for as often, while its slot runs as `spec`, or has nothing."""
+    slot = int(node[-1])
+    entry = {"app": "web", "container": f"web-{slot}-{spec}", "state": "running", "spec": spec, "slot": slot, "ready": True}
+    refusal = {"app": "web", "spec": NEW, "kind": "path", "reason": "no /srv", "wait": 60.0, "strikes": strikes}
+    body = {"instance": node, "containers": [entry] if spec else [], "refusals": [refusal] if strikes else []}
+    assert agents[node]("PUT", f"/node/{node}/heartbeat", body).status_code == 200
+
+
+def unplaced(operator: Client) -> dict[str, Any]:
+    return dict(operator("GET", "/apps?nodeName=").json or {})
+
+
+def test_a_node_that_refuses_the_new_revision_is_left_while_the_old_container_serves_there(
+    served: None, operator: Client, agents: dict[str, Client]
+) -> None:
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    decide(operator)
+    assert unplaced(operator)["moves"] == []
+    refuse(agents, "node-1", 2, OLD)
+    assert decide(operator) == []
+    (move,) = unplaced(operator)["moves"]
+    assert (move["node"], move["image"], outcomes(operator)[-1]) == ("node-1", "nginx:2", (2, ""))
+    operator("PUT", "/apps", {"apps": [{"name": "web", "slot": 1, "node": "node-2", "revision": move["revision"]}]})
+    share = agents["node-1"]("GET", "/apps?nodeName=node-1").json or {}
+    assert (share["apps"], share["kept"]) == ([], ["web"])
+    assert unplaced(operator)["moves"] == []
+
+
+def test_a_revision_fails_when_each_node_that_could_take_it_has_refused_it_twice(
+    served: None, operator: Client, agents: dict[str, Client]
+) -> None:
+    operator("PUT", "/app/web", {"image": "nginx:2", "on": "web"})
+    decide(operator)
+    refuse(agents, "node-2", 2, OLD)
+    refuse(agents, "node-3", 1, OLD)
+    decide(operator)
+    assert outcomes(operator)[-1] == (2, "")
+    # The first node is not meant, so that nobody asks it.
+    refuse(agents, "node-3", 2, OLD)
+    (failed,) = decide(operator)
+    assert failed["note"].startswith("revision 2 failed: node-2 refuses it: no /srv")
+
+
+def test_an_instance_that_found_no_other_node_goes_back_to_where_it_still_serves(
+    served: None, operator: Client, agents: dict[str, Client]
+) -> None:
+    revision = (operator("GET", "/app/web").json or {})["revision"]
+    operator("PUT", "/apps", {"apps": [{"name": "web", "slot": 2, "node": "", "revision": revision}]})
+    (entry,) = unplaced(operator)["apps"]
+    assert entry["serves"] == "node-2"

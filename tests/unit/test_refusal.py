@@ -206,9 +206,18 @@ def test_a_node_that_a_person_asks_for_is_tried_again_at_once(loop: Loop) -> Non
     assert not loop.starts(1.3, WEB, asked={"n1": 5})
 
 
-def test_nothing_that_runs_is_moved_and_its_update_waits_with_the_reason(loop: Loop) -> None:
+def test_what_serves_goes_on_while_its_update_starts_where_no_node_refuses_it(loop: Loop) -> None:
     old = copy_of(WEB, "n1", "running", "another")
     seen: dict[str, tuple[Container, ...]] = {"n1": (old,), "n2": ()}
+    step = loop.look(1.0, WEB, seen=seen).decision.plan.steps[0]
+    loop.reconciler.settle(step, path("n1"), 1.0, last=True)
+    verdict = loop.look(1.1, WEB, seen=seen)
+    assert [(type(step.action), step.action.node) for step in verdict.decision.plan.steps] == [(Start, "n2")]
+
+
+def test_what_serves_waits_with_the_reason_when_no_other_node_takes_its_update(tmp_path: Path) -> None:
+    loop, old = Loop(tmp_path, ("n1",)), copy_of(WEB, "n1", "running", "another")
+    seen: dict[str, tuple[Container, ...]] = {"n1": (old,)}
     step = loop.look(1.0, WEB, seen=seen).decision.plan.steps[0]
     loop.reconciler.settle(step, path("n1"), 1.0, last=True)
     verdict = loop.look(1.1, WEB, seen=seen)
