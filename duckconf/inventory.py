@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from duckconf.acme import LETS_ENCRYPT, Acme, read_acme
 from duckconf.command import Secret
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
@@ -24,6 +25,7 @@ from duckconf.ssh_config import Answer, question
 
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
+EDGE = "edge"
 LONGEST_CLUSTER = 20
 SHARED = "shared"
 OWN = "own"
@@ -49,6 +51,9 @@ VARIABLES = (
     "duckconf_become",
     "duckconf_zone",
     "duckconf_address",
+    "duckconf_edge",
+    "duckconf_acme",
+    "duckconf_acme_email",
     "duckconf_rebalance",
     "duckconf_api_url",
     "duckconf_tls",
@@ -90,6 +95,9 @@ class Host:
     """Apps are spread over zones first: a rack, a room, a data center."""
     front_address: str = ""
     """Where a front reaches its published ports; "" where that is its address."""
+    edge: bool = False
+    """A node that also runs the front."""
+    acme: Acme = LETS_ENCRYPT
     ssh_words: tuple[str, ...] = ()
     """What the inventory and ansible.cfg add to the command line of ssh."""
 
@@ -151,6 +159,11 @@ class Inventory:
         host = self.hosts.get(node)
         return node if host is None else host.front_address or host.address
 
+    @property
+    def edges(self) -> Sequence[str]:
+        """The nodes that run the front."""
+        return [name for name in self.nodes if self.hosts[name].edge]
+
     def control_hosts(self) -> list[Host]:
         return [self.hosts[name] for name in self.control_plane if name not in self.nodes]
 
@@ -166,12 +179,18 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     faults: list[Fault] = []
     groups = document["groups"]
     nodes = set(groups.get(NODES, ()))
+    edges = set(groups.get(EDGE, ()))
+    if strangers := ", ".join(sorted(edges - nodes)):
+        faults.append(
+            Fault(f"group {EDGE}", f"{strangers} should be in the group {NODES} too; cordon a node that is to run no app")
+        )
     origins, answers = document.get("origins", {}), document.get("ssh", {})
     broken = document.get("broken", {})
     hosts = {
         name: _judged(name, variables, origins.get(name, {}), answers.get(name), broken.get(name, ""), node=name in nodes)
         for name, variables in document["hosts"].items()
     }
+    hosts.update({name: replace(hosts[name], edge=True) for name in edges & nodes if name in hosts})
     ours = {*used(document), *(name for name, variables in document["hosts"].items() if is_demo(variables))}
     every = [*(variables for name, variables in document["hosts"].items() if name in ours), document.get("first", {})]
     clusters = {str(variables["duckconf_cluster"]) for variables in every if "duckconf_cluster" in variables}
@@ -273,6 +292,7 @@ def _host(
     front_address = str(first("duckconf_address", "")).strip("[]")
     if front_address and not is_host_or_address(front_address):
         faults.append(Fault(f"{name}/duckconf_address", f"should be an IP address or a host name, got {front_address!r}"))
+    edge = _truth(variables, "duckconf_edge", False, f"{name}/duckconf_edge", faults) and node
     found = _route(name, variables, origins, answer, int(port))
     user = found.user or ROOT
     # Only a node has the login that the role makes.
@@ -303,6 +323,8 @@ def _host(
         root_refused=root_refused,
         zone=zone,
         front_address=front_address,
+        edge=edge,
+        acme=read_acme(name, variables, faults),
         ssh_words=found.words,
     )
 

@@ -18,7 +18,7 @@ from duckconf.cli.cluster.modes import AGENTS, DOWN, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.services import Service, api_service, loop_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.fleet.push_image import failures, push_images
-from duckconf.cli.roles.provision import BARE_NODE, ProvisionFailed, provision, tell
+from duckconf.cli.roles.provision import BARE_NODE, EDGE_PART, ProvisionFailed, provision, tell
 from duckconf.cli.terminal.say import say, step
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError, SetupError
@@ -94,10 +94,11 @@ def _make_ready(project: Project, inventory: Inventory) -> ProvisionFailed | Non
     Whether that stands in the way is for who needs them: taking over what runs needs every node, serving needs none.
     """
     real = [host.name for host in inventory.node_hosts() if not host.demo or host.bare]
-    if not real:
-        return None
+    fronts = [name for name in inventory.edges if name not in real]
     try:
-        tell(provision(project, ",".join(real), BARE_NODE))
+        for names, roles in ((real, BARE_NODE), (fronts, EDGE_PART)):
+            if names:
+                tell(provision(project, ",".join(names), roles))
     except ProvisionFailed as failure:
         tell(failure.outcomes)
         say(f"  not ready: {failure.message}")

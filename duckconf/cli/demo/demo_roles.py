@@ -17,6 +17,7 @@ from duckconf.errors import BadInput, Fault, SetupError
 from duckconf.inventory import OWN, TOPOLOGIES, Host
 from duckconf.naming import BARE_IMAGE, DOCKER_NODE_IMAGE, NODE_IMAGE
 from duckconf.reach.inventory.project import Project
+from duckconf.reach.inventory.topology import TOPOLOGY_FILE, topology_of
 from duckconf.reach.state.files import write_durably
 
 # A folder that no tmpfiles rule of the host's own podman package empties at boot.
@@ -26,7 +27,6 @@ SOCKET_NAME = "podman.sock"
 DOCKER_SOCKET_INSIDE = "/run/docker.sock"
 # A nested engine's store: a volume, because overlays do not lie on overlays, that goes with its host.
 STORES_INSIDE = {PODMAN: "/var/lib/containers", DOCKER: "/var/lib/docker"}
-TOPOLOGY_FILE = "topology"
 # A node that has no engine of its own: podman speaks to the one whose socket is mounted.
 BORROWED_ENGINE = f"""\
 [engine]
@@ -48,6 +48,8 @@ BORROWED_DOCKER = "etc/duckconf/borrowed"
 API_STATE_INSIDE = "/var/lib/duckconf"
 API_PORT_INSIDE = 8080
 LOOPBACK = "127.0.0.1"
+# Where this machine reaches a demo host's front: the engine chooses, because fronts of other clusters may run.
+FRONT_PORTS = (f"--publish={LOOPBACK}::80", f"--publish={LOOPBACK}::443")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Roles:
     def of(self, host: Host, nodes: Sequence[Host], control_plane: Sequence[Host]) -> Role:
         """What this host's container has that another kind's lacks."""
         role = self._node(host) if host in nodes else Role((), files=_named(host))
+        if host.edge:
+            role = replace(role, options=(*role.options, *FRONT_PORTS), spec=(*role.spec, *FRONT_PORTS))
         if host not in control_plane:
             return role
         port = urlsplit(self._project.settings.api_url).port or API_PORT_INSIDE
@@ -114,18 +118,7 @@ class Roles:
 
     def has_own_engine(self, host: Host) -> bool:
         """Whether the node has an engine of its own, or will get one; else it borrows one of this machine's."""
-        return host.bare or self._topology_of(host) == OWN
-
-    def _topology_of(self, host: Host) -> str:
-        """What was chosen for all, else what the inventory says."""
-        path = self._project.state / TOPOLOGY_FILE
-        try:
-            chosen = path.read_text("utf-8").strip()
-        except FileNotFoundError:
-            return host.topology
-        if chosen not in TOPOLOGIES:
-            raise SetupError(f"{path} should hold {' or '.join(TOPOLOGIES)}, and holds {chosen!r}", "choose again: --topology")
-        return chosen
+        return host.bare or topology_of(host, self._project.state) == OWN
 
 
 def _named(host: Host, engine: str = "") -> tuple[tuple[str, int, bytes], ...]:

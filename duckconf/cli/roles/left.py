@@ -17,12 +17,14 @@ from duckconf.reach.state.files import write_durably
 UNITS = {
     "node": (),
     "agent": ("duckconf-agent",),
+    "edge": ("duckconf-edge",),
     "control_plane": ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller"),
 }
 # Without these the role has not done its work.
 NEEDED = {
     "node": ("/usr/local/bin/docker", "/etc/duckconf/node"),
     "agent": ("/usr/local/lib/duckconf/agent.pyz", "/etc/duckconf/agent.json", "/etc/duckconf/agent.token"),
+    "edge": ("/usr/bin/caddy", "/etc/duckconf/edge.json", "/etc/duckconf/edge-first.json"),
     "control_plane": (
         "/usr/local/lib/duckconf/control-plane.pyz",
         "/etc/duckconf/control-plane.json",
@@ -43,6 +45,7 @@ OTHERS = {
         "/home/duckconf/.ssh/authorized_keys",
     ),
     "agent": ("/etc/duckconf/ca.pem",),
+    "edge": (),
     "control_plane": ("/etc/duckconf/api.pem", "/etc/duckconf/api.key", "/etc/duckconf/ca.pem"),
 }
 FILE = "provisioned.json"

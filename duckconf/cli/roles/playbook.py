@@ -26,6 +26,8 @@ from duckconf.reach.ssh.host_keys import OWN_PINS
 from duckconf.reach.state.files import write_durably
 
 PLAYBOOK = Path("roles") / "provision.yml"
+# The group of the hosts that run the front, however the inventory says so.
+FRONTS = "duckconf_fronts"
 CALLBACKS = Path(__file__).with_name("ansible_callback")
 MOST_FORKS = 50
 LONGEST_REASON = 400
@@ -131,6 +133,7 @@ class Playbook:
             "all": {
                 "vars": {"ansible_python_interpreter": "/usr/bin/python3", **patience, **self.defaults},
                 "hosts": {host.name: self._login(host) for host in self.hosts},
+                "children": {FRONTS: {"hosts": {host.name: {} for host in self.hosts if host.edge}}},
             }
         }
 

@@ -38,10 +38,11 @@ from duckconf.twins import twins
 
 # The roles of each group, by their tags in the playbook.
 CONTROL_PART = ("control_plane",)
-NODE_PART = ("node", "agent")
+NODE_PART = ("node", "agent", "edge")
 # What a node needs where no agent runs on it, and what it needs beside that.
-BARE_NODE = ("node",)
+BARE_NODE = ("node", "edge")
 AGENT_PART = ("agent",)
+EDGE_PART = ("edge",)
 # For a host to answer. Longer than elsewhere: nobody waits for a listing, and a host that was passed over must be done again.
 PATIENCE = 10.0
 
@@ -69,12 +70,12 @@ class Sources:
 def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False) -> dict[str, Outcome]:
     """Everything is there and runs when this returns: the outcome of each host.
 
-    `limit` is a pattern of hosts, `only` names roles; BARE_NODE needs no control plane. With `full`, the roles run also
+    `limit` is a pattern of hosts, `only` names roles; those of BARE_NODE need no control plane. With `full`, the roles run also
     where nothing seems to have changed. Raises ProvisionFailed with the hosts that failed, when all others are done;
     the next limit `@failed` means these.
     """
     inventory = project.inventory(secrets=True)
-    bare = tuple(only) == BARE_NODE
+    bare = bool(only) and set(only) <= set(BARE_NODE)
     if not bare:
         _check(project, inventory)
     hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
@@ -241,7 +242,8 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
 def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
     """The roles that run on this host, or those of `only`, in their order."""
     control = CONTROL_PART if name in inventory.control_plane else ()
-    roles = control + (NODE_PART if name in inventory.nodes else ())
+    ours = tuple(role for role in NODE_PART if role not in EDGE_PART or inventory.hosts[name].edge)
+    roles = control + (ours if name in inventory.nodes else ())
     return tuple(role for role in roles if not only or role in only)
 
 

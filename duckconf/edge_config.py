@@ -1,0 +1,122 @@
+"""What Caddy is told on an edge host, as one JSON document: from what is served follows all of it. Pure.
+
+A change is a new document (`/load`): Caddy replaces its configuration in one step, keeps its sockets, and ends the requests that
+are under way by the old one. Every other way to change it does the same inside. An upstream that leaves stands in a server that
+nobody reaches until its requests have ended: Caddy counts the requests of what its configuration names, and of nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import Any, Optional
+
+from duckconf.acme import INTERNAL, Acme
+from duckconf.front import Serving
+
+FOLDER = "/run/duckconf-edge"
+ADMIN_SOCKET = f"{FOLDER}/admin.sock"
+PARKED_SOCKET = f"{FOLDER}/parked.sock"
+# Of Caddy's own authority, under `duckconf_acme: internal`.
+ROOT_CERTIFICATE = "/var/lib/duckconf-edge/caddy/pki/authorities/local/root.crt"
+# Seconds that a request looks for an upstream that takes it.
+TRY_FOR = "5s"
+# Methods that may be sent twice, and whose requests have no body that would be gone by then.
+AGAIN = ("GET", "HEAD", "OPTIONS", "DELETE")
+# As long may a WebSocket go on after a change; a Caddy before 2.7 does not know it, and closes them.
+STREAMS = "stream_close_delay"
+STREAMS_FOR = "1h"
+NOBODY = "No app is served as {http.request.host}{http.request.uri.path} here.\n"
+NONE_READY = "No instance of {} is ready.\n"
+Json = dict[str, Any]
+
+
+def document(servings: Sequence[Serving], parked: Collection[str], acme: Acme, *, streams: bool = True) -> Json:
+    """`parked` are the addresses whose last requests are waited for; without `streams`, for a Caddy that does not know that."""
+    servers: Json = {"plain": {"listen": [":80"], "automatic_https": {"disable": True}, "routes": _plain(servings)}}
+    if servings:
+        servers["secure"] = {
+            "listen": [":443"],
+            "automatic_https": {"disable_redirects": True},
+            "routes": [*_secure(servings, streams=streams), _said(404, NOBODY)],
+        }
+    if parked:
+        proxy = {"handler": "reverse_proxy", "upstreams": [{"dial": address} for address in sorted(parked)]}
+        servers["parked"] = {"listen": [f"unix/{PARKED_SOCKET}"], "routes": [{"handle": [proxy]}]}
+    apps: Json = {"http": {"servers": servers}}
+    if servings:
+        apps["tls"] = {"automation": {"policies": [{"issuers": [_issuer(acme)]}]}}
+    if acme.directory == INTERNAL:
+        # Whom the host itself trusts is not for a front to say.
+        apps["pki"] = {"certificate_authorities": {"local": {"install_trust": False}}}
+    return {"admin": {"listen": f"unix/{ADMIN_SOCKET}"}, "apps": apps}
+
+
+def _issuer(acme: Acme) -> Json:
+    if acme.directory == INTERNAL:
+        return {"module": "internal"}
+    return {
+        "module": "acme",
+        **({"ca": acme.directory} if acme.directory else {}),
+        **({"email": acme.email} if acme.email else {}),
+    }
+
+
+def _plain(servings: Sequence[Serving]) -> list[Json]:
+    """Over HTTP, whoever is known is sent to HTTPS."""
+    hosts = sorted({one.route.host for one in servings})
+    there = {"handler": "static_response", "status_code": 308, "headers": {"Location": [_https()]}}
+    return [*([{"match": [{"host": hosts}], "handle": [there], "terminal": True}] if hosts else []), _said(404, NOBODY)]
+
+
+def _https() -> str:
+    return "https://{http.request.host}{http.request.uri}"
+
+
+def _secure(servings: Sequence[Serving], *, streams: bool) -> list[Json]:
+    """One for each host, so that a path of one host hides nothing of `*.` another."""
+    found = []
+    for host, group in groupby(servings, key=lambda one: one.route.host):
+        inside = [_path(one, streams=streams) for one in group]
+        handle = {"handler": "subroute", "routes": [*inside, _said(404, NOBODY)]}
+        found.append({"match": [{"host": [host]}], "handle": [handle], "terminal": True})
+    return found
+
+
+def _path(one: Serving, *, streams: bool) -> Json:
+    path = one.route.path
+    match = {"match": [{"path": [path, f"{path}/*"]}]} if path else {}
+    handle = _proxy(one, streams=streams) if one.upstreams else _said(503, NONE_READY.format(one.app))["handle"][0]
+    return {**match, "handle": [handle], "terminal": True}
+
+
+def _proxy(one: Serving, *, streams: bool) -> Json:
+    checks: Json = {"passive": {"fail_duration": "5s", "max_fails": 1}}
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": upstream.address} for upstream in one.upstreams],
+        "load_balancing": {
+            "selection_policy": {"policy": "least_conn"},
+            "try_duration": TRY_FOR,
+            "try_interval": "50ms",
+            "retry_match": [{"method": list(AGAIN)}],
+        },
+        "health_checks": checks,
+        "transport": {"protocol": "http", "dial_timeout": "500ms"},
+        **({STREAMS: STREAMS_FOR} if streams else {}),
+    }
+
+
+def _said(status: int, words: str) -> Json:
+    headers = {"Content-Type": ["text/plain; charset=utf-8"]}
+    return {"handle": [{"handler": "static_response", "status_code": status, "headers": headers, "body": words}]}
+
+
+def open_requests(listing: Any, of: Collection[str]) -> Optional[dict[str, int]]:
+    """From `/reverse_proxy/upstreams`: those of these addresses that have requests under way, with how many. None for an answer
+    that cannot be read."""
+    try:
+        counted = {str(entry["address"]): int(entry["num_requests"]) for entry in listing or ()}
+    except (TypeError, KeyError, ValueError):
+        return None
+    return {address: counted[address] for address in of if counted.get(address, 0) > 0}

@@ -1,0 +1,37 @@
+"""Which engine a demo host uses, and what follows from it for a front: where it reaches what a node publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from duckconf.errors import SetupError
+from duckconf.inventory import OWN, TOPOLOGIES, Host, Inventory
+
+TOPOLOGY_FILE = "topology"
+# How a container calls the machine that runs it.
+THIS_MACHINE = "host.containers.internal"
+
+
+def topology_of(host: Host, state: Path) -> str:
+    """What was chosen for all demo hosts, else what the inventory says."""
+    path = state / TOPOLOGY_FILE
+    try:
+        chosen = path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return host.topology
+    if chosen not in TOPOLOGIES:
+        raise SetupError(f"{path} should hold {' or '.join(TOPOLOGIES)}, and holds {chosen!r}", "choose again: --topology")
+    return chosen
+
+
+def front_addresses(inventory: Inventory, state: Path) -> Mapping[str, str]:
+    """Where a front that runs on a node reaches each node. Demo hosts know each other by name; the apps of one that borrows this
+    machine's engine are published by this machine."""
+
+    def address(host: Host) -> str:
+        if not host.demo or host.front_address:
+            return inventory.front_address(host.name)
+        return host.name if host.bare or topology_of(host, state) == OWN else THIS_MACHINE
+
+    return {host.name: address(host) for host in inventory.node_hosts()}

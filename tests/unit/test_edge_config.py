@@ -1,0 +1,99 @@
+"""What a front on an edge host is told, and which nodes run one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from duckconf.acme import Acme
+from duckconf.edge_config import STREAMS, document, open_requests
+from duckconf.errors import BadInput
+from duckconf.front import Serving, Upstream
+from duckconf.front_kinds import parse_route
+from duckconf.inventory import Inventory, read_inventory
+
+
+def serving(route: str, app: str, *addresses: str) -> Serving:
+    return Serving(parse_route(route), app, tuple(Upstream(app, "n1", f"duckconf-{app}", address) for address in addresses))
+
+
+def inventory(groups: dict[str, list[str]], **variables: Any) -> Inventory:
+    return read_inventory({"groups": groups, "hosts": {"n1": variables, "n2": {}, "n3": {}}})
+
+
+def test_the_front_has_a_route_for_each_path_and_refuses_what_it_does_not_know() -> None:
+    served = [serving("a.example.org/api", "api", "192.0.2.1:80"), serving("a.example.org", "web", "192.0.2.2:80")]
+    servers = document(served, (), Acme())["apps"]["http"]["servers"]
+    (host, unknown) = servers["secure"]["routes"]
+    inside = host["handle"][0]["routes"]
+    assert host["match"] == [{"host": ["a.example.org"]}]
+    assert [route.get("match") for route in inside] == [[{"path": ["/api", "/api/*"]}], None, None]
+    assert [route["handle"][0].get("status_code") for route in (*inside, unknown)] == [None, None, 404, 404]
+    assert [one["dial"] for one in inside[0]["handle"][0]["upstreams"]] == ["192.0.2.1:80"]
+
+
+def test_an_app_without_a_ready_instance_is_answered_for() -> None:
+    servers = document([serving("a.example.org", "web")], (), Acme())["apps"]["http"]["servers"]
+    answer = servers["secure"]["routes"][0]["handle"][0]["routes"][0]["handle"][0]
+    assert (answer["status_code"], answer["body"]) == (503, "No instance of web is ready.\n")
+
+
+def test_what_leaves_is_named_where_nobody_reaches_it() -> None:
+    found = document([serving("a.example.org", "web", "192.0.2.2:80")], {"192.0.2.1:80"}, Acme())
+    parked = found["apps"]["http"]["servers"]["parked"]
+    assert parked["listen"] == ["unix//run/duckconf-edge/parked.sock"]
+    assert "192.0.2.1:80" not in json.dumps({**found["apps"]["http"]["servers"], "parked": None})
+
+
+def test_without_a_route_no_certificate_is_asked_for() -> None:
+    found = document([], (), Acme("internal"))
+    assert list(found["apps"]["http"]["servers"]) == ["plain"]
+    assert "tls" not in found["apps"]
+
+
+@pytest.mark.parametrize(
+    ("acme", "issuer"),
+    [
+        (Acme(), {"module": "acme"}),
+        (Acme("internal"), {"module": "internal"}),
+        (Acme("https://ca.example", "me@example.org"), {"module": "acme", "ca": "https://ca.example", "email": "me@example.org"}),
+    ],
+)  # fmt: skip
+def test_certificates_come_from_where_the_inventory_says(acme: Acme, issuer: dict[str, str]) -> None:
+    found = document([serving("a.example.org", "web")], (), acme)
+    assert found["apps"]["tls"]["automation"]["policies"] == [{"issuers": [issuer]}]
+
+
+def test_an_old_caddy_is_not_told_how_long_streams_may_go_on() -> None:
+    served = [serving("a.example.org", "web", "192.0.2.2:80")]
+    assert STREAMS in json.dumps(document(served, (), Acme()))
+    assert STREAMS not in json.dumps(document(served, (), Acme(), streams=False))
+
+
+def test_open_requests_are_those_of_the_upstreams_that_leave() -> None:
+    told = [{"address": "a:1", "num_requests": 2}, {"address": "b:1", "num_requests": 0}, {"address": "c:1", "num_requests": 5}]
+    assert open_requests(told, ["a:1", "b:1", "d:1"]) == {"a:1": 2}
+    assert open_requests(None, ["a:1"]) == {}
+    assert open_requests([{"address": "a:1"}], ["a:1"]) is None
+
+
+def test_nobody_runs_a_front_unless_the_inventory_says_so() -> None:
+    assert inventory({"nodes": ["n1", "n2"]}).edges == []
+    assert inventory({"nodes": ["n1", "n2"]}, duckconf_edge=True).edges == ["n1"]
+    assert inventory({"nodes": ["n1", "n2"], "edge": ["n2"]}).edges == ["n2"]
+
+
+def test_a_front_runs_on_a_node() -> None:
+    with pytest.raises(BadInput, match="group edge: n3 should be in the group nodes too"):
+        inventory({"nodes": ["n1"], "edge": ["n3"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("duckconf_acme", "letsencrypt"), ("duckconf_acme_email", "me"), ("duckconf_edge", "on")]
+)
+def test_a_host_whose_front_cannot_be_as_it_says_is_refused(name: str, value: str) -> None:
+    refused = inventory({"nodes": ["n1"]}, **{name: value}).hosts["n1"].refused
+    assert refused is not None
+    assert name in refused.reason
