@@ -29,12 +29,13 @@ from controllers.reconciler import Reconciler
 from controllers.words import LastWords
 from duckconf import engine
 from duckconf.actions import Restart, Start
-from duckconf.desired import UNKNOWN
+from duckconf.desired import UNKNOWN, Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.leaving import Where
 from duckconf.overview import PENDING, AppView
 from duckconf.pins import Question, found_out
 from duckconf.plan import Step
@@ -110,6 +111,13 @@ class Itself:
     def asked(self) -> Mapping[str, int]:
         # The api-server forgets the refusals, and a new placement is tried at once.
         return {}
+
+    def fronted(self) -> Collection[Where]:
+        return ()
+
+    def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
+        # The api-server tells the fronts.
+        pass
 
     def facts(self) -> Mapping[str, Facts]:
         # What the node is too small for was placed by somebody who knows it.

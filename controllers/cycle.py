@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from controllers.news import STEP_FAILED, Failure, failure_of, outcome, turn
+from controllers.news import STEP_FAILED, Failure, failure_of, late, outcome, turn
 from controllers.reconciler import Outcome, Reconciler, Verdict
 from controllers.sensed import NOT_YET, Sensed
 from duckconf.actions import Pin
@@ -26,9 +26,10 @@ from duckconf.errors import DuckconfError, NotSupported, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.leaving import Where
 from duckconf.naming import app_of
 from duckconf.node_name import misnamed
-from duckconf.overview import PENDING
+from duckconf.overview import PENDING, AppView
 from duckconf.pins import Question
 from duckconf.plan import UNDER_WAY, Step
 from duckconf.reach.nodes.identify import Answered
@@ -65,6 +66,12 @@ class World(Protocol):
     def setpoint(self) -> Setpoint: ...
     def asked(self) -> Mapping[str, int]:
         """How often a person asked that a node be tried again."""
+
+    def fronted(self) -> Collection[Where]:
+        """The containers that a front may send requests to."""
+
+    def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
+        """Have the fronts send requests to what is ready. Waits for nobody."""
 
     def facts(self) -> Mapping[str, Facts]:
         """What is known of the nodes, in the order of the inventory. Asks nobody."""
@@ -132,17 +139,20 @@ class Cycle:
                 sensed.asked,
                 inventory.sites,
                 inventory.rebalance,
+                world.fronted(),
             )
             self._open_steps.update(step.instance for step in verdict.decision.plan.steps)
             tries = dict(self._reconciler.tries)
             refusals = tuple(active(self._reconciler.refusals, now).values())
+        world.serve(verdict.decision.desired or setpoint.desired, verdict.apps)
         self._heard = (*sensed.heard, *sensed.unreadable)
         self._tell_of_nodes(inventory.nodes, sensed)
         self._tell_of_faults(setpoint.faults)
         self._forget_failures(setpoint.desired)
         self._tell_of_unplaced(verdict)
         self._tell_of_ends(verdict)
-        for event in verdict.decision.turn.events if verdict.decision.turn is not None else ():
+        turns = verdict.decision.turn.events if verdict.decision.turn is not None else ()
+        for event in (*turns, *late(verdict.decision.late)):
             world.tell(event)
         self._say(sensed, setpoint, verdict)
         first_words = self._tell_of_updates(verdict)

@@ -19,20 +19,24 @@ from pathlib import Path
 
 from controllers.checks import Checks, Line
 from controllers.cycle import Cycle, Look, Setpoint
+from controllers.fronts import Fronts
 from controllers.reconciler import Reconciler
 from duckconf import engine
 from duckconf.actions import Restart
-from duckconf.desired import UNKNOWN, desired_of
+from duckconf.desired import UNKNOWN, Desired, desired_of
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
+from duckconf.leaving import Where
 from duckconf.node_name import misnamed
+from duckconf.overview import AppView
 from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.inventory.topology import front_addresses
 from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.identify import Answered, answer
 from duckconf.reach.nodes.observer import Observer, Pairs
@@ -100,6 +104,7 @@ class Outside:
         self._checks = Checks(self._health_line, self.tell, self.wake)
         self._sensors = ThreadPoolExecutor(SENSORS, "sensor")
         self._actuators: dict[str, ThreadPoolExecutor] = {}
+        self._fronts = Fronts(lambda node: self._fleet.runner(node), self.wake, self.tell)
 
     def now(self) -> float:
         return time.monotonic()
@@ -111,6 +116,7 @@ class Outside:
             self._inventory = inventory
         for host in inventory.node_hosts():
             self._follow(host)
+        self._fronts.follow({name: inventory.hosts[name].acme for name in inventory.edges})
         return inventory
 
     def cordoned(self) -> Collection[str]:
@@ -121,6 +127,12 @@ class Outside:
 
     def asked(self) -> Mapping[str, int]:
         return self._asked.numbers()
+
+    def fronted(self) -> Collection[Where]:
+        return self._fronts.fronted()
+
+    def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
+        self._fronts.serve(desired, views, front_addresses(self._inventory, self._project.state))
 
     def facts(self) -> Mapping[str, Facts]:
         known = dict(self._facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from controllers.reconciler import name_is_taken
@@ -10,6 +10,7 @@ from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import spec_hash
 from duckconf.errors import DuckconfError, NotFound
 from duckconf.events import Event
+from duckconf.leaving import Where
 from duckconf.plan import Step
 from duckconf.report import LOST, READY, UNREADABLE, NodeView
 from duckconf.told import IDS
@@ -62,3 +63,10 @@ def outcome(step: Step, failure: DuckconfError | None, seconds: float) -> Event:
         return Event(STEP_FAILED, f"{step.action} failed: {failure}", step.app, step.action.node)
     kind, verb = DONE[type(step.action)]
     return Event(kind, f"{verb} on {step.action.node} in {seconds:.2f} s: {step.reason}", step.app, step.action.node)
+
+
+def late(containers: Collection[Where]) -> Iterable[Event]:
+    """Those that are stopped although a front has them still."""
+    for node, container in containers:
+        words = f"{container} on {node} is stopped although a front still has it: its last requests did not end in time"
+        yield Event("front-late", words, node=node)

@@ -25,6 +25,7 @@ from duckconf.globally import with_slots
 from duckconf.health import Health, judge, next_verdict
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
+from duckconf.leaving import Where
 from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
 from duckconf.pins import Pinned, Question, given, pinned
@@ -90,6 +91,8 @@ class Reconciler:
     busy: set[str] = field(default_factory=set)
     meant: dict[str, Instance] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
+    leaving: Mapping[Where, float] = field(default_factory=dict)
+    """Since when containers leave the fronts; who begins anew gives them their whole time."""
     _due: float | None = None
     looked_too_early: set[str] = field(default_factory=set)
     """Apps that the last pass left alone because a look of it was older than the end of their action."""
@@ -108,12 +111,14 @@ class Reconciler:
         unreadable: Mapping[str, float] = MappingProxyType({}),
         sites: Sites = NOWHERE,
         rebalance: str = MANUAL,
+        fronted: Collection[Where] = (),
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
         oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes,
         `sites` is where they are, and `asked` is how often a person asked for each to be tried again.
         `unreadable` has when each node was asked whose answer cannot be read: its containers are unknown, and it is never lost.
-        `rebalance` says whether that is done without a request too.
+        `rebalance` says whether that is done without a request too. `fronted` are the containers that a front may send
+        requests to.
 
         Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
         be kept; nothing is to be done then.
@@ -141,8 +146,11 @@ class Reconciler:
             Wish(self.rebalances.asked(), rebalance, self.rebalances.progress) if self.rebalances is not None else None,
             self.data.held if self.data is not None else None,
             self.data.moves() if self.data is not None else {},
+            fronted,
+            self.leaving,
         )
         decision = decide(self.cluster, desired, fleet, memory, now)
+        self.leaving = decision.leaving
         if self.data is not None:
             self.data.keep(decision.data)
         decision, found = self._pinned(decision, fleet, decision.desired or desired, memory.busy)

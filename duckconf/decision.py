@@ -19,6 +19,7 @@ from duckconf.depends import waiting
 from duckconf.desired import Desired
 from duckconf.ended import Over, ended
 from duckconf.globally import with_slots
+from duckconf.leaving import Where, front_first
 from duckconf.local_data import Held, Move, with_data
 from duckconf.naming import declared_container
 from duckconf.placement import Assignment, Fleet, Placement, assign
@@ -55,6 +56,10 @@ class Memory:
     """The data of each instance; None where another process decides on placement."""
     moves: Mapping[str, Move] = field(default_factory=dict)
     """What a person accepted to lose."""
+    fronted: Collection[Where] = ()
+    """The containers that a front may send requests to."""
+    leaving: Mapping[Where, float] = field(default_factory=dict)
+    """Since when containers leave the fronts."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,10 @@ class Decision:
     """What becomes of a rebalance, to be remembered too; and what it was decided by."""
     sight: Sight | None = None
     data: Mapping[str, Held] = field(default_factory=dict)
+    leaving: Mapping[Where, float] = field(default_factory=dict)
+    """Since when containers leave the fronts: they are not ready any more, whether they are stopped now or wait for that."""
+    late: Collection[Where] = ()
+    """Those that are stopped although a front has them still."""
 
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
@@ -112,19 +121,23 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     worn = {name for name, past in memory.tries.items() if backoff.is_worn(past)}
     placements = {**left_alone, **found, **assignment.placements, **{name: one.place for name, one in over.items()}}
     decided = plan(desired, fleet, assignment, held, busy, stuck, over, worn, ready)
+    decided = in_turn(decided, desired, fleet, placements, memory.tries, busy, readiness)
+    left = front_first(decided, desired, fleet, memory.fronted, memory.leaving, busy, now)
     return Decision(
         placements,
-        in_turn(decided, desired, fleet, placements, memory.tries, busy, readiness),
+        left.plan,
         over,
         history,
         rollouts,
-        ready,
+        ready - left.since.keys(),
         desired,
-        min((due for due in (readiness.due(desired), delay) if due is not None), default=None),
+        min((due for due in (readiness.due(desired), delay, left.due) if due is not None), default=None),
         failures(desired, fleet, placements, memory, readiness) if memory.history is None else {},
         turn,
         seen,
         data,
+        left.since,
+        left.late,
     )
 
 

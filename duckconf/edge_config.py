@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
-from typing import Any, Optional
+from typing import Any
 
 from duckconf.acme import INTERNAL, Acme
 from duckconf.front import Serving
@@ -92,6 +92,8 @@ def _path(one: Serving, *, streams: bool) -> Json:
 
 def _proxy(one: Serving, *, streams: bool) -> Json:
     checks: Json = {"passive": {"fail_duration": "5s", "max_fails": 1}}
+    if one.check:
+        checks["active"] = {"uri": one.check, "interval": "500ms", "timeout": "1s"}
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": upstream.address} for upstream in one.upstreams],
@@ -110,13 +112,3 @@ def _proxy(one: Serving, *, streams: bool) -> Json:
 def _said(status: int, words: str) -> Json:
     headers = {"Content-Type": ["text/plain; charset=utf-8"]}
     return {"handle": [{"handler": "static_response", "status_code": status, "headers": headers, "body": words}]}
-
-
-def open_requests(listing: Any, of: Collection[str]) -> Optional[dict[str, int]]:
-    """From `/reverse_proxy/upstreams`: those of these addresses that have requests under way, with how many. None for an answer
-    that cannot be read."""
-    try:
-        counted = {str(entry["address"]): int(entry["num_requests"]) for entry in listing or ()}
-    except (TypeError, KeyError, ValueError):
-        return None
-    return {address: counted[address] for address in of if counted.get(address, 0) > 0}

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from duckconf.front_kinds import Route, host_port, inner_port, parse_route
+from duckconf.healthcheck import http_target
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.net_address import with_port
@@ -35,11 +36,13 @@ class Upstream(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """An address, the app that it leads to, and the containers that serve it, in the order of their addresses."""
+    """An address, the app that it leads to, and the containers that serve it, in the order of their addresses. `check` is a path
+    that a front may ask each of them to see whether it lives, "" where the app names none."""
 
     route: Route
     app: str
     upstreams: tuple[Upstream, ...]
+    check: str = ""
 
 
 def servings(apps: Iterable[App], copies: Iterable[Copy], address_of: Callable[[str], str]) -> list[Serving]:
@@ -54,7 +57,7 @@ def servings(apps: Iterable[App], copies: Iterable[Copy], address_of: Callable[[
             inside = inner_port(route, app.ports, app.network_mode)
             upstreams = [_upstream(app, copy, inside, address_of) for copy in by_app.get(app.name, ())]
             ordered = sorted((one for one in upstreams if one is not None), key=lambda one: one.address)
-            found.setdefault(route.where, Serving(route, app.name, tuple(ordered)))
+            found.setdefault(route.where, Serving(route, app.name, tuple(ordered), _check(app, inside)))
     return sorted(found.values(), key=_turn)
 
 
@@ -74,6 +77,13 @@ def _upstream(app: App, copy: Copy, inside: int, address_of: Callable[[str], str
     return Upstream(instance, copy.node, copy.container, with_port(port.address or address_of(copy.node), port.host))
 
 
+def _check(app: App, inside: int) -> str:
+    """Of its health check, where that is a request to the port that the route leads to."""
+    text = app.healthcheck.get("http", "")
+    path, port = http_target(text) if text and app.healthcheck.get("disable") != "true" else ("", 0)
+    return path if port == inside else ""
+
+
 def claims(app: App, others: Iterable[App]) -> Mapping[str, str]:
     """The addresses of the app that another one has already, with its name."""
     taken = {parse_route(text).where: other.name for other in others if other.name != app.name for text in other.routes}
@@ -86,15 +96,18 @@ def to_json(serving: Serving) -> dict[str, Any]:
         "path": serving.route.path or "/",
         "app": serving.app,
         "upstreams": [one._asdict() for one in serving.upstreams],
+        "check": serving.check,
     }
 
 
 def from_json(entry: Mapping[str, Any]) -> Serving:
     """Raises KeyError, TypeError or ValueError for what is none."""
     route = parse_route(f"{entry['host']}{entry['path']}")
-    return Serving(route, str(entry["app"]), tuple(Upstream(**upstream) for upstream in entry["upstreams"]))
+    return Serving(
+        route, str(entry["app"]), tuple(Upstream(**upstream) for upstream in entry["upstreams"]), str(entry.get("check", ""))
+    )
 
 
 def revision(found: Iterable[Serving]) -> str:
     """Changes with the routes and with what serves them."""
-    return sha256(repr([(str(one.route), one.app, one.upstreams) for one in found]).encode()).hexdigest()[:16]
+    return sha256(repr([(str(one.route), one.app, one.upstreams, one.check) for one in found]).encode()).hexdigest()[:16]

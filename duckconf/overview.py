@@ -58,6 +58,8 @@ class AppView:
     """Why the node cannot bring up that spec, once that has been tried enough."""
     image_id: str = ""
     """Of the container, "" where that is not known."""
+    leaving: bool = False
+    """Whether the fronts are to send it nothing more, because it is about to be stopped."""
 
     @property
     def instance(self) -> str:
@@ -82,7 +84,11 @@ def overview(desired: Desired, fleet: Fleet, decision: Decision, memory: Memory)
             rows.append(AppView(name, "", "", "", "unclear", PENDING, note=decision.plan.notes.get(name, "")))
         tries = memory.tries.get(name)
         rows += [_unwanted(copy, name, desired, decision.plan.notes, tries.restarts if tries else 0) for copy in others]
-    return tuple(rows)
+    return (
+        tuple(replace(row, leaving=(row.node, row.container) in decision.leaving) for row in rows)
+        if decision.leaving
+        else tuple(rows)
+    )
 
 
 def _split(name: str, copies: Sequence[Container], decision: Decision) -> tuple[Container | None, list[Container]]:

@@ -16,12 +16,14 @@ from typing import Union
 
 from controllers.cycle import Look, Setpoint
 from duckconf.actions import Pin
+from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.local_data import Move
+from duckconf.overview import AppView
 from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.nodes.actuator import execute
@@ -153,6 +155,12 @@ class SimWorld:
         self.timeline.after(self._trip(node), arrive)
         self.timeline.after(deadline, lambda: self._answer(future, node, Unreachable(node.name, "does not answer")))
         return future
+
+    def fronted(self) -> Collection[tuple[str, str]]:
+        return ()
+
+    def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
+        """No front."""
 
     def rest(self, looks: Sequence[Look], seconds: float) -> None:
         self._may_die()

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from duckconf.acme import Acme
-from duckconf.edge_config import STREAMS, document, open_requests
+from duckconf.edge_config import STREAMS, document
 from duckconf.errors import BadInput
-from duckconf.front import Serving, Upstream
+from duckconf.front import Copy, Serving, Upstream, from_json, servings, to_json
 from duckconf.front_kinds import parse_route
 from duckconf.inventory import Inventory, read_inventory
+from duckconf.model import parse_app
 
 
 def serving(route: str, app: str, *addresses: str) -> Serving:
@@ -38,6 +39,17 @@ def test_an_app_without_a_ready_instance_is_answered_for() -> None:
     servers = document([serving("a.example.org", "web")], (), Acme())["apps"]["http"]["servers"]
     answer = servers["secure"]["routes"][0]["handle"][0]["routes"][0]["handle"][0]
     assert (answer["status_code"], answer["body"]) == (503, "No instance of web is ready.\n")
+
+
+def test_a_front_asks_the_health_check_of_an_app_that_is_a_request_to_the_port_of_the_route() -> None:
+    fields = {"name": "web", "image": "web", "ports": ["80", "81"], "routes": ["a.example.org=80", "b.example.org=81"]}
+    app = parse_app({**fields, "healthcheck": {"http": "/up:80"}})
+    copies = [Copy("web", 1, "n1", "duckconf-web", ("1080:80", "1081:81"))]
+    found = servings([app], copies, str)
+    routes = document(found, (), Acme())["apps"]["http"]["servers"]["secure"]["routes"]
+    proxies = [route["handle"][0]["routes"][0]["handle"][0] for route in routes[:2]]
+    assert [proxy["health_checks"].get("active", {}).get("uri") for proxy in proxies] == ["/up", None]
+    assert [one.check for one in map(from_json, map(to_json, found))] == ["/up", ""]
 
 
 def test_what_leaves_is_named_where_nobody_reaches_it() -> None:
@@ -70,13 +82,6 @@ def test_an_old_caddy_is_not_told_how_long_streams_may_go_on() -> None:
     served = [serving("a.example.org", "web", "192.0.2.2:80")]
     assert STREAMS in json.dumps(document(served, (), Acme()))
     assert STREAMS not in json.dumps(document(served, (), Acme(), streams=False))
-
-
-def test_open_requests_are_those_of_the_upstreams_that_leave() -> None:
-    told = [{"address": "a:1", "num_requests": 2}, {"address": "b:1", "num_requests": 0}, {"address": "c:1", "num_requests": 5}]
-    assert open_requests(told, ["a:1", "b:1", "d:1"]) == {"a:1": 2}
-    assert open_requests(None, ["a:1"]) == {}
-    assert open_requests([{"address": "a:1"}], ["a:1"]) is None
 
 
 def test_nobody_runs_a_front_unless_the_inventory_says_so() -> None:

@@ -1,0 +1,153 @@
+"""Keeps the front of one edge host as it should be: a thread that tells Caddy what is ready, and learns what still has requests.
+
+It acts only when something has changed. A front that does not answer goes on with what it was told last.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from duckconf.acme import Acme
+from duckconf.command import Runner
+from duckconf.edge_admin import Answer, asking, read_answer
+from duckconf.edge_config import STREAMS, document
+from duckconf.errors import DuckconfError, NodeFailure
+from duckconf.events import Event
+from duckconf.front import Serving
+from duckconf.leaving import Where
+
+# Seconds between two looks at upstreams whose last requests are waited for, and after a failure.
+LOOK_EVERY = 0.2
+AGAIN = 1.0
+# Seconds without a change after which is seen whether Caddy still has what it was told: its host may be a new one.
+LOOK_AGAIN = 30.0
+# A front that has not answered for as long is not waited for any more.
+GIVEN_UP = 10.0
+
+
+class Keeper:
+    """One front. `has` is called by other threads; `on_change` is called when what it says has changed."""
+
+    def __init__(
+        self, node: str, acme: Acme, runner: Callable[[], Runner], on_change: Callable[[], None], tell: Callable[[Event], None]
+    ) -> None:
+        self._node = node
+        self._acme = acme
+        self._runner = runner
+        self._on_change = on_change
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+        self._ended = False
+        self._wanted: tuple[Serving, ...] | None = None
+        self._names: dict[str, Where] = {}
+        self._applied: tuple[Serving, ...] | None = None
+        self._addresses: set[str] | None = None
+        """What Caddy may send requests to, or waits for: None while nobody has asked it."""
+        self._parked: set[str] = set()
+        self._streams = True
+        self._told: dict[str, object] | None = None
+        self._check = False
+        """Whether somebody may have told Caddy otherwise meanwhile."""
+        self._failing = 0.0
+        self._trouble = ""
+
+    def want(self, servings: Sequence[Serving], names: Mapping[str, Where]) -> None:
+        """What should be served from now on; `names` are the containers behind the addresses, also of what leaves."""
+        with self._lock:
+            self._names.update(names)
+            if self._wanted == tuple(servings):
+                return
+            self._wanted = tuple(servings)
+        self._woken.set()
+
+    def has(self) -> Collection[Where]:
+        """The containers that the front may send requests to, or waits for. Of one that was never asked, all."""
+        with self._lock:
+            if self._failing and time.monotonic() - self._failing > GIVEN_UP:
+                return frozenset()
+            if self._addresses is None:
+                return frozenset(self._names.values())
+            there = self._addresses | self._parked | _addresses(self._wanted or ())
+            return frozenset(where for address, where in self._names.items() if address in there)
+
+    def run(self) -> None:
+        """For a thread of its own, until `end`."""
+        while not self._ended:
+            self._woken.clear()
+            before = self.has()
+            try:
+                again = self._once()
+                self._note("")
+            except DuckconfError as error:
+                self._note(getattr(error, "reason", str(error)))
+                again = AGAIN
+            if self.has() != before:
+                self._on_change()
+            if not self._woken.wait(LOOK_AGAIN if again is None else again) and again is None:
+                self._check = True
+
+    def end(self) -> None:
+        self._ended = True
+        self._woken.set()
+
+    def _once(self) -> float | None:
+        """Seconds until there is something to do without a change."""
+        wanted = self._wanted
+        if wanted is None:
+            return None
+        if self._check and self._told is not None:
+            self._ask(self._told)
+            self._check = False
+        if self._addresses is None:
+            self._addresses = set(self._ask(None).upstreams)
+        if wanted != self._applied:
+            self._parked |= self._addresses - _addresses(wanted)
+            self._parked -= _addresses(wanted)
+            self._load(wanted)
+            with self._lock:
+                self._applied, self._addresses = wanted, _addresses(wanted)
+        elif self._parked:
+            # Not by the answer to the load: a request that came at that moment may be counted a little later.
+            told = self._ask(None).upstreams
+            with self._lock:
+                self._parked = {address for address in self._parked if told.get(address, 0) > 0}
+                there = self._addresses | self._parked | _addresses(self._wanted or ())
+                self._names = {address: where for address, where in self._names.items() if address in there}
+        return LOOK_EVERY if self._parked else None
+
+    def _load(self, wanted: tuple[Serving, ...]) -> None:
+        self._told = document(wanted, self._parked, self._acme, streams=self._streams)
+        answer = self._ask(self._told)
+        if STREAMS in answer.refused:
+            self._streams = False
+            self._told = document(wanted, self._parked, self._acme, streams=False)
+            answer = self._ask(self._told)
+        if answer.refused:
+            raise NodeFailure(self._node, f"Caddy refuses its configuration: {answer.refused}")
+
+    def _ask(self, wanted: dict[str, object] | None) -> Answer:
+        try:
+            return read_answer(self._runner().run(asking(wanted)))
+        except ValueError as error:
+            raise NodeFailure(self._node, str(error)) from error
+        except KeyError:
+            raise NodeFailure(self._node, "is no longer in the inventory") from None
+
+    def _note(self, trouble: str) -> None:
+        with self._lock:
+            self._failing = (self._failing or time.monotonic()) if trouble else 0.0
+        if trouble == self._trouble:
+            return
+        if trouble:
+            words = f"the front on {self._node} cannot be told of changes, and serves what it was told last: {trouble}"
+            self._tell(Event("front-away", words, node=self._node))
+        elif self._trouble:
+            self._tell(Event("front-back", f"the front on {self._node} is told of changes again", node=self._node))
+        self._trouble = trouble
+
+
+def _addresses(servings: Sequence[Serving]) -> set[str]:
+    return {upstream.address for one in servings for upstream in one.upstreams}

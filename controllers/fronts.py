@@ -1,0 +1,67 @@
+"""The fronts of a cluster in reconcile mode: one keeper for each edge host of the inventory, over the connection that is open."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from controllers.front import Keeper
+from duckconf.acme import Acme
+from duckconf.command import Runner
+from duckconf.desired import Desired
+from duckconf.events import Event
+from duckconf.front import servings
+from duckconf.front_seen import Served, routed, seen_in
+from duckconf.leaving import Where
+from duckconf.model import App
+from duckconf.overview import AppView
+
+# Seconds in which a loop that has just begun tells a front nothing while it has not heard all nodes and seen all checks pass:
+# what it does not know may serve.
+LISTENS = 15.0
+
+
+class Fronts:
+    """Called by the loop's thread. `on_change` is called when a container has left a front, or entered one."""
+
+    def __init__(self, runner: Callable[[str], Runner], on_change: Callable[[], None], tell: Callable[[Event], None]) -> None:
+        self._runner = runner
+        self._on_change = on_change
+        self._tell = tell
+        self._keepers: dict[tuple[str, Acme], Keeper] = {}
+        self._apps: Mapping[str, App] = {}
+        self._known: Mapping[Where, Served] = {}
+        """Containers that have been ready, until they are gone."""
+        self._begun = False
+        self._first = time.monotonic()
+
+    def follow(self, edges: Mapping[str, Acme]) -> None:
+        """These hosts have a front from now on, with certificates from there."""
+        for gone in [known for known in self._keepers if known not in edges.items()]:
+            self._keepers.pop(gone).end()
+        for node, acme in edges.items():
+            if (node, acme) not in self._keepers:
+                keeper = Keeper(node, acme, lambda node=node: self._runner(node), self._on_change, self._tell)  # type: ignore[misc]
+                self._keepers[node, acme] = keeper
+                threading.Thread(target=keeper.run, name=f"front-{node}", daemon=True).start()
+
+    def fronted(self) -> Collection[Where]:
+        """The containers that a front may send requests to."""
+        return frozenset(where for keeper in self._keepers.values() for where in keeper.has())
+
+    def serve(self, desired: Desired, views: Sequence[AppView], addresses: Mapping[str, str]) -> None:
+        """`addresses` has where a front reaches each node."""
+        if not self._keepers:
+            return
+        self._apps = routed(desired, self._apps)
+        seen = seen_in(views, self._known)
+        self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
+        self._begun = self._begun or not seen.unheard or time.monotonic() > self._first + LISTENS
+        if not self._begun:
+            return
+        ready = servings(self._apps.values(), seen.served(), lambda node: addresses.get(node, node))
+        known = servings(self._apps.values(), (one.copy for one in self._known.values()), lambda node: addresses.get(node, node))
+        names = {upstream.address: (upstream.node, upstream.container) for one in known for upstream in one.upstreams}
+        for keeper in self._keepers.values():
+            keeper.want(ready, names)

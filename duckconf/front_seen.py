@@ -1,0 +1,77 @@
+"""What a front may send requests to, as a loop sees it. Pure.
+
+A node that does not answer, and a row that cannot be read, take nothing away from an app that nothing else serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from duckconf.desired import Desired
+from duckconf.front import Copy
+from duckconf.healthcheck import STARTING
+from duckconf.leaving import Where
+from duckconf.model import App
+from duckconf.overview import UNREACHABLE, UNREADABLE, AppView
+
+
+class Served(NamedTuple):
+    """A container that is ready or was, and since when it runs."""
+
+    copy: Copy
+    started: float
+
+
+@dataclass(frozen=True)
+class FrontSeen:
+    """`ready` are the containers that are; `doubtful` were, and their node does not answer now. `there` are all that may still
+    run. `unheard` says whether something may serve of which that is not known yet, by a loop that has just begun."""
+
+    ready: Mapping[Where, Served] = field(default_factory=dict)
+    doubtful: Mapping[Where, Served] = field(default_factory=dict)
+    there: Collection[Where] = ()
+    unheard: bool = False
+
+    def served(self) -> Iterable[Copy]:
+        """What is ready; of an app of which nothing is, what was."""
+        certain = {one.copy.app for one in self.ready.values()}
+        doubtful = (one for one in self.doubtful.values() if one.copy.app not in certain)
+        return [one.copy for one in (*self.ready.values(), *doubtful)]
+
+
+def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSeen:
+    """`known` are those that have been ready before."""
+    ready: dict[Where, Served] = {}
+    doubtful: dict[Where, Served] = {}
+    there, unheard = set(), False
+    for view in views:
+        where = (view.node, view.container)
+        there.add(where)
+        before = known.get(where)
+        silent = view.state in (UNREACHABLE, UNREADABLE)
+        unheard = unheard or (before is None and (silent or view.health == STARTING))
+        if view.leaving:
+            continue
+        if view.ready:
+            copy = Copy(view.app, view.slot, view.node, view.container, tuple(view.ports))
+            ready[where] = Served(copy, view.started)
+        elif before is not None and _goes_on(view, before):
+            ready[where] = before
+        elif before is not None and silent:
+            doubtful[where] = before
+    return FrontSeen(ready, doubtful, there, unheard)
+
+
+def _goes_on(view: AppView, before: Served) -> bool:
+    """Whether it runs as it did, and nobody says that it is ready only because its row cannot be read, or because whoever checks
+    it has begun anew."""
+    return view.state == "running" and view.started == before.started and (view.desired == "unclear" or view.health == STARTING)
+
+
+def routed(desired: Desired, before: Mapping[str, App]) -> dict[str, App]:
+    """The apps with routes. One whose row cannot be read now has those of before."""
+    now = {instance.app.name: instance.app for instance in desired.instances.values()}
+    kept = {name: app for name, app in before.items() if name not in now and desired.is_unclear(name)}
+    return {name: app for name, app in {**kept, **now}.items() if app.routes}

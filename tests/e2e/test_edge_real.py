@@ -1,0 +1,142 @@
+"""A front on real hosts: Caddy by the role, told over the open connection. No request fails while instances come and go."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from duckconf.cli.cluster import modes
+from duckconf.cli.cluster.services import loop_service
+from duckconf.cli.demo.load import Target, load
+from duckconf.edge_config import ROOT_CERTIFICATE
+from tests.e2e.conftest import Declared, Live, brought_up, free_ports, write_inventory
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+HOST = "shop.example.org"
+RATE = 60
+
+
+@pytest.fixture(scope="module")
+def edge_live(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A cluster in reconcile mode whose first node runs a front, with an app behind it."""
+    cluster = f"e{os.getpid()}"
+    *ports, control, api_port = free_ports(5)
+    inventory = write_inventory(tmp_path_factory.mktemp("edge"), cluster, ports, "duckconf_acme=internal", control)
+    inventory.write_text(f"{inventory.read_text()}[edge]\nnode-1\n")
+    with brought_up(inventory, cluster, api_port, modes.RECONCILE) as live:
+        Declared(live).put("web", replicas=3, ports=["80"], routes=[HOST], healthcheck={"http": "/index.html:80"})
+        until("three run", lambda: live.running() == {"web": 3}, 60)
+        yield live
+
+
+@pytest.fixture
+def target(edge_live: Live, tmp_path: Path) -> Target:
+    found = front_of(edge_live, tmp_path)
+    until("it serves", lambda: asked(found, "/") == 200, 30)
+    return found
+
+
+def published(live: Live, port: int) -> int:
+    return int(live.engine.must("port", live.host("node-1"), str(port)).rpartition(":")[2])
+
+
+def front_of(live: Live, folder: Path) -> Target:
+    root = folder / "root.crt"
+    until("it has an authority", lambda: live.engine.run("exec", live.host("node-1"), "cat", ROOT_CERTIFICATE).ok, 30)
+    root.write_text(live.engine.must("exec", live.host("node-1"), "cat", ROOT_CERTIFICATE) + "\n")
+    return Target(HOST, "127.0.0.1", published(live, 443), str(root))
+
+
+def asked(front: Target, path: str, host: str = HOST) -> int:
+    """The status over HTTPS, 0 for no answer."""
+    context = ssl.create_default_context(cafile=front.root)
+    connection = http.client.HTTPConnection(front.host)
+    try:
+        raw = socket.create_connection((front.address, front.port), 10)
+        connection.sock = context.wrap_socket(raw, server_hostname=front.host)
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def plain(live: Live, host: str, path: str = "/") -> tuple[int, str, str]:
+    """Status, location and words over HTTP."""
+    connection = http.client.HTTPConnection("127.0.0.1", published(live, 80), timeout=10)
+    connection.request("GET", path, headers={"Host": host})
+    answer = connection.getresponse()
+    return answer.status, answer.getheader("Location") or "", answer.read().decode()
+
+
+def test_http_is_sent_to_https_and_what_nobody_serves_is_said(edge_live: Live, target: Target) -> None:
+    assert plain(edge_live, HOST, "/cart?id=1") == (308, f"https://{HOST}/cart?id=1", "")
+    assert plain(edge_live, "other.example.org") == (404, "", "No app is served as other.example.org/ here.\n")
+    assert asked(target, "/", "other.example.org") == 404
+
+
+def test_no_request_fails_while_instances_are_replaced_moved_and_killed(edge_live: Live, target: Target) -> None:
+    inv = edge_live.inv
+    with load(target, RATE) as count:
+        for words in (
+            ("update", "web", "--env", "LOG=info", "--wait"),
+            ("rollback", "web", "--wait"),
+            ("drain", "node-3"),
+            ("uncordon", "node-3"),
+            ("rebalance", "--wait"),
+            ("scale", "web=2", "--wait"),
+            ("scale", "web=3", "--wait"),
+        ):
+            done = inv(*words)
+            assert done.returncode == 0, (words, done.stdout, done.stderr)
+        edge_live.engine.must("kill", next(row["Id"] for row in edge_live.apps() if row["State"] == "running"))
+        until("it runs again", lambda: edge_live.running() == {"web": 3}, 30)
+    assert count.failed == 0, (count.ended, count.renewed, *count.failures, inv("events").stdout)
+    assert count.requests > 5 * RATE
+
+
+def test_a_front_goes_on_without_the_control_plane_and_is_told_nothing_when_nothing_changed(
+    edge_live: Live, target: Target
+) -> None:
+    loads = "journalctl -u duckconf-edge | grep -c 'load complete'"
+    before = edge_live.engine.must("exec", edge_live.host("node-1"), "sh", "-c", loads)
+    loop_service(edge_live.project).stop()
+    edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "restart", "duckconf-edge")
+    until("it serves what it was told last", lambda: asked(target, "/") == 200, 30)
+    done = edge_live.inv("up", "reconcile")
+    assert done.returncode == 0, done.stderr
+    assert edge_live.inv("update", "web", "--env", "LOG=debug", "--dry-run").returncode == 0
+    assert edge_live.engine.must("exec", edge_live.host("node-1"), "sh", "-c", loads) == before
+
+
+def test_a_frozen_instance_is_passed_over_within_a_second_or_so(edge_live: Live, target: Target) -> None:
+    frozen = next(row["Id"] for row in edge_live.apps() if row["State"] == "running" and row["Labels"]["node"] == "node-2")
+    edge_live.engine.must("pause", frozen)
+    try:
+        until("nobody is sent there", lambda: all(asked(target, "/") == 200 for _ in range(6)), 30)
+        with load(target, RATE) as count:
+            until("requests have been answered", lambda: count.requests > 3 * RATE, 30)
+        assert count.failed == 0, count.ended
+        assert count.quantile(1.0) < 3, "none was sent there"
+    finally:
+        edge_live.engine.must("unpause", frozen)
+
+
+def test_a_front_that_does_not_answer_delays_an_update_and_does_not_end_it(edge_live: Live, target: Target) -> None:
+    edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "stop", "duckconf-edge")
+    try:
+        done = edge_live.inv("update", "web", "--env", "LOG=warn", "--stop-grace-period", "2s", "--wait")
+        assert done.returncode == 0, done.stderr
+        assert {"front-away", "front-late"} & {line.split()[2] for line in edge_live.inv("events").stdout.splitlines()}
+    finally:
+        edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "start", "duckconf-edge")
+    until("it serves again", lambda: asked(target, "/") == 200, 30)

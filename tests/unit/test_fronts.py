@@ -1,0 +1,170 @@
+"""What the keeper of a front tells Caddy and when, and what it knows of what leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from controllers import front
+from controllers.front import Keeper
+from controllers.fronts import Fronts
+from duckconf.acme import LETS_ENCRYPT
+from duckconf.command import Command, Completed
+from duckconf.desired import Desired
+from duckconf.errors import Unreachable
+from duckconf.events import Event
+from duckconf.front import Serving, Upstream
+from duckconf.front_kinds import parse_route
+from duckconf.front_seen import routed, seen_in
+from duckconf.instance import instances_of
+from duckconf.leaving import Where
+from duckconf.model import parse_app
+from duckconf.overview import UNREACHABLE, AppView
+
+NAMES: dict[str, Where] = {"a:1": ("n1", "old"), "b:1": ("n2", "new")}
+
+
+class Caddy:
+    """A Caddy that says what it was told; `busy` are upstreams with a request under way."""
+
+    def __init__(self) -> None:
+        self.loads: list[dict[str, Any]] = []
+        self.busy: set[str] = set()
+        self.knows = ["a:1"]
+        self.refuses: Callable[[str], str] = lambda text: ""
+        self.away = False
+
+    def run(self, command: Command) -> Completed:
+        if self.away:
+            raise Unreachable("n1", "does not answer")
+        text = command.stdin.decode()
+        refused = self.refuses(text)
+        if text and not refused:
+            self.loads.append(json.loads(text))
+            self.knows = [known for known in NAMES if known in text]
+        upstreams = [{"address": known, "num_requests": int(known in self.busy)} for known in self.knows]
+        return Completed(0, json.dumps({"refused": refused, "upstreams": upstreams}), "")
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.caddy, self.events, self.changes = Caddy(), list[Event](), 0
+        self.keeper = Keeper("n1", LETS_ENCRYPT, lambda: self.caddy, self.changed, self.events.append)
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    def serves(self, *addresses: str) -> float | None:
+        upstreams = tuple(Upstream("web", "n1", "c", address) for address in addresses)
+        self.keeper.want([Serving(parse_route("shop.example.org"), "web", upstreams)], NAMES)
+        return self.keeper._once()
+
+
+def test_a_front_is_told_once_of_what_is_ready() -> None:
+    rig = Rig()
+    for _ in range(3):
+        rig.serves("a:1")
+    assert (len(rig.caddy.loads), set(rig.keeper.has())) == (1, {("n1", "old")})
+
+
+def test_what_leaves_is_there_until_its_last_request_has_ended() -> None:
+    rig = Rig()
+    rig.serves("a:1")
+    rig.caddy.busy = {"a:1"}
+    for _ in range(2):
+        assert rig.serves("b:1") == front.LOOK_EVERY
+        assert set(rig.keeper.has()) == {("n1", "old"), ("n2", "new")}
+    rig.caddy.busy = set()
+    assert rig.keeper._once() is None
+    assert (set(rig.keeper.has()), len(rig.caddy.loads)) == ({("n2", "new")}, 2)
+
+
+def test_a_front_that_has_lost_what_it_was_told_is_told_again() -> None:
+    rig = Rig()
+    rig.serves("a:1")
+    rig.keeper._check = True
+    rig.keeper._once()
+    assert rig.caddy.loads[0] == rig.caddy.loads[1]
+
+
+def test_of_a_front_that_was_never_asked_everything_counts_as_being_there() -> None:
+    rig = Rig()
+    rig.keeper.want([], NAMES)
+    assert set(rig.keeper.has()) == set(NAMES.values())
+
+
+def test_a_keeper_that_begins_anew_waits_for_what_its_front_still_has() -> None:
+    rig = Rig()
+    rig.caddy.busy = {"a:1"}
+    assert rig.serves("b:1") == front.LOOK_EVERY
+    assert set(rig.keeper.has()) == {("n1", "old"), ("n2", "new")}
+
+
+def test_an_old_caddy_is_told_without_what_it_does_not_know() -> None:
+    rig = Rig()
+    rig.caddy.refuses = lambda text: 'unknown field "stream_close_delay"' if "stream_close_delay" in text else ""
+    rig.serves("a:1")
+    rig.serves("b:1")
+    assert len(rig.caddy.loads) == 2
+
+
+def test_a_front_that_does_not_answer_is_said_once_and_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    rig.caddy.away = True
+    with pytest.raises(Unreachable):
+        rig.serves("a:1")
+    for _ in range(2):
+        rig.keeper._note("does not answer")
+    assert set(rig.keeper.has()) == set(NAMES.values())
+    monkeypatch.setattr(front, "GIVEN_UP", -1.0)
+    assert set(rig.keeper.has()) == set()
+    rig.keeper._note("")
+    assert [event.kind for event in rig.events] == ["front-away", "front-back"]
+
+
+def view(node: str, **more: Any) -> AppView:
+    return AppView("web", node, "c", "web", "yes", more.pop("state", "running"), ports=["8080:80"], **more)
+
+
+def test_a_silent_node_takes_nothing_from_an_app_that_nothing_else_serves() -> None:
+    known = seen_in([view("n1", ready=True), view("n2", ready=True)], {}).ready
+    one = seen_in([view("n1", ready=True), view("n2", state=UNREACHABLE)], known)
+    none = seen_in([view("n1", state=UNREACHABLE), view("n2", state=UNREACHABLE)], known)
+    assert [copy.node for copy in one.served()] == ["n1"]
+    assert [copy.node for copy in none.served()] == ["n1", "n2"]
+    assert not none.unheard
+    assert seen_in([view("n1", state=UNREACHABLE)], {}).unheard
+
+
+def test_who_checks_may_begin_anew_and_a_container_that_began_anew_is_checked_first() -> None:
+    known = seen_in([view("n1", ready=True, started=5.0, health="healthy")], {}).ready
+    again = [view("n1", started=5.0, health="starting")], [view("n1", started=9.0, health="starting")]
+    assert [len(seen_in(views, known).ready) for views in again] == [1, 0]
+
+
+def test_a_route_whose_row_cannot_be_read_stays_as_it_was() -> None:
+    app = parse_app({"name": "web", "image": "web", "ports": ["80"], "routes": ["shop.example.org"]})
+    before = routed(Desired(instances_of([app])), {})
+    assert routed(Desired({}, unreadable=frozenset({"web"})), before) == {"web": app}
+    assert routed(Desired({}), before) == {}
+
+
+def test_nothing_is_told_before_all_nodes_were_heard_and_all_checks_seen() -> None:
+    rig, app = Rig(), parse_app({"name": "web", "image": "web", "ports": ["80"], "routes": ["shop.example.org"]})
+    fronts = Fronts(lambda node: rig.caddy, rig.changed, rig.events.append)
+    told: list[Sequence[Serving]] = []
+
+    class Listening(Keeper):
+        def want(self, servings: Sequence[Serving], names: Any) -> None:
+            told.append(servings)
+
+    fronts._keepers = {("n1", LETS_ENCRYPT): Listening("n1", LETS_ENCRYPT, lambda: rig.caddy, rig.changed, rig.events.append)}
+    desired = Desired(instances_of([app]))
+    for unknown in (view("n2", state=UNREACHABLE), view("n2", health="starting")):
+        fronts.serve(desired, [view("n1", ready=True), unknown], {})
+    assert told == []
+    fronts.serve(desired, [view("n1", ready=True), view("n2", state="lost")], {"n1": "192.0.2.1"})
+    assert [upstream.address for upstream in told[0][0].upstreams] == ["192.0.2.1:8080"]
