@@ -186,13 +186,18 @@ def as_a_whole(instances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     trouble += [entry for entry in instances if entry["status"] == "running"]
     worst = next(iter((*trouble, *instances)), NO_INSTANCE)
     whole = {key: value for key, value in worst.items() if key not in ("slot", "image")}
-    running, ready = sum(entry["status"] == "running" for entry in instances), sum(map(_ready, instances))
+    running, ready = sum(map(_runs, instances)), sum(map(_ready, instances))
     updated = sum(bool(entry.get("updated", True)) for entry in instances)
     return whole | {"running": running, "ready": ready, "updated": updated, "instances": list(instances)}
 
 
+def _runs(entry: Mapping[str, Any]) -> bool:
+    """Also one that has lost its place, while its container runs on."""
+    return entry["status"] == "running" or "serves" in entry
+
+
 def _ready(entry: Mapping[str, Any]) -> bool:
-    fit = entry["status"] == "running" and entry.get("health", NO_CHECK) in (NO_CHECK, HEALTHY)
+    fit = _runs(entry) and entry.get("health", NO_CHECK) in (NO_CHECK, HEALTHY)
     return fit and bool(entry.get("ready", True))
 
 

@@ -65,14 +65,22 @@ class Routes:
         require_operator()
         self.nodes.require(name)
         wanted = body()
+        if wanted == {"again": True}:
+            self._try_again(name)
+            return jsonify(_row(name, self.nodes, self.index))
         if not isinstance(wanted, Mapping) or set(wanted) != {"cordoned"} or not isinstance(wanted["cordoned"], bool):
-            raise BadInput(Fault("cordoned", 'should be true or false, as in {"cordoned": true}'))
+            what = 'should be true or false, as in {"cordoned": true}; {"again": true} ends the pauses of what the node refused'
+            raise BadInput(Fault("cordoned", what))
         if not wanted["cordoned"]:
-            self.nodes.try_again(name)
+            self._try_again(name)
         if self.nodes.cordon(name, cordoned=wanted["cordoned"]):
             state = "cordoned" if wanted["cordoned"] else "uncordoned"
             self.tell(Event(state, f"{name} is {state}", node=name))
         return jsonify(_row(name, self.nodes, self.index))
+
+    def _try_again(self, name: str) -> None:
+        self.nodes.try_again(name)
+        self.index.wake(name)
 
     def events(self) -> Response:
         """What the other components have to self.tell."""
@@ -171,7 +179,7 @@ def _containers(entries: object) -> tuple[Seen, ...]:
     for number, entry in enumerate(entries):
         try:
             values: dict[str, Any] = {key: str(entry[key]) for key in ("app", "container", "state")}
-            values |= {key: str(entry.get(key, "")) for key in ("image", "spec", "note", "health", "end")}
+            values |= {key: str(entry.get(key, "")) for key in ("image", "image_id", "spec", "note", "health", "end")}
             values |= {key: str(entry.get(key, ""))[:LONGEST_REASON] for key in ("failed", "failure", "said")}
             values |= {"steady": bool(entry["ready"])} if "ready" in entry else {}
             values |= {key: int(entry.get(key, 0)) for key in ("generation", "restarts")} | {"slot": int(entry.get("slot", 1))}

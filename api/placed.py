@@ -22,7 +22,7 @@ from api.rollouts import Rollouts
 from api.stacks import home_of_stack
 from api.stores.changes import Changes, Update, View
 from api.stores.desired import DesiredStore
-from api.stores.nodes import READY, UNREADABLE, NodeBook
+from api.stores.nodes import READY, UNREADABLE, NodeBook, Seen
 from api.stores.placed import PlacedIndex
 from duckconf import codec
 from duckconf.codec import to_json
@@ -35,6 +35,7 @@ from duckconf.local_data import kept, shown, waits, why_it_keeps
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.naming import instance_name
 from duckconf.overview import PENDING, UNDECIDED
+from duckconf.pins import digest_of
 from duckconf.place_kinds import GLOBAL
 from duckconf.restart import recorded, why_over
 from duckconf.secrets import require_known
@@ -88,7 +89,9 @@ class Routes:
             self.index.wait(node, since, allowed)
         share = self.index.share(node)
         answer = {"revision": share.revision, "apps": list(self._told(share.instances)), "kept": list(share.kept)}
-        if not node:
+        if node:
+            answer |= {"asked": self.nodes.nodes[node].asked}
+        else:
             answer |= {
                 "moves": list(self._told(self.index.moves(), moving=True)),
                 "notes": dict(self.index.notes),
@@ -113,7 +116,8 @@ class Routes:
             told = self.updates.images.told(instance) if instance.node and not moving else None
             entry |= {"runs": told_to_json(told)} if told is not None else {}
             entry |= self._bound(instance) if caller().operator else {}
-            entry |= {"serves": serves} if not instance.node and (serves := self.index.serves_on(instance, instance.spec)) else {}
+            serves = self.index.serving(instance, instance.spec) if not instance.node else None
+            entry |= {"serves": serves[0]} if serves is not None else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
 
@@ -284,9 +288,23 @@ def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
     return entry | ({"rollout": rollout} if (rollout := index.updates.get(app.name)) else {})
 
 
-def _why_it_waits(instance: Instance, index: PlacedIndex) -> str:
-    why, serves = index.notes.get(instance.name, UNDECIDED), index.serves_on(instance)
-    return f"{why}; its container on {serves} runs on until it has another place" if serves else why
+def _waiting(instance: Instance, present: str, index: PlacedIndex) -> dict[str, Any]:
+    """Of an instance without a place, with the container that serves until it has one."""
+    why, serves = index.notes.get(instance.name, UNDECIDED), index.serving(instance)
+    if serves is None:
+        return {"status": PENDING, "note": why}
+    node, seen = serves
+    note = f"{why}; its container on {node} runs on until it has another place"
+    return {"status": PENDING, "note": note, "serves": node, **_observed(instance, seen, present, index)}
+
+
+def _observed(instance: Instance, seen: Seen, present: str, index: PlacedIndex) -> dict[str, Any]:
+    """What its node tells of a container, whatever its state is."""
+    entry = {"container": seen.container, "started": seen.started, "restarts": seen.restarts}
+    entry |= {"ready": seen.ready, "updated": seen.spec == present, "image": seen.image, "image_id": seen.image_id}
+    entry |= {"digest": digest_of(index.past(instance.app.name), seen.image_id)} if seen.image_id else {}
+    entry |= {"published": list(seen.ports)} if seen.ports else {}
+    return entry | ({"health": seen.health} if seen.health else {})
 
 
 def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
@@ -300,7 +318,7 @@ def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeB
         why = {"note": why_over(instance.app, end)} if end.code else {}
         return entry | {"status": end.state, "restarts": end.restarts, **there, **why}
     if not node:
-        return entry | {"status": PENDING, "note": _why_it_waits(instance, index)}
+        return entry | _waiting(instance, present, index)
     held = index.data.of(instance)
     bound = replace(instance, bound=node, data=shown(held.sources)) if held is not None else None
     if node not in nodes.nodes:
@@ -318,10 +336,7 @@ def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeB
         entry["refused"] = refusal.reason
     if seen is None:
         return entry | {"status": "starting", **({"note": f"{node} refuses it: {refusal.reason}"} if refusal else {})}
-    entry |= {"status": seen.state, **there, "started": seen.started, "restarts": seen.restarts}
-    entry |= {"ready": seen.ready, "updated": seen.spec == present, "image": seen.image}
-    entry |= {"published": list(seen.ports)} if seen.ports else {}
-    entry |= {"health": seen.health} if seen.health else {}
+    entry |= {"status": seen.state, **_observed(instance, seen, present, index)}
     if not index.sites.allows(instance.app, node):
         if held is not None:
             return entry | {"note": kept(instance, node, shown(held.sources), "NODE")}

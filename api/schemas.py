@@ -91,6 +91,9 @@ OBSERVED: dict[str, dict[str, Any]] = {
     "restarts": {"type": "integer", "description": "Restarts since its spec changed."},
     "published": {"type": "array", "items": TEXT, "description": "Its ports on the node, those that the engine chose too."},
     "health": {**TEXT, "enum": ["starting", "healthy", "unhealthy"], "description": "The verdict of its check, if it has one."},
+    "image_id": {**TEXT, "description": "The image that its container runs."},
+    "digest": {**TEXT, "description": "The digest by which that was pulled; empty if it is not known."},
+    "serves": {**TEXT, "description": "Where its container runs on although it is not placed."},
     "note": {**TEXT, "description": "Why the observed state is not the desired one."},
     "refused": {**TEXT, "description": "Why the engine of its node refuses it."},
 }
@@ -252,7 +255,15 @@ SCHEMAS: dict[str, Any] = {
             }
         },
     },
-    "NodeChange": {"type": "object", "required": ["cordoned"], "properties": {"cordoned": {"type": "boolean"}}},
+    "NodeChange": {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {
+            "cordoned": {"type": "boolean"},
+            "again": {"const": True, "description": "The node tries at once again what its engine has refused."},
+        },
+    },
     "Heartbeat": {
         "type": "object",
         "required": ["instance"],

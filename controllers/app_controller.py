@@ -109,8 +109,7 @@ class Itself:
         return ()
 
     def asked(self) -> Mapping[str, int]:
-        # The api-server forgets the refusals, and a new placement is tried at once.
-        return {}
+        return {self._config.node: self._orders.again}
 
     def fronted(self) -> Collection[Where]:
         return ()

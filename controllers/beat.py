@@ -38,6 +38,7 @@ def _of_container(container: Container, view: AppView | None, instance: Instance
         "app": container.app,
         "container": container.name,
         "image": container.image,
+        "image_id": container.image_id,
         "state": view.state if view is not None and known_better else container.state,
         "spec": _spec(container, instance),
         "generation": container.generation,

@@ -58,6 +58,11 @@ class Orders:
         share = self._share
         return Setpoint(share.desired, share.faults)
 
+    @property
+    def again(self) -> int:
+        """Another number than before: what the engine refused is to be tried at once."""
+        return self._share.asked
+
     def value(self, name: str, revision: str) -> bytes:
         """Of a secret that an app here uses. Raises DuckconfError."""
         return self._secrets.value(name, revision)

@@ -129,17 +129,19 @@ class Reconciler:
         again = {node for node, number in asked.items() if self.asked is not None and number != self.asked.get(node)}
         self.asked = asked
         self._review(desired, nodes, (before - self.health.lost) | again, now)
+        self._end_pauses(again, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         refusals = with_siblings(active(self.refusals, now), facts)
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, sites, tuple(unreadable))
-        desired = with_slots(desired, fleet, self.book.placements)
+        unsettled = self._unsettled(heard, oldest_open)
+        desired = with_slots(desired, fleet, self.book.placements, unsettled)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
         memory = Memory(
             self.book.placements,
             self.tries,
             certain,
-            self._unsettled(heard, oldest_open),
+            unsettled,
             self.removals,
             self.missed,
             self.history.revisions if self.history is not None else None,
@@ -245,6 +247,13 @@ class Reconciler:
             wanted = {app_of(name) for name in (*desired.instances, *desired.kept, *desired.everywhere)}
             gone = {app for _, app in self.refusals} - wanted - desired.unreadable
         self.refusals = remembered(self.refusals, now, nodes=nodes, returned=returned, withdrawn=gone)
+
+    def _end_pauses(self, nodes: Collection[str], now: float) -> None:
+        """A person asked: an instance whose last start the engine of one of these nodes refused is tried at once."""
+        for name, past in self.tries.items():
+            place = self.book.placements.get(name)
+            if past.words and place is not None and place.node in nodes:
+                self.tries[name] = replace(past, not_before=now)
 
     def _settle_removal(self, action: Remove, failure: DuckconfError | None, now: float) -> None:
         where = (action.node, action.container)

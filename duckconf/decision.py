@@ -93,7 +93,7 @@ class Decision:
 
 def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: float) -> Decision:
     """`now` is in seconds of the clock that the tries were counted with."""
-    desired = with_slots(desired, fleet, memory.placements)
+    desired = with_slots(desired, fleet, memory.placements, memory.busy)
     data: Mapping[str, Held] = {}
     if memory.data is not None:
         desired, data = with_data(desired, fleet, memory.placements, memory.data, memory.moves)

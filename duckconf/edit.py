@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from duckconf.changes import changes
-from duckconf.codec import spec_hash, to_json
+from duckconf.codec import to_json
 from duckconf.compose import ALIASES, merged
 from duckconf.errors import BadInput, Fault
 from duckconf.healthcheck_kind import OWN
 from duckconf.kinds import Listed, Pairs
 from duckconf.model import DECLARED, FIELDS, App, parse_app
-from duckconf.policies import ROLLBACK, policy_of
-from duckconf.rollout import FAILED, History, Revision, as_declared, last_good, with_service
+from duckconf.rollout import History, Revision, as_declared, last_good, taken_back, with_service
 
 # Of each of these an app has one.
 ONE_OF: Mapping[str, Sequence[str]] = {"healthcheck": (*OWN, "disable")}
@@ -62,12 +61,10 @@ def edited(declared: App, history: History, edit: Edit) -> Edited:
 
 def serving(declared: App, history: History) -> tuple[Revision | None, App]:
     """What an edit builds on, and the failed revision that it is used in place of."""
-    last, good = (history[-1], last_good(history)) if history else (None, None)
-    if last is None or good is None or last.outcome != FAILED or spec_hash(as_declared(last.app)) != spec_hash(declared):
+    failed, good = taken_back(declared, history), last_good(history)
+    if failed is None or good is None:
         return None, declared
-    if policy_of(declared.update_config, declared.replicas).failure_action != ROLLBACK:
-        return None, declared
-    return last, with_service(as_declared(good.app), declared)
+    return failed, with_service(as_declared(good.app), declared)
 
 
 def _placement(app: App) -> dict[str, Any]:

@@ -45,12 +45,12 @@ def wanted_nodes(app: App, nodes: Sequence[str], sites: Sites, closed: Collectio
     return [node for node in nodes if sites.allows(app, node) and (node not in closed or node in has)]
 
 
-def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placement]) -> Desired:
+def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placement], busy: Collection[str] = ()) -> Desired:
     """The desired state with the instances of its apps of mode global, each bound to its node. An app that no node may have
-    has one instance, so that placement says why."""
+    has one instance, so that placement says why. `busy` instances have an action under way where they are placed."""
     if not desired.everywhere:
         return desired
-    before = _before(desired.everywhere, fleet, placements)
+    before = _before(desired.everywhere, fleet, placements, busy)
     instances = dict(desired.instances)
     for name, app in sorted(desired.everywhere.items()):
         known = before[name]
@@ -64,13 +64,17 @@ def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placemen
     return replace(desired, instances=instances, everywhere={})
 
 
-def _before(apps: Collection[str], fleet: Fleet, placements: Mapping[str, Placement]) -> dict[str, dict[int, str]]:
+def _before(
+    apps: Collection[str], fleet: Fleet, placements: Mapping[str, Placement], busy: Collection[str]
+) -> dict[str, dict[int, str]]:
     """By app, the node of each slot: where it is placed, or else where a container of it is. A container that runs counts more
     than a placement on a node where nothing of it is, as another mode may have left it."""
     found: dict[str, dict[int, str]] = {name: {} for name in apps}
     for name in sorted({*placements, *fleet.copies}):
         if (app := app_of(name)) in found:
-            found[app][slot_of(name)] = _node_of(placements.get(name), fleet.copies.get(name, ()), fleet)
+            place = placements.get(name)
+            known = place.node if place is not None and name in busy else _node_of(place, fleet.copies.get(name, ()), fleet)
+            found[app][slot_of(name)] = known
     return found
 
 

@@ -105,7 +105,7 @@ def last_good(history: History) -> Revision | None:
 def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certain: bool = True) -> Rollout:
     """`slots` has every slot that the app should have. Nothing is replaced unless it is `certain` that they are all there is."""
     policy = policy_of(app.update_config, len(slots))
-    history = judged(noted(app, history, slots), slots, policy)
+    history = judged(noted(wanted_now(app, history), history, slots), slots, policy)
     current, good = history[-1], last_good(history)
     known = {revision.spec: revision.app for revision in history}
     known.update({slot.spec: slot.found for slot in slots.values() if slot.found is not None and slot.spec not in known})
@@ -122,6 +122,28 @@ def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certai
     waits = [policy.delay - slot.ready_for for slot in _ahead(goal, slots) if slot.ready_for is not None]
     due = min((wait for wait in waits if wait > 0), default=None)
     return Rollout(_with_service(specs, app), history, _note(app, history, slots), due)
+
+
+def taken_back(declared: App, history: History) -> Revision | None:
+    """The newest revision of what is declared, if it failed and one that served before it runs in its place."""
+    if last_good(history) is None or policy_of(declared.update_config, declared.replicas).failure_action != ROLLBACK:
+        return None
+    spec = spec_hash(as_declared(declared))
+    newest = next((item for item in reversed(history) if spec_hash(as_declared(item.app)) == spec), None)
+    return newest if newest is not None and newest.outcome == FAILED else None
+
+
+def wanted_now(app: App, history: History) -> App:
+    """The app, or with another value of a secret than when its update failed, the revision that serves with the new value: what
+    failed is not tried again for that, and what runs gets it."""
+    good = last_good(history)
+    if good is None or not app.secret_revisions or history[-1].spec == spec_hash(app):
+        return app
+    failed = taken_back(app, history)
+    if failed is None or failed.spec == spec_hash(app):
+        return app
+    now = {name: app.secret_revisions.get(name, known) for name, known in good.app.secret_revisions.items()}
+    return history[-1].app if now == good.app.secret_revisions else replace(good.app, secret_revisions=now)
 
 
 def noted(app: App, history: History, slots: Mapping[int, SlotSeen]) -> History:

@@ -29,6 +29,8 @@ class Share:
     revision: int = NEVER
     desired: Desired = UNKNOWN
     faults: tuple[str, ...] = ()
+    asked: int = 0
+    """How often a person asked that this node try again what its engine refused."""
     answer: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -70,7 +72,7 @@ def read_share(answer: Mapping[str, Any]) -> Share:
     kept = frozenset(str(name) for name in answer["kept"])
     wanted = {name: instance for name, instance in instances.items() if app_of(name) not in unreadable}
     desired = Desired(wanted, frozenset(unreadable), complete, kept - wanted.keys())
-    return Share(int(answer["revision"]), desired, tuple(faults), answer)
+    return Share(int(answer["revision"]), desired, tuple(faults), int(answer.get("asked", 0)), answer)
 
 
 def read_instance(entry: Mapping[str, Any]) -> Instance:

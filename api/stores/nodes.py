@@ -62,6 +62,7 @@ class Seen:
     """The hash of the spec that the node could not bring up for its instance, with the reason and what was printed last."""
     failure: str = ""
     said: str = ""
+    image_id: str = ""
 
     @functools.cached_property
     def instance(self) -> str:
@@ -102,6 +103,8 @@ class Node:
     """What its engine refused to run, until when on the server's monotonic clock."""
     forgiven: frozenset[tuple[str, str, str, int]] = frozenset()
     """Refusals after which a person asked for the node to be tried again; the next one is another one."""
+    asked: int = 0
+    """How often a person asked for that since the server started."""
     facts: Facts = field(default_factory=Facts)
     unreadable: str = ""
     """Why its agent cannot read the answers of its engine; the containers are then those of an earlier heartbeat."""
@@ -174,6 +177,7 @@ class NodeBook:
         with self._lock:
             node = self.nodes[name]
             node.forgiven = frozenset(_marks(node.refusals))
+            node.asked += 1
         self._tell()
 
     def cordon(self, name: str, *, cordoned: bool) -> bool:

@@ -301,15 +301,19 @@ class PlacedIndex:
         known = [self._nodes.nodes[node] for node in sorted(nodes) if node in self._nodes.nodes]
         return [seen for node in known for seen in node.copies.get(instance.name, ())]
 
-    def serves_on(self, instance: Instance, spec: str = "") -> str:
-        """A node where a container of it still runs, made from `spec` if that is given; "" for none."""
+    def serving(self, instance: Instance, spec: str = "") -> tuple[str, Seen] | None:
+        """A node where a container of it still runs, and that; made from `spec` if that is given."""
         with self._lock:
             nodes = sorted(self._copies.get(instance.name, ()))
         for node in nodes:
             for seen in self._nodes.nodes[node].copies.get(instance.name, ()):
                 if seen.running and spec in ("", seen.spec):
-                    return node
-        return ""
+                    return node, seen
+        return None
+
+    def past(self, app: str) -> History:
+        """The revisions of an app, the newest last."""
+        return self._past(app)
 
     def instances(self, app: str) -> list[Instance]:
         """By slot, each with the spec that it was placed to run."""

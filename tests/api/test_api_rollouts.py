@@ -220,3 +220,25 @@ def test_an_instance_that_found_no_other_node_goes_back_to_where_it_still_serves
     operator("PUT", "/apps", {"apps": [{"name": "web", "slot": 2, "node": "", "revision": revision}]})
     (entry,) = unplaced(operator)["apps"]
     assert entry["serves"] == "node-2"
+    shown = operator("GET", "/app/web").json or {}
+    waiting = shown["instances"][1]
+    assert (waiting["status"], waiting["node"], waiting["serves"], shown["ready"]) == ("pending", "", "node-2", 3)
+
+
+def test_a_person_may_ask_a_node_to_try_again_what_it_refused_and_its_agent_is_told(
+    served: None, operator: Client, agents: dict[str, Client]
+) -> None:
+    def asked() -> int:
+        return int((agents["node-1"]("GET", "/apps?nodeName=node-1").json or {})["asked"])
+
+    refuse(agents, "node-1", 2, OLD)
+    before = (asked(), (operator("GET", "/nodes").json or {})["nodes"][0]["refusals"] != [])
+    assert operator("PUT", "/node/node-1", {"again": True}).status_code == 200
+    after = (asked(), (operator("GET", "/nodes").json or {})["nodes"][0]["refusals"])
+    assert (before, after) == ((0, True), (1, []))
+    assert operator("PUT", "/node/node-1", {"again": False}).status_code == 422
+
+
+def test_an_instance_is_shown_with_the_image_that_it_runs(served: None, operator: Client, agents: dict[str, Client]) -> None:
+    report(agents, {1: OLD}, of=1, image_id="5" * 64)
+    assert (operator("GET", "/app/web").json or {})["instances"][0]["image_id"] == "5" * 64

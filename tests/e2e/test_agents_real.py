@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.cluster.api import api_client
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.errors import DuckconfError
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
+from duckconf.reach.state.data import read_held
 from tests.e2e.agents_fleet import (
     APPS,
     UNITS,
@@ -410,19 +412,54 @@ def past(cluster: Live) -> list[dict[str, Any]]:
     return found
 
 
+def ended(api: ApiClient) -> list[str]:
+    """The nodes where the job is done."""
+    return [one["node"] for one in api.call("GET", "/app/job")["instances"] if one["status"] == "done"]
+
+
+def homes_of_data(cluster: Live) -> dict[str, str]:
+    return {name: data.node for name, data in read_held(cluster.project.state / "data.json").items()}
+
+
 def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Live, api: ApiClient) -> None:
     assert running.inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", "--wait").returncode == 0
     before = running.instances()
     assert running.inv("start-app", WEB_IMAGE, "--name", "short", "--wait").returncode == 0
     until("it has served", lambda: [item["outcome"] for item in past(running)] == ["done"], 40)
+    job = (
+        "start-app",
+        WEB_IMAGE,
+        "--name",
+        "job",
+        "--restart",
+        "on-failure",
+        "--entrypoint",
+        "/bin/busybox",
+        "--command",
+        "true",
+    )
+    assert running.inv(*job, "--wait").returncode == 0
+    until("it is done", lambda: bool(ended(api)))
+    home = ended(api)
+    running.engine.must("rm", "-f", running.ids()["job"])
+    api.call("PUT", "/app/kept", {"image": WEB_IMAGE, "volumes": ["kept:/data"]})
+    until("its data is known", lambda: "kept" in api.call("GET", "/data")["data"], 40)
+    bound = {"kept": running.nodes_of()["kept"]}
+    api.call("DELETE", "/app/kept")
+    until("it is gone", lambda: "kept" not in running.ids(), 40)
     bring_up.up(running.project, modes.RECONCILE)
     running.settles()
+    # The job is over although its container is gone, and the data is where it was.
+    assert (ended(api_client(running.project)), homes_of_data(running)) == (home, bound)
+    assert "job" not in running.ids()
     assert running.inv("stop-app", "short").returncode == 0
     until("it is gone", lambda: running.instances() == before)
     failed = running.inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
     assert (failed.returncode, [item["outcome"] for item in past(running)]) == (1, ["done", "failed"]), failed.stderr
     bring_up.up(running.project, modes.AGENTS)
-    until("the agents have taken over", lambda: [app["running"] for app in apps(api)] == [1, 1, 1, 3], 40)
+    until("the agents have taken over", lambda: [app["running"] for app in apps(api)] == [1, 1, 1, 0, 3], 40)
+    assert (ended(api), api.call("GET", "/data")["data"]["kept"][0], "job" in running.ids()) == (home, bound["kept"], False)
+    api.call("DELETE", "/app/job")
     # What the loop has taken back is not started by the agents.
     assert [item["outcome"] for item in past(running)] == ["done", "failed"]
     assert running.instances() == before

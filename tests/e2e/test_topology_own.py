@@ -209,12 +209,14 @@ def test_push_passes_over_a_node_where_a_port_is_held_by_something_foreign(own: 
 
 def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_when_all_do(controlled: Own) -> None:
     # Where it ran is remembered over a change of mode, so that each mode has a path of its own.
-    nowhere = f"/srv/nowhere-{modes.mode_of(controlled.live.project)}"
+    mode = modes.mode_of(controlled.live.project)
+    nowhere, late = f"/srv/nowhere-{mode}", f"localhost/late:{mode}"
     controlled.must("node-2", "mkdir", "-p", "/srv/only-here")
     with foreign_listener(controlled, "node-2", 8085):
         controlled.put("ported", ports=["8085:80"])
         controlled.put("stored", volumes=["/srv/only-here:/data"])
         controlled.put("hopeless", volumes=[f"{nowhere}:/data"], ports=["8086:80"])
+        controlled.put("imageless", image=late)
         until("they run where they can", lambda: controlled.homes().keys() == {"ported", "stored"}, 40)
         homes = controlled.homes()
         assert (homes["stored"], homes["ported"] in ("node-1", "node-3")) == ("node-2", True)
@@ -231,8 +233,35 @@ def test_an_app_goes_where_no_node_refuses_it_and_is_pending_with_the_reasons_wh
     until("it says why", lambda: "with fewer than 1000 cores" in controlled.pending_note("large"), 20)
     controlled.put("large", cpus=1)
     until("it runs", lambda: "large" in controlled.homes(), 20)
-    controlled.withdraw(("ported", "stored", "hopeless", "large"))
+    # Its pause is long by now, and ends when the image is there.
+    controlled.live.engine.must("tag", WEB_IMAGE, late)
+    assert controlled.live.inv("push-image", late).returncode == 0
+    until("it runs", lambda: "imageless" in controlled.homes(), 8)
+    controlled.withdraw(("ported", "stored", "hopeless", "large", "imageless"))
     controlled.must("node-1", "rmdir", nowhere)
+    controlled.live.engine.must("rmi", late)
+
+
+def test_an_update_that_its_node_refuses_starts_on_another_one_while_the_old_container_serves(controlled: Own) -> None:
+    controlled.put("web")
+    until("it has served", lambda: [item["outcome"] for item in history_of(controlled.live, "web")] == ["done"], 40)
+    first = controlled.homes()["web"]
+    other = next(node for node in NODES if node != first)
+    path = f"/srv/only-{modes.mode_of(controlled.live.project)}"
+    controlled.must(other, "mkdir", "-p", path)
+    served: list[int] = []
+
+    def updated() -> bool:
+        running = controlled.running()
+        served.append(running.total())
+        return set(running) == {("web", other)}
+
+    controlled.put("web", volumes=[f"{path}:/data:ro"])
+    until("it has moved", updated, 40)
+    assert min(served) >= 1
+    until("it has served", lambda: [item["outcome"] for item in history_of(controlled.live, "web")] == ["done"] * 2, 20)
+    controlled.withdraw(["web"])
+    controlled.must(other, "rmdir", path)
 
 
 def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(controlled: Own) -> None:

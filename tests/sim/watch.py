@@ -150,7 +150,7 @@ class Watch:
         views = {node: self.heard.get(node) for node in self.nodes}
         fleet = Fleet(self.nodes, views, (), world.cordons | world.drains, frozenset(world.drains))
         self.everywhere = frozenset(desired.everywhere)
-        self.desired = with_slots(desired, fleet, book.placements)
+        self.desired = with_slots(desired, fleet, book.placements, self._unsettled(looks))
         desired = self.desired
         data = self._reconciler().data
         self.homes.note(self.heard, desired, self.nodes, data.held if data is not None else {}, book.placements)
@@ -164,6 +164,12 @@ class Watch:
             self.counted = {name: times for name, times in self.counted.items() if not self._is_withdrawn(name)}
             kept = {*desired.instances, *(job.step.instance for job in self.open_jobs())}
             self.known = {app: place for app, place in self.known.items() if app in kept or desired.is_unreadable(app)}
+
+    def _unsettled(self, looks: Mapping[str, Seen]) -> set[str]:
+        """Instances with an action that is under way, or ended after the oldest look that was answered was asked for."""
+        oldest = min((looks[node].asked for node in self.heard), default=float("inf"))
+        ended = {name for name, when in self._reconciler().settled_at.items() if when >= oldest}
+        return self._reconciler().busy | ended
 
     def _is_withdrawn(self, name: str) -> bool:
         """Whether a person took the instance away: when they declare it again, it is tried as a new one. Where an app of mode
@@ -226,7 +232,8 @@ class Watch:
                 self.done[name] = right[0].spec
 
     def _check_unplaced(self) -> None:
-        """An app loses its place only where its node refused it, or where it was without the data that it has elsewhere."""
+        """An app loses its place only where its node refused it, where it was without the data that it has elsewhere, or where a
+        move brought it that a person took back."""
         reconciler = self._reconciler()
         gone = self.known.keys() & self.desired.instances.keys() - reconciler.book.placements.keys() - self.forgotten
         for app in sorted(gone):
@@ -235,7 +242,9 @@ class Watch:
                 item.node == node and (item.of_node or item.app == app_of(app)) for item in reconciler.refusals.values()
             )
             without_data = self.homes.of.get(app, node) != node
-            self._require(refused or without_data, f"{app} is no longer placed on {node}, which did not refuse it")
+            accepted = self.homes.accepted.get(app, ()) if app not in self.world.moves else ()
+            taken_back = any(move.source != node for move in accepted)
+            self._require(refused or without_data or taken_back, f"{app} is no longer placed on {node}, which did not refuse it")
 
     # What the loop does.
 

@@ -242,3 +242,15 @@ def test_of_two_slots_that_serve_on_a_node_the_one_that_runs_for_longer_stays() 
     both = replace(seen, views={**seen.views, "n2": (longer, newer)})
     decision = look(EXPORTER, both, {**places, "exporter.4": Placement("n2", newer.name, 9)})
     assert [(step.instance, step.action) for step in decision.plan.steps] == [("exporter.4", Remove("n2", newer.name))]
+
+
+def test_an_instance_that_is_being_started_keeps_its_node_although_a_copy_of_it_runs_elsewhere() -> None:
+    seen, places = settled(EXPORTER, fleet(("n1", "n2")))
+    joined = Fleet((*NODES,), {**seen.views, "n3": ()}, sites=seen.sites)
+    moved = {**places, "exporter": Placement("n3", "duckconf-exporter", 9)}
+    decision = look(EXPORTER, joined, moved, busy=("exporter",))
+    assert {name: place.node for name, place in decision.placements.items()} == {
+        "exporter": "n3",
+        "exporter.2": "n2",
+        "exporter.3": "n1",
+    }

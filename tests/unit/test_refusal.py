@@ -331,3 +331,12 @@ def test_a_newer_placement_is_tried_at_once_by_the_agent_that_refused_an_older_o
     assert loop.starts(1.3, Instance(App("nginx", "web"), 1, "n1", 8))
     (refusal,) = loop.reconciler.refusals.values()
     assert refusal.strikes == 2
+
+
+def test_a_person_who_asks_a_node_to_try_again_ends_the_pause_of_what_its_engine_said_no_to(loop: Loop) -> None:
+    step = loop.look(1.0, WEB, asked={"n1": 4, "n2": 4}).decision.plan.steps[0]
+    for now in (1.0, 3.0, 6.0):
+        loop.reconciler.settle(step, EngineRefused("image not known", "", conflict=False), now, last=True)
+    other = next(node for node in NODES if node != step.action.node)
+    assert loop.starts(6.5, WEB, asked={step.action.node: 4, other: 5}) == {}
+    assert loop.starts(6.6, WEB, asked={step.action.node: 5, other: 5}) == {"web": step.action.node}

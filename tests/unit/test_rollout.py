@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.decisions import half_updated
+from duckconf import edit
 from duckconf.decision import decide
 from duckconf.instance import Instance
 from duckconf.model import App
@@ -290,3 +291,39 @@ class Counting(Fleet):
     def refusal(self, node: str, instance: Instance) -> Refusal | None:
         object.__setattr__(self, "refusals_asked", self.refusals_asked + 1)
         return super().refusal(node, instance)
+
+
+def test_a_new_value_of_a_secret_after_a_failed_update_reaches_what_serves_and_tries_nothing_again() -> None:
+    def with_secret(image: str, value: str) -> App:
+        return App(image, "web", replicas=3, secrets=("key",), secret_revisions={"key": value})
+
+    good, failed = with_secret("web:1", "a"), with_secret("web:2", "a")
+    past = (Revision(1, spec_only(good), DONE), Revision(2, spec_only(failed), FAILED, "it crashed"))
+    slots = {number: serving(good) for number in (1, 2, 3)}
+    after = advance(with_secret("web:2", "b"), past, slots)
+    assert [(item.number, item.app.image, item.app.secret_revisions, item.outcome) for item in after.history[2:]] == [
+        (3, "web:1", {"key": "b"}, "")
+    ]
+    assert sorted((app.image, app.secret_revisions["key"]) for app in after.specs.values()) == [
+        ("web:1", "a"),
+        ("web:1", "a"),
+        ("web:1", "b"),
+    ]
+    rotated = {number: serving(with_secret("web:1", "b")) for number in (1, 2, 3)}
+    done = advance(with_secret("web:2", "b"), after.history, rotated)
+    assert [item.outcome for item in done.history] == [DONE, FAILED, DONE]
+    # An edit builds on what serves, and what failed comes again when a person says so.
+    assert serving_now(with_secret("web:2", "b"), done.history) == "web:1"
+    again = advance(replace(with_secret("web:2", "b"), env={"A": "1"}), done.history, rotated)
+    assert (again.history[-1].number, again.history[-1].app.image) == (4, "web:2")
+
+
+def test_a_secret_that_what_serves_does_not_use_changes_nothing_after_a_failed_update() -> None:
+    good, failed = App("web:1", "web"), App("web:2", "web", secrets=("key",), secret_revisions={"key": "a"})
+    past = (Revision(1, spec_only(good), DONE), Revision(2, spec_only(failed), FAILED, "it crashed"))
+    after = advance(replace(failed, secret_revisions={"key": "b"}), past, {1: serving(good)})
+    assert (after.history, after.specs[1].image) == (past, "web:1")
+
+
+def serving_now(declared: App, history: History) -> str:
+    return edit.serving(replace(declared, secret_revisions={}), history)[1].image

@@ -100,6 +100,6 @@ def test_a_heartbeat_tells_each_container_and_each_app_without_one() -> None:
         "new": ("e", "starting"),
     }
     assert told["web"] | {} == {
-        **{"app": "web", "container": "b", "image": "web", "state": "backoff", "spec": "spec", "generation": 7},
+        **{"app": "web", "container": "b", "image": "web", "image_id": "", "state": "backoff", "spec": "spec", "generation": 7},
         **{"started": 5.0, "restarts": 2, "note": "held back", "ports": [], "slot": 1, "health": "", "ready": False},
     }

@@ -59,7 +59,7 @@ def leave_agents(project: Project) -> None:
     Raises NodeFailure when a node does not answer: its agent would go on against whoever comes next.
     """
     apps, held = _declared(project), _data(project)
-    revisions = past.told_by(project, apps or ())
+    revisions, places = past.told_by(project, apps or ()), past.places_told_by(project)
     inventory = project.inventory(secrets=True)
     with step("stopping agents and control plane"), open_cluster(project) as cluster:
         _stop_units(cluster, inventory.nodes, (AGENT_UNIT,))
@@ -68,6 +68,7 @@ def leave_agents(project: Project) -> None:
     if held is not None:
         DataBook(project.state / DATA, dict).keep(held)
     past.keep(project.state, revisions)
+    past.keep_places(project.state, places)
     if apps is not None:
         document = changed(empty_document(), apps)
         write_durably(project.state / FILE_NAME, marked(document, 1, document.next_number).text().encode())

@@ -16,12 +16,15 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.instance import slots_of
 from duckconf.model import App
+from duckconf.naming import instance_name
 from duckconf.placement import Placement
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 from duckconf.reach.state.placements import PlacementBook
+from duckconf.reach.state.reports import FILE_NAME as REPORT
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
+from duckconf.share import read_instance
 
 Told = Mapping[str, Sequence[Mapping[str, Any]]]
 """By app, its revisions as the API tells them, the newest last."""
@@ -41,6 +44,33 @@ def keep(state: Path, told: Told) -> None:
     book = RevisionBook(state / HISTORY)
     book.since = {(app, int(item["number"])): float(item.get("since", 0.0)) for app, past in told.items() for item in past}
     book.keep({app: tuple(map(revision_from_json, past)) for app, past in told.items() if past})
+
+
+def places_told_by(project: Project) -> dict[str, Placement] | None:
+    """Where each instance is, what it runs there and how it ended; None when the API does not answer: what runs tells it then."""
+    try:
+        api = api_client(project)
+        apps = api.call("GET", "/apps", deadline=10.0)["apps"]
+        nodes = [row["name"] for row in api.call("GET", "/nodes", deadline=10.0)["nodes"]]
+        shares = [api.call("GET", f"/apps?nodeName={node}", deadline=10.0)["apps"] for node in nodes]
+    except DuckconfError:
+        return None
+    containers = {instance_name(app["name"], one["slot"]): one.get("container", "") for app in apps for one in app["instances"]}
+    instances = [read_instance(entry) for share in shares for entry in share]
+    return {
+        one.name: Placement(one.node, containers.get(one.name, ""), one.generation, one.ended, one.spec)
+        for one in instances
+        # Of one that has neither, nothing is there yet.
+        if one.ended or containers.get(one.name)
+    }
+
+
+def keep_places(state: Path, places: Mapping[str, Placement] | None) -> None:
+    """For the loop. What it remembered of an earlier time says nothing any more. Raises OSError."""
+    (state / PLACEMENTS).unlink(missing_ok=True)
+    (state / REPORT).unlink(missing_ok=True)
+    if places is not None:
+        PlacementBook(state / PLACEMENTS).keep(places)
 
 
 def ended_in(state: Path) -> dict[str, Placement]:

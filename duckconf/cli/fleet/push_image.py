@@ -15,6 +15,7 @@ from duckconf.architecture import runs
 from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.fleet.again import try_again
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.terminal.edge import SOME_UNREACHABLE
 from duckconf.cli.terminal.say import say, step
@@ -59,6 +60,7 @@ def push_image(project: Project, image: str, to: str, *, as_json: bool) -> int:
     """To the nodes that the pattern means; 4 when some of them do not have it now."""
     hosts = chosen_nodes(project, project.inventory(), to)
     outcomes = push_images(project, [image], hosts)[image]
+    _try_again(project, [node for node in outcomes if node not in failures(outcomes)])
     old = _apps_on_old(project, image, [node for node in outcomes if node not in failures(outcomes)])
     if as_json:
         print_json([{**_row(node, outcome), "outdated": old.get(node, [])} for node, outcome in outcomes.items()])
@@ -67,6 +69,14 @@ def push_image(project: Project, image: str, to: str, *, as_json: bool) -> int:
         say(f"{image}: {len(failed)} of {counted(len(outcomes), 'node')} without it ({again})")
     _say_old(project, image, old)
     return SOME_UNREACHABLE if failures(outcomes) else 0
+
+
+def _try_again(project: Project, nodes: Sequence[str]) -> None:
+    """What waits for the image there starts now. The image is there whatever becomes of that."""
+    try:
+        try_again(project, nodes)
+    except DuckconfError as failure:
+        say(f"what was refused there before is tried again after its pause: {failure}")
 
 
 def _apps_on_old(project: Project, image: str, nodes: Sequence[str]) -> dict[str, list[str]]:

@@ -76,7 +76,7 @@ def take_sight(project: Project) -> Sight:
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:
     meant = _names(project, nodes)
     listing = api_client(project).call("GET", "/apps")
-    rows = [row for row in _rows(listing) if not nodes or row["node"] in meant]
+    rows = [row for row in map(_as_it_serves, _rows(listing)) if not nodes or row["node"] in meant]
     if as_json:
         print_json([_row(row) for row in rows])
         return 0
@@ -85,7 +85,7 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
         for row in rows
     ]
     print_apps(shown, ("app", "node", "desired", "status", "restarts", "image", "age"), NO_APPS)
-    told = [row for row in rows if row.get("note") and (row["status"] != "running" or row.get("health") == UNHEALTHY)]
+    told = [row for row in rows if row.get("note") and (row["status"] != "running" or _is_in_trouble(row))]
     for names, note in grouped((row["instance"], row["note"]) for row in told):
         print(f"{names}: {note}", file=sys.stderr)
     _say_faults(listing)
@@ -194,10 +194,19 @@ def _rows(listing: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _as_it_serves(row: dict[str, Any]) -> dict[str, Any]:
+    """One without a place is shown where its container runs on, if it does."""
+    return {**row, "status": "running", "node": row["serves"]} if row.get("serves") else row
+
+
+def _is_in_trouble(row: Mapping[str, Any]) -> bool:
+    return row.get("health") == UNHEALTHY or "serves" in row
+
+
 def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     row = {key: entry[key] for key in ("app", "slot", "image", "node")} | {"container": entry.get("container", "")}
     row |= {"state": entry["status"], "started": stamp(entry["started"]) if entry.get("started") else None, "desired": "yes"}
-    row |= {"health": entry.get("health", "")}
+    row |= {"health": entry.get("health", ""), "image_id": entry.get("image_id", ""), "digest": entry.get("digest", "")}
     return row | {"restarts": entry.get("restarts", 0), "note": entry.get("note", ""), "ports": entry.get("published", [])}
 
 
