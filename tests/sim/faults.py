@@ -11,7 +11,8 @@ from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.naming import app_labels
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, REFUSED, Box
-from tests.sim.world import Node, SimWorld
+from tests.sim.node import Node
+from tests.sim.world import SimWorld
 
 NAMES = tuple("abcdefgh")
 NODES_OWN = (

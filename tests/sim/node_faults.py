@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tests.sim.faults import Faults
-from tests.sim.world import Node
+from tests.sim.node import Node
 
 
 def freeze(faults: Faults) -> str:

@@ -28,7 +28,8 @@ from tests.sim.faults import NODES_OWN, Faults, Kinds
 from tests.sim.kinds import KINDS, REFUSALS
 from tests.sim.services import SERVICES
 from tests.sim.sickness import SICKNESS, begin_check, heal_all
-from tests.sim.watch import NODE_TIMEOUT, Violation
+from tests.sim.under_way import Violation
+from tests.sim.watch import NODE_TIMEOUT
 from tests.sim.world import Killed, SimWorld
 
 LOOP_INTERVAL = 10.0

@@ -6,17 +6,15 @@ not know better; each such exception stands beside its rule.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
-from controllers.cycle import Look
 from controllers.reconciler import Reconciler
 from duckconf.actions import Remove, Restart, Start
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
-from duckconf.errors import DuckconfError, NodeFailure, NodeRefused, NotFound, Unreadable
+from duckconf.errors import DuckconfError
 from duckconf.events import Event
 from duckconf.globally import with_slots
 from duckconf.health import BRAKE_FROM
@@ -26,53 +24,20 @@ from duckconf.inventory import Inventory
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.placement import Fleet, Placement
-from duckconf.plan import Step
 from duckconf.policies import policy_of
 from duckconf.rebalancing import Way
 from duckconf.rollout import starts_first
 from tests.sim.engines import Box
 from tests.sim.everywhere import Homes, is_alone, why_not_there
+from tests.sim.finished import Finished
+from tests.sim.pace import Pace
 from tests.sim.promises import Promises
+from tests.sim.under_way import Job, Seen, Violation
 
 if TYPE_CHECKING:
     from tests.sim.world import SimWorld
 
 NODE_TIMEOUT = 20.0
-# The same action, tried this often, should have taken longer than this (seconds).
-AT_ONCE = 6
-A_WHILE = 4.5
-
-
-class Violation(AssertionError):
-    """Something happened that never may."""
-
-
-@dataclass
-class Seen:
-    """A look: when it was asked for, and when the snapshot was taken that it answers with."""
-
-    asked: float
-    future: Look
-    taken: float = 0.0
-
-    @property
-    def garbled(self) -> bool:
-        return self.future.done() and isinstance(self.future.exception(), Unreadable)
-
-    def containers(self) -> Union[tuple[Container, ...], None]:
-        return self.future.result() if self.future.done() and self.future.exception() is None else None
-
-
-@dataclass(eq=False)
-class Job:
-    """An action on its way. `told` is true once the loop knows that it succeeded."""
-
-    step: Step
-    process: int
-    done: Callable[[Union[DuckconfError, None]], None]
-    told: bool = False
-    ended: bool = False
-    dropped: bool = False
 
 
 @dataclass
@@ -99,16 +64,13 @@ class Watch:
     forgotten: set[str] = field(default_factory=set)
     last_asked: dict[str, float] = field(default_factory=dict)
     all_silent_at: float = float("-inf")
-    counted: dict[str, tuple[str, deque[float]]] = field(default_factory=dict)
-    refused_at: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
-    issued_at: dict[str, deque[float]] = field(default_factory=dict)
     issued_at_all: list[str] = field(default_factory=list)
-    done: dict[str, str] = field(default_factory=dict)
-    """Instances of jobs that the loop saw done, with their spec: on disk, so that it knows it after its own end too."""
+    finished: Finished = field(default_factory=Finished)
     excused: int = 0
 
     def __post_init__(self) -> None:
         self.promises = Promises(self._require, self._is_proven)
+        self.pace = Pace(self._require)
 
     def open_jobs(self) -> list[Job]:
         return [job for job in self.jobs if not job.ended]
@@ -119,14 +81,12 @@ class Watch:
             self.forget()
         self.jobs, self.lost, self.last_asked = [], frozenset(), {}
         self.all_silent_at = float("-inf")
-        self.counted.clear()
-        self.refused_at.clear()
-        self.issued_at.clear()
+        self.pace = Pace(self._require)
 
     def forget(self) -> None:
         """The placements are lost with the process."""
         self.forgotten = set(self.known)
-        self.done.clear()
+        self.finished.specs.clear()
 
     # What the loop perceives in a pass.
 
@@ -161,7 +121,7 @@ class Watch:
         self.known.update(self._reconciler().book.placements)
         self.forgotten -= set(self._reconciler().book.placements)
         if desired.complete:
-            self.counted = {name: times for name, times in self.counted.items() if not self._is_withdrawn(name)}
+            self.pace.forget(self._is_withdrawn)
             kept = {*desired.instances, *(job.step.instance for job in self.open_jobs())}
             self.known = {app: place for app, place in self.known.items() if app in kept or desired.is_unreadable(app)}
 
@@ -203,7 +163,7 @@ class Watch:
         past = history.revisions if history is not None else {}
         going = {(job.step.action.node, job.step.action.container) for job in self.open_jobs()}
         self.promises.passed(self.desired.instances, self.heard, self.known, book.placements, past, self.forgotten, going)
-        self._note_done()
+        self.finished.note(self.desired, self.heard, book)
         if not answered:
             self.all_silent_at = now
         for node in nodes:
@@ -211,25 +171,6 @@ class Watch:
         for node in [node for node in self.last_asked if node not in nodes]:
             del self.last_asked[node]
         self.lost = lost
-
-    def _note_done(self) -> None:
-        """A job may run again when somebody withdrew it, changed it, or started its container by hand."""
-        book, wanted = self._reconciler().book, self.desired.instances
-        if self.desired.complete:
-            self.done = {name: spec for name, spec in self.done.items() if name in wanted or self.desired.is_unreadable(name)}
-        self.done = {name: spec for name, spec in self.done.items() if name not in wanted or spec == wanted[name].spec}
-        for copy in (copy for copies in self.heard.values() for copy in copies):
-            if copy.running and self.done.get(copy.instance) == copy.spec:
-                del self.done[copy.instance]
-        for name, instance in wanted.items():
-            place = book.placements.get(name)
-            if place is None or not (instance.app.restart and book.certain and place.end):
-                continue
-            right = [
-                copy for copy in self.heard.get(place.node, ()) if (copy.name, copy.spec) == (place.container, instance.spec)
-            ]
-            if right and right[0].exit_code == 0:
-                self.done[name] = right[0].spec
 
     def _check_unplaced(self) -> None:
         """An app loses its place only where its node refused it, where it was without the data that it has elsewhere, or where a
@@ -270,21 +211,14 @@ class Watch:
             self._require(not same, f"{action} during another action")
             assert isinstance(action, (Start, Restart))
             self._check_start(step.instance, action)
-        self._check_pace(job)
+        siblings = self.desired.instances[step.instance].app.replicas if step.instance in self.desired.instances else 1
+        self.pace.issued(step, self._spec_of(step.instance), siblings, self.world.now())
         self.jobs = [*self.open_jobs(), job]
         self.issued_at_all.append(step.instance)
 
     def ended(self, job: Job, failure: Union[DuckconfError, None]) -> None:
         job.ended, job.told = True, failure is None
-        if isinstance(failure, NodeRefused):
-            where = (job.step.action.node, job.step.instance, self._spec_of(job.step.instance))
-            self.refused_at.setdefault(where, deque(maxlen=20)).append(self.world.now())
-        if not isinstance(job.step.action, Remove) and not isinstance(failure, (NodeFailure, NotFound)):
-            spec = self._spec_of(job.step.instance)
-            known, times = self.counted.get(job.step.instance, ("", deque()))
-            times = times if known == spec else deque()
-            times.append(self.world.now())
-            self.counted[job.step.instance] = (spec, times)
+        self.pace.ended(job.step, self._spec_of(job.step.instance), failure, self.world.now())
 
     def told(self, event: Event) -> None:
         self._require(": ;" not in event.message, f"an event without its reason: {event.message}")
@@ -319,7 +253,7 @@ class Watch:
 
     def _check_start(self, app: str, action: Union[Start, Restart]) -> None:
         spec = self._spec_of(app)
-        self._require(self.done.get(app) != spec, f"{action}, which is done")
+        self._require(self.finished.specs.get(app) != spec, f"{action}, which is done")
         if app_of(app) in self.everywhere:
             places = self._reconciler().book.placements
             wrong = why_not_there(app, action.node, self.desired, places, self.world.drains_read)
@@ -393,24 +327,6 @@ class Watch:
         self._require(not known, f"{action} on a look that is older than its own start")
         self.excused += 1
         self.world.note("excused", f"{action}: it runs since {box.since:.3f}, the look is of {self.taken[action.node]:.3f}")
-
-    def _check_pace(self, job: Job) -> None:
-        now, action = self.world.now(), job.step.action
-        if not isinstance(action, Remove):
-            where = (action.node, job.step.instance)
-            times = self.refused_at.get((*where, self._spec_of(job.step.instance)), deque())
-            recent = sum(now - time < 60 for time in times)
-            # What a sibling could start there is tried there again.
-            most = 8 * max(1, self.desired.instances[job.step.instance].app.replicas)
-            self._require(recent <= most, f"{action}, which was refused there {recent} times in a minute")
-            spec, times = self.counted.get(job.step.instance, ("", deque()))
-            recent = sum(now - time < 60 for time in times)
-            self._require(
-                spec != self._spec_of(job.step.instance) or recent <= 8, f"{action} for the {recent}th time in a minute"
-            )
-        times = self.issued_at.setdefault(f"{action} {getattr(action, 'container', '')}", deque(maxlen=AT_ONCE))
-        times.append(now)
-        self._require(len(times) < AT_ONCE or now - times[0] > A_WHILE, f"{action} {AT_ONCE} times in {now - times[0]:.1f} s")
 
     def _spec_of(self, app: str) -> str:
         """What it should run now: during an update, that is not yet what is desired."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
@@ -32,9 +30,11 @@ from duckconf.reach.state.placements import FILE_NAME
 from duckconf.rebalancing import MANUAL
 from duckconf.report import Report, report_from_json
 from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, REFUSED, SHAKY, Box, Engine, Hand
+from tests.sim.node import Node
 from tests.sim.person import Person
 from tests.sim.timeline import Timeline
-from tests.sim.watch import Job, Seen, Watch
+from tests.sim.under_way import Job, Seen
+from tests.sim.watch import Watch
 
 HANDS = 5
 DEADLINE = 2.5
@@ -43,22 +43,6 @@ LONG_DEADLINE = 40.0
 
 class Killed(BaseException):
     """The loop's process ends here, wherever that is."""
-
-
-@dataclass
-class Node:
-    """A node; each kind of absence has its end. A frozen one keeps what arrives in `inbox` until it thaws."""
-
-    name: str
-    engine: Engine
-    slowness: float = 1.0
-    frozen_until: float = 0.0
-    unplugged_until: float = 0.0
-    down_until: float = 0.0
-    garbled_until: float = 0.0
-    inbox: list[Callable[[], object]] = field(default_factory=list)
-    queue: deque[Job] = field(default_factory=deque)
-    working: int = 0
 
 
 class SimWorld:
