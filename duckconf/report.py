@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from duckconf.backoff import Tries
@@ -40,11 +40,11 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "nodes": {name: asdict(view) for name, view in self.nodes.items()},
-            "apps": [asdict(view) for view in self.apps],
+            "nodes": {name: {**vars(view)} for name, view in self.nodes.items()},
+            "apps": [{**vars(view)} for view in self.apps],
             "faults": list(self.faults),
-            "tries": {name: asdict(tries) for name, tries in self.tries.items()},
-            "refusals": [asdict(refusal) for refusal in self.refusals],
+            "tries": {name: {**vars(tries)} for name, tries in self.tries.items()},
+            "refusals": [{**vars(refusal)} for refusal in self.refusals],
             "clock": self.clock,
             "rollouts": dict(self.rollouts),
         }

@@ -457,7 +457,8 @@ def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Liv
     failed = running.inv("update", "web", "--image", "localhost/nothing/here:1", "--wait")
     assert (failed.returncode, [item["outcome"] for item in past(running)]) == (1, ["done", "failed"]), failed.stderr
     bring_up.up(running.project, modes.AGENTS)
-    until("the agents have taken over", lambda: [app["running"] for app in apps(api)] == [1, 1, 1, 0, 3], 40)
+    now = {**dict.fromkeys(APPS, 1), "job": 0, "web": 3}
+    until("the agents have taken over", lambda: {app["name"]: app["running"] for app in apps(api)} == now, 40)
     assert (ended(api), api.call("GET", "/data")["data"]["kept"][0], "job" in running.ids()) == (home, bound["kept"], False)
     api.call("DELETE", "/app/job")
     # What the loop has taken back is not started by the agents.
