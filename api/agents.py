@@ -26,6 +26,7 @@ from api.metrics import Metrics
 from api.server import bind, serve
 from api.stores.data import HeldData
 from api.stores.desired import DesiredStore
+from api.stores.fronts import FrontBook
 from api.stores.images import Images
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import PlacedIndex
@@ -101,6 +102,10 @@ def create_agents(
     updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
     apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
     ends = Ends(store, index)
+    fronts = FrontBook(index, nodes, config.edges)
+
+    def inside(node: str) -> str:
+        return config.edge_addresses.get(node) or config.addresses.get(node, node)
 
     def record(node: str, containers: Iterable[Seen]) -> None:
         ends.record(node, containers)
@@ -120,11 +125,12 @@ def create_agents(
         placed.blueprint(apps),
         stacks.blueprint(store, journal.add, kept.current, stacks.keeping_places(updates)),
         rollouts.blueprint(updates, apps.again),
-        front.blueprint(front.of_agents(index, nodes, lambda node: config.addresses.get(node, node), watches)),
+        front.blueprint(front.of_agents(index, fronts, lambda node: config.addresses.get(node, node), watches)),
+        front.of_edges(front.Edges(front.of_agents(index, fronts, inside, watches), fronts)),
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
-        node_routes.blueprint(index, nodes, interval, journal.add, watches, record, learn),
+        node_routes.blueprint(index, nodes, interval, journal.add, watches, record, learn, fronts.fronted),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class Routes:
     held: HeldRequests
     record: Record
     learn: Learn
+    fronted: Callable[[str], Sequence[str]]
 
     def heartbeat(self, name: str) -> Response:
         require_node(name)
@@ -50,7 +51,7 @@ class Routes:
         self.record(name, self.nodes.nodes[name].containers)
         self.index.report(name, before, self.nodes.nodes[name].containers)
         self.learn(name, report.images or {})
-        return jsonify(node=name, heartbeat=heard, interval=self.interval)
+        return jsonify(node=name, heartbeat=heard, interval=self.interval, front=self.fronted(name))
 
     def listing(self) -> Response:
         require_operator()
@@ -104,9 +105,11 @@ def blueprint(
     held: HeldRequests,
     record: Record,
     learn: Learn,
+    fronted: Callable[[str], Sequence[str]],
 ) -> Blueprint:
-    """`record` is given what each heartbeat tells of containers, `learn` what it tells of images."""
-    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record, learn)
+    """`record` is given what each heartbeat tells of containers, `learn` what it tells of images. `fronted` has the containers of
+    a node that a front may send requests to."""
+    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record, learn, fronted)
     routes.put("/node/<name>/heartbeat")(served.heartbeat)
     routes.get("/nodes")(served.listing)
     routes.put("/node/<name>")(served.change)
@@ -182,6 +185,7 @@ def _containers(entries: object) -> tuple[Seen, ...]:
             values |= {key: str(entry.get(key, "")) for key in ("image", "image_id", "spec", "note", "health", "end")}
             values |= {key: str(entry.get(key, ""))[:LONGEST_REASON] for key in ("failed", "failure", "said")}
             values |= {"steady": bool(entry["ready"])} if "ready" in entry else {}
+            values["leaving"] = bool(entry.get("leaving"))
             values |= {key: int(entry.get(key, 0)) for key in ("generation", "restarts")} | {"slot": int(entry.get("slot", 1))}
             ports = tuple(str(port) for port in entry.get("ports", ()))
             found.append(Seen(**values, started=float(entry.get("started", 0)), ports=ports))

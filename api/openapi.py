@@ -6,7 +6,7 @@ from typing import Any
 
 from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
-from api.openapi_front import FRONT
+from api.openapi_front import EDGES, FRONT
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
@@ -210,6 +210,7 @@ NO_STACK: dict[str, Any] = {
 OF_AGENTS = {
     **RECONCILE,
     **FRONT,
+    **EDGES,
     **STACKS,
     **AGENTS,
     **HISTORY,

@@ -23,6 +23,7 @@ SERVING: dict[str, Any] = {
         "path": {**TEXT, "description": "With all that lies below it; / is the whole host."},
         "app": TEXT,
         "upstreams": {"type": "array", "items": UPSTREAM, "description": "The containers that are ready, by address."},
+        "check": {**TEXT, "description": "A path that shows whether an upstream lives, empty where the app names none."},
     },
 }
 FRONT: dict[str, Any] = {
@@ -46,5 +47,54 @@ FRONT: dict[str, Any] = {
                 "422": problem("A parameter is wrong."),
             },
         }
+    }
+}
+EDGE = parameter("edge", TEXT, "A node that runs a front.", "path")
+EDGES: dict[str, Any] = {
+    "/front/{edge}": {
+        "get": {
+            "operationId": "listForFront",
+            "summary": "As `/routes`, for the agent of a node that runs a front.",
+            "parameters": [EDGE, parameter("since", TEXT, "A revision, as in `/routes`."), WAIT],
+            "responses": {
+                "200": answer(
+                    "`names` has the containers behind addresses, also of what leaves; `complete` is false while a node was not "
+                    "heard since the server began; `told` says whether the front has told what it has.",
+                    {
+                        "type": "object",
+                        "required": ["revision", "routes", "names", "complete", "told"],
+                        "properties": {
+                            "revision": TEXT,
+                            "routes": {"type": "array", "items": SERVING},
+                            "names": {"type": "object"},
+                            "complete": {"type": "boolean"},
+                            "told": {"type": "boolean"},
+                        },
+                    },
+                ),
+                "422": problem("A parameter is wrong, or the node runs no front."),
+            },
+        },
+        "put": {
+            "operationId": "tellFront",
+            "summary": "What a front may send requests to, or waits for: none of it is stopped while it has time to leave.",
+            "parameters": [EDGE],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["has"],
+                            "properties": {"has": {"type": "array", "items": {"type": "array", "items": TEXT}}},
+                        }
+                    }
+                },
+            },
+            "responses": {
+                "200": answer("Noted.", {"type": "object"}),
+                "422": problem("It is no list of containers, or the node runs no front."),
+            },
+        },
     }
 }

@@ -23,6 +23,7 @@ from typing import NoReturn
 from controllers.beat import Entry, entries
 from controllers.checks import Checks
 from controllers.cycle import Cycle, Look, Setpoint
+from controllers.edge import Edge
 from controllers.heart import Heart
 from controllers.orders import Orders
 from controllers.reconciler import Reconciler
@@ -94,6 +95,7 @@ class Itself:
         self._hands = ThreadPoolExecutor(HANDS, "actuator")
         self._looked = 0.0
         self._readiness = Readiness()
+        self._edge = Edge(config, self._runner, self.tell)
         self._words = LastWords(partial(self.last_words, config.node), self.wake)
 
     def now(self) -> float:
@@ -112,7 +114,7 @@ class Itself:
         return {self._config.node: self._orders.again}
 
     def fronted(self) -> Collection[Where]:
-        return ()
+        return [(self._config.node, container) for container in self._heart.front]
 
     def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
         # The api-server tells the fronts.
@@ -174,6 +176,7 @@ class Itself:
             reconciler.tries.update(last.tries_at(self.now()))
         cycle = Cycle(self, reconciler)
         threads = {"heart": self._heart.run, "orders": self._orders.run, "events": self._follow_engine, "facts": self._keep_facts}
+        threads["edge"] = self._edge.run
         for name, target in threads.items():
             threading.Thread(target=_or_end, args=(target,), name=name, daemon=True).start()
         while True:

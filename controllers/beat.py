@@ -49,7 +49,8 @@ def _of_container(container: Container, view: AppView | None, instance: Instance
         "slot": container.slot,
         "health": container.health,
         # A copy that should run elsewhere, or nowhere, serves for as long as it is here.
-        "ready": view is not None and (view.ready if view.desired == "yes" else container.ready),
+        "ready": view is not None and (view.ready if view.desired == "yes" else container.ready and not view.leaving),
+        **({"leaving": True} if view is not None and view.leaving else {}),
     }
     if view is None:
         return entry

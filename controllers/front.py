@@ -63,6 +63,12 @@ class Keeper:
             self._wanted = tuple(servings)
         self._woken.set()
 
+    def trust(self, acme: Acme) -> None:
+        """Certificates come from there from now on."""
+        if acme != self._acme:
+            self._acme, self._applied = acme, None
+            self._woken.set()
+
     def has(self) -> Collection[Where]:
         """The containers that the front may send requests to, or waits for. Of one that was never asked, all."""
         with self._lock:

@@ -32,13 +32,16 @@ MOST_BEATS = 5
 ONE_FAILURE = 2.0
 # A look is old after as many intervals.
 OLD = 2.0
+# While a container leaves the fronts, the server is asked so often whether it has.
+LEAVING_EVERY = 0.25
 MOST_EVENTS = 200
 EVENTS_AT_ONCE = 50
 LONGEST_MESSAGE = 1000
 
 
 class Heart:
-    """`rival` says that another agent of the same name is alive. `on_turn` is called when that changes."""
+    """`rival` says that another agent of the same name is alive. `on_turn` is called when that changes, and when a container has
+    left the fronts."""
 
     def __init__(self, config: AgentConfig, instance: str, on_turn: Callable[[], None]) -> None:
         self.rival = False
@@ -56,6 +59,8 @@ class Heart:
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._interval = config.interval
         self._trouble = ""
+        self.front: frozenset[str] = frozenset()
+        """The containers here that a front may send requests to, by the last answer."""
 
     def see(
         self,
@@ -103,6 +108,7 @@ class Heart:
             asked = answer.get("interval")
             self._interval = min(self._config.interval, asked) if isinstance(asked, (int, float)) else self._config.interval
             self._turn(rival=False)
+            self._learn_front(answer.get("front"))
             self._send_events()
 
     def run(self) -> None:
@@ -115,7 +121,7 @@ class Heart:
                 self._contact.fine()
                 self._note_trouble("")
                 beats.append(time.monotonic())
-                self._woken.wait(self._interval)
+                self._woken.wait(min(self._interval, LEAVING_EVERY) if self._waits() else self._interval)
                 if len(beats) == MOST_BEATS:
                     time.sleep(max(0.0, beats[0] + 1.0 - time.monotonic()))
                 self._woken.clear()
@@ -130,6 +136,15 @@ class Heart:
             self._contact.call("POST", "/events", {"events": told})
             for _ in batch:
                 self._events.popleft()
+
+    def _learn_front(self, containers: object) -> None:
+        before, self.front = self.front, frozenset(map(str, containers)) if isinstance(containers, list) else frozenset()
+        if before - self.front:
+            self._on_turn()
+
+    def _waits(self) -> bool:
+        """Whether something here is not stopped before it has left the fronts."""
+        return any(entry["container"] in self.front for entry in self._seen.get("containers", ()) if entry.get("leaving"))
 
     def _turn(self, *, rival: bool) -> None:
         if rival != self.rival:

@@ -21,6 +21,11 @@ PARKED_SOCKET = f"{FOLDER}/parked.sock"
 ROOT_CERTIFICATE = "/var/lib/duckconf-edge/caddy/pki/authorities/local/root.crt"
 # Seconds that a request looks for an upstream that takes it.
 TRY_FOR = "5s"
+# An upstream that does not take a connection in this time is passed over for a while. On a machine that is overloaded all of them
+# are slow: what is meant for one that is gone must not take away all.
+DIALLED_WITHIN = "1s"
+PASSED_OVER = "3s"
+CHECKED_WITHIN = "2s"
 # Methods that may be sent twice, and whose requests have no body that would be gone by then.
 AGAIN = ("GET", "HEAD", "OPTIONS", "DELETE")
 # As long may a WebSocket go on after a change; a Caddy before 2.7 does not know it, and closes them.
@@ -91,9 +96,9 @@ def _path(one: Serving, *, streams: bool) -> Json:
 
 
 def _proxy(one: Serving, *, streams: bool) -> Json:
-    checks: Json = {"passive": {"fail_duration": "5s", "max_fails": 1}}
+    checks: Json = {"passive": {"fail_duration": PASSED_OVER, "max_fails": 1}}
     if one.check:
-        checks["active"] = {"uri": one.check, "interval": "500ms", "timeout": "1s"}
+        checks["active"] = {"uri": one.check, "interval": "500ms", "timeout": CHECKED_WITHIN}
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": upstream.address} for upstream in one.upstreams],
@@ -104,7 +109,7 @@ def _proxy(one: Serving, *, streams: bool) -> Json:
             "retry_match": [{"method": list(AGAIN)}],
         },
         "health_checks": checks,
-        "transport": {"protocol": "http", "dial_timeout": "500ms"},
+        "transport": {"protocol": "http", "dial_timeout": DIALLED_WITHIN},
         **({STREAMS: STREAMS_FOR} if streams else {}),
     }
 

@@ -63,6 +63,8 @@ class Seen:
     failure: str = ""
     said: str = ""
     image_id: str = ""
+    leaving: bool = False
+    """Whether it is about to be stopped, so that the fronts are to send it nothing more."""
 
     @functools.cached_property
     def instance(self) -> str:

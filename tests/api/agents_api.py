@@ -45,7 +45,9 @@ def app(tmp_path: Path) -> Iterator[Flask]:
     index = PlacedIndex(book, resolving(kept), sites, lambda app: past.revisions.get(app, ()))
     journal = Journal(tmp_path / "events.jsonl", "api")
     store = DesiredStore(state, journal.add, PLACED_COLUMNS, index.see)
-    config = ControlConfig("demo", NODES, str(tmp_path / "tokens.json"), "")
+    config = ControlConfig(
+        "demo", NODES, str(tmp_path / "tokens.json"), "", edges=("node-2",), edge_addresses={"node-1": "inside"}
+    )
     yield create_agents(store, book, index, Tokens(tmp_path / "tokens.json"), journal, config, 8, kept, past)
     store.close()
 

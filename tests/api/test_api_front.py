@@ -68,3 +68,44 @@ def test_only_the_operator_follows_routes_and_asks_well(operator: Client, agent:
     problem(agent("GET", "/routes"), 403)
     problem(operator("GET", "/routes?wait=x"), 422)
     problem(operator("GET", "/routes?host=x"), 422)
+
+
+def front_of(beats: Client, *containers: dict[str, Any]) -> list[str]:
+    """What a heartbeat of node-1 is told of its containers."""
+    answer = beat(beats, "node-1", *containers)
+    return list((answer.json or {})["front"])
+
+
+def test_a_front_is_told_of_containers_by_their_inner_addresses_once_all_nodes_were_heard(
+    app: Flask, operator: Client, agent: Client
+) -> None:
+    operator("PUT", "/app/web", WEB)
+    edge = Client(app, "token of node-2")
+    beat(agent, "node-1", ready(32768))
+    told = edge("GET", "/front/node-2").json or {}
+    assert (told["complete"], told["told"], told["names"]) == (False, False, {"inside:32768": ["node-1", "duckconf-web"]})
+    for node in ("node-2", "node-3"):
+        beat(Client(app, f"token of {node}"), node)
+    assert (edge("GET", "/front/node-2").json or {})["complete"] is True
+    problem(edge("GET", "/front/node-1"), 403)
+    problem(agent("GET", "/front/node-1"), 422)
+
+
+def test_a_container_that_leaves_is_kept_until_no_front_has_it(app: Flask, operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/web", WEB)
+    edge = Client(app, "token of node-2")
+    beat(edge, "node-2")
+    leaving = {**ready(32768), "ready": False, "leaving": True}
+    assert front_of(agent, ready(32768)) == ["duckconf-web"]
+    assert front_of(agent, leaving) == ["duckconf-web"], "the front has not told what it has"
+    assert routes(operator)[1] == []
+    assert edge("PUT", "/front/node-2", {"has": [["node-1", "duckconf-web"]]}).status_code == 200
+    assert front_of(agent, leaving) == ["duckconf-web"]
+    edge("PUT", "/front/node-2", {"has": []})
+    assert front_of(agent, leaving) == []
+    problem(edge("PUT", "/front/node-2", {"has": ["duckconf-web"]}), 422)
+
+
+def test_a_front_on_a_node_that_does_not_answer_is_not_waited_for(operator: Client, agent: Client) -> None:
+    operator("PUT", "/app/web", WEB)
+    assert front_of(agent, ready(32768)) == []

@@ -13,7 +13,7 @@ import pytest
 
 from duckconf.cli.cluster import modes
 from duckconf.cli.cluster.services import loop_service
-from duckconf.cli.demo.load import Target, load
+from duckconf.cli.demo.load import Count, Target, load
 from duckconf.edge_config import ROOT_CERTIFICATE
 from tests.e2e.conftest import Declared, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
@@ -84,8 +84,8 @@ def test_http_is_sent_to_https_and_what_nobody_serves_is_said(edge_live: Live, t
     assert asked(target, "/", "other.example.org") == 404
 
 
-def test_no_request_fails_while_instances_are_replaced_moved_and_killed(edge_live: Live, target: Target) -> None:
-    inv = edge_live.inv
+def changed_under_load(live: Live, target: Target) -> Count:
+    """An update, a rollback, a drain, a rebalance, fewer and more instances, and one that is killed."""
     with load(target, RATE) as count:
         for words in (
             ("update", "web", "--env", "LOG=info", "--wait"),
@@ -96,11 +96,16 @@ def test_no_request_fails_while_instances_are_replaced_moved_and_killed(edge_liv
             ("scale", "web=2", "--wait"),
             ("scale", "web=3", "--wait"),
         ):
-            done = inv(*words)
+            done = live.inv(*words)
             assert done.returncode == 0, (words, done.stdout, done.stderr)
-        edge_live.engine.must("kill", next(row["Id"] for row in edge_live.apps() if row["State"] == "running"))
-        until("it runs again", lambda: edge_live.running() == {"web": 3}, 30)
-    assert count.failed == 0, (count.ended, count.renewed, *count.failures, inv("events").stdout)
+        live.engine.must("kill", next(row["Id"] for row in live.apps() if row["State"] == "running"))
+        until("it runs again", lambda: live.running() == {"web": 3}, 30)
+    return count
+
+
+def test_no_request_fails_while_instances_are_replaced_moved_and_killed(edge_live: Live, target: Target) -> None:
+    count = changed_under_load(edge_live, target)
+    assert count.failed == 0, (count.ended, count.renewed, count.failures)
     assert count.requests > 5 * RATE
 
 
@@ -140,3 +145,21 @@ def test_a_front_that_does_not_answer_delays_an_update_and_does_not_end_it(edge_
     finally:
         edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "start", "duckconf-edge")
     until("it serves again", lambda: asked(target, "/") == 200, 30)
+
+
+def test_in_agents_mode_no_request_fails_either_and_the_front_outlives_the_api(edge_live: Live, target: Target) -> None:
+    assert edge_live.inv("up", "agents").returncode == 0
+    count = changed_under_load(edge_live, target)
+    assert count.failed == 0, (count.ended, count.renewed, count.failures)
+    assert edge_live.inv("stop-api").returncode == 0
+    try:
+        edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "restart", "duckconf-edge", "duckconf-agent")
+        until("it serves what it was told last", lambda: asked(target, "/") == 200, 30)
+        with load(target, RATE) as count:
+            edge_live.engine.must("kill", next(row["Id"] for row in edge_live.apps() if row["State"] == "running"))
+            until("it runs again", lambda: edge_live.running() == {"web": 3}, 30)
+        assert count.failed == 0, count.failures
+    finally:
+        assert edge_live.inv("start-api").returncode == 0
+    until("it is told again", lambda: edge_live.inv("routes", "--json").stdout.count("address") == 3, 30)
+    assert asked(target, "/") == 200

@@ -13,6 +13,8 @@ from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.fleet.push_image import push_for_start
 from duckconf.cli.look.absent import why_absent
+from duckconf.cli.look.front import NO_FRONT
+from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.tables import print_json
 from duckconf.errors import NotFound
 from duckconf.reach.api.client import ApiClient
@@ -53,6 +55,8 @@ def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool,
 def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bool, as_json: bool) -> None:
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     answer = api.call("POST", "/app/start", body)
+    if body.get("routes") and not project.inventory().edges:
+        say(NO_FRONT)
     if not wait:
         print_json(answer) if as_json else print(f"{answer['app']} is declared; {ACTOR[mode_of(project)]} starts it: ./inv ps")
         return

@@ -31,6 +31,7 @@ from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
 from duckconf.net_address import with_port
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
+from duckconf.reach.inventory.topology import front_addresses
 from duckconf.reach.nodes.parallel import Result, ask_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
@@ -217,6 +218,8 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
         "duckconf_nodes": list(inventory.nodes),
         "duckconf_zones": dict(inventory.sites.zones),
         "duckconf_addresses": {name: inventory.front_address(name) for name in inventory.nodes},
+        "duckconf_edges": list(inventory.edges),
+        "duckconf_edge_addresses": dict(front_addresses(inventory, project.state)),
         "duckconf_rebalance": inventory.rebalance,
         "duckconf_groups": {name: list(hosts) for name, hosts in inventory.groups.items()},
         "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{with_port(address, port)}",

@@ -16,8 +16,9 @@ from duckconf.sites import Sites
 @dataclass(frozen=True)
 class ControlConfig:
     """`listen` is where the API serves, `api_url` where scheduler and node-controller find it. Times are in seconds. `zones` has
-    the zone of each node that has one, `addresses` where a front reaches each node, and `groups` every group of the inventory
-    with its hosts. `rebalance` is manual or auto."""
+    the zone of each node that has one, and `groups` every group of the inventory with its hosts. `edges` are the nodes that run
+    the front of the cluster; `edge_addresses` has where that reaches each node, `addresses` where a front of somebody else does.
+    `rebalance` is manual or auto."""
 
     cluster: str
     nodes: tuple[str, ...]
@@ -31,6 +32,8 @@ class ControlConfig:
     interval: float = 10.0
     zones: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
+    edges: tuple[str, ...] = ()
+    edge_addresses: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rebalance: str = MANUAL
     certificate: str = ""

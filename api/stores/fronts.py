@@ -1,0 +1,82 @@
+"""What the fronts of a cluster in agents mode may send requests to, and what each says that it still has.
+
+In memory alone: after a restart of the server each front tells it again, and until then counts as having everything.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from api.stores.nodes import READY, UNREACHABLE, NodeBook
+from api.stores.placed import PlacedIndex
+from duckconf.front import Copy
+from duckconf.front_seen import FrontSeen, Served, seen_in
+from duckconf.leaving import Where
+from duckconf.overview import UNREACHABLE as SILENT
+from duckconf.overview import AppView
+
+# Seconds in which a server that has just begun tells a front nothing while it has not heard all nodes and seen all checks pass.
+LISTENS = 15.0
+
+
+class FrontBook:
+    """For many threads. `edges` are the nodes that run a front."""
+
+    def __init__(
+        self, index: PlacedIndex, nodes: NodeBook, edges: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.edges = edges
+        self._index = index
+        self._nodes = nodes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._begun = clock()
+        self._known: Mapping[Where, Served] = {}
+        self._has: dict[str, frozenset[Where]] = {}
+
+    def seen(self) -> FrontSeen:
+        with self._lock:
+            seen = seen_in(list(self._views()), self._known)
+            self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
+            return seen
+
+    def known(self) -> Sequence[Copy]:
+        """All that has served and is there, also what leaves."""
+        return [one.copy for one in self._known.values()]
+
+    def is_complete(self, seen: FrontSeen) -> bool:
+        return not seen.unheard or self._clock() > self._begun + LISTENS
+
+    def has_told(self, edge: str) -> bool:
+        return edge in self._has
+
+    def tell(self, edge: str, has: frozenset[Where]) -> None:
+        """What the front says that it may send requests to, or waits for."""
+        self._has[edge] = has
+
+    def fronted(self, node: str) -> list[str]:
+        """The containers of a node that a front may send requests to. One whose node does not answer is not waited for."""
+        edges = [edge for edge in self.edges if self._nodes.status(edge) == READY]
+        if not edges or not self._index.routed:
+            return []
+        seen = self.seen()
+        found = {(copy.node, copy.container) for copy in seen.served()}
+        for edge in edges:
+            found |= self._has.get(edge, self._known.keys())
+        return sorted(container for where, container in found if where == node)
+
+    def _views(self) -> Iterator[AppView]:
+        """Of a node that was not heard since the server began, one that may be anything."""
+        for name, node in self._nodes.nodes.items():
+            status = self._nodes.status(name)
+            if not node.known and status != UNREACHABLE:
+                yield AppView("", name, "", "", "yes", SILENT)
+            for seen in node.containers if status != UNREACHABLE else ():
+                if seen.app in self._index.routed:
+                    state = seen.state if status == READY else SILENT
+                    yield AppView(
+                        seen.app, name, seen.container, seen.image, "yes", state, started=seen.started, ports=seen.ports,
+                        slot=seen.slot, health=seen.health, ready=seen.ready and status == READY, leaving=seen.leaving,
+                    )  # fmt: skip
