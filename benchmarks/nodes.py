@@ -89,15 +89,15 @@ def _seconds(stamp: str) -> float:
 
 
 @contextmanager
-def own_cluster(root: Path, mode: str) -> Iterator[Project]:
-    """Three demo nodes and what `mode` needs, on ports that are free; all gone afterwards."""
+def own_cluster(root: Path, mode: str, more: str = "") -> Iterator[Project]:
+    """Three demo nodes and what `mode` needs, on ports that are free; all gone afterwards. `more` goes into the inventory."""
     control, *ports, api = free_ports("127.0.0.1", NODES + 2)
     inventory = FOLDER / "hosts.ini"
     control_plane = ["[control_plane]", f"control-1 ansible_port={control}"] if mode == modes.AGENTS else []
     hosts = [f"node-{number} ansible_port={port}" for number, port in enumerate(ports, 1)]
     variables = [f"duckconf_cluster={CLUSTER}", "duckconf_provider=container", "ansible_host=127.0.0.1", "ansible_user=root"]
     inventory.parent.mkdir(parents=True, exist_ok=True)
-    inventory.write_text("\n".join([*control_plane, "[nodes]", *hosts, "[all:vars]", *variables, ""]))
+    inventory.write_text("\n".join([*control_plane, "[nodes]", *hosts, "[all:vars]", *variables, more]))
     # The services read them too.
     os.environ["DUCKCONF_INVENTORY"] = str(inventory)
     os.environ["DUCKCONF_CLUSTER"] = CLUSTER

@@ -12,14 +12,10 @@ from duckconf.command import Runner
 from duckconf.desired import Desired
 from duckconf.events import Event
 from duckconf.front import servings
-from duckconf.front_seen import Served, routed, seen_in
+from duckconf.front_seen import Beginning, Served, routed, seen_in
 from duckconf.leaving import Where
 from duckconf.model import App
 from duckconf.overview import AppView
-
-# Seconds in which a loop that has just begun tells a front nothing while it has not heard all nodes and seen all checks pass:
-# what it does not know may serve.
-LISTENS = 15.0
 
 
 class Fronts:
@@ -33,8 +29,7 @@ class Fronts:
         self._apps: Mapping[str, App] = {}
         self._known: Mapping[Where, Served] = {}
         """Containers that have been ready, until they are gone."""
-        self._begun = False
-        self._first = time.monotonic()
+        self._beginning = Beginning()
 
     def follow(self, edges: Mapping[str, Acme]) -> None:
         """These hosts have a front from now on, with certificates from there."""
@@ -57,8 +52,7 @@ class Fronts:
         self._apps = routed(desired, self._apps)
         seen = seen_in(views, self._known)
         self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
-        self._begun = self._begun or not seen.unheard or time.monotonic() > self._first + LISTENS
-        if not self._begun:
+        if not self._beginning.is_over(seen, time.monotonic()):
             return
         ready = servings(self._apps.values(), seen.served(), lambda node: addresses.get(node, node))
         known = servings(self._apps.values(), (one.copy for one in self._known.values()), lambda node: addresses.get(node, node))

@@ -24,15 +24,37 @@ class Served(NamedTuple):
     started: float
 
 
+# Seconds in which who has just begun, and has heard all nodes, waits for the checks of what runs: until they have passed nobody
+# knows what serves.
+CHECKS = 15.0
+
+
+class Beginning:
+    """Whether a front may be told yet. `now` is in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._over = False
+        self._heard_all = 0.0
+
+    def is_over(self, seen: FrontSeen, now: float) -> bool:
+        if seen.unheard:
+            self._heard_all = now
+        self._heard_all = self._heard_all or now
+        self._over = self._over or not (seen.unheard or (seen.unchecked and now < self._heard_all + CHECKS))
+        return self._over
+
+
 @dataclass(frozen=True)
 class FrontSeen:
     """`ready` are the containers that are; `doubtful` were, and their node does not answer now. `there` are all that may still
-    run. `unheard` says whether something may serve of which that is not known yet, by a loop that has just begun."""
+    run. To who has just begun, `unheard` says whether something may run of which nothing is known, and `unchecked` whether the
+    check of something that runs has not passed yet."""
 
     ready: Mapping[Where, Served] = field(default_factory=dict)
     doubtful: Mapping[Where, Served] = field(default_factory=dict)
     there: Collection[Where] = ()
     unheard: bool = False
+    unchecked: bool = False
 
     def served(self) -> Iterable[Copy]:
         """What is ready; of an app of which nothing is, what was."""
@@ -45,13 +67,14 @@ def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSee
     """`known` are those that have been ready before."""
     ready: dict[Where, Served] = {}
     doubtful: dict[Where, Served] = {}
-    there, unheard = set(), False
+    there, unheard, unchecked = set(), False, False
     for view in views:
         where = (view.node, view.container)
         there.add(where)
         before = known.get(where)
         silent = view.state in (UNREACHABLE, UNREADABLE)
-        unheard = unheard or (before is None and (silent or view.health == STARTING))
+        unheard = unheard or (before is None and silent)
+        unchecked = unchecked or (before is None and view.health == STARTING)
         if view.leaving:
             continue
         if view.ready:
@@ -61,7 +84,7 @@ def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSee
             ready[where] = before
         elif before is not None and silent:
             doubtful[where] = before
-    return FrontSeen(ready, doubtful, there, unheard)
+    return FrontSeen(ready, doubtful, there, unheard, unchecked)
 
 
 def _goes_on(view: AppView, before: Served) -> bool:

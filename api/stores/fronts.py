@@ -10,15 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from api.stores.nodes import READY, UNREACHABLE, NodeBook
-from api.stores.placed import PlacedIndex
+from api.stores.placed import FRONT, PlacedIndex
 from duckconf.front import Copy
-from duckconf.front_seen import FrontSeen, Served, seen_in
+from duckconf.front_seen import Beginning, FrontSeen, Served, seen_in
 from duckconf.leaving import Where
 from duckconf.overview import UNREACHABLE as SILENT
 from duckconf.overview import AppView
-
-# Seconds in which a server that has just begun tells a front nothing while it has not heard all nodes and seen all checks pass.
-LISTENS = 15.0
 
 
 class FrontBook:
@@ -32,22 +29,30 @@ class FrontBook:
         self._nodes = nodes
         self._clock = clock
         self._lock = threading.Lock()
-        self._begun = clock()
+        self._beginning = Beginning()
         self._known: Mapping[Where, Served] = {}
+        self._seen = FrontSeen()
+        self._mark: tuple[int, int, int] = (-1, -1, -1)
         self._has: dict[str, frozenset[Where]] = {}
 
     def seen(self) -> FrontSeen:
+        """Each heartbeat asks: looked through again when something has changed, and once a second for nodes that fall silent."""
         with self._lock:
-            seen = seen_in(list(self._views()), self._known)
-            self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
-            return seen
+            mark = self._index.revision(FRONT), self._nodes.revision, int(self._clock())
+            if mark != self._mark:
+                seen = seen_in(list(self._views()), self._known)
+                self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
+                self._seen, self._mark = seen, mark
+            return self._seen
 
     def known(self) -> Sequence[Copy]:
         """All that has served and is there, also what leaves."""
         return [one.copy for one in self._known.values()]
 
     def is_complete(self, seen: FrontSeen) -> bool:
-        return not seen.unheard or self._clock() > self._begun + LISTENS
+        """Whether everything was heard that may serve. Once it was, it stays so."""
+        with self._lock:
+            return self._beginning.is_over(seen, self._clock())
 
     def has_told(self, edge: str) -> bool:
         return edge in self._has

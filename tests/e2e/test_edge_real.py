@@ -13,8 +13,8 @@ import pytest
 
 from duckconf.cli.cluster import modes
 from duckconf.cli.cluster.services import loop_service
+from duckconf.cli.demo.demo_front import front_of, published
 from duckconf.cli.demo.load import Count, Target, load
-from duckconf.edge_config import ROOT_CERTIFICATE
 from tests.e2e.conftest import Declared, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
 
@@ -32,27 +32,17 @@ def edge_live(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     inventory = write_inventory(tmp_path_factory.mktemp("edge"), cluster, ports, "duckconf_acme=internal", control)
     inventory.write_text(f"{inventory.read_text()}[edge]\nnode-1\n")
     with brought_up(inventory, cluster, api_port, modes.RECONCILE) as live:
-        Declared(live).put("web", replicas=3, ports=["80"], routes=[HOST], healthcheck={"http": "/index.html:80"})
+        fields = {"ports": ["80"], "routes": [HOST], "healthcheck": {"http": "/index.html:80"}, "stop_grace_period": "2s"}
+        Declared(live).put("web", replicas=3, **fields)
         until("three run", lambda: live.running() == {"web": 3}, 60)
         yield live
 
 
 @pytest.fixture
 def target(edge_live: Live, tmp_path: Path) -> Target:
-    found = front_of(edge_live, tmp_path)
+    found = front_of(edge_live.project, edge_live.engine, "node-1", HOST, tmp_path)
     until("it serves", lambda: asked(found, "/") == 200, 30)
     return found
-
-
-def published(live: Live, port: int) -> int:
-    return int(live.engine.must("port", live.host("node-1"), str(port)).rpartition(":")[2])
-
-
-def front_of(live: Live, folder: Path) -> Target:
-    root = folder / "root.crt"
-    until("it has an authority", lambda: live.engine.run("exec", live.host("node-1"), "cat", ROOT_CERTIFICATE).ok, 30)
-    root.write_text(live.engine.must("exec", live.host("node-1"), "cat", ROOT_CERTIFICATE) + "\n")
-    return Target(HOST, "127.0.0.1", published(live, 443), str(root))
 
 
 def asked(front: Target, path: str, host: str = HOST) -> int:
@@ -72,7 +62,7 @@ def asked(front: Target, path: str, host: str = HOST) -> int:
 
 def plain(live: Live, host: str, path: str = "/") -> tuple[int, str, str]:
     """Status, location and words over HTTP."""
-    connection = http.client.HTTPConnection("127.0.0.1", published(live, 80), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", published(live.project, live.engine, "node-1", 80), timeout=10)
     connection.request("GET", path, headers={"Host": host})
     answer = connection.getresponse()
     return answer.status, answer.getheader("Location") or "", answer.read().decode()
@@ -139,7 +129,7 @@ def test_a_frozen_instance_is_passed_over_within_a_second_or_so(edge_live: Live,
 def test_a_front_that_does_not_answer_delays_an_update_and_does_not_end_it(edge_live: Live, target: Target) -> None:
     edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "stop", "duckconf-edge")
     try:
-        done = edge_live.inv("update", "web", "--env", "LOG=warn", "--stop-grace-period", "2s", "--wait")
+        done = edge_live.inv("update", "web", "--env", "LOG=warn", "--wait")
         assert done.returncode == 0, done.stderr
         assert {"front-away", "front-late"} & {line.split()[2] for line in edge_live.inv("events").stdout.splitlines()}
     finally:

@@ -18,7 +18,7 @@ from duckconf.errors import Unreachable
 from duckconf.events import Event
 from duckconf.front import Serving, Upstream
 from duckconf.front_kinds import parse_route
-from duckconf.front_seen import routed, seen_in
+from duckconf.front_seen import Beginning, routed, seen_in
 from duckconf.instance import instances_of
 from duckconf.leaving import Where
 from duckconf.model import parse_app
@@ -143,6 +143,14 @@ def test_who_checks_may_begin_anew_and_a_container_that_began_anew_is_checked_fi
     known = seen_in([view("n1", ready=True, started=5.0, health="healthy")], {}).ready
     again = [view("n1", started=5.0, health="starting")], [view("n1", started=9.0, health="starting")]
     assert [len(seen_in(views, known).ready) for views in again] == [1, 0]
+
+
+def test_who_begins_waits_for_all_nodes_and_then_for_a_while_for_the_checks() -> None:
+    unheard, unchecked = seen_in([view("n1", state=UNREACHABLE)], {}), seen_in([view("n1", health="starting")], {})
+    beginning = Beginning()
+    seen = [(unheard, 100.0), (unheard, 200.0), (unchecked, 201.0), (unchecked, 214.0), (unchecked, 216.0), (unheard, 217.0)]
+    assert [beginning.is_over(one, now) for one, now in seen] == [False, False, False, False, True, True]
+    assert Beginning().is_over(seen_in([view("n1", ready=True)], {}), 0.0)
 
 
 def test_a_route_whose_row_cannot_be_read_stays_as_it_was() -> None:

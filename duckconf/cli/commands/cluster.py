@@ -50,11 +50,15 @@ def start_api(_: Any) -> None:
     switch_api(project(), on=True)
 
 
-@command(help={"mode": "push, reconcile or agents"})
+@command(help={"mode": "push, reconcile or agents; or stack, which has a cluster of its own and takes it away"})
 def demo(_: Any, mode: str) -> None:
-    """Start a cluster and run the explained tour of a mode. Example: ./inv demo push"""
+    """Start a cluster and run the explained tour of a mode, or of a stack behind a front. Example: ./inv demo push"""
     from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, check_mode
     from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
+    from duckconf.cli.demo.tour_stack import tour_stack
 
+    if mode == "stack":
+        tour_stack(project())
+        return
     tours = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents}
     tours[check_mode(mode)](project())

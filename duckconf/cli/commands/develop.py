@@ -71,6 +71,6 @@ def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode, and the least possible time (floor) in the same run. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.cluster.modes import check_mode
 
-    module = mode if mode in ("hosts", "services") else check_mode(mode)
+    module = mode if mode in ("front", "hosts", "services") else check_mode(mode)
     argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(rounds), *(("--only", only) if only else ()))
     return int(context.run(shlex.join(argv), warn=True).exited)

@@ -24,7 +24,7 @@ class Count:
 
     ended: Counter[str] = field(default_factory=Counter)
     served: Counter[str] = field(default_factory=Counter)
-    """By what the answer began with: the demo app says who it is."""
+    """By the last line of the answer: the demo app says there who it is."""
     latencies: list[float] = field(default_factory=list)
     renewed: int = 0
     """Requests that were sent again because the connection had been closed."""
@@ -135,7 +135,7 @@ class _Client:
         body = await reader.readexactly(int(length))
         if "connection: close" in head:
             self._close()
-        return status, body[:80].decode("utf-8", errors="replace").partition("\n")[0]
+        return status, body[-80:].decode("utf-8", errors="replace").strip().rpartition("\n")[2]
 
     def _close(self) -> None:
         if self._open is not None:

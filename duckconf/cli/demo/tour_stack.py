@@ -1,0 +1,142 @@
+"""The narrated tour of a stack behind a front, on a cluster of its own that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from duckconf.cli.apps.update import rollback
+from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.demo.demo_front import front_of
+from duckconf.cli.demo.load import Count, Target, load
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.look.front import routes
+from duckconf.cli.stacks.apply import apply
+from duckconf.cli.stacks.listing import stacks, stop_stack
+from duckconf.cli.stacks.reading import Asked
+from duckconf.cli.terminal.say import say
+from duckconf.errors import SetupError
+from duckconf.inventory import LONGEST_CLUSTER
+from duckconf.reach.inventory.project import Project, load_project
+
+HOST = "shop.example.org"
+APP = "shop-web"
+RATE = 50.0
+WITHIN = 30.0
+INVENTORY = """\
+[nodes]
+node-1 ansible_port={}
+node-2 ansible_port={}
+node-3 ansible_port={}
+[edge]
+node-1
+[all:vars]
+duckconf_cluster={}
+duckconf_provider=container
+duckconf_acme=internal
+ansible_host=127.0.0.1
+ansible_user=root
+"""
+COMPOSE = """\
+name: shop
+services:
+  web:
+    image: localhost/duckconf/web
+    ports: ["80"]
+    environment:
+      VERSION: "{}"
+    labels:
+      duckconf.route: shop.example.org
+    deploy:
+      replicas: 3
+      update_config: {{order: start-first, monitor: 1s}}
+"""
+
+
+def tour_stack(here: Project) -> None:
+    """From nothing to a stack that is updated and rolled back while people use it."""
+    with _cluster(here) as project:
+        folder = project.state
+        say("\n1. Three nodes, of which node-1 is in the group edge of the inventory: ./inv up reconcile")
+        bring_up.up(project, modes.RECONCILE)
+        say("\n2. A compose file becomes a stack: ./inv apply compose.yaml --wait\n")
+        say(COMPOSE.format(1))
+        _apply(project, folder, 1)
+        stacks(project, as_json=False)
+        routes(project, as_json=False)
+        target = front_of(project, LocalEngine(project.root), "node-1", HOST, folder)
+        say(f"\n3. Over HTTPS: curl --cacert root.crt --connect-to {HOST}:443:127.0.0.1:{target.port} https://{HOST}/")
+        _await_answers(target)
+        say(f"\n4. An update while people use it, {RATE:g} requests/s: VERSION becomes 2, ./inv apply compose.yaml --wait")
+        _under_load(target, lambda: _apply(project, folder, 2))
+        say(f"\n5. And back, in the same way: ./inv rollback {APP} --wait")
+        _under_load(target, lambda: rollback(project, APP, 0, wait=True, as_json=False))
+        say("\n6. The stack goes: ./inv stop-stack shop")
+        stop_stack(project, "shop")
+    say("\nOn your hosts: put a node into the group edge of the inventory, then ./inv up reconcile (docs/front.md)")
+
+
+@contextmanager
+def _cluster(here: Project) -> Iterator[Project]:
+    """Its own hosts on free ports, so that it disturbs nothing."""
+    name = f"{here.cluster[: LONGEST_CLUSTER - 6]}-stack"
+    folder = here.root / ".duckconf" / f"{name}-inventory"
+    folder.mkdir(parents=True, exist_ok=True)
+    *ports, api = _free_ports(4)
+    (folder / "hosts.ini").write_text(INVENTORY.format(*ports, name))
+    mine = {"DUCKCONF_INVENTORY": str(folder), "DUCKCONF_CLUSTER": name, "DUCKCONF_API": f"http://127.0.0.1:{api}"}
+    project = load_project(here.root, {**os.environ, **mine})
+    try:
+        yield project
+    finally:
+        bring_up.down(project, purge=False)
+        shutil.rmtree(project.state, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def _apply(project: Project, folder: Path, version: int) -> None:
+    file = folder / "compose.yaml"
+    file.write_text(COMPOSE.format(version))
+    apply(project, Asked([str(file)]), dry_run=False, wait=True, as_json=False)
+
+
+def _await_answers(target: Target) -> None:
+    """Raises SetupError when nobody answers well after a while."""
+    end = time.monotonic() + WITHIN
+    while True:
+        with load(target, RATE) as count:
+            time.sleep(1)
+        if count.requests and not count.failed:
+            _show(count)
+            return
+        if time.monotonic() > end:
+            raise SetupError(f"{HOST} is not served: {'; '.join(count.failures[:3])}", "see ./inv logs reconciler")
+
+
+def _under_load(target: Target, act: Callable[[], object]) -> None:
+    """Raises SetupError when a request failed."""
+    with load(target, RATE) as count:
+        act()
+        time.sleep(1)
+    _show(count)
+    if count.failed:
+        raise SetupError(f"{count.failed} of {count.requests} requests failed: {'; '.join(count.failures[:3])}")
+
+
+def _show(count: Count) -> None:
+    say(f"   {count.requests} requests, {count.failed} failed, the slowest took {count.quantile(1.0):.2f} s")
+    for who, number in sorted(count.served.items()):
+        say(f"   {number:5} {who.removeprefix('<p>').removesuffix('</p>')}")
