@@ -8,7 +8,9 @@ from duckconf.naming import NGINX_IMAGE
 from tests.e2e.conftest import Live, free_ports
 from tests.waiting import until
 
-QUICK = "deploy: {update_config: {monitor: 1s}}"
+# `sleep` as the first process hears no other signal: each stop would take its ten seconds.
+AT_ONCE = "stop_signal: SIGKILL"
+QUICK = f"{AT_ONCE}\n    deploy: {{update_config: {{monitor: 1s}}}}"
 WEB = f"""\
 name: shop
 services:

@@ -483,7 +483,7 @@ def test_a_secret_reaches_its_apps_alone_also_without_the_server_and_a_new_one_r
 
     with in_no_command_line(value):
         assert running.inv("secret", "set", "db", "--from-file", str(first)).returncode == 0
-        api.call("PUT", "/app/a", {"image": NGINX_IMAGE, "command": "sleep 1000", "secrets": ["db", "db:env=DB"]})
+        api.call("PUT", "/app/a", {"image": NGINX_IMAGE, "secrets": ["db", "db:env=DB"], **SLEEPING})
         until("it has the secret", lambda: running.once_each(APPS) and shown() == f"{value}-first" * 2, 40)
         home = running.nodes_of()["a"]
         systemctl(running, "control-1", "stop", "duckconf-api")

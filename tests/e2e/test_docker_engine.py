@@ -186,7 +186,7 @@ def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(r
 
 
 def test_what_an_app_says_is_shown(three: Docked) -> None:
-    three.put("a", image=NGINX_IMAGE, command=["sh", "-c", "echo quack; exec sleep 1000"])
+    three.put("a", image=NGINX_IMAGE, command=["sh", "-c", "echo quack; exec sleep 1000"], stop_signal="SIGKILL")
     until("it is replaced", lambda: [one.image for one in three.all_of("a")] == [NGINX_IMAGE] and three.once_each(APPS), 40)
     until("it has spoken", lambda: "quack" in three.live.inv("logs", "a").stdout)
 

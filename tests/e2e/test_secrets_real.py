@@ -19,6 +19,9 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
+# `sleep` as the first process hears no other signal: each stop would take its ten seconds.
+AT_ONCE = ("--stop-signal", "SIGKILL")
+
 
 def test_a_secret_is_set_from_a_variable_of_the_vault(declared: Declared, tmp_path: Path) -> None:
     cluster = declared.cluster
@@ -54,7 +57,7 @@ def test_a_secret_is_set_used_updated_and_only_then_removed_and_nobody_tells_it(
     assert (said[0].returncode, "./inv secret set db" in said[0].stderr) == (1, True)
     with in_no_command_line(value):
         said.append(inv("secret", "set", "db", "--from-file", str(first)))
-        words = ("--name", "web", "--secret", "db", "--secret", "db:env=DB", "--command", "sleep 1000", "--wait")
+        words = ("--name", "web", "--secret", "db", "--secret", "db:env=DB", "--command", "sleep 1000", *AT_ONCE, "--wait")
         said.append(inv("start-app", NGINX_IMAGE, *words))
         assert said[-1].returncode == 0, said[-1].stderr
         show = ("exec", declared.cluster.ids()["web"], "sh", "-c", 'cat /run/secrets/db; printf %s "$DB"')
