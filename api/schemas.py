@@ -68,6 +68,7 @@ COUNT = {"type": ["integer", "null"]}
 FACTS: dict[str, Any] = {
     "engine": {"type": ["string", "null"], "enum": ["podman", "docker", None]},
     "engine_version": {"type": ["string", "null"]},
+    "engine_root": {"type": ["string", "null"], "description": "The folder of its images and containers."},
     **{size: {**COUNT, "description": "Bytes."} for size in ("disk_free", "disk_total", "memory_free", "memory_total")},
     "load": {"type": ["number", "null"], "description": "Load average of the last minute."},
     "cores": COUNT,

@@ -237,8 +237,10 @@ class Itself:
 
     def _keep_facts(self) -> None:
         pairs = {self._config.node: (self._host, self._runner)}
+        known: dict[str, Facts] = {}
         while True:
-            self._heart.know(facts_of(pairs)[self._config.node])
+            known = facts_of(pairs, known)
+            self._heart.know(known[self._config.node])
             time.sleep(FACTS_EVERY)
 
     def _follow_engine(self) -> None:

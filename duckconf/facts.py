@@ -12,14 +12,16 @@ from typing import Any, Optional, TypeVar
 
 from duckconf.architecture import architecture
 from duckconf.command import Command, Completed
-from duckconf.engine import DOCKER
+from duckconf.engine import DOCKER, PODMAN
 
 KIB = 1024
 SECONDS = 10.0
 UNITS = "BKMGTPE"
-# Both engines know `info`, and name what is asked for differently; the root is where images and containers lie.
-FORMATS = {DOCKER: "{{.ServerVersion}} {{.DockerRootDir}}"}
-FORMAT = "{{.Version.Version}} {{.Store.GraphRoot}}"
+# Both engines know `info` and `version`, and name what is asked for differently; the root is where images and containers
+# lie. For `info` podman asks the package manager about each of its helpers, a quarter of a second of work: as long as the
+# engine has the same version, its root is where it was.
+INFO = {DOCKER: "{{.ServerVersion}} {{.DockerRootDir}}", PODMAN: "{{.Version.Version}} {{.Store.GraphRoot}}"}
+VERSION = {DOCKER: "{{.Server.Version}}", PODMAN: "{{.Client.Version}}"}
 # One word first on each line says what the line is, up to what `df` says. As much as can be is done by the shell itself:
 # a hundred nodes may be asked at once. The engine's root may lie where this login sees nothing, or on another machine's
 # disk; then the disk of / is what there is to know.
@@ -39,7 +41,9 @@ MACHINE = """\
 } 2>/dev/null
 """
 ASK = f"""\
-info=$(docker info --format "$1" 2>/dev/null) || info=
+info=
+[ -z "$3" ] || [ "$(docker version --format "$2" 2>/dev/null)" != "${{3%% *}}" ] || info=$3
+[ -n "$info" ] || info=$(docker info --format "$1" 2>/dev/null) || info=
 printf 'engine %s\\n' "$info"
 {MACHINE}\
 echo disk
@@ -48,7 +52,7 @@ df -Pk -- "${{root:-/}}" 2>/dev/null || df -Pk / 2>/dev/null || :"""
 FACTS_FOLLOW = "\nfacts\n"
 # Another command runs meanwhile; its code is the code of both.
 ASK_BESIDE = """\
-(shift && exec "$@") &
+(shift 3 && exec "$@") &
 said=$(
 {ask}
 )
@@ -65,7 +69,8 @@ class Facts:
     """Sizes are in bytes; `load` is the mean of the last minute. `architecture` is in the words of images (amd64, arm64).
 
     `machine` is the same for two logins if and only if they lead to one machine, or one container that behaves as one: a
-    machine-id is not, since machines and images are cloned. `node_name` is the name that the role gave to the machine.
+    machine-id is not, since machines and images are cloned. `node_name` is the name that the role gave to the machine. Below
+    `engine_root` lie the engine's images and containers.
     """
 
     engine: Optional[str] = None
@@ -79,6 +84,7 @@ class Facts:
     architecture: Optional[str] = None
     machine: Optional[str] = None
     node_name: Optional[str] = None
+    engine_root: Optional[str] = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,15 +103,15 @@ def facts_from_json(data: Mapping[str, Any]) -> Facts:
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("engine", "engine_version", "architecture", "machine", "node_name"), (str,)),
+    **dict.fromkeys(("engine", "engine_version", "engine_root", "architecture", "machine", "node_name"), (str,)),
     **dict.fromkeys(("disk_free", "disk_total", "memory_free", "memory_total", "cores"), (int,)),
     "load": (int, float),
 }
 
 
-def ask(engine: str) -> Command:
-    """A constant script, for any login that may use `docker`."""
-    return Command(("sh", "-c", ASK, "sh", FORMATS.get(engine, FORMAT)), deadline=SECONDS)
+def ask(engine: str, before: Facts = UNKNOWN) -> Command:
+    """A constant script, for any login that may use `docker`; `before` is what it answered last."""
+    return Command(("sh", "-c", ASK, "sh", *_of_engine(engine, before)), deadline=SECONDS)
 
 
 def ask_machine() -> Command:
@@ -116,7 +122,14 @@ def ask_machine() -> Command:
 def ask_beside(command: Command, engine: str, *, machine_only: bool = False) -> Command:
     """The same in one go with another command, which reads nothing; `split` takes the answers apart."""
     script = ASK_BESIDE.format(ask=MACHINE if machine_only else ASK)
-    return Command(("sh", "-c", script, "sh", FORMATS.get(engine, FORMAT), *command.argv), deadline=SECONDS)
+    return Command(("sh", "-c", script, "sh", *_of_engine(engine, UNKNOWN), *command.argv), deadline=SECONDS)
+
+
+def _of_engine(engine: str, before: Facts) -> tuple[str, str, str]:
+    """The formats of `info` and `version`, and what `info` said last."""
+    kind = engine if engine in INFO else PODMAN
+    known = f"{before.engine_version} {before.engine_root}" if before.engine_version and before.engine_root else ""
+    return INFO[kind], VERSION[kind], known
 
 
 def split(engine: str, done: Completed) -> tuple[Completed, Facts]:
@@ -132,7 +145,7 @@ def read_facts(engine: str, output: str) -> Facts:
     for line in before.splitlines():
         word, *rest = line.split() or [""]
         said.setdefault(word, rest)
-    version = next(iter(said.get("engine", [])), None)
+    version, root = next(iter(said.get("engine", [])), None), said.get("engine", [])[1:]
     # df -P: device, blocks, used, available, capacity, mount point; a device's name may have blanks in it.
     disk = next((line.split() for line in reversed(table.splitlines())), [])
     percent = next((place for place, word in enumerate(disk) if word.endswith("%")), 0)
@@ -140,6 +153,7 @@ def read_facts(engine: str, output: str) -> Facts:
     return Facts(
         engine=engine if version else None,
         engine_version=version,
+        engine_root=" ".join(root) or None,
         disk_total=_number(sizes, 0, int, KIB),
         disk_free=_number(sizes, 2, int, KIB),
         memory_total=_number(said.get("MemTotal", []), 0, int, KIB),

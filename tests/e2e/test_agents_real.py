@@ -38,6 +38,7 @@ from tests.e2e.agents_fleet import (
 )
 from tests.e2e.client import asked_all_the_time
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, SOON_READY, Live, free_ports
+from tests.e2e.full_service import SLEEPING
 from tests.e2e.watched import in_no_command_line, telltale
 from tests.waiting import until
 

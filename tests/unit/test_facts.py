@@ -28,7 +28,8 @@ Filesystem     1024-blocks     Used Available Capacity Mounted on
 /dev/vda1         40000000 10000000  30000000      25% /
 """
 DISK = "/dev/vda1         40000000 10000000  30000000      25% /"
-KNOWN = Facts("podman", "4.3.1", 30_720_000_000, 40_960_000_000, 5_120_000_000, 8_192_000_000, 0.52, 2)
+ROOT = "/var/lib/containers/storage"
+KNOWN = Facts("podman", "4.3.1", 30_720_000_000, 40_960_000_000, 5_120_000_000, 8_192_000_000, 0.52, 2, engine_root=ROOT)
 
 
 def test_all_that_a_node_says_is_read() -> None:
@@ -38,7 +39,7 @@ def test_all_that_a_node_says_is_read() -> None:
 @pytest.mark.parametrize(
     ("said", "lost"),
     [
-        (("engine 4.3.1 /var/lib/containers/storage", "engine "), ("engine", "engine_version")),
+        (("engine 4.3.1 /var/lib/containers/storage", "engine "), ("engine", "engine_version", "engine_root")),
         (("cores 0-1", "cores undefined"), ("cores",)),
         (("load 0.52 0.58 0.59 1/467 12345", "load nan"), ("load",)),
         (("MemAvailable 5000000 kB\n", ""), ("memory_free",)),
@@ -105,6 +106,24 @@ def test_a_root_that_cannot_be_seen_gives_the_disk_of_the_machine() -> None:
     found = read_facts("docker", done.stdout)
     assert (found.engine, found.engine_version) == ("docker", "20.10.24")
     assert found.disk_total
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"),
+    [("4.3.1", ["version --format {{.Client.Version}}"]),
+     ("5.4.2", ["version --format {{.Client.Version}}", "info --format {{.Version.Version}} {{.Store.GraphRoot}}"])],
+)  # fmt: skip
+def test_an_engine_of_the_same_version_is_not_asked_for_its_root_again(tmp_path: Path, version: str, asked: list[str]) -> None:
+    command = ask("podman", KNOWN)
+    docker = f"""docker() {{
+      echo "$@" >>{tmp_path}/asked
+      case $1 in (version) echo {version} ;; (*) echo {version} / ;; esac
+    }}
+    """
+    done = subprocess.run(["sh", "-c", docker + command.argv[2], *command.argv[3:]], capture_output=True, text=True, check=True)
+    found = read_facts("podman", done.stdout)
+    assert (found.engine_version, found.engine_root) == (version, ROOT if version == "4.3.1" else "/")
+    assert (tmp_path / "asked").read_text().splitlines() == asked
 
 
 @pytest.mark.parametrize(("code", "words"), [(0, '[{"Id": "1"}]\n'), (125, ""), (0, "\nfacts\nengine 1 /\n")])

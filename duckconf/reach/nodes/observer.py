@@ -81,8 +81,10 @@ class Observer:
     def _ask(self, name: str, host: Host, runner: SshRunner) -> None:
         """Raises NodeFailure, except for facts that hang: those are no reason to know nothing of the containers."""
         asked = time.monotonic()
+        before = self._facts_of(name, runner)
         try:
-            known = facts.read_facts(host.engine, runner.run(facts.ask(host.engine)).stdout)
+            question = facts.ask(host.engine, before.facts if before is not None else UNKNOWN)
+            known = facts.read_facts(host.engine, runner.run(question).stdout)
         except Unreachable as failure:
             if not failure.may_have_run:
                 raise
