@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from duckconf.errors import Conflict
+from duckconf.front import claims
 from duckconf.model import App
 from duckconf.ports import conflict
 from duckconf.spreading import host_ports
@@ -29,9 +30,12 @@ def clashes(stack: str, wanted: Apps, declared: Apps) -> list[Clash]:
     """Apps of other stacks, and of none, may run on other nodes: with them, a port is placement's matter."""
     found = [Clash(name, "", _taken(declared[name])) for name in wanted if name in declared and declared[name].stack != stack]
     others = {name: app for name, app in declared.items() if app.stack not in ("", stack)}
+    served = {name: app for name, app in declared.items() if app.stack != stack}
     for index, (name, app) in enumerate(wanted.items()):
         before = dict(list(wanted.items())[:index])
         found += [Clash(name, "ports", words) for words in _ports(app, {**before, **others})]
+        taken = claims(app, {**before, **served}.values())
+        found += [Clash(name, "routes", f"the route {where} leads to {other} already") for where, other in taken.items()]
     return found
 
 
@@ -39,7 +43,7 @@ def require_free(stack: str, wanted: Apps, declared: Apps) -> None:
     """Raises Conflict."""
     if found := clashes(stack, wanted, declared):
         words = "; ".join(f"{clash.app}: {clash.words}" for clash in found)
-        raise Conflict(words, "change the port, or withdraw the other stack: ./inv stop-stack NAME")
+        raise Conflict(words, "change it here, or withdraw the other stack: ./inv stop-stack NAME")
 
 
 def _ports(app: App, others: Apps) -> Iterator[str]:

@@ -108,10 +108,15 @@ class _Service:
             self.findings.append(self._finding(path, ONE_NODE))
         return app
 
+    @property
+    def _is_in_network(self) -> bool:
+        mode = self._node.get("network_mode")
+        return self._stack.is_together and (mode is None or mode.text == DEFAULT)
+
     def _names_and_order(self) -> dict[str, Any]:
-        mode, after = self._node.get("network_mode"), conditions(self._node)
+        after = conditions(self._node)
         found: dict[str, Any] = {}
-        if self._stack.is_together and (mode is None or mode.text == DEFAULT):
+        if self._is_in_network:
             found |= {"network_mode": f"{STACK_MODE}{self._stack.name}", "aliases": self._stack.names(self._name)}
         return found | ({"depends_on": {self._stack.app(name): how for name, how in after.items()}} if after else {})
 
@@ -145,7 +150,8 @@ class _Service:
             return False
         ignored, refused = verdicts.IGNORED.get(key), verdicts.why_refused(key)
         if (ignored or refused) and not nothing:
-            self.findings.append(self._finding((key,), ignored or refused, refused=not ignored))
+            stays = verdicts.NAME_STAYS if key == "container_name" and self._is_in_network else ""
+            self.findings.append(self._finding((key,), f"{ignored or refused}{stays}", refused=not ignored))
         return not ignored and not refused
 
     def _build(self, build: Node) -> None:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from duckconf.compose import REFUSED
 from duckconf.compose_file.tree import Place
 
+NAME_STAYS = "; as a name on the network it stays"
 SAME_NETWORK = "the services of a stack share one network of their node"
 # Keys of a service that make no difference to what runs, or none that Duckconf could make.
 IGNORED: Mapping[str, str] = {
     "annotations": "they are notes for the OCI runtime",
     "attach": "apps run in the background: ./inv logs APP",
     "blkio_config": "the engines' block I/O limits are not supported",
-    "container_name": "a container is named after its app; as a name on the network it stays",
+    "container_name": "a container is named after its app",
     "cpu_shares": "a share of the processor is no limit; cpus is one",
     "develop": "it is for development",
     "expose": "it publishes nothing, and services of a stack reach each other's ports",

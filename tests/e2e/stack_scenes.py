@@ -35,7 +35,8 @@ secrets: {key: {file: ./key}}
 volumes: {data: }
 """
 # No node has as many cores.
-LARGE = f"  large: {{image: {NGINX_IMAGE}, deploy: {{resources: {{reservations: {{cpus: '1000'}}}}}}}}\n"
+TOO_MUCH = "deploy: {resources: {reservations: {cpus: '1000'}}}"
+LARGE = f"  large: {{image: {NGINX_IMAGE}, {TOO_MUCH}}}\n"
 
 
 def said_in(cluster: Live, app: str, *words: str) -> str:
@@ -105,6 +106,9 @@ def nothing_that_is_refused_changes_anything(cluster: Live, file: Path, web: str
     file.write_text(web.replace("usual", "changed") + DB + LARGE + REST)
     large = cluster.inv("apply", str(file))
     assert (large.returncode, "with fewer than 1000 cores" in large.stderr) == (2, True), large.stderr
+    file.write_text(web.replace(QUICK, TOO_MUCH) + DB + REST)
+    kept = cluster.inv("apply", str(file))
+    assert (kept.returncode, "with fewer than 1000 cores" in kept.stderr) == (2, True), kept.stderr
     file.write_text(web.replace("usual", "changed") + DB.replace("image:", "imagee:") + REST)
     wrong = cluster.inv("apply", str(file))
     assert (wrong.returncode, "compose.yaml:12: services/db/imagee: refused: is no key" in wrong.stderr) == (1, True), (

@@ -29,12 +29,15 @@ from duckconf.cli.roles.login_key import ensure_login_key
 from duckconf.cli.roles.playbook import Outcome, Playbook
 from duckconf.command import Command
 from duckconf.errors import NodeRefused
+from duckconf.exports.kube import manifests
+from duckconf.exports.quadlet import units
 from duckconf.model import App
 from duckconf.naming import BARE_IMAGE, WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts, pin
+from duckconf.reach.stacks.yaml_text import yaml_text
 from tests.e2e.conftest import ROOT, free_ports
 from tests.e2e.registry import PRIVATE, registry_program
 from tests.interpreters import VERSIONS, interpreter
@@ -391,6 +394,38 @@ def test_an_init_program_that_a_node_lost_is_told_and_the_role_brings_it_again(n
         execute(Start(host, "init", app), cluster, fleet.runner(host))
         assert "init" in nodes.on(host, "sh", "-c", FIRST_PROCESS)
         execute(Remove(host, "init"), cluster, fleet.runner(host))
+
+
+ASK = "import sys, urllib.request; print(urllib.request.urlopen('http://127.0.0.1:' + sys.argv[1], timeout=5).status)"
+PUT = 'mkdir -p "${1%/*}" && printf %s "$2" >"$1"'
+
+
+def test_an_exported_app_runs_as_a_unit_and_as_a_kube_file(nodes: Machines) -> None:
+    """By systemd and podman 5 of the newer Debian, and by podman 4.3 of the older one."""
+    app = App(WEB_IMAGE, "exported", ports=("8095:80",), volumes=("exported:/data",), env={"ODD": 'a "b" $c %d'})
+
+    def answers(host: str) -> bool:
+        return nodes.on(host, "sh", "-c", f'python3 -c "{ASK}" 8095 2>/dev/null || true') == "200\n"
+
+    def put(host: str, path: str, text: str) -> None:
+        nodes.on(host, "sh", "-c", PUT, "sh", path, text)
+
+    made, folder = units({app.name: app}), "/etc/containers/systemd"
+    for name, text in made.files.items():
+        put("web-1", f"{folder}/{name}", text)
+    nodes.on("web-1", "sh", "-c", "systemctl daemon-reload && systemctl start exported")
+    until("the unit answers", lambda: answers("web-1"), 20)
+    assert nodes.on("web-1", "podman", "exec", "exported", "printenv", "ODD") == f"{app.env['ODD']}\n"
+    nodes.on("web-1", "sh", "-c", f"systemctl stop exported && rm -r {folder} && systemctl daemon-reload")
+
+    put("web-2", "/root/kube.yaml", yaml_text(*manifests({app.name: app})[0]))
+    nodes.on("web-2", "podman", "kube", "play", "/root/kube.yaml")
+    until("the pod answers", lambda: answers("web-2"), 20)
+    assert nodes.on("web-2", "podman", "exec", "exported-pod-0-exported", "printenv", "ODD") == f"{app.env['ODD']}\n"
+    nodes.on("web-2", "podman", "kube", "down", "/root/kube.yaml")
+    nodes.on("web-2", "sh", "-c", "podman network rm podman-default-kube-network && rm /root/kube.yaml")
+    for host in ("web-1", "web-2"):
+        nodes.on(host, "podman", "volume", "rm", "exported")
 
 
 def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unchanged(nodes: Machines, tmp_path: Path) -> None:

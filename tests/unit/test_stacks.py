@@ -55,3 +55,15 @@ def test_what_can_run_beside_it_is_not_in_the_way(other: App) -> None:
 def test_two_services_of_a_stack_cannot_have_one_port() -> None:
     found = clashes("shop", declared(WEB, App("x", "shop-api", ports=("8080:1",), stack="shop")), {})
     assert [(clash.app, clash.words) for clash in found] == [("shop-api", "the port 8080/tcp of the node is that of shop-web")]
+
+
+def test_a_route_leads_to_one_app_and_the_plan_says_so() -> None:
+    web = App("nginx", "shop-web", ports=("80",), routes=("shop.example.org",), stack="shop")
+    api = App("nginx", "shop-api", ports=("80",), routes=("shop.example.org/",), stack="shop")
+    other = App("nginx", "alone", ports=("80",), routes=("SHOP.example.org",))
+    assert [(clash.app, clash.words) for clash in clashes("shop", declared(web, api), declared(web))] == [
+        ("shop-api", "the route shop.example.org leads to shop-web already")
+    ]
+    assert [clash.words for clash in clashes("shop", declared(web), declared(other))] == [
+        "the route shop.example.org leads to alone already"
+    ]

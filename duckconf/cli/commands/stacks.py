@@ -58,7 +58,8 @@ def stop_stack(_: Any, name: str) -> None:
 @command(
     positional=["form"],
     help={
-        "form": "compose: a compose file; caddy or haproxy: a front of your own that serves the apps with routes",
+        "form": "compose (a compose file), kube (Kubernetes objects), quadlet (units of podman and systemd), caddy or haproxy (a "
+        "front of your own for the apps with routes)",
         "app": "only this app. Default: all",
         "stack": "only the apps of this stack. Default: all",
         "folder": "write into this folder, with the files and secrets that are at hand, instead of printing",

@@ -1,4 +1,4 @@
-"""`./inv export compose`: apps as a file for another program. What a field loses there is said on stderr."""
+"""`./inv export`: apps as a file for another program. What a field loses there is said on stderr."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from duckconf.cli.terminal.edge import typed_path
 from duckconf.errors import BadInput, Conflict, Fault, NotFound
 from duckconf.exports.compose import Compose
 from duckconf.exports.granting import FOLDER
+from duckconf.exports.kube import manifests
+from duckconf.exports.quadlet import units
 from duckconf.model import App, parse_app
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.stacks.yaml_text import yaml_text
@@ -25,6 +27,7 @@ from duckconf.stacks import of_stack
 
 HEAD = "# What runs in the Duckconf cluster {}: ./inv export {} writes it anew.\n"
 COMPOSE_FILE = "compose.yaml"
+KUBE_FILE = "kube.yaml"
 
 
 class Chosen(NamedTuple):
@@ -63,6 +66,33 @@ def export_compose(project: Project, app: str, stack: str, folder: str) -> None:
     write_ours(below / COMPOSE_FILE, text)
     _write_secrets(below, {path: values[name] for name, path in written.files.items()})
     print(f"written to {folder}: {COMPOSE_FILE}" + (f" and {len(written.files)} files in {FOLDER}" if written.files else ""))
+
+
+def export_kube(project: Project, app: str, stack: str, folder: str) -> None:
+    """For Kubernetes, and for `podman kube play`."""
+    made, lost = manifests(choose(project, app, stack).apps)
+    text = HEAD.format(project.cluster, "kube") + yaml_text(*made)
+    say(lost)
+    _give({KUBE_FILE: text}, folder)
+
+
+def export_quadlet(project: Project, app: str, stack: str, folder: str) -> None:
+    """For /etc/containers/systemd of a machine with podman 5."""
+    made = units(choose(project, app, stack).apps)
+    head = HEAD.format(project.cluster, "quadlet")
+    say(made.lost)
+    _give({name: head + text for name, text in made.files.items()}, folder)
+
+
+def _give(files: Mapping[str, str], folder: str) -> None:
+    """Several that are printed are told apart by a line with the name of each."""
+    if folder:
+        for name, text in files.items():
+            write_ours(Path(typed_path(folder)) / name, text)
+        print(f"written to {folder}: {', '.join(files)}")
+        return
+    several = len(files) > 1
+    print("\n".join((f"# {name}\n" if several else "") + text for name, text in files.items()), end="")
 
 
 def choose(project: Project, app: str, stack: str) -> Chosen:
@@ -112,4 +142,8 @@ def _write_secrets(folder: Path, values: Mapping[str, bytes]) -> None:
         file.chmod(0o444)
 
 
-FORMS: Mapping[str, Callable[[Project, str, str, str], None]] = {"compose": export_compose}
+FORMS: Mapping[str, Callable[[Project, str, str, str], None]] = {
+    "compose": export_compose,
+    "kube": export_kube,
+    "quadlet": export_quadlet,
+}

@@ -13,6 +13,8 @@ from duckconf.cli.look.picture import Scene
 from duckconf.compose_file.beside import Carried
 from duckconf.desired import UNKNOWN, Desired, changed, desired_of
 from duckconf.errors import DuckconfError
+from duckconf.fit import misfit, shortage
+from duckconf.fleet_seen import Fleet
 from duckconf.forecast import Forecast, forecast
 from duckconf.model import App
 from duckconf.naming import app_of
@@ -78,6 +80,7 @@ def plan_stack(project: Project, name: str, wanted: Mapping[str, App], carried: 
         expected = forecast(project.cluster, desired, scene.fleet, scene.memory, scene.now, {*before, *apps})
     planned = Planned(before, apps, known, others, expected, scene.faults)
     _require_places(planned)
+    _require_size([apps[app] for app in planned.changes], scene.fleet)
     return planned
 
 
@@ -89,6 +92,14 @@ def _desired(scene: Scene, apps: Mapping[str, App | None], kept: SecretFile | No
         return desired
     # What is about to be set counts as set.
     return decisions.resolved(desired, {**dict.fromkeys(carried, NEW_REVISION), **kept.revisions()})[0]
+
+
+def _require_size(changed: Collection[App], fleet: Fleet) -> None:
+    """An instance that runs keeps its place, also where no node is large enough for what it asks now: it would not come back."""
+    for app in changed:
+        found = [misfit(app, facts) or shortage(app, facts, 0.0, 0) for facts in map(fleet.fact, fleet.nodes)]
+        if found and (words := [one.counted for one in found if one]) and len(words) == len(found):
+            raise NotPlaceable(f"{app.name}: no node for it: {len(words)} {words[0]}; nothing was changed", "see ./inv nodes")
 
 
 def _require_places(planned: Planned) -> None:

@@ -36,6 +36,9 @@ def read_tree(path: str, folder: str) -> Node:
 def read_text(path: str) -> str:
     """Raises BadInput for a file that cannot be read, is too large, or is no text."""
     try:
+        # A named pipe that nobody writes into is never opened.
+        if Path(path).exists() and not Path(path).is_file():
+            raise BadInput(Fault(path, "is no plain file"))
         with Path(path).open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:

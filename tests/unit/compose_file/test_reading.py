@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,9 @@ volumess: {}
         "compose.yaml:11: services/a b: is a name with other signs than letters, digits, '.', '_' and '-'",
         "compose.yaml:12: volumess: is no key of the Compose Spec; is volumes meant?",
     ]
+
+
+def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "compose.yaml")
+    with pytest.raises(BadInput, match="is no plain file"):
+        services(tmp_path)

@@ -188,8 +188,7 @@ networks: {front: , back: {internal: true}}
     )
     write(tmp_path, compose=text)
     assert said(tmp_path) == [
-        "compose.yaml:4: services/web/container_name: ignored: a container is named after its app; as a name on the "
-        "network it stays",
+        "compose.yaml:4: services/web/container_name: ignored: a container is named after its app",
         "compose.yaml:5: services/web/logging: ignored: the role limits the logs of all apps (duckconf_log_size_mb)",
         "compose.yaml:6: services/web/expose: ignored: it publishes nothing, and services of a stack reach each other's ports",
         "compose.yaml:7: services/web/networks/front: ignored: the services of a stack share one network of their node",
