@@ -35,7 +35,7 @@ ADDED_HOST = re.compile(r"(?P<name>[a-zA-Z0-9_][a-zA-Z0-9_.-]*)[=:](?P<address>h
 SECURITY = re.compile(r"[a-z][a-z-]*(?:[=:][^\x00-\x1f]*[^\x00-\x1f=])?")
 SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-][0-9]{1,2})?|[0-9]{1,2}")
 NETWORKS = ("bridge", "host", "none")
-STACK = re.compile(r"stack:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+STACK = re.compile(r"(?:stack|service):[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 ALIAS = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
 PULLS = {"always": "always", "missing": "missing", "if_not_present": "missing", "never": "never"}
 
@@ -185,9 +185,9 @@ def _address(value: object) -> str:
 def _network(value: object) -> str:
     if value in NETWORKS or (isinstance(value, str) and STACK.fullmatch(value)):
         return str(value)
-    if isinstance(value, str) and value.startswith(("service:", "container:")):
-        raise ValueError("cannot be the network of another container, which may run on another node; use ports of that app")
-    raise ValueError("should be bridge, host, none or stack:NAME")
+    if isinstance(value, str) and value.startswith("container:"):
+        raise ValueError("cannot be the network of a container, which is made anew with another name; name its app: service:APP")
+    raise ValueError("should be bridge, host, none, stack:NAME or service:APP")
 
 
 def _security(value: object) -> str:

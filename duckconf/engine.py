@@ -19,7 +19,7 @@ from duckconf.engine_api import DOCKER as DOCKER
 from duckconf.engine_api import PODMAN as PODMAN
 from duckconf.engine_api import Act, ReadLabels, make, path
 from duckconf.model import DECLARED, App
-from duckconf.naming import LABEL_CLUSTER, LABEL_NODE, LABELS_READ, stack_network
+from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_NODE, LABELS_READ, stack_network
 from duckconf.secret_kinds import FOLDER
 from duckconf.together import unit_of
 
@@ -111,6 +111,12 @@ def _values(app: App, labels: Mapping[str, str], env: Mapping[str, str]) -> dict
     mode = app.network_mode
     network = stack_network(labels.get(LABEL_CLUSTER, ""), unit_of(app)) if unit_of(app) else mode
     return {**vars(app), "labels": {**app.labels, **labels}, "env": {**env, **app.env}, "network_mode": network}
+
+
+def running_of(cluster: str, app: str) -> Command:
+    """The ids of the containers of an app that run on this node."""
+    ours = [f"--filter=label={LABEL_CLUSTER}={cluster}", f"--filter=label={LABEL_APP}={app}", "--filter=status=running"]
+    return Command((DOCKER, "ps", "-q", "--no-trunc", *ours))
 
 
 def make_network(cluster: str, stack: str) -> Command:

@@ -21,6 +21,7 @@ from duckconf.naming import (
     LABEL_MANIFEST,
     LABEL_RESTART,
     LABEL_RUN,
+    LABEL_SHARES,
     LABEL_SLOT,
     LABEL_SPEC,
     instance_name,
@@ -95,6 +96,8 @@ class Container:
     """None while it has not ended, and where nobody saw its end: the node went down with it."""
     restart: str = ""
     """The restart policy that its app had when it was started."""
+    shares: str = ""
+    """The id of the container whose network it shares."""
     image_id: str = ""
     """What docker's command does not tell in a listing; its API does."""
 
@@ -174,6 +177,7 @@ def _container(node: str, row: Mapping[str, Any]) -> Container:
         check=labels.get(LABEL_CHECK, ""),
         exit_code=_exit_code(row),
         restart=labels.get(LABEL_RESTART, ""),
+        shares=labels.get(LABEL_SHARES, ""),
         image_id=(row.get("ImageID") or "").removeprefix("sha256:"),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from duckconf import compose, policies, secret_kinds, wire
+from duckconf import compose, policies, secret_kinds, shared_network, wire
 from duckconf import container_kinds as container
 from duckconf import field_kinds as kinds
 from duckconf import front_kinds as front
@@ -154,7 +154,7 @@ class App:
     network_mode: str = given(
         container.NETWORK_KIND,
         "bridge (a network of the engine), host (the node's network), none, or stack:NAME: a network of the node that the "
-        "services of a stack share, for which they are placed on one node",
+        "services of a stack share, for which they are placed on one node; service:APP: the network of that app of its stack",
         "host",
         "network",
         "--network",
@@ -337,4 +337,4 @@ def _clashes(values: Mapping[str, Any]) -> list[Fault]:
     for index, text in enumerate(values.get("tmpfs", ())):
         if (target := container.TMPFS_KIND.target(text)) in mounted:
             found.append(Fault(f"tmpfs/{index}", f"should have another path in the container: {target} has a volume already"))
-    return [*found, *secret_kinds.faults_in(values), *front.faults_in(values)]
+    return [*found, *shared_network.faults_in(values), *secret_kinds.faults_in(values), *front.faults_in(values)]

@@ -12,6 +12,8 @@ ENV_NODE = "DUCKCONF_NODE"
 SLOT_SIGN = "."
 # A `network_mode` that names a stack.
 STACK_MODE = "stack:"
+# One that names the app whose network namespace is shared.
+SHARED_MODE = "service:"
 LABEL_NODE = "node"
 LABEL_CLUSTER = "duckconf.cluster"
 LABEL_APP = "duckconf.app"
@@ -20,11 +22,23 @@ LABEL_SPEC = "duckconf.spec"
 LABEL_GENERATION = "duckconf.generation"
 LABEL_MANIFEST = "duckconf.manifest"
 LABEL_CHECK = "duckconf.check"
+# The id of the container whose network namespace it shares.
+LABEL_SHARES = "duckconf.shares"
 LABEL_RESTART = "duckconf.restart"
 # Of a container that `./inv run` made: it is no app of the cluster.
 LABEL_RUN = "duckconf.run"
 # Of an app's container, as the listing of a node is read.
-LABELS_READ = (LABEL_APP, LABEL_SLOT, LABEL_SPEC, LABEL_GENERATION, LABEL_MANIFEST, LABEL_CHECK, LABEL_RESTART, LABEL_RUN)
+LABELS_READ = (
+    LABEL_APP,
+    LABEL_SLOT,
+    LABEL_SPEC,
+    LABEL_GENERATION,
+    LABEL_MANIFEST,
+    LABEL_CHECK,
+    LABEL_RESTART,
+    LABEL_RUN,
+    LABEL_SHARES,
+)
 LABEL_HOST = "duckconf.host"
 LABEL_HOST_SPEC = "duckconf.host-spec"
 LABEL_FOLDER = "duckconf.folder"

@@ -11,6 +11,7 @@ The rules, in order:
 6. Ours and not desired: remove, unless the desired state is incomplete.
 7. A copy elsewhere goes only once the placed one is ready, or is over; or before it starts, where the app moves and stops first.
 8. An instance that is over by its restart policy is left as it ended.
+9. Before a container goes whose network another one shares, that one goes.
 
 Where nothing is done although something is not as desired, a note says why.
 """
@@ -33,6 +34,7 @@ from duckconf.local_data import waits
 from duckconf.naming import app_of
 from duckconf.placement import Assignment, Fleet, Placement
 from duckconf.restart import NO, policy_of
+from duckconf.sharers import sharers_first
 
 ON_THE_WAY = frozenset({"stopping", "removing", "restarting"})
 HELD_STILL = "paused"
@@ -110,6 +112,8 @@ def plan(
                 notes[name] = note
         else:
             notes[name] = assignment.reasons.get(name, "not placed")
+    steps, later = sharers_first(steps, fleet.copies, Step, busy)
+    notes.update(later)
     known = [step for step in steps if not isinstance(step.action, Start)]
     waiting = [step for step in known if (step.action.node, step.action.container) in stuck]
     notes.update({step.instance: stuck[step.action.node, step.action.container] for step in waiting})

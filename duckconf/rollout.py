@@ -15,6 +15,7 @@ from duckconf.codec import hashed_as, spec_hash
 from duckconf.counts import counted
 from duckconf.model import DEFAULTS, FOUND_OUT, SPEC_FIELDS, App
 from duckconf.policies import CONTINUE, PAUSE, ROLLBACK, START_FIRST, STOP_FIRST, Policy, policy_of
+from duckconf.shared_network import owner_of
 from duckconf.spreading import host_ports
 
 DONE = "done"
@@ -88,6 +89,8 @@ def order_of(app: App) -> tuple[str, str]:
         return STOP_FIRST, f"the old and the new instance cannot both have port {ports[0].on_node} of the node"
     if app.network_mode == "host":
         return STOP_FIRST, "with network_mode host the old and the new instance would want the same ports of the node"
+    if owner := owner_of(app):
+        return STOP_FIRST, f"in the network of {owner} the old and the new instance would want the same ports"
     if volume := writable(app):
         return STOP_FIRST, f"the old and the new instance would both write {volume}"
     return START_FIRST, "it has no fixed port of the node and writes no volume"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import STACK_MODE
+from duckconf.shared_network import owner_of
 from duckconf.sizes import size_in_bytes
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def unit_of(app: App) -> str:
-    """The stack whose network the app is in, "" for one that runs wherever it fits."""
+    """The stack whose network the app is in, or shares by another app; "" for one that runs wherever it fits."""
+    if owner_of(app):
+        return app.stack
     return app.network_mode[len(STACK_MODE) :] if app.network_mode.startswith(STACK_MODE) else ""
 
 

@@ -11,7 +11,7 @@ from duckconf.compose_file.merging import spread, unique
 from duckconf.compose_file.tree import Node
 from duckconf.errors import BadInput, Fault
 from duckconf.field_kinds import NAME
-from duckconf.naming import LONGEST_NAME
+from duckconf.naming import LONGEST_NAME, SHARED_MODE
 
 STRANGE = re.compile(r"[^a-z0-9-]+")
 # The longest name that leaves room for that of a service.
@@ -34,7 +34,8 @@ class Stack:
     @property
     def is_together(self) -> bool:
         """Whether its services find each other by name, for which they run on one node. One alone has nobody to find."""
-        return sum(_has_names(node) for node in self.services.values()) > 1
+        named = sum(_has_names(node) for node in self.services.values())
+        return named > 1 or any(shared_service(node) for node in self.services.values())
 
     def names(self, service: str) -> list[str]:
         """Those that the other services know it by."""
@@ -74,6 +75,12 @@ def stack_of(model: Node, typed: str, environ: Mapping[str, str], folder: str, p
     return Stack(name, checked, model)
 
 
+def shared_service(service: Node) -> str:
+    """The service whose network it uses, "" where it has one of its own."""
+    mode = service.get("network_mode")
+    return mode.text.removeprefix(SHARED_MODE) if mode and mode.text.startswith(SHARED_MODE) else ""
+
+
 def _has_names(service: Node) -> bool:
     mode = service.get("network_mode")
     return mode is None or mode.text == "default"
@@ -90,9 +97,8 @@ def conditions(service: Node) -> dict[str, str]:
 
 def before(service: Node) -> dict[str, str]:
     """Those that it names in `depends_on`, and those whose network it uses."""
-    mode = service.get("network_mode")
-    shared = {mode.text.removeprefix("service:"): STARTED} if mode and mode.text.startswith("service:") else {}
-    return {**shared, **conditions(service)}
+    shared = shared_service(service)
+    return {**({shared: STARTED} if shared else {}), **conditions(service)}
 
 
 def _name(model: Node, typed: str, environ: Mapping[str, str], folder: str) -> str:

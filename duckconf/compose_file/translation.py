@@ -15,12 +15,12 @@ from duckconf.compose_file.environment import environment
 from duckconf.compose_file.granted import granted
 from duckconf.compose_file.loading import Reader
 from duckconf.compose_file.own_fields import OWN, strange_fields, with_own_fields
-from duckconf.compose_file.stack import COMPLETED, Stack, conditions
+from duckconf.compose_file.stack import COMPLETED, Stack, before, conditions, shared_service
 from duckconf.compose_file.tree import Node, Place, at, find, plain, walk
 from duckconf.compose_file.verdicts import Finding
 from duckconf.errors import BadInput, Fault
 from duckconf.model import App, parse_app
-from duckconf.naming import STACK_MODE
+from duckconf.naming import SHARED_MODE, STACK_MODE
 from duckconf.place_kinds import GLOBAL
 from duckconf.together import unit_of
 
@@ -114,8 +114,8 @@ class _Service:
         return self._stack.is_together and (mode is None or mode.text == DEFAULT)
 
     def _names_and_order(self) -> dict[str, Any]:
-        after = conditions(self._node)
-        found: dict[str, Any] = {}
+        after, shared = before(self._node), shared_service(self._node)
+        found: dict[str, Any] = {"network_mode": f"{SHARED_MODE}{self._stack.app(shared)}"} if shared else {}
         if self._is_in_network:
             found |= {"network_mode": f"{STACK_MODE}{self._stack.name}", "aliases": self._stack.names(self._name)}
         return found | ({"depends_on": {self._stack.app(name): how for name, how in after.items()}} if after else {})

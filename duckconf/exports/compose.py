@@ -17,8 +17,9 @@ from duckconf.exports.granting import Granting
 from duckconf.exports.lost import NOT_EXPORTED, Lost
 from duckconf.healthcheck_kind import OWN as CHECKS
 from duckconf.model import DECLARED, App
-from duckconf.naming import STACK_MODE
+from duckconf.naming import SHARED_MODE, STACK_MODE
 from duckconf.place_kinds import GLOBAL
+from duckconf.shared_network import owner_of
 from duckconf.together import unit_of
 
 Service = dict[str, Any]
@@ -127,6 +128,11 @@ class Compose:
 
     def _network(self, app: App, own: Service, body: Service) -> Service:
         unit = unit_of(app)
+        if owner := owner_of(app):
+            if owner in self._services:
+                return {"network_mode": f"{SHARED_MODE}{self._services[owner]}"}
+            own["network_mode"] = app.network_mode
+            return {}
         if not unit:
             # Services of a file share a network where they say nothing.
             alone = not app.network_mode and len(self._apps) > 1

@@ -14,6 +14,7 @@ from duckconf.healthcheck import SHELL, command_of, http_target
 from duckconf.model import App
 from duckconf.ports import parse_port
 from duckconf.secret_kinds import USUAL_MODE, read_use
+from duckconf.shared_network import owner_of
 from duckconf.sizes import size_in_bytes
 
 Spec = dict[str, Any]
@@ -153,6 +154,8 @@ def _network(app: App, lost: Losses) -> tuple[Spec, Spec]:
     pod: Spec = {"hostNetwork": True} if app.network_mode == "host" else {}
     if app.network_mode == "none":
         lost.append(("network_mode", "a pod without a network is the matter of a NetworkPolicy"))
+    elif owner := owner_of(app):
+        lost.append(("network_mode", f"put it into the Pod of {owner}, whose network it shares"))
     elif app.network_mode.startswith("stack:"):
         lost.append(("network_mode", "its name is that of a Service, which podman does not make: play it with --network"))
     pod |= {"hostname": app.hostname} if app.hostname else {}

@@ -20,6 +20,7 @@ from duckconf.place_kinds import GLOBAL
 from duckconf.ports import parse_port
 from duckconf.restart import NO, ON_FAILURE, policy_of
 from duckconf.secret_kinds import Use, read_use
+from duckconf.shared_network import owner_of
 from duckconf.together import unit_of
 
 Lines = Iterable[tuple[str, str]]
@@ -80,7 +81,7 @@ def units(apps: Mapping[str, App]) -> Units:
             made.files[f"{unit}.container"] = body.text()
         for source in (text.split(":")[0] for text in app.volumes if not text.startswith("/")):
             made.files[f"{source}.volume"] = _file({"Volume": [("VolumeName", source)]})
-        if unit_of(app):
+        if unit_of(app) and not owner_of(app):
             made.files[f"{unit_of(app)}.network"] = _file({"Network": [("NetworkName", unit_of(app))]})
     return made
 
@@ -145,7 +146,9 @@ class _Container:
             yield "Secret", _secret(use)
 
     def _network(self) -> Iterator[tuple[str, str]]:
-        if unit := unit_of(self.app):
+        if owner := owner_of(self.app):
+            yield "Network", f"{owner}.container"
+        elif unit := unit_of(self.app):
             yield "Network", f"{unit}.network"
             yield from (("PodmanArgs", f"--network-alias={alias}") for alias in self.app.aliases)
         elif self.app.network_mode:

@@ -165,3 +165,50 @@ def names_are_found_and_services_start_in_order(cluster: Live, folder: Path) -> 
         return "stack-order" not in cluster.engine.must("network", "ls", "--format={{.Name}}")
 
     until("its network is gone too", network_is_gone, 10)
+
+
+SHARED = f"""\
+name: net
+services:
+  app:
+    image: {NGINX_IMAGE}
+    command: [sleep, "1000"]
+    network_mode: service:tunnel
+    {QUICK}
+  tunnel:
+    image: {NGINX_IMAGE}
+    command: [sleep, "1000"]
+    environment: {{MODE: "${{MODE:-usual}}"}}
+    {QUICK}
+"""
+
+
+def a_service_shares_the_network_of_another_one_and_follows_it(cluster: Live, folder: Path) -> None:
+    file = folder / "compose.yaml"
+    file.write_text(SHARED)
+    done = cluster.inv("apply", str(file), "--wait")
+    assert done.returncode == 0, done.stderr
+
+    def network(app: str) -> str:
+        return said_in(cluster, app, "readlink", "/proc/self/ns/net")
+
+    def both_are_new_and_one(before: dict[str, str], *kept: str) -> bool:
+        now = cluster.ids()
+        new = all((now.get(name) == before[name]) == (name in kept) for name in ("net-app", "net-tunnel"))
+        return new and len(cluster.apps()) == 2 and network("net-app") == network("net-tunnel") != ""
+
+    assert network("net-app") == network("net-tunnel") != ""
+    first = cluster.ids()
+    cluster.engine.must("kill", first["net-tunnel"])
+    until("it is made anew when the other one has crashed", lambda: both_are_new_and_one(first, "net-tunnel"), 60)
+    second = cluster.ids()
+    (folder / ".env").write_text("MODE=other\n")
+    changed = cluster.inv("apply", str(file), "--wait")
+    assert changed.returncode == 0, changed.stderr
+    until("it is made anew when the other one is updated", lambda: both_are_new_and_one(second), 60)
+    exported = cluster.inv("export", "compose", "--stack", "net")
+    (folder / "again.yaml").write_text(exported.stdout)
+    again = cluster.inv("apply", str(folder / "again.yaml"))
+    assert (again.returncode, "declared so already" in again.stderr) == (0, True), again.stderr
+    assert cluster.inv("stop-stack", "net").returncode == 0
+    until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("net-")], 60)

@@ -8,7 +8,11 @@ import pytest
 
 from tests.e2e.agents_fleet import api, fleet, running
 from tests.e2e.conftest import Live
-from tests.e2e.stack_scenes import apply_change_and_stop, names_are_found_and_services_start_in_order
+from tests.e2e.stack_scenes import (
+    a_service_shares_the_network_of_another_one_and_follows_it,
+    apply_change_and_stop,
+    names_are_found_and_services_start_in_order,
+)
 
 pytestmark = pytest.mark.slow
 __all__ = ["api", "fleet", "running"]
@@ -20,3 +24,7 @@ def test_a_compose_file_is_applied_changed_and_withdrawn(running: Live, tmp_path
 
 def test_services_find_each_other_by_name_on_one_node_and_start_in_order(running: Live, tmp_path: Path) -> None:
     names_are_found_and_services_start_in_order(running, tmp_path)
+
+
+def test_a_service_shares_the_network_of_another_one_and_follows_it(running: Live, tmp_path: Path) -> None:
+    a_service_shares_the_network_of_another_one_and_follows_it(running, tmp_path)

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Declared
-from tests.e2e.stack_scenes import apply_change_and_stop, names_are_found_and_services_start_in_order
+from tests.e2e.stack_scenes import (
+    a_service_shares_the_network_of_another_one_and_follows_it,
+    apply_change_and_stop,
+    names_are_found_and_services_start_in_order,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -18,3 +22,7 @@ def test_a_compose_file_is_applied_changed_and_withdrawn(declared: Declared, tmp
 
 def test_services_find_each_other_by_name_on_one_node_and_start_in_order(declared: Declared, tmp_path: Path) -> None:
     names_are_found_and_services_start_in_order(declared.cluster, tmp_path)
+
+
+def test_a_service_shares_the_network_of_another_one_and_follows_it(declared: Declared, tmp_path: Path) -> None:
+    a_service_shares_the_network_of_another_one_and_follows_it(declared.cluster, tmp_path)

@@ -47,6 +47,7 @@ from duckconf.naming import (
 from duckconf.own_words import own_words
 from duckconf.placement import ALIVE
 from duckconf.reach.nodes.delivery import Delivery
+from duckconf.reach.nodes.network import join
 from duckconf.refusal_words import IMAGE, PORT
 from duckconf.secrets import Values, no_values
 from duckconf.spreading import host_ports
@@ -97,11 +98,11 @@ def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:
     env = app_env(app.name, action.node, action.slot)
     kind = engine_named(runner.run(engine.ask_version())) if engine.depends_on_engine(app) else ""
 
-    if unit_of(app):
-        _must(action.node, runner.run(engine.make_network(cluster, unit_of(app))))
+    network = join(action, cluster, runner)
+    labels |= network.labels
 
     def begin(app: App) -> Completed:
-        return delivery.start(action.container, engine.run(action.container, app, labels, env, kind), runner)
+        return delivery.start(action.container, engine.run(action.container, network.app(app), labels, env, kind), runner)
 
     first, *others = ways_to_image(action)
     done = begin(first)
