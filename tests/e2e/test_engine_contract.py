@@ -252,6 +252,23 @@ def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
         assert int(bounding, 16) & SYS_ADMIN
 
 
+def test_a_container_shares_the_network_of_another_apps_one(real: Real) -> None:
+    def network(container: str) -> str:
+        return real.runner.run(Command(("docker", "exec", container, "readlink", "/proc/self/ns/net"))).stdout
+
+    owner, sharer = (f"{real.name}-{name}" for name in ("owner", "sharer"))
+    app = App(NGINX_IMAGE, sharer, command=("sleep", "1000"), network_mode=f"service:{owner}")
+    with pytest.raises(EngineRefused, match="has 0 running containers there"):
+        execute(Start(NODE, sharer, app), real.cluster, real.runner)
+    first = real.start(App(NGINX_IMAGE, command=("sleep", "1000")), owner)
+    execute(Start(NODE, sharer, app), real.cluster, real.runner)
+    assert network(owner) == network(sharer) != ""
+    assert (real.listed()[sharer].shares, real.listed()[owner].id) == (first, first)
+    for name in (sharer, owner):
+        execute(Remove(NODE, name), real.cluster, real.runner)
+    assert not real.listed()
+
+
 def test_a_container_made_over_the_line_is_the_same_as_one_made_by_a_command(real: Real) -> None:
     full = replace(said_to_the_api(parse_app(SERVICE)), stop_grace_period="1s", ports=("127.0.0.1:18104:80",))
     for app in (App(WEB_IMAGE), full, App(NGINX_IMAGE, healthcheck={"tcp": "80"}, cpus=0.5)):
