@@ -46,6 +46,12 @@ class Bench:
         api_client(project).call("PUT", f"/app/{APP}", {**fields, **quick})
         until(lambda: len(self._containers()) == REPLICAS, 60)
         self._target = front_of(project, engine, "node-1", HOST, FOLDER)
+        until(self._serves, 60)
+
+    def _serves(self) -> bool:
+        with load(self._target, REPLICAS) as count:
+            time.sleep(2)
+        return bool(count.requests) and not count.failed
 
     def measure(self, part: str, seconds: float) -> list[Row]:
         act = self._acts()[part]

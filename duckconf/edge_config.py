@@ -21,9 +21,10 @@ PARKED_SOCKET = f"{FOLDER}/parked.sock"
 ROOT_CERTIFICATE = "/var/lib/duckconf-edge/caddy/pki/authorities/local/root.crt"
 # Seconds that a request looks for an upstream that takes it.
 TRY_FOR = "5s"
-# An upstream that does not take a connection in this time is passed over for a while. On a machine that is overloaded all of them
-# are slow: what is meant for one that is gone must not take away all.
-DIALLED_WITHIN = "1s"
+# An upstream that twice does not take a connection in this time is passed over for a while. A first packet that is lost, as on a
+# machine that is overloaded, is sent again after a second: that alone must not count, because it meets all upstreams at once.
+DIALLED_WITHIN = "1500ms"
+MOST_FAILS = 2
 PASSED_OVER = "3s"
 CHECKED_WITHIN = "2s"
 # Methods that may be sent twice, and whose requests have no body that would be gone by then.
@@ -96,7 +97,7 @@ def _path(one: Serving, *, streams: bool) -> Json:
 
 
 def _proxy(one: Serving, *, streams: bool) -> Json:
-    checks: Json = {"passive": {"fail_duration": PASSED_OVER, "max_fails": 1}}
+    checks: Json = {"passive": {"fail_duration": PASSED_OVER, "max_fails": MOST_FAILS}}
     if one.check:
         checks["active"] = {"uri": one.check, "interval": "500ms", "timeout": CHECKED_WITHIN}
     return {

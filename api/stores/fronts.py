@@ -30,6 +30,7 @@ class FrontBook:
         self._clock = clock
         self._lock = threading.Lock()
         self._beginning = Beginning()
+        self._first_heard: float | None = None
         self._known: Mapping[Where, Served] = {}
         self._seen = FrontSeen()
         self._mark: tuple[int, int, int] = (-1, -1, -1)
@@ -73,10 +74,14 @@ class FrontBook:
         return sorted(container for where, container in found if where == node)
 
     def _views(self) -> Iterator[AppView]:
-        """Of a node that was not heard since the server began, one that may be anything."""
+        """Of a node that was not heard since the server began, one that may be anything. It has its timeout from when the first
+        node was heard: on the way into this mode the server begins long before the agents do."""
+        now, heard = self._clock(), any(node.known for node in self._nodes.nodes.values())
+        self._first_heard = self._first_heard if self._first_heard is not None or not heard else now
+        may_come = self._first_heard is None or now < self._first_heard + self._nodes.timeout
         for name, node in self._nodes.nodes.items():
             status = self._nodes.status(name)
-            if not node.known and status != UNREACHABLE:
+            if not node.known and may_come:
                 yield AppView("", name, "", "", "yes", SILENT)
             for seen in node.containers if status != UNREACHABLE else ():
                 if seen.app in self._index.routed:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
+from api.stores.fronts import FrontBook
+from api.stores.nodes import NodeBook, Report
+from api.stores.placed import PlacedIndex
 from tests.api.agents_api import Client, agent, app, beat, copy, operator
 from tests.api.test_api_push import problem
 
@@ -109,3 +113,19 @@ def test_a_container_that_leaves_is_kept_until_no_front_has_it(app: Flask, opera
 def test_a_front_on_a_node_that_does_not_answer_is_not_waited_for(operator: Client, agent: Client) -> None:
     operator("PUT", "/app/web", WEB)
     assert front_of(agent, ready(32768)) == []
+
+
+def test_nodes_that_were_never_heard_have_their_timeout_from_when_the_first_one_was(tmp_path: Path) -> None:
+    now = 0.0
+    nodes = NodeBook(tmp_path / "nodes.json", ("node-1", "node-2"), 20.0, lambda: now)
+    book = FrontBook(PlacedIndex(nodes), nodes, ("node-1",), lambda: now)
+
+    def complete(at: float) -> bool:
+        nonlocal now
+        now = at
+        return book.is_complete(book.seen())
+
+    assert not complete(50.0)
+    nodes.heartbeat("node-1", Report("one"))
+    assert [complete(at) for at in (60.0, 79.0, 81.0)] == [False, False, True]
+    nodes.close()

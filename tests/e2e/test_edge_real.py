@@ -15,6 +15,7 @@ from duckconf.cli.cluster import modes
 from duckconf.cli.cluster.services import loop_service
 from duckconf.cli.demo.demo_front import front_of, published
 from duckconf.cli.demo.load import Count, Target, load
+from duckconf.naming import NGINX_IMAGE
 from tests.e2e.conftest import Declared, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
 
@@ -32,8 +33,9 @@ def edge_live(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     inventory = write_inventory(tmp_path_factory.mktemp("edge"), cluster, ports, "duckconf_acme=internal", control)
     inventory.write_text(f"{inventory.read_text()}[edge]\nnode-1\n")
     with brought_up(inventory, cluster, api_port, modes.RECONCILE) as live:
-        fields = {"ports": ["80"], "routes": [HOST], "healthcheck": {"http": "/index.html:80"}, "stop_grace_period": "2s"}
-        Declared(live).put("web", replicas=3, **fields)
+        fields = {"ports": ["80"], "routes": [HOST], "healthcheck": {"http": "/:80"}, "stop_grace_period": "2s"}
+        # The demo app takes hardly ten connections at once, and closes each.
+        Declared(live).put("web", image=NGINX_IMAGE, replicas=3, **fields)
         until("three run", lambda: live.running() == {"web": 3}, 60)
         yield live
 

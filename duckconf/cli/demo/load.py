@@ -131,8 +131,7 @@ class _Client:
         writer.write(self._request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status = head.split(" ", 2)[1]
-        length = head.partition("content-length:")[2].partition("\r\n")[0].strip()
-        body = await reader.readexactly(int(length))
+        body = await _body(reader, head)
         if "connection: close" in head:
             self._close()
         return status, body[-80:].decode("utf-8", errors="replace").strip().rpartition("\n")[2]
@@ -141,3 +140,14 @@ class _Client:
         if self._open is not None:
             self._open[1].close()
             self._open = None
+
+
+async def _body(reader: asyncio.StreamReader, head: str) -> bytes:
+    """By its length, or in chunks. Raises ValueError for an answer that has neither."""
+    if "transfer-encoding: chunked" not in head:
+        return await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+    chunks = []
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        chunks.append((await reader.readexactly(size + 2))[:-2])
+    await reader.readexactly(2)
+    return b"".join(chunks)
