@@ -34,27 +34,30 @@ class Beginning:
 
     def __init__(self) -> None:
         self._over = False
-        self._heard_all = 0.0
+        self._heard_all: float | None = None
+        self._waits: frozenset[Where] = frozenset()
+        """What was there when all had been heard: what is started later is no reason to wait."""
 
     def is_over(self, seen: FrontSeen, now: float) -> bool:
-        if seen.unheard:
-            self._heard_all = now
-        self._heard_all = self._heard_all or now
-        self._over = self._over or not (seen.unheard or (seen.unchecked and now < self._heard_all + CHECKS))
+        if self._heard_all is None and not seen.unheard:
+            self._heard_all, self._waits = now, frozenset(seen.unchecked)
+        if self._heard_all is not None:
+            self._waits &= frozenset(seen.unchecked)
+            self._over = self._over or not self._waits or now >= self._heard_all + CHECKS
         return self._over
 
 
 @dataclass(frozen=True)
 class FrontSeen:
     """`ready` are the containers that are; `doubtful` were, and their node does not answer now. `there` are all that may still
-    run. To who has just begun, `unheard` says whether something may run of which nothing is known, and `unchecked` whether the
-    check of something that runs has not passed yet."""
+    run. To who has just begun, `unheard` says whether something may run of which nothing is known; the checks of those that are
+    `unchecked` have not passed yet."""
 
     ready: Mapping[Where, Served] = field(default_factory=dict)
     doubtful: Mapping[Where, Served] = field(default_factory=dict)
     there: Collection[Where] = ()
     unheard: bool = False
-    unchecked: bool = False
+    unchecked: Collection[Where] = ()
 
     def served(self) -> Iterable[Copy]:
         """What is ready; of an app of which nothing is, what was."""
@@ -67,14 +70,15 @@ def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSee
     """`known` are those that have been ready before."""
     ready: dict[Where, Served] = {}
     doubtful: dict[Where, Served] = {}
-    there, unheard, unchecked = set(), False, False
+    there, unheard, unchecked = set(), False, set()
     for view in views:
         where = (view.node, view.container)
         there.add(where)
         before = known.get(where)
         silent = view.state in (UNREACHABLE, UNREADABLE)
         unheard = unheard or (before is None and silent)
-        unchecked = unchecked or (before is None and view.health == STARTING)
+        if before is None and view.health == STARTING:
+            unchecked.add(where)
         if view.leaving:
             continue
         if view.ready:

@@ -145,12 +145,14 @@ def test_who_checks_may_begin_anew_and_a_container_that_began_anew_is_checked_fi
     assert [len(seen_in(views, known).ready) for views in again] == [1, 0]
 
 
-def test_who_begins_waits_for_all_nodes_and_then_for_a_while_for_the_checks() -> None:
+def test_who_begins_waits_for_all_nodes_and_then_for_a_while_for_the_checks_of_what_was_there() -> None:
     unheard, unchecked = seen_in([view("n1", state=UNREACHABLE)], {}), seen_in([view("n1", health="starting")], {})
-    beginning = Beginning()
-    seen = [(unheard, 100.0), (unheard, 200.0), (unchecked, 201.0), (unchecked, 214.0), (unchecked, 216.0), (unheard, 217.0)]
-    assert [beginning.is_over(one, now) for one, now in seen] == [False, False, False, False, True, True]
-    assert Beginning().is_over(seen_in([view("n1", ready=True)], {}), 0.0)
+    seen = [(unheard, 100.0), (unheard, 200.0), (unchecked, 201.0), (unchecked, 215.0), (unchecked, 216.0), (unheard, 217.0)]
+    slow, quick, later = Beginning(), Beginning(), Beginning()
+    assert [slow.is_over(one, now) for one, now in seen] == [False, False, False, False, True, True]
+    assert quick.is_over(seen_in([view("n1", ready=True)], {}), 0.0)
+    started_later = seen_in([view("n1", ready=True), view("n2", health="starting")], {})
+    assert [later.is_over(one, 1.0) for one in (unchecked, started_later)] == [False, True]
 
 
 def test_a_route_whose_row_cannot_be_read_stays_as_it_was() -> None:
