@@ -52,7 +52,7 @@ def front_first(
     for step in decided.steps:
         where = (step.action.node, step.action.container)
         copy = there.get(where)
-        if copy is None or not _stops(step) or not (where in fronted or _is_routed(copy, desired)):
+        if copy is None or not _stops(step) or not (where in fronted or where in before or _is_routed(copy, desired)):
             continue
         since[where] = before.get(where, now)
         if where not in fronted:

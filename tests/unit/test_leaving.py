@@ -59,6 +59,12 @@ def test_while_it_is_being_stopped_it_stays_away_from_the_fronts() -> None:
     assert left(before={OLD: 99.0}).since == {}, "it is to run on after all"
 
 
+def test_one_that_nobody_here_wants_any_more_stays_away_from_the_fronts_too() -> None:
+    fleet = Fleet(("n1",), {"n1": (copy(),)})
+    found = front_first(Plan((REMOVE,)), Desired({}), fleet, [], {OLD: 99.0}, [], 100.0)
+    assert (found.plan.steps, found.since) == ((REMOVE,), {OLD: 99.0})
+
+
 def test_a_container_that_gives_its_place_to_another_leaves_too() -> None:
     start = Step("web", Start("n1", OLD[1], replace(APP, image="web:2")), "another spec")
     assert left(start, fronted=[OLD]).plan.steps == ()
