@@ -111,7 +111,7 @@ def nothing_that_is_refused_changes_anything(cluster: Live, file: Path, web: str
     assert (kept.returncode, "with fewer than 1000 cores" in kept.stderr) == (2, True), kept.stderr
     file.write_text(web.replace("usual", "changed") + DB.replace("image:", "imagee:") + REST)
     wrong = cluster.inv("apply", str(file))
-    assert (wrong.returncode, "compose.yaml:12: services/db/imagee: refused: is no key" in wrong.stderr) == (1, True), (
+    assert (wrong.returncode, "compose.yaml:13: services/db/imagee: refused: is no key" in wrong.stderr) == (1, True), (
         wrong.stderr
     )
     file.write_text(web + REST)
