@@ -29,6 +29,7 @@ from duckconf.rebalancing import Sight, Turn, take_turn
 from duckconf.repair import in_turn
 from duckconf.rolling import failures, rolled
 from duckconf.rollout import History
+from duckconf.together import gathered
 
 HELD_BACK = "held back"
 
@@ -97,6 +98,8 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
     data: Mapping[str, Held] = {}
     if memory.data is not None:
         desired, data = with_data(desired, fleet, memory.placements, memory.data, memory.moves)
+        instances = gathered(desired.instances, memory.placements, fleet)
+        desired = desired if instances is desired.instances else replace(desired, instances=instances)
     readiness = Readiness(fleet, memory.tries, now)
     desired, history, rollouts, delay = rolled(desired, fleet, memory, readiness)
     busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)

@@ -39,6 +39,38 @@ def anchor(instance: Instance, others: Iterable[Instance], nodes: Mapping[str, s
     return bound or next((nodes[one.name] for one in unit if one.name != instance.name and one.name in nodes), "")
 
 
+def gathered(instances: Mapping[str, Instance], kept: Mapping[str, Placement], fleet: Fleet) -> Mapping[str, Instance]:
+    """The instances with those of each unit bound to one node, where they are on several, as after services that ran apart were
+    put into one network: the others leave theirs, one at a time. Where two have data on different nodes, all stay."""
+    units: dict[str, list[Instance]] = {}
+    for name, one in instances.items():
+        if unit_of(one.app) and name in kept:
+            units.setdefault(unit_of(one.app), []).append(one)
+    if not units:
+        return instances
+    found = dict(instances)
+    for unit in units.values():
+        home = home_of(unit, {one.name: kept[one.name].node for one in unit if _may_stay(one, kept[one.name].node, fleet)})
+        for one in unit if home and fleet.views.get(home) is not None else ():
+            if not (one.bound or one.leaves):
+                seen = [kept[one.name].node, *(copy.node for copy in fleet.copies.get(one.name, ()))]
+                found[one.name] = replace(one, bound=home, leaves=next((node for node in seen if node != home), ""))
+    return found
+
+
+def home_of(unit: Iterable[Instance], nodes: Mapping[str, str]) -> str:
+    """The node where all of a unit belong, "" where it has one place already or no common one."""
+    members = sorted(unit, key=lambda one: (one.app.name, one.slot))
+    data = {one.bound for one in members if one.data}
+    if len(data) > 1 or len(members) < 2:
+        return ""
+    return next(iter(data), "") or next((nodes[one.name] for one in members if one.name in nodes), "")
+
+
+def _may_stay(one: Instance, node: str, fleet: Fleet) -> bool:
+    return node in fleet.nodes and node not in fleet.lost and not fleet.repels(node, one)
+
+
 def with_unit(
     instance: Instance, instances: Mapping[str, Instance], kept: Mapping[str, Placement], fleet: Fleet
 ) -> tuple[Instance, App | None]:

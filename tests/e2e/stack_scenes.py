@@ -213,3 +213,29 @@ def a_service_shares_the_network_of_another_one_and_follows_it(cluster: Live, fo
     assert (again.returncode, "declared so already" in again.stderr) == (0, True), again.stderr
     assert cluster.inv("stop-stack", "net").returncode == 0
     until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("net-")], 60)
+
+
+APART = "".join(
+    [
+        "name: apart\nservices:\n",
+        *(f"  {name}: {{image: {NGINX_IMAGE}, command: [sleep, '1000'], APART{QUICK}}}\n" for name in ("web", "db", "job")),
+    ]
+)
+
+
+def services_that_ran_apart_are_brought_together(cluster: Live, folder: Path) -> None:
+    file = folder / "compose.yaml"
+    file.write_text(APART.replace("APART", "network_mode: bridge, "))
+    assert cluster.inv("apply", str(file), "--wait").returncode == 0
+
+    def nodes() -> set[str]:
+        return {node for name, node in cluster.nodes_of().items() if name.startswith("apart-")}
+
+    assert len(nodes()) > 1
+    file.write_text(APART.replace("APART", ""))
+    done = cluster.inv("apply", str(file), "--wait")
+    assert done.returncode == 0, done.stderr
+    until("all are on one node", lambda: len(nodes()) == 1 and len(cluster.ids()) == len(cluster.apps()), 60)
+    until("they find each other", lambda: "db" in said_in(cluster, "apart-web", "getent", "hosts", "db"), 20)
+    assert cluster.inv("stop-stack", "apart").returncode == 0
+    until("nothing is left", lambda: not nodes(), 60)

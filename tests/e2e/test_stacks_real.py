@@ -11,6 +11,7 @@ from tests.e2e.stack_scenes import (
     a_service_shares_the_network_of_another_one_and_follows_it,
     apply_change_and_stop,
     names_are_found_and_services_start_in_order,
+    services_that_ran_apart_are_brought_together,
 )
 
 pytestmark = pytest.mark.slow
@@ -26,3 +27,7 @@ def test_services_find_each_other_by_name_on_one_node_and_start_in_order(declare
 
 def test_a_service_shares_the_network_of_another_one_and_follows_it(declared: Declared, tmp_path: Path) -> None:
     a_service_shares_the_network_of_another_one_and_follows_it(declared.cluster, tmp_path)
+
+
+def test_services_that_ran_apart_are_brought_together(declared: Declared, tmp_path: Path) -> None:
+    services_that_ran_apart_are_brought_together(declared.cluster, tmp_path)

@@ -17,7 +17,7 @@ from duckconf.instance import Instance, instances_of
 from duckconf.model import App
 from duckconf.placement import Fleet, Placement, assign
 from duckconf.reach.nodes.actuator import execute
-from duckconf.together import anchor, whole
+from duckconf.together import anchor, gathered, whole
 from tests.fakes import FakeNode
 
 NODES = ("n1", "n2", "n3")
@@ -150,3 +150,43 @@ def _copy(place: Placement, instance: Instance) -> Container:
     app = instance.app
     made = Container("", place.container, place.node, app.name, spec_hash(app), app.image, "running", 0.0)
     return replace(made, manifest=to_label(app), generation=place.generation)
+
+
+def apart(**bound: str) -> dict[str, Instance]:
+    """What those of a stack are told that run on n1, n2 and n3; the ones that are named have data there."""
+    instances = instances_of([CACHE, DB, WEB, OTHER])
+    for name, node in bound.items():
+        instances[f"shop-{name}"] = replace(instances[f"shop-{name}"], bound=node, data="volume x")
+    known = {"shop-cache": "n1", "shop-db": "n2", "shop-web": "n3", "blog-web": "n2"}
+    kept = {name: Placement(node, name, 1, spec="") for name, node in known.items()}
+    return dict(gathered(instances, kept, Fleet(NODES, dict.fromkeys(NODES, ()))))
+
+
+def told(instances: dict[str, Instance]) -> dict[str, tuple[str, str]]:
+    return {name.removeprefix("shop-"): (one.bound, one.leaves) for name, one in instances.items()}
+
+
+def test_those_that_are_on_several_nodes_leave_for_the_one_of_the_first_or_of_the_data() -> None:
+    assert told(apart()) == {"cache": ("n1", ""), "db": ("n1", "n2"), "web": ("n1", "n3"), "blog-web": ("", "")}
+    assert told(apart(web="n3")) == {"cache": ("n3", "n1"), "db": ("n3", "n2"), "web": ("n3", ""), "blog-web": ("", "")}
+    assert told(apart(web="n3", db="n2")) == {"cache": ("", ""), "db": ("n2", ""), "web": ("n3", ""), "blog-web": ("", "")}
+
+
+def test_they_are_brought_together_one_at_a_time() -> None:
+    where = {"shop-cache": "n1", "shop-db": "n2", "shop-web": "n3"}
+    instances = instances_of([CACHE, DB, WEB])
+    rounds = 0
+    while len(set(where.values())) > 1:
+        views = {node: [copy(instances[name].app, node) for name, at in where.items() if at == node] for node in NODES}
+        fleet = Fleet(NODES, {node: tuple(some) for node, some in views.items()})
+        kept = {name: Placement(node, name, 1, spec=instances[name].spec) for name, node in where.items()}
+        names = {name: name for name in instances}
+        found = assign(gathered(instances, kept, fleet), fleet, kept, names, 2, certain=True).placements
+        moved = [name for name, place in found.items() if place.node != where[name]]
+        assert len(moved) == 1
+        where[moved[0]], rounds = found[moved[0]].node, rounds + 1
+    assert (where["shop-db"], rounds) == ("n1", 2)
+
+
+def copy(app: App, node: str) -> Container:
+    return Container(f"id-{app.name}", app.name, node, app.name, spec_hash(app), app.image, "running", 0.0, 1, to_label(app))

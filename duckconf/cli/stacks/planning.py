@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from duckconf import secrets as decisions
@@ -12,15 +12,18 @@ from duckconf.cli.cluster.modes import RECONCILE, mode_of
 from duckconf.cli.look.picture import Scene
 from duckconf.compose_file.beside import Carried
 from duckconf.desired import UNKNOWN, Desired, changed, desired_of
-from duckconf.errors import DuckconfError
+from duckconf.errors import Conflict, DuckconfError
 from duckconf.fit import misfit, shortage
 from duckconf.fleet_seen import Fleet
 from duckconf.forecast import Forecast, forecast
+from duckconf.instance import Instance
+from duckconf.local_data import Held, held_by, shown
 from duckconf.model import App
 from duckconf.naming import app_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.secrets import FILE_NAME, SecretFile
 from duckconf.stacks import of_stack, require_free
+from duckconf.together import unit_of
 
 # Of a secret that is not set yet.
 NEW_REVISION = "0" * 16
@@ -76,6 +79,7 @@ def plan_stack(project: Project, name: str, wanted: Mapping[str, App], carried: 
             decisions.require_known(app, known | {one.name for one in carried})
         values = kept.current() if kept is not None else {}
         others = tuple(one.name for one in carried if one.name in values and values[one.name].value != one.content)
+        _require_one_home(apps.values(), scene.memory.data or {})
         desired = _desired(scene, {**dict.fromkeys(before), **apps}, kept, [one.name for one in carried])
         expected = forecast(project.cluster, desired, scene.fleet, scene.memory, scene.now, {*before, *apps})
     planned = Planned(before, apps, known, others, expected, scene.faults)
@@ -92,6 +96,18 @@ def _desired(scene: Scene, apps: Mapping[str, App | None], kept: SecretFile | No
         return desired
     # What is about to be set counts as set.
     return decisions.resolved(desired, {**dict.fromkeys(carried, NEW_REVISION), **kept.revisions()})[0]
+
+
+def _require_one_home(wanted: Iterable[App], data: Mapping[str, Held]) -> None:
+    """Raises Conflict where two that are to run on one node have their data on different ones."""
+    bound = [(app, held) for app in wanted if unit_of(app) and (held := held_by(Instance(app), data)) is not None]
+    for app, held in bound[1:]:
+        first, there = bound[0]
+        if held.node != there.node:
+            where = f"{shown(held.sources)} on {held.node}, and {first.name} has {shown(there.sources)} on {there.node}"
+            why = "services that find each other by name run on one node"
+            remedy = f"./inv move {app.name} --to {there.node} --accept-data-loss, or keep them apart with network_mode: bridge"
+            raise Conflict(f"{app.name}: has {where}; {why}", remedy)
 
 
 def _require_size(changed: Collection[App], fleet: Fleet) -> None:
