@@ -1,7 +1,7 @@
 """Which instances the scheduler should move in agents mode although their node answers. Data and a stack keep one where it is.
 
-Those on a node that their app's pattern does not mean, or where the others of their stack are not, move one at a time. Those whose node refuses the revision that they should
-run move while their old container serves there.
+Those on a node that their app's pattern does not mean, or where the others of their stack are not, move one at a time. Those
+whose node refuses the revision that they should run move while their old container serves there.
 """
 
 from __future__ import annotations
