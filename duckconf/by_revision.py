@@ -12,7 +12,7 @@ from duckconf.codec import spec_hash, to_json
 from duckconf.instance import Instance, slots_of
 from duckconf.model import App, parse_app
 from duckconf.restart import ALWAYS, policy_of
-from duckconf.rollout import DONE, History, Revision, SlotSeen, as_declared, spec_only, trimmed, wanted_now, with_service
+from duckconf.rollout import DONE, History, Revision, SlotSeen, as_declared, spec_only, trimmed, with_service
 from duckconf.told_image import pin_from_json, pin_to_json
 
 
@@ -40,7 +40,7 @@ def is_at_rest(app: App, history: History) -> bool:
     if not is_rolled_out(app):
         return True
     last = history[-1] if history else None
-    present = spec_hash(wanted_now(app, history))
+    present = spec_hash(app)
     if last is None or (last.outcome, last.spec) != (DONE, present):
         return False
     return all(one.meant == present or not (one.meant or one.node) for one in slots_of(app))

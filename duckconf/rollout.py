@@ -246,7 +246,9 @@ def _with_service(specs: Mapping[int, App], app: App) -> dict[int, App]:
 def _note(app: App, history: History, slots: Mapping[int, SlotSeen]) -> str:
     current, good = history[-1], last_good(history)
     if current.outcome == DONE:
-        return ""
+        # What serves may have another value of a secret than when the update failed.
+        failed = taken_back(app, history) if current.spec != spec_hash(app) else None
+        return f"revision {failed.number} failed: {failed.why}; revision {current.number} serves" if failed is not None else ""
     if current.outcome == FAILED and good is not None:
         what = f"revision {good.number} serves" if app.update_config.get("failure_action") != PAUSE else "the update rests"
         return f"revision {current.number} failed: {current.why}; {what}"

@@ -312,6 +312,7 @@ def test_a_new_value_of_a_secret_after_a_failed_update_reaches_what_serves_and_t
     rotated = {number: serving(with_secret("web:1", "b")) for number in (1, 2, 3)}
     done = advance(with_secret("web:2", "b"), after.history, rotated)
     assert [item.outcome for item in done.history] == [DONE, FAILED, DONE]
+    assert done.note == "revision 2 failed: it crashed; revision 3 serves"
     # An edit builds on what serves, and what failed comes again when a person says so.
     assert serving_now(with_secret("web:2", "b"), done.history) == "web:1"
     again = advance(replace(with_secret("web:2", "b"), env={"A": "1"}), done.history, rotated)

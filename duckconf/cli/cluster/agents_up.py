@@ -136,6 +136,8 @@ def _hand_over(project: Project) -> None:
     apps = past.of_all(project.state, document, newest_of, over, places)
     # One call: whoever decides on the state sees all of it, or what was there before.
     api.call("PUT", "/takeover", {"apps": apps, "data": held_to_json(held)}, deadline=60.0)
+    # From now on the control plane decides: an interrupted run goes on from here, and hands over nothing a second time.
+    write_durably(project.state / "mode", f"{AGENTS}\n".encode())
     past.forget(project.state)
     if path.exists():
         path.replace(path.with_name(f"{FILE_NAME}.kept"))
