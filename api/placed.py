@@ -301,10 +301,19 @@ def _waiting(instance: Instance, present: str, index: PlacedIndex) -> dict[str, 
 def _observed(instance: Instance, seen: Seen, present: str, index: PlacedIndex) -> dict[str, Any]:
     """What its node tells of a container, whatever its state is."""
     entry = {"container": seen.container, "started": seen.started, "restarts": seen.restarts}
-    entry |= {"ready": seen.ready, "updated": seen.spec == present, "image": seen.image, "image_id": seen.image_id}
+    entry |= {"ready": seen.ready, "updated": seen.spec == present, "image_id": seen.image_id}
+    entry |= {"image": _image_of(instance, seen, index)}
     entry |= {"digest": digest_of(index.past(instance.app.name), seen.image_id)} if seen.image_id else {}
     entry |= {"published": list(seen.ports)} if seen.ports else {}
     return entry | ({"health": seen.health} if seen.health else {})
+
+
+def _image_of(instance: Instance, seen: Seen, index: PlacedIndex) -> str:
+    """As its revision names it; as the engine does where that is not known any more."""
+    if seen.spec == instance.spec:
+        return instance.app.image
+    past = index.past(instance.app.name)
+    return next((item.app.image for item in past if item.spec == seen.spec), seen.image)
 
 
 def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:

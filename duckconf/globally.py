@@ -79,11 +79,11 @@ def _before(
 
 
 def _node_of(place: Placement | None, copies: Sequence[Container], fleet: Fleet) -> str:
-    there = place is not None and (fleet.views.get(place.node) is None or any(copy.node == place.node for copy in copies))
     best = max(copies, key=lambda copy: (copy.running, copy.generation, copy.name), default=None)
-    if place is not None and (there or best is None or not best.running):
-        return place.node
-    return best.node if best is not None else ""
+    if place is None or (best is not None and place.node not in fleet.nodes):
+        return best.node if best is not None else ""
+    there = fleet.views.get(place.node) is None or any(copy.node == place.node for copy in copies)
+    return place.node if there or best is None or not best.running else best.node
 
 
 def _rank(instance: str, node: str, fleet: Fleet) -> Rank:

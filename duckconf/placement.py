@@ -145,9 +145,9 @@ def assign(
     """
     known = {name: (one, placements[name]) for name, one in instances.items() if name in placements}
     kept = {name: place for name, (one, place) in known.items() if not _without_data(one, place)}
-    places = _Places(instances, fleet, kept, next_generation)
     moving = any(_on_its_way(instances[name], place, fleet) for name, place in kept.items())
     silent = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
+    places = _Places(instances, fleet, kept, next_generation, clear=certain or not silent)
     for name in sorted(instances, key=_turn):
         instance, current = instances[name], kept.get(name)
         if name in busy:
@@ -189,7 +189,11 @@ def _turn(name: str) -> tuple[str, int]:
 class _Places:
     """The placements of one decision while it is made: `kept` changes with each that is settled."""
 
-    def __init__(self, instances: Mapping[str, Instance], fleet: Fleet, kept: dict[str, Placement], generation: int) -> None:
+    def __init__(
+        self, instances: Mapping[str, Instance], fleet: Fleet, kept: dict[str, Placement], generation: int, *, clear: bool
+    ) -> None:
+        """Without `clear`, what is wanted may run on a node that is not heard yet, and nothing that runs is replaced."""
+        self._clear = clear
         self._instances = instances
         self._fleet = fleet
         self._kept = kept
@@ -249,7 +253,10 @@ class _Places:
         if here.spec == instance.spec or self._fleet.views.get(here.node) is None:
             return
         mine = _copy_at(here, instance.name, self._fleet)
-        serves = mine is not None and mine.running and not runs_as(instance.app, mine.spec, mine.manifest)
+        right = mine is not None and runs_as(instance.app, mine.spec, mine.manifest)
+        if not (right or self._clear):
+            return
+        serves = mine is not None and mine.running and not right
         if not (here.spec and serves and starts_first(instance.app)):
             self._kept[instance.name] = replace(here, spec=instance.spec)
             return

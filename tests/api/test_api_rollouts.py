@@ -241,4 +241,8 @@ def test_a_person_may_ask_a_node_to_try_again_what_it_refused_and_its_agent_is_t
 
 def test_an_instance_is_shown_with_the_image_that_it_runs(served: None, operator: Client, agents: dict[str, Client]) -> None:
     report(agents, {1: OLD}, of=1, image_id="5" * 64)
-    assert (operator("GET", "/app/web").json or {})["instances"][0]["image_id"] == "5" * 64
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    decide(operator)
+    # The old one serves until the new one is there.
+    shown = (operator("GET", "/app/web").json or {})["instances"][0]
+    assert (shown["image_id"], shown["image"]) == ("5" * 64, "nginx:1")

@@ -24,6 +24,8 @@ class Pace:
     """Of one process of the loop. `require` raises when the first does not hold, with the second."""
 
     require: Callable[[bool, str], None]
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    """Nodes and apps of which the last start there was refused, by whichever process."""
     _counted: dict[str, tuple[str, deque[float]]] = field(default_factory=dict)
     _refused: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
     _issued: dict[str, deque[float]] = field(default_factory=dict)
@@ -32,7 +34,10 @@ class Pace:
         self._counted = {name: times for name, times in self._counted.items() if not is_withdrawn(name)}
 
     def ended(self, step: Step, spec: str, failure: Union[DuckconfError, None], now: float) -> None:
+        if failure is None:
+            self.refused.discard((step.action.node, step.app))
         if isinstance(failure, NodeRefused):
+            self.refused.add((step.action.node, step.app))
             self._refused.setdefault((step.action.node, step.instance, spec), deque(maxlen=20)).append(now)
         if not isinstance(step.action, Remove) and not isinstance(failure, (NodeFailure, NotFound)):
             known, times = self._counted.get(step.instance, ("", deque()))

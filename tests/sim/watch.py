@@ -81,7 +81,7 @@ class Watch:
             self.forget()
         self.jobs, self.lost, self.last_asked = [], frozenset(), {}
         self.all_silent_at = float("-inf")
-        self.pace = Pace(self._require)
+        self.pace = Pace(self._require, self.pace.refused)
 
     def forget(self) -> None:
         """The placements are lost with the process."""
@@ -182,6 +182,8 @@ class Watch:
             refused = any(
                 item.node == node and (item.of_node or item.app == app_of(app)) for item in reconciler.refusals.values()
             )
+            # The pass that took it away may have been the last of a loop that was killed.
+            refused = refused or (node, app_of(app)) in self.pace.refused
             without_data = self.homes.of.get(app, node) != node
             accepted = self.homes.accepted.get(app, ()) if app not in self.world.moves else ()
             taken_back = any(move.source != node for move in accepted)

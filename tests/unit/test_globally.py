@@ -254,3 +254,11 @@ def test_an_instance_that_is_being_started_keeps_its_node_although_a_copy_of_it_
         "exporter.2": "n2",
         "exporter.3": "n1",
     }
+
+
+def test_a_cordoned_node_keeps_the_copy_that_it_has_although_its_number_was_placed_on_a_node_that_left() -> None:
+    seen, places = settled(EXPORTER, fleet(("n1", "n2")))
+    moved = {**places, "exporter.2": Placement("gone", "duckconf-exporter_2", 9)}
+    decision = look(EXPORTER, replace(seen, cordoned=("n2",)), moved)
+    assert decision.plan.steps == ()
+    assert by_node(decision.placements) == {"n1": "exporter", "n2": "exporter.2"}

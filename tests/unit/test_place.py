@@ -290,3 +290,15 @@ def test_who_lost_its_memory_starts_nothing_again_that_may_run_on_a_silent_node(
     found = assign(instances_of([app]), fleet, {}, {"web": "c"}, 2, certain=False)
     assert (set(found.placements), set(found.reasons)) == (({"web"}, set()) if adopted else (set(), {"web"}))
     assert "web" in assign(instances_of([app]), fleet, {}, {"web": "c"}, 2, certain=True).placements
+
+
+def test_who_lost_its_memory_updates_nothing_while_a_node_is_silent() -> None:
+    app = App("web:2", "web")
+    copy = Container("1", "left", "n1", "web", "of-an-unknown-spec", "web:1", "running", 0.0, 1)
+    silent = Fleet(("n1", "n2"), {"n1": (copy,), "n2": None})
+    found = assign(instances_of([app]), silent, {}, {"web": "c"}, 2, certain=False).placements
+    assert (found["web"].container, found["web"].spec) == ("left", copy.spec)
+    again = assign(instances_of([app]), silent, found, {"web": "c"}, 3, certain=False).placements
+    assert again == found
+    heard = replace(silent, views={**silent.views, "n2": ()})
+    assert assign(instances_of([app]), heard, found, {"web": "c"}, 3, certain=True).placements["web"].spec == spec_hash(app)

@@ -186,9 +186,9 @@ def _services(project: Project) -> list[dict[str, Any]]:
 
 
 def _rows(listing: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The instances of all apps, each with the name and image of its app."""
+    """The instances of all apps, each with the name of its app, and with the image of that where it runs none."""
     return [
-        {**entry, "app": app["name"], "image": app["image"], "instance": instance_name(app["name"], entry["slot"])}
+        {"image": app["image"], **entry, "app": app["name"], "instance": instance_name(app["name"], entry["slot"])}
         for app in listing["apps"]
         for entry in app["instances"]
     ]
