@@ -87,6 +87,8 @@ class Homes:
     accepted: dict[str, set[Move]] = field(default_factory=dict)
     """All that people accepted since then: what was begun for one of them may be carried out after the next."""
 
+    unsaved: set[str] = field(default_factory=set)
+    """What was seen first in a pass that has not written what it knows: who cannot write and is killed knows nothing."""
     ending: Collection[str] = ()
     """What the last pass should have forgotten. It may have died before."""
 
@@ -99,7 +101,9 @@ class Homes:
         places: Mapping[str, Placement],
     ) -> None:
         """Data of a withdrawn app ends with its node. `held` is what the loop knew before this pass."""
-        self.of = {name: node for name, node in self.of.items() if name in held or name not in self.ending}
+        unknown = {*self.ending, *self.unsaved}
+        self.of = {name: node for name, node in self.of.items() if name in held or name not in unknown}
+        before, self.unsaved = set(self.of), set()
         kept = without_gone({name: Held(node, ()) for name, node in self.of.items()}, desired, nodes)
         self.ending = self.of.keys() - kept.keys()
         for name, home in self.of.items():
@@ -114,6 +118,7 @@ class Homes:
                     unseen = copy.instance in places and places[copy.instance].node not in heard
                     # Where it is placed, it may have run before that node fell silent.
                     self.of.setdefault(copy.instance, places[copy.instance].node if unseen else node)
+        self.unsaved = self.of.keys() - before
 
     def left(self, instance: str, node: str) -> str:
         """The node that it may leave for this one, because a person accepted that; "" for none."""

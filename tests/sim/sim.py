@@ -106,11 +106,13 @@ class Run:
         world = self.world
         world.woken = False
         world.note("pass", "")
+        written = True
         try:
             self.cycle.once()
         except OSError:
+            written = False
             world.note("loop", "placements cannot be written")
-        world.watch.passed()
+        world.watch.passed(written=written)
         due = self.cycle.due()
         world.timeline.run(LOOP_INTERVAL if due is None else min(LOOP_INTERVAL, due + 0.01), lambda: world.woken)
 

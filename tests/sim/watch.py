@@ -139,8 +139,9 @@ class Watch:
         place = self.known.get(name)
         return app_of(name) not in self.everywhere or (place is not None and place.node not in self.nodes)
 
-    def passed(self) -> None:
+    def passed(self, *, written: bool) -> None:
         """A pass is over: who was given up in it?"""
+        self.homes.unsaved = set() if written else self.homes.unsaved
         now, nodes = self.world.now(), self.nodes
         lost = self._reconciler().health.lost
         answered = {*self.heard, *self.garbled}
