@@ -110,7 +110,8 @@ class Homes:
             node = held[name].node if name in held else home
             if node != home and self.left(name, node):
                 self.of[name] = node
-                self.accepted.pop(name)
+                # The next one may have been accepted before this look showed that the one before was carried out.
+                self.accepted[name] = {move for move in self.accepted.pop(name) if move.source == node}
         for node, containers in sorted(heard.items()):
             for copy in containers:
                 wanted = desired.instances.get(copy.instance)
