@@ -16,13 +16,14 @@ from api import everywhere
 from api.auth import caller, require_node, require_operator
 from api.bindings import Binding, by_app, read_bindings
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
-from api.declared import as_a_whole, changes_of, with_etag
+from api.declared import changes_of, with_etag
 from api.held import HeldRequests
 from api.rollouts import Rollouts
+from api.shown import shown_app
 from api.stacks import home_of_stack
 from api.stores.changes import Changes, Update, View
 from api.stores.desired import DesiredStore
-from api.stores.nodes import READY, UNREADABLE, NodeBook, Seen
+from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf import codec
 from duckconf.codec import to_json
@@ -31,13 +32,11 @@ from duckconf.counts import counted
 from duckconf.errors import BadInput, Conflict, Fault
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
-from duckconf.local_data import kept, shown, waits, why_it_keeps
+from duckconf.local_data import shown, why_it_keeps
 from duckconf.model import NAME, PLACEMENT, PLACING, App, parse_app
 from duckconf.naming import instance_name
-from duckconf.overview import PENDING, UNDECIDED
-from duckconf.pins import digest_of
 from duckconf.place_kinds import GLOBAL
-from duckconf.restart import recorded, why_over
+from duckconf.restart import recorded
 from duckconf.secrets import require_known
 from duckconf.together import unit_of
 from duckconf.told_image import told_to_json
@@ -78,7 +77,7 @@ class Routes:
             with self.held.up_to(patience if since >= 0 else 0) as allowed:
                 revision = self.store.wait(since, allowed)
             listing = self.store.listing()
-            shown = [_shown(app, self.index, self.nodes) for app in listing.apps.values()]
+            shown = [shown_app(app, self.index, self.nodes) for app in listing.apps.values()]
             answer: dict[str, Any] = {"revision": revision, "apps": shown}
             return jsonify(answer | ({"faults": list(listing.faults)} if listing.faults else {}))
         node = request.args["nodeName"]
@@ -177,7 +176,7 @@ class Routes:
     def app(self, name: str) -> Response:
         found = self.store.get(name)
         require_node(*found.node)
-        return with_etag(jsonify(_shown(found, self.index, self.nodes)), found)
+        return with_etag(jsonify(shown_app(found, self.index, self.nodes)), found)
 
     def put(self, name: str) -> tuple[Response, HTTPStatus]:
         require_operator()
@@ -224,7 +223,7 @@ class Routes:
         elif codec.spec_hash(before) != codec.spec_hash(after):
             self.tell(Event("updated", f"{name} updated ({after.image})", name))
         _tell_of_places(_moved(before, after), self.index, self.tell)
-        answer = with_etag(jsonify(_shown(after, self.index, self.nodes)), after)
+        answer = with_etag(jsonify(shown_app(after, self.index, self.nodes)), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     def delete(self, name: str) -> Response:
@@ -276,78 +275,3 @@ def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callabl
         else:
             waits = "" if instance.app.mode == GLOBAL else "; waiting for the scheduler"
             tell(Event("unscheduled", f"{name} unscheduled{waits}", instance.app.name))
-
-
-def _shown(app: App, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
-    """The app with what the nodes last reported of its instances."""
-    spec = {name: value for name, value in to_json(app).items() if name not in PLACEMENT}
-    present = codec.spec_hash(index.resolve(app))
-    instances = [_instance(instance, present, index, nodes) for instance in index.instances(app.name)]
-    instances += everywhere.waiting(app, index, nodes) if app.mode == GLOBAL else []
-    entry = {"name": app.name, **spec, "revision": codec.revision(app), **as_a_whole(instances)}
-    return entry | ({"rollout": rollout} if (rollout := index.updates.get(app.name)) else {})
-
-
-def _waiting(instance: Instance, present: str, index: PlacedIndex) -> dict[str, Any]:
-    """Of an instance without a place, with the container that serves until it has one."""
-    why, serves = index.notes.get(instance.name, UNDECIDED), index.serving(instance)
-    if serves is None:
-        return {"status": PENDING, "note": why}
-    node, seen = serves
-    note = f"{why}; its container on {node} runs on until it has another place"
-    return {"status": PENDING, "note": note, "serves": node, **_observed(instance, seen, present, index)}
-
-
-def _observed(instance: Instance, seen: Seen, present: str, index: PlacedIndex) -> dict[str, Any]:
-    """What its node tells of a container, whatever its state is."""
-    entry = {"container": seen.container, "started": seen.started, "restarts": seen.restarts}
-    entry |= {"ready": seen.ready, "updated": seen.spec == present, "image_id": seen.image_id}
-    entry |= {"image": _image_of(instance, seen, index)}
-    entry |= {"digest": digest_of(index.past(instance.app.name), seen.image_id)} if seen.image_id else {}
-    entry |= {"published": list(seen.ports)} if seen.ports else {}
-    return entry | ({"health": seen.health} if seen.health else {})
-
-
-def _image_of(instance: Instance, seen: Seen, index: PlacedIndex) -> str:
-    """As its revision names it; as the engine does where that is not known any more."""
-    if seen.spec == instance.spec:
-        return instance.app.image
-    past = index.past(instance.app.name)
-    return next((item.app.image for item in past if item.spec == seen.spec), seen.image)
-
-
-def _instance(instance: Instance, present: str, index: PlacedIndex, nodes: NodeBook) -> dict[str, Any]:
-    """`present` is the hash of the spec that the app has now."""
-    node, seen = instance.node, index.seen(instance)
-    entry: dict[str, Any] = {"slot": instance.slot, "node": node}
-    entry |= {"generation": instance.generation} if instance.generation else {}
-    there = {"container": seen.container} if seen is not None else {}
-    end = recorded(instance.app, instance.ended)
-    if end is not None and not (seen is not None and seen.running):
-        why = {"note": why_over(instance.app, end)} if end.code else {}
-        return entry | {"status": end.state, "restarts": end.restarts, **there, **why}
-    if not node:
-        return entry | _waiting(instance, present, index)
-    held = index.data.of(instance)
-    bound = replace(instance, bound=node, data=shown(held.sources)) if held is not None else None
-    if node not in nodes.nodes:
-        note = waits(bound, "not in the inventory") if bound else f"{node} is not in the inventory"
-        return entry | {"status": "lost", "note": note}
-    status = nodes.status(node)
-    if status == UNREADABLE:
-        note = f"{node} answers, but its answer cannot be read: {nodes.nodes[node].unreadable}"
-        return entry | {"status": "unreadable", "note": note, **there}
-    if status != READY:
-        silent = f"no heartbeat for {nodes.age(node):.0f} s"
-        return entry | {"status": "unreachable", "note": waits(bound, silent) if bound else f"{node}: {silent}", **there}
-    refusal = nodes.refusal(node, instance.app) if nodes.nodes[node].refusals else None
-    if refusal is not None and (seen is None or not seen.running):
-        entry["refused"] = refusal.reason
-    if seen is None:
-        return entry | {"status": "starting", **({"note": f"{node} refuses it: {refusal.reason}"} if refusal else {})}
-    entry |= {"status": seen.state, **_observed(instance, seen, present, index)}
-    if not index.sites.allows(instance.app, node):
-        if held is not None:
-            return entry | {"note": kept(instance, node, shown(held.sources), "NODE")}
-        return entry | {"note": f"{node} is not in {instance.app.on}; {index.notes.get(instance.name, 'it moves')}"}
-    return entry | ({"note": seen.note} if seen.note else {})

@@ -15,6 +15,7 @@ from duckconf.acme import LETS_ENCRYPT, Acme, read_acme
 from duckconf.command import Secret
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
+from duckconf.inventory_variables import BY_INVENTORY
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 from duckconf.net_address import is_host_or_address, with_port
@@ -34,33 +35,6 @@ DEMO_IMAGES = ("node", "bare")
 ROOT = "root"
 # The login on a node that may use the engine and nothing else; the role `node` makes it.
 OWN_LOGIN = "duckconf"
-# How one gets there, and nothing that belongs there.
-SECRETS = (
-    "ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_become_password", "ansible_become_pass",
-    "ansible_sudo_pass", "ansible_private_key", "ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase",
-)  # fmt: skip
-# How variables begin that an inventory gives: settings of ansible.cfg and of the environment have other names.
-BY_INVENTORY = ("ansible_", "duckconf_")
-# What only Duckconf knows; what concerns the login is handed over as Ansible resolves it.
-VARIABLES = (
-    "duckconf_provider",
-    "duckconf_cluster",
-    "duckconf_engine",
-    "duckconf_topology",
-    "duckconf_demo_image",
-    "duckconf_become",
-    "duckconf_zone",
-    "duckconf_address",
-    "duckconf_edge",
-    "duckconf_acme",
-    "duckconf_acme_email",
-    "duckconf_rebalance",
-    "duckconf_api_url",
-    "duckconf_tls",
-    "duckconf_tls_certificate",
-    "duckconf_tls_key",
-    "duckconf_tls_ca",
-)
 
 
 @dataclass(frozen=True)

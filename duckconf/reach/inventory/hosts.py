@@ -19,7 +19,8 @@ from typing import Any
 
 from duckconf.command import Command
 from duckconf.errors import SetupError
-from duckconf.inventory import SECRETS, VARIABLES, Inventory, read_inventory
+from duckconf.inventory import Inventory, read_inventory
+from duckconf.inventory_variables import SECRETS, VARIABLES
 from duckconf.reach.inventory.ssh_config import ssh_answers
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.state.files import write_durably

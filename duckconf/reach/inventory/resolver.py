@@ -18,7 +18,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from duckconf.inventory import NODES, SECRETS
+from duckconf.inventory import NODES
+from duckconf.inventory_variables import SECRETS
 
 # What Ansible itself knows of everybody.
 ANSIBLES_OWN = (

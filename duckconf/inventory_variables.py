@@ -1,0 +1,31 @@
+"""The variables of an inventory that Duckconf reads, by what may be done with them. Pure."""
+
+from __future__ import annotations
+
+# How one gets there, and nothing that belongs there.
+SECRETS = (
+    "ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_become_password", "ansible_become_pass",
+    "ansible_sudo_pass", "ansible_private_key", "ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase",
+)  # fmt: skip
+# How variables begin that an inventory gives: settings of ansible.cfg and of the environment have other names.
+BY_INVENTORY = ("ansible_", "duckconf_")
+# What only Duckconf knows; what concerns the login is handed over as Ansible resolves it.
+VARIABLES = (
+    "duckconf_provider",
+    "duckconf_cluster",
+    "duckconf_engine",
+    "duckconf_topology",
+    "duckconf_demo_image",
+    "duckconf_become",
+    "duckconf_zone",
+    "duckconf_address",
+    "duckconf_edge",
+    "duckconf_acme",
+    "duckconf_acme_email",
+    "duckconf_rebalance",
+    "duckconf_api_url",
+    "duckconf_tls",
+    "duckconf_tls_certificate",
+    "duckconf_tls_key",
+    "duckconf_tls_ca",
+)
