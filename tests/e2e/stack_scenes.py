@@ -10,7 +10,8 @@ from tests.waiting import until
 
 # `sleep` as the first process hears no other signal: each stop would take its ten seconds.
 AT_ONCE = "stop_signal: SIGKILL"
-QUICK = f"{AT_ONCE}\n    deploy: {{update_config: {{monitor: 1s}}}}"
+SOON = "deploy: {update_config: {monitor: 1s}}"
+QUICK = f"{AT_ONCE}\n    {SOON}"
 WEB = f"""\
 name: shop
 services:
@@ -215,24 +216,20 @@ def a_service_shares_the_network_of_another_one_and_follows_it(cluster: Live, fo
     until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("net-")], 60)
 
 
-APART = "".join(
-    [
-        "name: apart\nservices:\n",
-        *(f"  {name}: {{image: {NGINX_IMAGE}, command: [sleep, '1000'], APART{QUICK}}}\n" for name in ("web", "db", "job")),
-    ]
-)
+APART = f"image: {NGINX_IMAGE}, command: [sleep, '1000'], {AT_ONCE}, {SOON}"
+APART_FILE = "name: apart\nservices:\n" + "".join(f"  {name}: {{{APART}MODE}}\n" for name in ("web", "db", "job"))
 
 
 def services_that_ran_apart_are_brought_together(cluster: Live, folder: Path) -> None:
     file = folder / "compose.yaml"
-    file.write_text(APART.replace("APART", "network_mode: bridge, "))
+    file.write_text(APART_FILE.replace("MODE", ", network_mode: bridge"))
     assert cluster.inv("apply", str(file), "--wait").returncode == 0
 
     def nodes() -> set[str]:
         return {node for name, node in cluster.nodes_of().items() if name.startswith("apart-")}
 
     assert len(nodes()) > 1
-    file.write_text(APART.replace("APART", ""))
+    file.write_text(APART_FILE.replace("MODE", ""))
     done = cluster.inv("apply", str(file), "--wait")
     assert done.returncode == 0, done.stderr
     until("all are on one node", lambda: len(nodes()) == 1 and len(cluster.ids()) == len(cluster.apps()), 60)

@@ -17,6 +17,7 @@ from duckconf.decision import Memory
 from duckconf.desired import PLACED_COLUMNS, changed, empty_document
 from duckconf.engine_output import Container
 from duckconf.facts import facts_from_json
+from duckconf.local_data import held_from_json
 from duckconf.model import App, parse_app
 from duckconf.placement import Fleet, Placement
 from duckconf.reach.api.client import ApiClient
@@ -59,7 +60,8 @@ def _of_agents(api: ApiClient, sites: Sites, names: Collection[str]) -> Scene:
     placements = {copy.instance: Placement(copy.node, copy.name, copy.generation, spec=copy.spec) for copy in found}
     document = changed(empty_document(PLACED_COLUMNS), apps)
     faults = tuple(listing.get("faults", ()))
-    memory = Memory(placements, {}, history=history)
+    data = held_from_json(api.call("GET", "/data")["data"])
+    memory = Memory(placements, {}, history=history, data=data)
     return Scene(document, lambda desired: (desired, ()), _fleet(nodes, found, sites), memory, 0.0, faults, {})
 
 
