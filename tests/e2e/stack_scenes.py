@@ -236,3 +236,43 @@ def services_that_ran_apart_are_brought_together(cluster: Live, folder: Path) ->
     until("they find each other", lambda: "db" in said_in(cluster, "apart-web", "getent", "hosts", "db"), 20)
     assert cluster.inv("stop-stack", "apart").returncode == 0
     until("nothing is left", lambda: not nodes(), 60)
+
+
+PAIR = f"""\
+name: pair
+services:
+  web:
+    image: {NGINX_IMAGE}
+    command: [sh, -c, "getent hosts db && exec sleep 1000"]
+    depends_on: {{db: {{condition: service_healthy}}}}
+    {QUICK}
+  db:
+    image: {NGINX_IMAGE}
+    command: [sleep, "1000"]
+    healthcheck: {{test: [CMD, "true"], interval: 1s}}
+    {QUICK}
+"""
+
+
+def a_stack_leaves_a_drained_node_as_one(cluster: Live, folder: Path) -> None:
+    (folder / "compose.yaml").write_text(PAIR)
+    done = cluster.inv("apply", str(folder / "compose.yaml"), "--wait")
+    assert done.returncode == 0, done.stderr
+
+    def homes() -> list[set[str]]:
+        """The nodes of each service."""
+        rows = [row["Labels"] for row in cluster.apps() if row["State"] == "running"]
+        return [{row["node"] for row in rows if row["duckconf.app"] == name} for name in ("pair-db", "pair-web")]
+
+    first = cluster.nodes_of()["pair-web"]
+    assert homes() == [{first}] * 2
+    drained = cluster.inv("drain", first)
+    assert drained.returncode == 0, drained.stderr
+    until("the old ones are gone", lambda: [len(nodes) for nodes in homes()] == [1, 1])
+    assert homes()[0] == homes()[1] != {first}
+    started = {row["Labels"]["duckconf.app"]: row["StartedAt"] for row in cluster.apps()}
+    assert started["pair-web"] >= started["pair-db"]
+    until("they find each other", lambda: "db" in said_in(cluster, "pair-web", "getent", "hosts", "db"))
+    assert cluster.inv("uncordon", first).returncode == 0
+    assert cluster.inv("stop-stack", "pair").returncode == 0
+    until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("pair-")], 40)

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.conftest import Declared
 from tests.e2e.stack_scenes import (
     a_service_shares_the_network_of_another_one_and_follows_it,
+    a_stack_leaves_a_drained_node_as_one,
     apply_change_and_stop,
     names_are_found_and_services_start_in_order,
     services_that_ran_apart_are_brought_together,
@@ -31,3 +32,7 @@ def test_a_service_shares_the_network_of_another_one_and_follows_it(declared: De
 
 def test_services_that_ran_apart_are_brought_together(declared: Declared, tmp_path: Path) -> None:
     services_that_ran_apart_are_brought_together(declared.cluster, tmp_path)
+
+
+def test_a_stack_leaves_a_drained_node_as_one(declared: Declared, tmp_path: Path) -> None:
+    a_stack_leaves_a_drained_node_as_one(declared.cluster, tmp_path)

@@ -262,3 +262,10 @@ def test_a_cordoned_node_keeps_the_copy_that_it_has_although_its_number_was_plac
     decision = look(EXPORTER, replace(seen, cordoned=("n2",)), moved)
     assert decision.plan.steps == ()
     assert by_node(decision.placements) == {"n1": "exporter", "n2": "exporter.2"}
+
+
+def test_a_slot_that_loses_its_node_to_another_one_serves_on_where_a_copy_of_it_runs() -> None:
+    # n1 was silent while a start there was on its way, so that its slot was given to n2, where an older copy of slot 1 ran.
+    places = {1: "n2", 2: "n2", 3: "n3"}
+    served = {1: (False, 1.0), 2: (False, 2.0), 3: (False, 1.0)}
+    assert slots(NODES, places, (), served, {1: {"n2"}, 2: {"n1", "n2"}, 3: {"n3"}}) == {1: "n2", 2: "n1", 3: "n3"}
