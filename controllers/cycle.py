@@ -305,8 +305,9 @@ class Cycle:
         self._faults = tuple(faults)
 
     def _tell_of_unplaced(self, verdict: Verdict) -> None:
-        unplaced = {view.instance: view.note for view in verdict.apps if view.state == PENDING and view.desired == "yes"}
-        for name, why in unplaced.items():
+        # What is declared again while its container is being removed waits for that alone.
+        waiting = [view for view in verdict.apps if view.state == PENDING and view.desired == "yes" and view.note != UNDER_WAY]
+        for name, why in [(view.instance, view.note) for view in waiting]:
             if self._waits_told.is_news(app_of(name), why):
                 self._world.tell(Event("pending", why, app_of(name), instance=name))
         # Told once for each reason until all of its instances run, not at each try.

@@ -140,7 +140,8 @@ def cut_off(hosts: EngineHosts, image: str, tmp_path: Path) -> int:
     part = f"{PARTS}/$(ls {PARTS})"
     until("the upload has ended there", lambda: hosts.inside("node-1", "pgrep", "-x", "cat").code == 1)
     size = int(hosts.inside("node-1", "sh", "-c", f"wc -c <{part}").stdout)
-    assert 3 * MEGA < size < 6 * MEGA
+    # What the sockets on the way still held is lost with the connection.
+    assert 2 * MEGA < size < 6 * MEGA
     return size
 
 
