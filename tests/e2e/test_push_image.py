@@ -133,15 +133,15 @@ def assert_runs(hosts: EngineHosts, node: str, image: str) -> None:
 
 
 def cut_off(hosts: EngineHosts, image: str, tmp_path: Path) -> int:
-    """A push to node-1 that breaks after 5 MB: how much of it is there."""
-    with through(Link(hosts.project.inventory().node("node-1").port, 5 * MEGA), hosts, tmp_path) as (project, nodes):
+    """A push to node-1 that breaks after 6 MB: how much of it is there. What the sockets on the way still held, up to 2 MB, is
+    lost with the connection."""
+    with through(Link(hosts.project.inventory().node("node-1").port, 6 * MEGA), hosts, tmp_path) as (project, nodes):
         failed = failures(push_images(project, [image], nodes[:1])[image])
     assert set(failed) == {"node-1"}
     part = f"{PARTS}/$(ls {PARTS})"
     until("the upload has ended there", lambda: hosts.inside("node-1", "pgrep", "-x", "cat").code == 1)
     size = int(hosts.inside("node-1", "sh", "-c", f"wc -c <{part}").stdout)
-    # What the sockets on the way still held is lost with the connection.
-    assert 2 * MEGA < size < 6 * MEGA
+    assert 3 * MEGA < size < 6 * MEGA
     return size
 
 

@@ -15,6 +15,7 @@ from duckconf.counts import counted
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
 from duckconf.overview import AppView
+from duckconf.plan import UNDER_WAY
 
 
 def test_one_of_a_kind_is_singular() -> None:
@@ -48,6 +49,10 @@ def test_the_loop_tells_a_reason_once_until_the_app_runs_or_is_withdrawn() -> No
     assert len(told) == 2
     for states in (("running",), ("pending",), (), ("pending",)):
         look(*states, why="no node fits: 1 cordoned")
+    assert len(told) == 4
+    look("running")
+    # Declared again while its old container is being removed: whoever waits for it must not take that for the end.
+    look("pending", why=UNDER_WAY)
     assert len(told) == 4
 
 
