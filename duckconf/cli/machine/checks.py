@@ -60,10 +60,7 @@ def run_tests(context: Any, only: str, *, everything: bool) -> int:
     wanted = shlex.split(only) or [*AT_ONCE, *which]
     if needs_hosts(wanted):
         _prepare_hosts()
-    # Hundreds of processes of ours are started: each module is compiled once, whatever the caller's environment says.
-    environ = {"PYTHONDONTWRITEBYTECODE": ""}
-    argv = ("python", "-m", "pytest", *wanted)
-    return int(context.run(shlex.join(argv), env=environ, warn=True, pty=sys.stdout.isatty()).exited)
+    return int(context.run(shlex.join(("python", "-m", "pytest", *wanted)), warn=True, pty=sys.stdout.isatty()).exited)
 
 
 def needs_hosts(arguments: list[str]) -> bool:

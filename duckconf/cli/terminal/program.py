@@ -18,9 +18,12 @@ INTERRUPTED = 130
 
 class Duckconf(Program):
     def parse_core(self, argv: list[str] | None) -> None:
+        before = sys.dont_write_bytecode
         with self._in_our_words():
             words = with_command(asking_for_help(sys.argv if argv is None else argv))
             super().parse_core(with_action(with_files(joined(words))))
+        # Invoke would have every call compile all modules of the tasks anew.
+        sys.dont_write_bytecode = before
 
     def parse_tasks(self) -> None:
         with self._in_our_words():
