@@ -23,11 +23,12 @@ from duckconf.place_kinds import GLOBAL
 @dataclass(frozen=True)
 class Held:
     """The data of an instance: the volumes and paths that it has on `node`. `move` is the number of the last request to move it
-    that has been carried out."""
+    that has been carried out. `seen` is false where it was only placed there before the node fell silent: it may have run."""
 
     node: str
     sources: tuple[str, ...]
     move: int = 0
+    seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,13 @@ def with_data(
             place = placements.get(name)
             if place is not None and _is_carried_out(move, place, fleet.copies.get(name, ())):
                 now[name] = Held(place.node, sources, move.number)
-        elif node := before.node if before else _ran_on(placements.get(name), fleet.copies.get(name, ()), fleet):
-            now[name] = Held(node, sources, before.move if before else move.number if move else 0)
+            continue
+        node, seen = _home(before, placements.get(name), fleet.copies.get(name, ()), fleet)
+        if node:
+            now[name] = Held(node, sources, before.move if before else move.number if move else 0, seen)
             instances[name] = replace(instance, bound=node, data=shown(sources))
+        elif before is not None:
+            del now[name]
     return replace(desired, instances=instances), without_gone(now, desired, fleet.nodes)
 
 
@@ -146,23 +151,30 @@ def _is_carried_out(move: Move, place: Placement, copies: Sequence[Container]) -
     return place.node != move.source and move.target in ("", place.node) and ran
 
 
-def _ran_on(place: Placement | None, copies: Sequence[Container], fleet: Fleet) -> str:
-    """The node where the instance has run: where it is placed, if a container of it is there or nothing is seen of the node, or
-    else where its newest container is; "" when it never ran."""
+def _home(before: Held | None, place: Placement | None, copies: Sequence[Container], fleet: Fleet) -> tuple[str, bool]:
+    """The node that has the data of the instance, and whether it was seen to have run: where it is remembered or placed, if a
+    container of it is there or nothing is seen of the node, or else where its newest container is; "" when it never ran. What was
+    only believed of a node does not count any more when the node answers."""
+    if before is not None and before.seen:
+        return before.node, True
+    believed = before.node if before is not None else place.node if place is not None else ""
     ran = [copy for copy in copies if copy.state not in NEVER_RAN]
-    nodes = {copy.node for copy in ran}
-    if place is not None and (place.node in nodes or fleet.views.get(place.node) is None):
-        return place.node
-    return max(ran, key=lambda copy: (copy.running, copy.generation, copy.name)).node if ran else ""
+    if believed and any(copy.node == believed for copy in ran):
+        return believed, True
+    if believed and fleet.views.get(believed) is None:
+        return believed, False
+    return (max(ran, key=lambda copy: (copy.running, copy.generation, copy.name)).node, True) if ran else ("", False)
 
 
 def held_to_json(held: Mapping[str, Held]) -> dict[str, Any]:
-    return {name: [data.node, list(data.sources), data.move] for name, data in sorted(held.items())}
+    return {
+        name: [data.node, list(data.sources), data.move, *([] if data.seen else [False])] for name, data in sorted(held.items())
+    }
 
 
 def held_from_json(content: Any) -> dict[str, Held]:
     """Raises ValueError, TypeError or AttributeError for what is none."""
     return {
-        str(name): Held(str(node), tuple(str(source) for source in sources), int(move))
-        for name, (node, sources, move) in content.items()
+        str(name): Held(str(node), tuple(str(source) for source in sources), int(move), all(seen))
+        for name, (node, sources, move, *seen) in content.items()
     }

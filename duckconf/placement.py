@@ -20,6 +20,7 @@ from duckconf.local_data import kept as data_keeps
 from duckconf.local_data import waits
 from duckconf.model import App
 from duckconf.naming import app_of, slot_of
+from duckconf.place_kinds import GLOBAL
 from duckconf.ports import Port, conflict
 from duckconf.rollout import starts_first
 from duckconf.sites import NOWHERE, Sites
@@ -144,7 +145,7 @@ def assign(
     seen running may do so on a node that is not heard yet, and waits.
     """
     known = {name: (one, placements[name]) for name, one in instances.items() if name in placements}
-    kept = {name: place for name, (one, place) in known.items() if not _without_data(one, place)}
+    kept = {name: place for name, (one, place) in known.items() if name in busy or not _misplaced(one, place)}
     moving = any(_on_its_way(instances[name], place, fleet) for name, place in kept.items())
     silent = [node for node in fleet.nodes if fleet.views.get(node) is None and node not in fleet.lost]
     places = _Places(instances, fleet, kept, next_generation, clear=certain or not silent)
@@ -175,11 +176,13 @@ def assign(
     return Assignment(kept, places.reasons)
 
 
-def _without_data(instance: Instance, place: Placement) -> bool:
-    """Whether it was placed away from its data, while what it has could not be read: such a place does not hold. One that a
-    person lets leave its data for another node is on one of the two."""
+def _misplaced(instance: Instance, place: Placement) -> bool:
+    """Whether it cannot be where it is placed, so that the place does not hold: away from its data, which could not be read when
+    it was placed, or on another node than the one that its slot of an app of mode global has. One that a person lets leave its
+    data for another node is on one of the two."""
     leaves = bool(instance.leaves and instance.bound) and place.node != instance.leaves
-    return (bool(instance.data) or leaves) and place.node != instance.bound
+    own = instance.app.mode == GLOBAL and bool(instance.bound)
+    return (bool(instance.data) or leaves or own) and place.node != instance.bound
 
 
 def _turn(name: str) -> tuple[str, int]:

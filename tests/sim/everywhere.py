@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
+from duckconf.fleet_seen import NEVER_RAN
 from duckconf.local_data import Held, Move, is_moving, sources_of, without_gone
 from duckconf.model import App
 from duckconf.naming import app_of
@@ -115,7 +116,8 @@ class Homes:
         for node, containers in sorted(heard.items()):
             for copy in containers:
                 wanted = desired.instances.get(copy.instance)
-                if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and copy.running:
+                ran = copy.state not in NEVER_RAN
+                if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and ran:
                     unseen = copy.instance in places and places[copy.instance].node not in heard
                     # Where it is placed, it may have run before that node fell silent.
                     self.of.setdefault(copy.instance, places[copy.instance].node if unseen else node)

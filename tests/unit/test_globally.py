@@ -143,6 +143,14 @@ def test_what_another_mode_placed_meanwhile_counts_more_than_an_old_placement() 
     assert look(EXPORTER, seen, stale).plan.steps == ()
 
 
+def test_a_slot_that_serves_on_another_node_than_where_it_is_placed_is_placed_there_also_while_its_spec_is_old() -> None:
+    (old,) = settled(EXPORTER, fleet(("n4",)))[0].views["n4"] or ()
+    seen = Fleet(("n2", "n4"), {"n2": (), "n4": (old,)}, sites=fleet().sites)
+    decision = look(replace(EXPORTER, image="nginx:2"), seen, {"exporter": Placement("n2", "duckconf-exporter", 9)})
+    assert by_node(decision.placements) == {"n4": "exporter", "n2": "exporter.2"}
+    assert len(decision.plan.steps) == 2
+
+
 def test_a_change_of_the_mode_keeps_what_fits() -> None:
     web = App("nginx", "web", replicas=4)
     seen = fleet()

@@ -112,6 +112,29 @@ def test_a_node_that_was_never_seen_with_it_and_is_silent_counts_as_having_its_d
     assert home(world) == "n2"
 
 
+def test_what_was_only_believed_of_a_silent_node_ends_when_it_answers_and_nothing_ran_there() -> None:
+    world = World(DB)
+    world.places = {"db": Placement("n2", "duckconf-db", 1)}
+    world.silence("n2")
+    world.look()
+    assert world.data == {"db": Held("n2", ("db",), seen=False)}
+    world.apps = ()
+    world.look()
+    assert world.data == {"db": Held("n2", ("db",), seen=False)}
+    world.apps = (DB,)
+    world.fleet = replace(world.fleet, views=dict.fromkeys(NODES, ()), lost=(), cordoned=("n2",))
+    (step,) = world.look().plan.steps
+    assert (step.action.node != "n2", world.data) == (True, {})
+
+
+def test_data_that_was_seen_counts_more_than_what_was_only_believed_of_another_node(world: World) -> None:
+    node = home(world)
+    believed = next(name for name in NODES if name != node)
+    world.places, world.data = {"db": Placement(believed, "duckconf-db", 9)}, {"db": Held(believed, ("db",), seen=False)}
+    assert world.settle().plan.steps == ()
+    assert (world.running(), world.data) == ([node], {"db": Held(node, ("db",))})
+
+
 def test_when_its_node_has_left_the_inventory_it_waits_and_says_so(world: World) -> None:
     node = home(world)
     rest = tuple(name for name in NODES if name != node)
@@ -270,8 +293,9 @@ def test_the_order_of_what_is_known_does_not_matter_and_no_instance_starts_besid
 def test_what_is_remembered_survives_on_disk_and_a_damaged_file_stops_the_loop(tmp_path: Path) -> None:
     path, file = tmp_path / "data.json", MoveFile(tmp_path / "moves.json")
     book = DataBook(path, file.moves)
-    book.keep({"db.2": Held("n1", ("db", "/srv"), 3)})
-    assert DataBook(path, file.moves).held == read_held(path) == {"db.2": Held("n1", ("db", "/srv"), 3)}
+    held = {"db": Held("n2", ("db",), seen=False), "db.2": Held("n1", ("db", "/srv"), 3)}
+    book.keep(held)
+    assert DataBook(path, file.moves).held == read_held(path) == held
     file.ask("db.2", "n1", "", 3)
     file.ask("db.2", "n1", "n2", 3)
     assert book.moves() == {"db.2": Move("n1", "n2", 5)}
