@@ -90,6 +90,8 @@ class Homes:
 
     unsaved: set[str] = field(default_factory=set)
     """What was seen first in a pass that has not written what it knows: who cannot write and is killed knows nothing."""
+    believed: set[str] = field(default_factory=set)
+    """Those that were only placed there, on a node that has not answered since."""
     ending: Collection[str] = ()
     """What the last pass should have forgotten. It may have died before."""
 
@@ -113,15 +115,24 @@ class Homes:
                 self.of[name] = node
                 # The next one may have been accepted before this look showed that the one before was carried out.
                 self.accepted[name] = {move for move in self.accepted.pop(name) if move.source == node}
-        for node, containers in sorted(heard.items()):
-            for copy in containers:
-                wanted = desired.instances.get(copy.instance)
-                ran = copy.state not in NEVER_RAN
-                if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and ran:
-                    unseen = copy.instance in places and places[copy.instance].node not in heard
-                    # Where it is placed, it may have run before that node fell silent.
-                    self.of.setdefault(copy.instance, places[copy.instance].node if unseen else node)
+        ran = [copy for _, found in sorted(heard.items()) for copy in found if copy.state not in NEVER_RAN]
+        self._believe_no_longer(heard, {(copy.instance, copy.node) for copy in ran})
+        for copy in ran:
+            wanted = desired.instances.get(copy.instance)
+            if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and copy.instance not in self.of:
+                unseen = copy.instance in places and places[copy.instance].node not in heard
+                # Where it is placed, it may have run before that node fell silent.
+                self.of[copy.instance] = places[copy.instance].node if unseen else copy.node
+                self.believed |= {copy.instance} if unseen else set()
         self.unsaved = self.of.keys() - before
+
+    def _believe_no_longer(self, heard: Collection[str], ran: Collection[tuple[str, str]]) -> None:
+        """A node that answers shows whether it was right."""
+        for name in sorted(self.believed):
+            if name not in self.of or self.of[name] in heard:
+                self.believed.discard(name)
+                if name in self.of and (name, self.of[name]) not in ran:
+                    del self.of[name]
 
     def left(self, instance: str, node: str) -> str:
         """The node that it may leave for this one, because a person accepted that; "" for none."""
