@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,7 +13,7 @@ from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e import client
-from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, running
+from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, nodes, running, systemctl
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
 from tests.e2e.moved_tag import all_run_the_image_of_their_revision, moved_tag
 from tests.e2e.updated import QUICK, env_of, floor, revisions
@@ -155,3 +156,42 @@ def test_a_rebalance_ends_the_old_one_first_where_it_has_a_port_of_the_node(web:
     assert client.answers(18094)
     api.call("DELETE", "/app/fixed")
     until("it is gone", lambda: "fixed" not in web.ids(), 40)
+
+
+@contextmanager
+def rebalancing_by_itself(cluster: Live) -> Iterator[None]:
+    """As with `duckconf_rebalance: auto` in the inventory, of which the role writes this file."""
+
+    def be(mode: str) -> None:
+        config, pattern = "/etc/duckconf/control-plane.json", f's/"rebalance": "[a-z]*"/"rebalance": "{mode}"/'
+        cluster.engine.must("exec", cluster.host("control-1"), "sed", "-i", pattern, config)
+        assert f'"rebalance": "{mode}"' in cluster.engine.must("exec", cluster.host("control-1"), "cat", config)
+        systemctl(cluster, "control-1", "restart", "duckconf-scheduler")
+
+    be("auto")
+    try:
+        yield
+    finally:
+        be("manual")
+
+
+def test_by_itself_it_begins_when_a_node_can_take_instances_again_and_goes_on_without_a_pause(web: Live, api: ApiClient) -> None:
+    def known() -> list[str]:
+        found: list[str] = api.call("GET", "/rebalance")["progress"]["known"]
+        return found
+
+    with rebalancing_by_itself(web):
+        assert web.inv("cordon", NODES[2]).returncode == 0
+        until("the scheduler knows the others", lambda: known() == [*NODES[:2]])
+        served(web, "--replicas", "6")
+        before = max(event["time"] for event in events(api))
+        assert web.inv("uncordon", NODES[2]).returncode == 0
+        until("the nodes are level", lambda: {node["apps"] for node in nodes(api)} == {3}, 40)
+        until("it is over", lambda: not api.call("GET", "/rebalance")["under_way"])
+        told = [event for event in events(api) if event["time"] > before]
+    kinds = ("uncordoned", "rebalancing", "rebalanced")
+    steps = [(event["kind"], event["time"]) for event in told if event["kind"] in kinds]
+    assert [kind for kind, _ in steps] == ["uncordoned", "rebalancing", "rebalanced", "rebalancing", "rebalanced"]
+    # News of the node and of the instance that is ready begin the next move, not the interval of 10 s.
+    assert (steps[1][1] - steps[0][1] < 5, steps[3][1] - steps[2][1] < 5) == (True, True), steps
+    assert known() == [*NODES]
