@@ -192,7 +192,7 @@ class Reconciler:
             tries = Tries(spec) if tries is None else Tries(spec, waits=tries.waits, awaited=tries.awaited)
         tries = backoff.after_try(tries, same_container=isinstance(step.action, Restart))
         if failure is None:
-            self.tries[name] = backoff.after_start(tries, now, policy_of(app).pause)
+            self.tries[name] = backoff.after_start(tries, now, policy_of(app).pause, step.action.node)
             self.refusals = after_success(self.refusals, step.action.node, step.app)
         elif isinstance(failure, NodeRefused):
             where = (step.action.node, step.app)

@@ -31,10 +31,14 @@ class Tries:
     """Since when it has not been ready as the spec `awaited`, None while it is. That may be another spec than the one that was
     tried: a person who changes a spec to and fro does not end the pauses of either."""
     awaited: str = ""
+    node: str = ""
+    """Where it was started last, "" where that was not noted."""
+    moves: int = 0
+    """The starts on another node than the one before: it moved, and was not restarted."""
 
     @property
     def restarts(self) -> int:
-        return max(0, self.starts - 1)
+        return max(0, self.starts - self.moves - 1)
 
 
 def delay(strikes: int, first: float = FIRST) -> float:
@@ -42,10 +46,13 @@ def delay(strikes: int, first: float = FIRST) -> float:
     return min(first * 2 ** (min(strikes, 32) - 1), LONGEST) if strikes > 0 else 0.0
 
 
-def after_start(tries: Tries, now: float, pause: float = 0.0) -> Tries:
-    """It started. Whether it lives is seen later; should it die at once, the next start waits, for `pause` seconds at least."""
+def after_start(tries: Tries, now: float, pause: float = 0.0, node: str = "") -> Tries:
+    """It started on the node. Whether it lives is seen later; should it die at once, the next start waits, for `pause` seconds at
+    least."""
     due = now + max(pause, delay(tries.strikes))
-    return replace(tries, strikes=tries.strikes + 1, starts=tries.starts + 1, not_before=due, since=now, words="")
+    moves = tries.moves + (tries.starts > 0 and tries.node not in ("", node))
+    started = replace(tries, node=node, moves=moves, strikes=tries.strikes + 1, starts=tries.starts + 1)
+    return replace(started, not_before=due, since=now, words="")
 
 
 def after_refusal(tries: Tries, now: float, words: str) -> Tries:

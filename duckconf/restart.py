@@ -73,6 +73,11 @@ class Policy:
         return bool(self.most) and end.restarts >= self.most
 
 
+def rests(policy: str, code: int | None) -> bool:
+    """Whether a container that ended like this is left as it is by its policy, as `label` tells it."""
+    return policy == NO or (policy.startswith(ON_FAILURE) and code == 0)
+
+
 def policy_of(app: App) -> Policy:
     if told := app.restart_policy:
         condition = CONDITIONS[told.get("condition", "any")]

@@ -143,8 +143,9 @@ def _failure(instance: Instance, spec: str, mine: Container | None, memory: Memo
         return ""
     if past.words and past.strikes >= MOST_TRIES:
         return past.words
-    if made is not None and past.starts >= MOST_TRIES:
-        return f"{made.name} on {made.node} ended {past.starts} times"
+    # A start on another node says nothing of the one before.
+    if made is not None and past.starts - past.moves >= MOST_TRIES:
+        return f"{made.name} on {made.node} ended {past.starts - past.moves} times"
     return ""
 
 

@@ -159,6 +159,17 @@ def test_a_file_written_in_place_is_believed_when_it_rests(path: Path, events: l
     until("it rested", lambda: set(reader.read()[0].apps()) == {"a", "b"})
 
 
+def test_who_begins_right_after_the_api_has_written_reads_at_once_and_waits_for_a_person(path: Path, store: DesiredStore) -> None:
+    put(store, "web")
+    document, why = DesiredReader(path).read()
+    assert (set(document.apps()), why) == ({"web"}, "")
+    whole = path.read_text()
+    for unclear in (whole.replace("# end", "web2,nginx\n# end"), whole[: whole.index("# end")], "web,nginx\n"):
+        path.write_text(unclear)
+        with pytest.raises(BadInput, match="is being written"):
+            DesiredReader(path).read()
+
+
 def test_a_reader_never_goes_back_behind_what_the_api_wrote(path: Path, store: DesiredStore) -> None:
     put(store, "old")
     reader, before = DesiredReader(path), path.read_text()

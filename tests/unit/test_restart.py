@@ -17,6 +17,7 @@ from duckconf import backoff
 from duckconf.actions import Remove, Restart, Start
 from duckconf.backoff import Tries
 from duckconf.cli.cluster.adoption import adopted
+from duckconf.cli.cluster.nodes import node_row
 from duckconf.codec import spec_hash, to_label
 from duckconf.command import Completed
 from duckconf.decision import Decision, Memory, decide
@@ -24,6 +25,7 @@ from duckconf.desired import Desired, empty_document
 from duckconf.engine_output import Container, read_containers
 from duckconf.errors import BadInput, EngineRefused
 from duckconf.instance import Instance, placed, slots_of, with_end
+from duckconf.inventory import Host
 from duckconf.model import App, parse_app
 from duckconf.naming import run_labels
 from duckconf.overview import AppView, overview
@@ -257,6 +259,23 @@ def test_a_start_that_the_engine_refuses_counts_as_one_that_did_not_live() -> No
     assert backoff.is_worn(loop.tries["web"])
     loop.settle(Step("web", Start("n1", "c", JOB), "anew"), None, 9.0, last=True)
     assert not backoff.is_worn(loop.tries["web"])
+
+
+def test_a_start_on_another_node_is_a_move_and_no_restart() -> None:
+    loop = Reconciler("demo", PlacementBook(Path("/nonexistent")), 20.0, meant={"web": Instance(JOB)})
+    counts = []
+    for number, node in enumerate(("n1", "n1", "n2", "n1", "n1")):
+        loop.settle(Step("web", Start(node, "c", JOB), "it is exited"), None, float(number), last=True)
+        counts.append(loop.tries["web"].restarts)
+    assert counts == [0, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "over"), [("no", 3, True), ("on-failure:3", 0, True), ("on-failure", 3, False), ("", 0, False)]
+)
+def test_what_its_policy_leaves_ended_is_no_app_of_its_node_any_more(policy: str, code: int, over: bool) -> None:
+    copies = (replace(ended_copy(code, JOB), restart=policy), ended_copy(None, JOB, state="running"))
+    assert node_row(Host("n1", "192.0.2.1"), copies)["apps"] == (1 if over else 2)
 
 
 def test_a_delay_is_the_least_pause_and_a_window_forgets_restarts() -> None:

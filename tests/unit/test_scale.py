@@ -91,6 +91,14 @@ def test_an_app_is_one_line_whatever_the_number_of_its_instances() -> None:
     assert told["nodes"] == ["n1", "n2", "n1", "n2"]
 
 
+def test_the_image_of_an_app_is_what_serves_also_after_an_update_that_failed() -> None:
+    serves = [instance(slot, "n1", image="nginx:1") for slot in (1, 2)]
+    failed = entry(*serves) | {"image": "nginx:2", "rollout": "revision 2 failed: it ended; revision 1 serves"}
+    assert (line(failed)["image"], row(failed)["image"], row(failed)["serves"]) == ("nginx:1", "nginx:2", ["nginx:1"])
+    assert line(entry(*serves, instance(3, "n2", image="nginx:2")))["image"] == "nginx:1, nginx:2"
+    assert line(entry(instance(1, "", "pending")))["image"] == "nginx"
+
+
 def test_an_app_that_is_as_desired_has_no_note_and_one_without_instances_no_age() -> None:
     assert note(entry(instance(1, "n1"))) == ""
     assert (line(entry())["ready"], line(entry())["age"], row(entry())["started"]) == ("0/0", "", None)

@@ -14,7 +14,7 @@ from duckconf.cli.cluster.modes import is_down
 from duckconf.cli.fleet.limits import chosen_nodes
 from duckconf.cli.terminal.times import stamp
 from duckconf.command import Runner
-from duckconf.engine_output import Container
+from duckconf.engine_output import ENDED, Container
 from duckconf.errors import DuckconfError, HostKeyRefused, LoginRefused, NodeFailure, NotFound, SetupError, Unreadable
 from duckconf.facts import UNKNOWN, Facts
 from duckconf.inventory import Host, Inventory
@@ -24,6 +24,7 @@ from duckconf.reach.nodes.facts import observe_with_facts, told_apart
 from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.nodes.sensor import observe_all
 from duckconf.reach.state import observer_socket
+from duckconf.restart import rests
 
 if TYPE_CHECKING:
     from duckconf.reach.ssh.fleet import Fleet
@@ -167,13 +168,18 @@ def app_row(container: Container) -> dict[str, Any]:
     }
 
 
+def _is_over(container: Container) -> bool:
+    """A job that is done has no part in its node any more."""
+    return container.state in ENDED and rests(container.restart, container.exit_code)
+
+
 def node_row(host: Host, found: Result[tuple[Container, ...]], *, cordoned: bool = False) -> dict[str, Any]:
     known = isinstance(found, tuple)
     return {
         "name": host.name,
         "status": "ready" if known else "unreadable" if isinstance(found, Unreadable) else "unreachable",
         "address": host.where,
-        "apps": len(found) if isinstance(found, tuple) else None,
+        "apps": sum(not _is_over(container) for container in found) if isinstance(found, tuple) else None,
         "cordoned": cordoned,
         "zone": host.zone,
     }

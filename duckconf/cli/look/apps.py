@@ -46,12 +46,14 @@ def _print(entries: Sequence[Mapping[str, Any]], empty: str, *, as_json: bool) -
 
 
 def row(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """For programs. `started` is when the oldest of the instances that run was started."""
+    """For programs. `started` is when the oldest of the instances that run was started; `serves` are the images that run, which
+    are not the one of `image` while an update is on its way or after one that failed."""
     instances: Sequence[Mapping[str, Any]] = entry["instances"]
     started = [one["started"] for one in instances if one["status"] == RUNNING and one.get("started")]
     return {
         "app": entry["name"],
         "image": entry["image"],
+        "serves": list(dict.fromkeys(one["image"] for one in instances if one["status"] == RUNNING and one.get("image"))),
         "replicas": len(instances),
         "running": entry["running"],
         "nodes": [one["node"] for one in instances if one["node"]],
@@ -67,6 +69,7 @@ def line(entry: Mapping[str, Any]) -> dict[str, Any]:
     started = [one["started"] for one in entry["instances"] if one["status"] == RUNNING and one.get("started")]
     return told | {
         "name": told["app"],
+        "image": some_of(told["serves"]) or told["image"],
         "ready": ready(entry),
         "nodes": some_of(nodes),
         "ports": some_of(told["ports"]),

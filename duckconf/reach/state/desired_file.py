@@ -2,7 +2,7 @@
 
 An editor that saves a file in place shows an incomplete file for a moment, which would stop apps. Therefore a file is read
 only after it has not changed for half a second. A file with a newer revision is read at once, because the API replaces the
-file as a whole.
+file as a whole; so is the first one that a reader sees, when the API wrote it as it is.
 """
 
 from __future__ import annotations
@@ -92,10 +92,16 @@ class DesiredFile:
             document = read_document(self.path.read_text("utf-8"), self._document, self._layout)
         except (BadInput, UnicodeDecodeError, OSError) as error:
             reason = str(error)
-        newer = not reason and self._document is not None and document is not None and document.revision > self._document.revision
-        if not (newer or rested(stamp)):
+        if not (_is_whole(document if not reason else None, self._document) or rested(stamp)):
             raise BeingWritten(f"{self.path.name} is being written", "it is read when the write is complete")
         self._stamp, self._document, self._reason = stamp, document, reason
+
+
+def _is_whole(document: Document | None, before: Document | None) -> bool:
+    """Whether no one can be in the middle of writing it: the API replaces the file at once."""
+    if document is None:
+        return False
+    return is_by_api(document, 0) if before is None else document.revision > before.revision
 
 
 class DesiredReader:
