@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from duckconf.acme import Acme
 from duckconf.command import Runner
 from duckconf.edge_admin import Answer, asking, read_answer
-from duckconf.edge_config import STREAMS, document
+from duckconf.edge_certificates import Certificates
+from duckconf.edge_config import document
 from duckconf.errors import DuckconfError, NodeFailure
 from duckconf.events import Event
 from duckconf.front import Serving
@@ -43,11 +44,14 @@ class Keeper:
         self._ended = False
         self._wanted: tuple[Serving, ...] | None = None
         self._names: dict[str, Where] = {}
-        self._applied: tuple[Serving, ...] | None = None
+        self._applied: tuple[Sequence[Serving], Collection[str]] | None = None
+        """What Caddy has been told last, and which certificates it had by then."""
         self._addresses: set[str] | None = None
         """What Caddy may send requests to, or waits for: None while nobody has asked it."""
         self._parked: set[str] = set()
-        self._streams = True
+        self._old: bool | None = None
+        """Whether it is a Caddy before 2.7; None while that is not known, as after a failure."""
+        self._certificates = Certificates()
         self._told: dict[str, object] | None = None
         self._check = False
         """Whether somebody may have told Caddy otherwise meanwhile."""
@@ -66,7 +70,7 @@ class Keeper:
     def trust(self, acme: Acme) -> None:
         """Certificates come from there from now on."""
         if acme != self._acme:
-            self._acme, self._applied = acme, None
+            self._acme, self._applied, self._certificates = acme, None, Certificates()
             self._woken.set()
 
     def has(self) -> Collection[Where]:
@@ -89,6 +93,7 @@ class Keeper:
                 self._note("")
             except DuckconfError as error:
                 self._note(getattr(error, "reason", str(error)))
+                self._old = None
                 again = AGAIN
             if self.has() != before:
                 self._on_change()
@@ -104,17 +109,18 @@ class Keeper:
         wanted = self._wanted
         if wanted is None:
             return None
+        if self._addresses is None or self._old is None:
+            upstreams = self._ask(None).upstreams
+            self._addresses = set(upstreams) if self._addresses is None else self._addresses
         if self._check and self._told is not None:
             self._ask(self._told)
             self._check = False
-        if self._addresses is None:
-            self._addresses = set(self._ask(None).upstreams)
-        if wanted != self._applied:
+        if (wanted, self._certified()) != self._applied:
             self._parked |= self._addresses - _addresses(wanted)
             self._parked -= _addresses(wanted)
             self._load(wanted)
             with self._lock:
-                self._applied, self._addresses = wanted, _addresses(wanted)
+                self._addresses = _addresses(wanted)
         elif self._parked:
             # Not by the answer to the load: a request that came at that moment may be counted a little later.
             told = self._ask(None).upstreams
@@ -122,25 +128,36 @@ class Keeper:
                 self._parked = {address for address in self._parked if told.get(address, 0) > 0}
                 there = self._addresses | self._parked | _addresses(self._wanted or ())
                 self._names = {address: where for address, where in self._names.items() if address in there}
-        return LOOK_EVERY if self._parked else None
+        elif self._old and not self._certificates.there.issuperset(_hosts(wanted)):
+            self._ask(None)
+        if self._parked or (wanted, self._certified()) != self._applied:
+            return LOOK_EVERY
+        return self._certificates.next_look(_hosts(wanted)) if self._old else None
+
+    def _certified(self) -> Collection[str]:
+        return self._certificates.there if self._old else frozenset()
 
     def _load(self, wanted: tuple[Serving, ...]) -> None:
-        self._told = document(wanted, self._parked, self._acme, streams=self._streams)
+        certified = self._certified()
+        self._told = document(wanted, self._parked, self._acme, certified=certified, old=bool(self._old))
         answer = self._ask(self._told)
-        if STREAMS in answer.refused:
-            self._streams = False
-            self._told = document(wanted, self._parked, self._acme, streams=False)
-            answer = self._ask(self._told)
         if answer.refused:
             raise NodeFailure(self._node, f"Caddy refuses its configuration: {answer.refused}")
+        self._applied = wanted, certified
 
     def _ask(self, wanted: dict[str, object] | None) -> Answer:
+        acme, certificates = self._acme, self._certificates
+        looks = self._old is not False
+        hosts = certificates.to_look_at(_hosts(self._wanted or ()), time.monotonic()) if looks else ()
         try:
-            return read_answer(self._runner().run(asking(wanted)))
+            answer = read_answer(self._runner().run(asking(wanted, hosts, acme, version=self._old is None)))
         except ValueError as error:
             raise NodeFailure(self._node, str(error)) from error
         except KeyError:
             raise NodeFailure(self._node, "is no longer in the inventory") from None
+        certificates.learn(answer.certificates)
+        self._old = answer.old if answer.old is not None else self._old
+        return answer
 
     def _note(self, trouble: str) -> None:
         with self._lock:
@@ -157,3 +174,7 @@ class Keeper:
 
 def _addresses(servings: Sequence[Serving]) -> set[str]:
     return {upstream.address for one in servings for upstream in one.upstreams}
+
+
+def _hosts(servings: Sequence[Serving]) -> Collection[str]:
+    return {one.route.host for one in servings}

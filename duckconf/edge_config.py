@@ -29,43 +29,63 @@ PASSED_OVER = "3s"
 CHECKED_WITHIN = "2s"
 # Methods that may be sent twice, and whose requests have no body that would be gone by then.
 AGAIN = ("GET", "HEAD", "OPTIONS", "DELETE")
-# As long may a WebSocket go on after a change; a Caddy before 2.7 does not know it, and closes them.
+# As long may a WebSocket go on after a change. A Caddy before 2.7 does not know it, and closes them.
 STREAMS = "stream_close_delay"
 STREAMS_FOR = "1h"
+# Names for which Caddy is its own authority, whatever it is told.
+NEVER_PUBLIC = (".localhost", ".local", ".internal", ".home.arpa")
+# Renewals at handshakes, of all hosts together: a bound for the time between two looks at what is due. An old Caddy panics over a
+# document without it after one with it.
+AT_HANDSHAKES = {"interval": "1h", "burst": 4}
 NOBODY = "No app is served as {http.request.host}{http.request.uri.path} here.\n"
 NONE_READY = "No instance of {} is ready.\n"
 Json = dict[str, Any]
 
 
-def document(servings: Sequence[Serving], parked: Collection[str], acme: Acme, *, streams: bool = True) -> Json:
-    """`parked` are the addresses whose last requests are waited for; without `streams`, for a Caddy that does not know that."""
+def document(
+    servings: Sequence[Serving], parked: Collection[str], acme: Acme, *, certified: Collection[str] = (), old: bool = False
+) -> Json:
+    """`parked` are the addresses whose last requests are waited for. `old` is a Caddy before 2.7, and `certified` are the hosts
+    whose certificate it has, and not due."""
     servers: Json = {"plain": {"listen": [":80"], "automatic_https": {"disable": True}, "routes": _plain(servings)}}
     if servings:
         servers["secure"] = {
             "listen": [":443"],
             "automatic_https": {"disable_redirects": True},
-            "routes": [*_secure(servings, streams=streams), _said(404, NOBODY)],
+            "routes": [*_secure(servings, old=old), _said(404, NOBODY)],
         }
     if parked:
         proxy = {"handler": "reverse_proxy", "upstreams": [{"dial": address} for address in sorted(parked)]}
         servers["parked"] = {"listen": [f"unix/{PARKED_SOCKET}"], "routes": [{"handle": [proxy]}]}
     apps: Json = {"http": {"servers": servers}}
-    if servings:
-        apps["tls"] = {"automation": {"policies": [{"issuers": [_issuer(acme)]}]}}
+    if servings or old:
+        hosts = {one.route.host for one in servings}
+        apps["tls"] = {"automation": _automation(sorted(hosts.intersection(certified)), acme, old=old)}
     if acme.directory == INTERNAL:
         # Whom the host itself trusts is not for a front to say.
         apps["pki"] = {"certificate_authorities": {"local": {"install_trust": False}}}
     return {"admin": {"listen": f"unix/{ADMIN_SOCKET}"}, "apps": apps}
 
 
-def _issuer(acme: Acme) -> Json:
+def _automation(certified: Sequence[str], acme: Acme, *, old: bool) -> Json:
+    """An old Caddy loads a certificate of `certified` during a handshake as well."""
+    rest = {"issuers": issuers(acme)}
+    if not old:
+        return {"policies": [rest]}
+    subjects = [host for host in certified if acme.directory == INTERNAL or _may_be_public(host)]
+    loaded = [{**rest, "subjects": subjects, "on_demand": True}] if subjects else []
+    return {"policies": [*loaded, rest], "on_demand": {"rate_limit": AT_HANDSHAKES}}
+
+
+def _may_be_public(host: str) -> bool:
+    return "." in host and not host.startswith("*.") and not host.endswith(NEVER_PUBLIC)
+
+
+def issuers(acme: Acme) -> list[Json]:
     if acme.directory == INTERNAL:
-        return {"module": "internal"}
-    return {
-        "module": "acme",
-        **({"ca": acme.directory} if acme.directory else {}),
-        **({"email": acme.email} if acme.email else {}),
-    }
+        return [{"module": "internal"}]
+    directory = {"ca": acme.directory} if acme.directory else {}
+    return [{"module": "acme", **directory, **({"email": acme.email} if acme.email else {})}]
 
 
 def _plain(servings: Sequence[Serving]) -> list[Json]:
@@ -79,24 +99,24 @@ def _https() -> str:
     return "https://{http.request.host}{http.request.uri}"
 
 
-def _secure(servings: Sequence[Serving], *, streams: bool) -> list[Json]:
+def _secure(servings: Sequence[Serving], *, old: bool) -> list[Json]:
     """One for each host, so that a path of one host hides nothing of `*.` another."""
     found = []
     for host, group in groupby(servings, key=lambda one: one.route.host):
-        inside = [_path(one, streams=streams) for one in group]
+        inside = [_path(one, old=old) for one in group]
         handle = {"handler": "subroute", "routes": [*inside, _said(404, NOBODY)]}
         found.append({"match": [{"host": [host]}], "handle": [handle], "terminal": True})
     return found
 
 
-def _path(one: Serving, *, streams: bool) -> Json:
+def _path(one: Serving, *, old: bool) -> Json:
     path = one.route.path
     match = {"match": [{"path": [path, f"{path}/*"]}]} if path else {}
-    handle = _proxy(one, streams=streams) if one.upstreams else _said(503, NONE_READY.format(one.app))["handle"][0]
+    handle = _proxy(one, old=old) if one.upstreams else _said(503, NONE_READY.format(one.app))["handle"][0]
     return {**match, "handle": [handle], "terminal": True}
 
 
-def _proxy(one: Serving, *, streams: bool) -> Json:
+def _proxy(one: Serving, *, old: bool) -> Json:
     checks: Json = {"passive": {"fail_duration": PASSED_OVER, "max_fails": MOST_FAILS}}
     if one.check:
         checks["active"] = {"uri": one.check, "interval": "500ms", "timeout": CHECKED_WITHIN}
@@ -111,7 +131,7 @@ def _proxy(one: Serving, *, streams: bool) -> Json:
         },
         "health_checks": checks,
         "transport": {"protocol": "http", "dial_timeout": DIALLED_WITHIN},
-        **({STREAMS: STREAMS_FOR} if streams else {}),
+        **({STREAMS: STREAMS_FOR} if not old else {}),
     }
 
 

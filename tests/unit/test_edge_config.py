@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from duckconf.acme import Acme
+from duckconf.acme import INTERNAL, Acme
 from duckconf.edge_config import STREAMS, document
 from duckconf.errors import BadInput
 from duckconf.front import Copy, Serving, Upstream, from_json, servings, to_json
@@ -81,7 +81,29 @@ def test_certificates_come_from_where_the_inventory_says(acme: Acme, issuer: dic
 def test_an_old_caddy_is_not_told_how_long_streams_may_go_on() -> None:
     served = [serving("a.example.org", "web", "192.0.2.2:80")]
     assert STREAMS in json.dumps(document(served, (), Acme()))
-    assert STREAMS not in json.dumps(document(served, (), Acme(), streams=False))
+    assert STREAMS not in json.dumps(document(served, (), Acme(), old=True))
+
+
+@pytest.mark.parametrize(
+    ("acme", "subjects"),
+    [(Acme(), ["a.example.org"]), (Acme(INTERNAL), ["*.example.org", "a.example.org", "shop.local"])],
+)  # fmt: skip
+def test_an_old_caddy_loads_the_certificates_that_it_has_during_handshakes_and_obtains_the_others_ahead(
+    acme: Acme, subjects: list[str]
+) -> None:
+    hosts = ("a.example.org", "new.example.org", "shop.local", "*.example.org")
+    served = [serving(host, "web", "192.0.2.2:80") for host in hosts]
+    certified = {*hosts, "gone.example.org"} - {"new.example.org"}
+    loaded, rest = document(served, (), acme, certified=certified, old=True)["apps"]["tls"]["automation"]["policies"]
+    assert (loaded["subjects"], loaded["on_demand"]) == (subjects, True)
+    assert (rest.keys(), rest["issuers"]) == ({"issuers"}, loaded["issuers"])
+    assert document(served, (), acme, certified=certified) == document(served, (), acme)
+
+
+@pytest.mark.parametrize("routes", [[], ["a.example.org"]])
+def test_each_document_of_an_old_caddy_has_a_rate_limit_because_it_panics_when_one_goes(routes: list[str]) -> None:
+    served = [serving(route, "web", "192.0.2.2:80") for route in routes]
+    assert document(served, (), Acme(), old=True)["apps"]["tls"]["automation"]["on_demand"]["rate_limit"]["burst"] > 0
 
 
 def test_nobody_runs_a_front_unless_the_inventory_says_so() -> None:

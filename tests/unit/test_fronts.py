@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,10 +11,13 @@ import pytest
 from controllers import front
 from controllers.front import Keeper
 from controllers.fronts import Fronts
+from duckconf import edge_certificates
 from duckconf.acme import LETS_ENCRYPT
 from duckconf.command import Command, Completed
 from duckconf.desired import Desired
-from duckconf.errors import Unreachable
+from duckconf.edge_certificates import FIRST
+from duckconf.edge_config import STREAMS
+from duckconf.errors import NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.front import Serving, Upstream
 from duckconf.front_kinds import parse_route
@@ -24,6 +27,7 @@ from duckconf.leaving import Where
 from duckconf.model import parse_app
 from duckconf.overview import UNREACHABLE, AppView
 
+HOST = "shop.example.org"
 NAMES: dict[str, Where] = {"a:1": ("n1", "old"), "b:1": ("n2", "new")}
 
 
@@ -34,19 +38,33 @@ class Caddy:
         self.loads: list[dict[str, Any]] = []
         self.busy: set[str] = set()
         self.knows = ["a:1"]
-        self.refuses: Callable[[str], str] = lambda text: ""
+        self.refuses = ""
+        self.version = "v2.8.4 h1:q3pe0wpBj1OcHFZ3n/1nl4V4bxBrYoSoab7rL9BMYNk="
+        self.certificates: dict[str, bool] = {}
+        self.looked_at: list[str] = []
         self.away = False
 
     def run(self, command: Command) -> Completed:
         if self.away:
             raise Unreachable("n1", "does not answer")
-        text = command.stdin.decode()
-        refused = self.refuses(text)
+        asked = json.loads(command.stdin)
+        self.looked_at = asked["hosts"]
+        text = json.dumps(asked["document"]) if asked["document"] else ""
+        refused = self.refuses if text else ""
         if text and not refused:
-            self.loads.append(json.loads(text))
+            self.loads.append(asked["document"])
             self.knows = [known for known in NAMES if known in text]
         upstreams = [{"address": known, "num_requests": int(known in self.busy)} for known in self.knows]
-        return Completed(0, json.dumps({"refused": refused, "upstreams": upstreams}), "")
+        told = {host: good for host, good in self.certificates.items() if host in self.looked_at}
+        version = self.version if asked["version"] else ""
+        return Completed(
+            0, json.dumps({"refused": refused, "upstreams": upstreams, "certificates": told, "version": version}), ""
+        )
+
+    def loaded_at_handshakes(self) -> list[str]:
+        """As it was told last."""
+        policies = self.loads[-1]["apps"]["tls"]["automation"]["policies"]
+        return [host for policy in policies for host in policy.get("subjects", ())]
 
 
 class Rig:
@@ -59,7 +77,7 @@ class Rig:
 
     def serves(self, *addresses: str) -> float | None:
         upstreams = tuple(Upstream("web", "n1", "c", address) for address in addresses)
-        self.keeper.want([Serving(parse_route("shop.example.org"), "web", upstreams)], NAMES)
+        self.keeper.want([Serving(parse_route(HOST), "web", upstreams)], NAMES)
         return self.keeper._once()
 
 
@@ -103,12 +121,51 @@ def test_a_keeper_that_begins_anew_waits_for_what_its_front_still_has() -> None:
     assert set(rig.keeper.has()) == {("n1", "old"), ("n2", "new")}
 
 
-def test_an_old_caddy_is_told_without_what_it_does_not_know() -> None:
+def test_an_old_caddy_loads_a_certificate_during_handshakes_once_it_is_there_and_until_it_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig()
-    rig.caddy.refuses = lambda text: 'unknown field "stream_close_delay"' if "stream_close_delay" in text else ""
+    rig.caddy.version = "2.6.2"
+    rig.caddy.knows = []
+    assert (rig.serves("a:1"), rig.caddy.loaded_at_handshakes()) == (FIRST, [])
+    rig.caddy.certificates = {HOST: True}
+    assert rig.keeper._once() == front.LOOK_EVERY
+    assert (rig.keeper._once(), rig.caddy.loaded_at_handshakes()) == (None, [HOST])
+    rig.serves("a:1", "b:1")
+    assert (rig.caddy.loaded_at_handshakes(), rig.caddy.looked_at) == ([HOST], [])
+    monkeypatch.setattr(edge_certificates, "LOOK_AT_ALL", -1.0)
+    rig.caddy.certificates = {HOST: False}
+    rig.keeper._check = True
+    rig.keeper._once()
+    assert rig.caddy.loaded_at_handshakes() == []
+
+
+def test_a_keeper_that_begins_anew_knows_the_certificates_before_it_tells_anything() -> None:
+    rig = Rig()
+    rig.caddy.version, rig.caddy.certificates = "2.6.2", {HOST: True}
     rig.serves("a:1")
+    assert (len(rig.caddy.loads), rig.caddy.loaded_at_handshakes()) == (1, [HOST])
+
+
+def test_a_caddy_that_refuses_its_document_may_be_another_one_meanwhile() -> None:
+    rig = Rig()
+    rig.caddy.version = "2.6.2"
+    rig.serves("a:1")
+    rig.caddy.version, rig.caddy.refuses = "2.8.4", "unknown field"
+    rig.keeper._wanted = ()
+    with pytest.raises(NodeFailure, match="Caddy refuses its configuration: unknown field"):
+        rig.keeper._once()
+    rig.caddy.refuses, rig.keeper._old = "", None
+    rig.serves("a:1", "b:1")
+    assert STREAMS in json.dumps(rig.caddy.loads[-1])
+
+
+def test_a_new_caddy_is_not_asked_for_its_certificates_again() -> None:
+    rig = Rig()
+    rig.caddy.knows = []
+    assert rig.serves("a:1") is None
     rig.serves("b:1")
-    assert len(rig.caddy.loads) == 2
+    assert rig.caddy.looked_at == []
 
 
 def test_a_front_that_does_not_answer_is_said_once_and_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

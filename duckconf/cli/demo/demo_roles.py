@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from duckconf.cli.demo.local_engine import docker_socket
@@ -50,6 +51,8 @@ API_PORT_INSIDE = 8080
 LOOPBACK = "127.0.0.1"
 # Where this machine reaches a demo host's front: the engine chooses, because fronts of other clusters may run.
 FRONT_PORTS = (f"--publish={LOOPBACK}::80", f"--publish={LOOPBACK}::443")
+# The role `edge` sets it; in a container it is for reading only.
+MIGRATE = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Roles:
         """What this host's container has that another kind's lacks."""
         role = self._node(host) if host in nodes else Role((), files=_named(host))
         if host.edge:
-            role = replace(role, options=(*role.options, *FRONT_PORTS), spec=(*role.spec, *FRONT_PORTS))
+            front = (*FRONT_PORTS, *(("--sysctl=net.ipv4.tcp_migrate_req=1",) if MIGRATE.exists() else ()))
+            role = replace(role, options=(*role.options, *front), spec=(*role.spec, *FRONT_PORTS))
         if host not in control_plane:
             return role
         port = urlsplit(self._project.settings.api_url).port or API_PORT_INSIDE

@@ -1,6 +1,7 @@
-"""Requests at a steady rate over HTTPS connections that are kept open, with a count of how they ended.
+"""Requests at a steady rate over HTTPS, most on connections that are kept open, some on fresh ones; counts how they ended.
 
-A request on a connection that the server had closed before is sent again on a new one, as a browser does: RFC 9110, 9.2.2.
+A request on a connection that the server had closed before is sent again on a new one, as a browser does: RFC 9110, 9.2.2. What
+fails on a fresh one has failed, be it the connection or the handshake.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 
 LATE = 10.0
 MOST_TOLD = 20
+# As with visitors, of whom some have just come.
+FRESH_EACH = 4
 
 
 @dataclass
@@ -91,6 +94,7 @@ class _Client:
         self._context = context
         self._count = count
         self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._asked = 0
         self._request = f"GET {target.path} HTTP/1.1\r\nHost: {target.host}\r\n\r\n".encode()
 
     async def run(self, first: float, pause: float, ended: threading.Event) -> None:
@@ -104,16 +108,19 @@ class _Client:
                 status, who = await asyncio.wait_for(self._ask(), LATE)
             except (TimeoutError, OSError, EOFError, ValueError) as error:
                 self._close()
-                status, who = type(error).__name__, ""
+                status, who = type(error).__name__, str(error)
             seconds = time.monotonic() - begun
             if status != "200" and len(self._count.failures) < MOST_TOLD:
                 self._count.failures.append(f"{time.strftime('%H:%M:%S')} {status} {who} after {seconds:.2f} s")
             self._count.latencies.append(seconds)
             self._count.ended[status] += 1
-            self._count.served[who] += 1
+            self._count.served[who] += status == "200"
         self._close()
 
     async def _ask(self) -> tuple[str, str]:
+        self._asked += 1
+        if self._asked % FRESH_EACH == 0:
+            self._close()
         if self._open is not None:
             try:
                 return await self._exchange(*self._open)
