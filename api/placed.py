@@ -114,18 +114,19 @@ class Routes:
             entry |= {"generation": instance.generation} if instance.generation else {}
             told = self.updates.images.told(instance) if instance.node and not moving else None
             entry |= {"runs": told_to_json(told)} if told is not None else {}
-            entry |= self._bound(instance) if caller().operator else {}
+            entry |= self._bound(instance, moving=moving) if caller().operator else {}
             serves = self.index.serving(instance, instance.spec) if not instance.node else None
             entry |= {"serves": serves[0]} if serves is not None else {}
             entry |= {"ended": instance.ended} if recorded(instance.app, instance.ended) is not None else {}
             yield entry | ({"slot": instance.slot} if instance.slot > 1 else {})
 
-    def _bound(self, instance: Instance) -> dict[str, Any]:
-        """The only node that it may run on, and in words the data that it has there."""
+    def _bound(self, instance: Instance, *, moving: bool) -> dict[str, Any]:
+        """The only node that it may run on, and in words the data that it has there. What has a place and does not move is bound
+        by data alone: the others of its stack leave a lost node with it."""
         if instance.app.mode == GLOBAL:
             return {"bound": instance.node}
         if unit_of(instance.app) and self.index.data.of(instance) is None:
-            node = home_of_stack(instance, self.store.listing().apps, self.index, self.nodes)
+            node = home_of_stack(instance, self.store.listing().apps, self.index, self.nodes, placed=moving or not instance.node)
             return {"bound": node} if node else {}
         held = self.index.data.of(instance)
         return {"bound": held.node, "data": shown(held.sources)} if held is not None else {}

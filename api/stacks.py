@@ -13,6 +13,7 @@ from api.body import LARGE_BODY, body
 from api.rollouts import Rollouts
 from api.stores.changes import Changes, View
 from api.stores.desired import DesiredStore
+from api.stores.given import is_over
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf.codec import spec_hash
@@ -119,13 +120,15 @@ def keeping_places(updates: Rollouts) -> Keeping:
     return Keeping(require_operator, updates.note, updates.forget_app, stay)
 
 
-def home_of_stack(instance: Instance, apps: Mapping[str, App], index: PlacedIndex, nodes: NodeBook) -> str:
-    """The node of the others of its stack, "" where none has one. A cordoned node is being emptied, or gets nothing new."""
-    others = list(instances_of(of_stack(apps, unit_of(instance.app)).values()).values())
+def home_of_stack(instance: Instance, apps: Mapping[str, App], index: PlacedIndex, nodes: NodeBook, *, placed: bool) -> str:
+    """The node of the others of its stack, "" where none has one: of those with data there, or of any that is `placed`. A
+    cordoned node is being emptied, or gets nothing new; a job that is done stays on a lost node, where nothing follows it."""
+    every = instances_of(of_stack(apps, unit_of(instance.app)).values()).values()
+    others = [one for one in every if not is_over(one)]
     held = {one.name: index.data.of(one) for one in others}
     others = [replace(one, bound=data.node, data="data") if (data := held[one.name]) else one for one in others]
     open_nodes = {name for name, node in nodes.nodes.items() if not node.cordoned}
-    return anchor(instance, others, {one.name: one.node for one in others if one.node in open_nodes})
+    return anchor(instance, others, {one.name: one.node for one in others if placed and one.node in open_nodes})
 
 
 def blueprint(

@@ -41,10 +41,11 @@ def anchor(instance: Instance, others: Iterable[Instance], nodes: Mapping[str, s
 
 def gathered(instances: Mapping[str, Instance], kept: Mapping[str, Placement], fleet: Fleet) -> Mapping[str, Instance]:
     """The instances with those of each unit bound to one node, where they are on several, as after services that ran apart were
-    put into one network: the others leave theirs, one at a time. Where two have data on different nodes, all stay."""
+    put into one network: the others leave theirs, one at a time. Where two have data on different nodes, all stay. A job that is
+    done has no part in it."""
     units: dict[str, list[Instance]] = {}
     for name, one in instances.items():
-        if unit_of(one.app) and name in kept:
+        if unit_of(one.app) and name in kept and not kept[name].end:
             units.setdefault(unit_of(one.app), []).append(one)
     if not units:
         return instances

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from api.stores.given import is_over
 from api.stores.nodes import READY, NodeBook
 from duckconf.instance import Instance
 from duckconf.local_data import shown
@@ -38,7 +39,7 @@ def _strays(every: Iterable[Instance], index: PlacedIndex, nodes: NodeBook) -> l
     """Instances of a stack that are on another node than the one where all of it belong."""
     units: dict[str, list[Instance]] = {}
     for one in every:
-        if one.node and unit_of(one.app):
+        if one.node and unit_of(one.app) and not is_over(one):
             held = index.data.of(one)
             told = replace(one, bound=held.node, data=shown(held.sources)) if held is not None else one
             units.setdefault(unit_of(one.app), []).append(told)

@@ -10,13 +10,16 @@ from flask import Flask
 
 from api.factory import create_reconcile
 from api.stores.desired import DesiredStore
+from duckconf.codec import spec_hash
 from duckconf.desired import empty_document
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
-from tests.api.agents_api import Client, app, operator
+from duckconf.restart import End
+from duckconf.share import read_instance
+from tests.api.agents_api import Client, agent, app, beat, operator
 from tests.api.test_api_push import problem
 
-__all__ = ["app", "operator"]
+__all__ = ["agent", "app", "operator"]
 
 SHOP = {"apps": {"shop-web": {"image": "nginx", "ports": ["8080:80"]}, "shop-db": {"image": "postgres"}}}
 
@@ -129,3 +132,36 @@ def test_the_scheduler_is_told_where_the_rest_of_a_stack_is(operator: Client) ->
     operator("PUT", "/node/node-2", {"cordoned": True})
     free = (operator("GET", "/apps?nodeName=").json or {})["apps"]
     assert not [entry for entry in free if "bound" in entry]
+
+
+PAIR = {"image": "x", "network_mode": "stack:shop"}
+
+
+def bound_on(node: str, operator: Client) -> dict[str, str]:
+    """What the node-controller is told of each instance there: it takes nothing that is bound from a lost node."""
+    told = (operator("GET", f"/apps?nodeName={node}").json or {})["apps"]
+    return {entry["name"]: entry.get("bound", "") for entry in told}
+
+
+def test_a_stack_is_bound_to_its_node_by_data_alone(operator: Client) -> None:
+    operator("PUT", "/stacks/shop", {"apps": {"shop-web": PAIR, "shop-db": PAIR}})
+    operator("PUT", "/apps", {"apps": [{"name": name, "node": "node-1"} for name in ("shop-web", "shop-db")]})
+    assert bound_on("node-1", operator) == {"shop-web": "", "shop-db": ""}
+    operator("DELETE", "/stacks/shop")
+    operator("PUT", "/stacks/shop", {"apps": {"shop-web": PAIR, "shop-db": {**PAIR, "volumes": ["db:/data"]}}})
+    operator("PUT", "/apps", {"apps": [{"name": name, "node": "node-1"} for name in ("shop-web", "shop-db")]})
+    assert bound_on("node-1", operator) == {"shop-web": "node-1", "shop-db": "node-1"}
+
+
+def test_a_job_that_is_done_keeps_the_rest_of_its_stack_nowhere(operator: Client, agent: Client) -> None:
+    operator("PUT", "/stacks/shop", {"apps": {"shop-boot": {**PAIR, "restart": "no"}, "shop-web": PAIR}})
+    operator("PUT", "/apps", {"apps": [{"name": name, "node": "node-1"} for name in ("shop-web", "shop-boot")]})
+    job = next(one for one in (agent("GET", "/apps?nodeName=node-1").json or {})["apps"] if one["name"] == "shop-boot")
+    spec = spec_hash(read_instance(job).app)
+    ended = {"app": "shop-boot", "container": "c", "state": "exited", "spec": spec, "end": str(End(spec, 0, 0))}
+    assert beat(agent, "node-1", ended).status_code == 200
+    operator("PUT", "/apps", {"apps": [{"name": "shop-web", "node": ""}]})
+    free = (operator("GET", "/apps?nodeName=").json or {})["apps"]
+    assert [(entry["name"], entry.get("bound")) for entry in free] == [("shop-web", None)]
+    operator("PUT", "/apps", {"apps": [{"name": "shop-web", "node": "node-2"}]})
+    assert (operator("GET", "/apps?nodeName=").json or {})["moves"] == []

@@ -10,6 +10,8 @@ from tests.e2e.agents_fleet import api, fleet, running
 from tests.e2e.conftest import Live
 from tests.e2e.stack_scenes import (
     a_service_shares_the_network_of_another_one_and_follows_it,
+    a_stack_leaves_a_drained_node_as_one,
+    a_stack_on_a_lost_node_is_rescheduled_as_one,
     apply_change_and_stop,
     names_are_found_and_services_start_in_order,
     services_that_ran_apart_are_brought_together,
@@ -33,3 +35,11 @@ def test_a_service_shares_the_network_of_another_one_and_follows_it(running: Liv
 
 def test_services_that_ran_apart_are_brought_together(running: Live, tmp_path: Path) -> None:
     services_that_ran_apart_are_brought_together(running, tmp_path)
+
+
+def test_a_stack_leaves_a_drained_node_as_one(running: Live, tmp_path: Path) -> None:
+    a_stack_leaves_a_drained_node_as_one(running, tmp_path)
+
+
+def test_a_stack_on_a_lost_node_is_rescheduled_as_one(running: Live, tmp_path: Path) -> None:
+    a_stack_on_a_lost_node_is_rescheduled_as_one(running, tmp_path)

@@ -10,6 +10,7 @@ from tests.e2e.conftest import Declared
 from tests.e2e.stack_scenes import (
     a_service_shares_the_network_of_another_one_and_follows_it,
     a_stack_leaves_a_drained_node_as_one,
+    a_stack_on_a_lost_node_is_rescheduled_as_one,
     apply_change_and_stop,
     names_are_found_and_services_start_in_order,
     services_that_ran_apart_are_brought_together,
@@ -36,3 +37,7 @@ def test_services_that_ran_apart_are_brought_together(declared: Declared, tmp_pa
 
 def test_a_stack_leaves_a_drained_node_as_one(declared: Declared, tmp_path: Path) -> None:
     a_stack_leaves_a_drained_node_as_one(declared.cluster, tmp_path)
+
+
+def test_a_stack_on_a_lost_node_is_rescheduled_as_one(declared: Declared, tmp_path: Path) -> None:
+    a_stack_on_a_lost_node_is_rescheduled_as_one(declared.cluster, tmp_path)

@@ -172,6 +172,14 @@ def test_those_that_are_on_several_nodes_leave_for_the_one_of_the_first_or_of_th
     assert told(apart(web="n3", db="n2")) == {"cache": ("", ""), "db": ("n2", ""), "web": ("n3", ""), "blog-web": ("", "")}
 
 
+def test_a_job_that_is_done_draws_nobody_to_the_node_where_it_ended() -> None:
+    instances = instances_of([CACHE, DB, WEB])
+    kept = {name: Placement("n2", name, 1) for name in instances}
+    kept["shop-cache"] = Placement("n1", "shop-cache", 1, end="s:0:0")
+    found = gathered(instances, kept, Fleet(NODES, dict.fromkeys(NODES, ())))
+    assert told(dict(found)) == {"cache": ("", ""), "db": ("n2", ""), "web": ("n2", "")}
+
+
 def test_they_are_brought_together_one_at_a_time() -> None:
     where = {"shop-cache": "n1", "shop-db": "n2", "shop-web": "n3"}
     instances = instances_of([CACHE, DB, WEB])

@@ -97,10 +97,11 @@ def _bare(root: Path) -> _Recipe:
 def _recipes(root: Path, *, docker: bool) -> list[_Recipe]:
     """Each after the one that it stands on."""
     source = root / "node-image"
-    wrapper = root / "roles" / "node" / "files" / "docker-wrapper"
+    files = root / "roles" / "node" / "files"
+    wrapper = files / "docker-wrapper"
     recipes = [
         _bare(root),
-        _Recipe(NODE_IMAGE, "the demo node's image", [*_files(source), wrapper], BARE_IMAGE),
+        _Recipe(NODE_IMAGE, "the demo node's image", [*_files(source), files / "bridges.conf", wrapper], BARE_IMAGE),
         _Recipe(WEB_IMAGE, "the sample app's image", _files(source / "web")),
         # So that `start-app nginx` works on a machine that cannot pull one.
         _Recipe(NGINX_IMAGE, "an nginx image", _files(source / "nginx")),

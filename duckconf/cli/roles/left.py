@@ -40,6 +40,7 @@ OTHERS = {
         "/etc/duckconf/become",
         "/etc/duckconf/installed",
         "/etc/containers/containers.conf.d/50-duckconf.conf",
+        "/etc/sysctl.d/60-duckconf.conf",
         "/etc/docker/daemon.json",
         "/etc/sudoers.d/duckconf",
         "/home/duckconf/.ssh/authorized_keys",
