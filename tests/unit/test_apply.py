@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from duckconf.cli.stacks.apply import as_data, say
+from duckconf.cli.stacks.apply import as_data, in_order, say_plan
 from duckconf.cli.stacks.planning import Planned
 from duckconf.forecast import Forecast
 from duckconf.model import App
@@ -21,7 +21,7 @@ NEW = {
 
 def test_the_plan_names_what_is_new_changed_and_gone_and_no_value_of_a_variable(capsys: pytest.CaptureFixture[str]) -> None:
     planned = Planned(OLD, NEW, frozenset(), ("shop.key",), Forecast())
-    say("shop", planned)
+    say_plan("shop", planned)
     assert capsys.readouterr().out.splitlines() == [
         "shop-db: new (postgres)",
         "shop-web: changed",
@@ -41,6 +41,25 @@ def test_the_plan_names_what_is_new_changed_and_gone_and_no_value_of_a_variable(
 
 def test_a_stack_that_is_declared_so_already_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     planned = Planned(OLD, OLD, frozenset(), (), Forecast())
-    say("shop", planned)
+    say_plan("shop", planned)
     said = capsys.readouterr()
     assert (planned.nothing, said.out, said.err) == (True, "", "the stack shop is declared so already\n")
+
+
+def test_another_content_of_a_file_is_told_by_where_the_app_finds_it(capsys: pytest.CaptureFixture[str]) -> None:
+    before = App("nginx", "shop-web", secrets=("shop.a.0123456789ab:/etc/site.conf,mode=0644", "gone:env=TOKEN"), stack="shop")
+    after = App("nginx", "shop-web", secrets=("shop.a.ba9876543210:/etc/site.conf,mode=0644", "key"), stack="shop")
+    say_plan("shop", Planned({"shop-web": before}, {"shop-web": after}, frozenset(), (), Forecast()))
+    assert capsys.readouterr().out.splitlines() == [
+        "shop-web: changed",
+        "  /etc/site.conf: another content, or owner and mode",
+        "  TOKEN: removed",
+        "  /run/secrets/key: added",
+    ]
+
+
+def test_what_a_service_waits_for_is_awaited_before_it() -> None:
+    web = App("nginx", "shop-web", depends_on={"shop-migrate": "service_completed_successfully", "other-db": "service_started"})
+    migrate = App("nginx", "shop-migrate", depends_on={"shop-db": "service_healthy"})
+    apps = {app.name: app for app in (web, migrate, App("postgres", "shop-db"))}
+    assert in_order(apps) == ["shop-db", "shop-migrate", "shop-web"]

@@ -60,6 +60,7 @@ def test_a_path_means_what_it_means_where_it_was_typed(tmp_path: Path) -> None:
         (("statsu",), "there is no task 'statsu'", "did you mean status?"),
         (("--help", "statsu"), "there is no task 'statsu'", "did you mean status?"),
         (("start-app",), "start-app: IMAGE is missing", "./inv start-app nginx --port 8081:80"),
+        (("run", "nginx", "--secret", "db"), "run has no option --secret (", "such as ./inv run"),
         (("start-app", "nginx", "--prot", "80"), "start-app has no option --prot", "did you mean --port?"),
         (("events", "--limit"), "events: --limit needs a value", "./inv events -f"),
         (("ps", "node-1"), "ps: 'node-1' is not expected here", "./inv ps --node node-1"),

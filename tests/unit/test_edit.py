@@ -137,6 +137,12 @@ def told(*revisions: Revision) -> list[tuple[Any, ...]]:
     return [(row["revision"], row["state"], row["changed"]) for row in shown]
 
 
+def test_what_was_built_on_what_serves_is_not_compared_with_what_failed() -> None:
+    good, broken, other = (spec_only(one) for one in (WEB, replace(WEB, image="nginx:none"), replace(WEB, memory="64m")))
+    shown = told(Revision(1, good, DONE), Revision(2, broken, FAILED, "no such image"), Revision(3, other))
+    assert shown[0] == (3, "under way", "memory added since revision 1")
+
+
 def test_the_history_says_what_each_revision_changed_and_never_a_value() -> None:
     first, second = spec_only(WEB), spec_only(replace(WEB, env={"A": "1", "B": "hidden"}, memory="64m"))
     third = replace(second, labels={"redeployed": "today"}, secret_revisions={"db": "0" * 16})

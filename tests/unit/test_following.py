@@ -49,3 +49,12 @@ def test_it_ends_with_the_way_back_when_the_revision_failed() -> None:
 def test_it_does_not_wait_for_what_nobody_takes_back() -> None:
     with pytest.raises(DuckconfError, match=r"web on n1: held back.*no revision of it has served yet"):
         follow_to(["", ""], "backoff", "revision 2: 0 of 1 instance updated")
+
+
+def test_how_far_it_is_names_the_app_and_a_failure_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DuckconfError):
+        follow_to(["", ""], "backoff", "revision 2: 0 of 1 instance updated")
+    assert capsys.readouterr().err == "web: revision 2: 0 of 1 instance updated\n"
+    with pytest.raises(DuckconfError):
+        follow_to(["done", "failed"], "running", "revision 2 failed: no such image")
+    assert capsys.readouterr().err == ""

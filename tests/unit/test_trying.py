@@ -52,6 +52,6 @@ def test_what_is_given_up_keeps_its_first_reason_and_is_said_once(capsys: pytest
 def test_the_end_names_all_that_stay_and_what_to_do() -> None:
     error = not_empty(["n1"], ["web.2", "db"], 3)
     assert str(error) == (
-        "n1 is not empty: 3 apps moved, db, web.2 cannot and run on there (make room and drain again, or withdraw them: "
+        "n1 is not empty: 3 apps moved, db, web.2 cannot move and run on there (make room and drain again, or withdraw them: "
         "./inv stop-app db; to cancel the drain: ./inv uncordon n1)"
     )

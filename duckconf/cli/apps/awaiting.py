@@ -38,7 +38,7 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
     entry: dict[str, Any] = {}
     while time.monotonic() < end:
         entry = api.call("GET", f"/app/{app}")
-        if begun and _ready(entry) == len(entry["instances"]):
+        if begun and is_all_there(entry):
             return entry
         if begun and (over := next((one for one in entry["instances"] if _has_failed(one)), None)) is not None:
             name = instance_name(app, over["slot"])
@@ -93,6 +93,10 @@ def ready(entry: Mapping[str, Any]) -> str:
     """Of an app as the API shows it: how many instances are done, or run and are not unhealthy or yet to be checked, of how many
     that should."""
     return f"{_ready(entry)}/{len(entry['instances'])}"
+
+
+def is_all_there(entry: Mapping[str, Any]) -> bool:
+    return _ready(entry) == len(entry["instances"])
 
 
 def _ready(entry: Mapping[str, Any]) -> int:

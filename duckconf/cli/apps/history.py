@@ -12,7 +12,7 @@ from duckconf.cli.terminal.tables import age, print_json, print_table
 from duckconf.model import FOUND_OUT
 from duckconf.pins import REDEPLOYED
 from duckconf.reach.inventory.project import Project
-from duckconf.rollout import DONE, Revision
+from duckconf.rollout import DONE, FAILED, Revision
 
 COLUMNS = ("revision", "state", "age", "image", "id", "changed", "note")
 # More would not fit into a line.
@@ -52,15 +52,17 @@ def _state(item: Revision, last: Revision, serves: Revision | None) -> str:
 
 
 def changed(item: Revision, before: Sequence[Revision]) -> str:
-    """In words, what is not as in the revision before; never a value, which may be secret."""
+    """In words, what is not as in the revision that it was built on; never a value, which may be secret."""
     if not before:
         return "first" if item.number == 1 else "-"
     same = next((past for past in reversed(before[:-1]) if past.spec == item.spec), None)
     if same is not None:
         return f"as revision {same.number}"
-    words = list(dict.fromkeys(_words(item, before[-1])))
+    # An update builds on what serves, and so not on what failed.
+    base = next((past for past in reversed(before) if past.outcome != FAILED), before[-1])
+    words = list(dict.fromkeys(_words(item, base)))
     more = f" and {len(words) - MOST} more" if len(words) > MOST else ""
-    since = "" if before[-1].number == item.number - 1 else f" since revision {before[-1].number}"
+    since = "" if base.number == item.number - 1 else f" since revision {base.number}"
     return ", ".join(words[:MOST]) + more + since
 
 

@@ -93,7 +93,9 @@ def follow(api: ApiClient, name: str, cursor: str) -> None:
         # Until the new revision is seen, it is about the one before.
         if last is not None and entry.get("rollout", "") not in ("", said):
             said = entry["rollout"]
-            print(said, file=sys.stderr, flush=True)
+            # That it failed is said at the end, with the way back.
+            if last["outcome"] != FAILED:
+                print(f"{name}: {said}", file=sys.stderr, flush=True)
         if last is not None and last["outcome"] == DONE and not entry.get("rollout"):
             print(f"{name}: revision {last['number']} runs on {counted(len(entry['instances']), 'instance')}")
             return

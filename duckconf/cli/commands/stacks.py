@@ -30,8 +30,9 @@ def apply(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Declare the services of a compose file as a stack, all or none (reconcile, agents). Services that left the file are
-    withdrawn; applying it again changes nothing. Example: ./inv apply compose.yaml --dry-run"""
+    """Declare the services of a compose file as a stack, all or none (reconcile, agents). Example: ./inv apply compose.yaml
+
+    Services that left the file are withdrawn; applying it again changes nothing."""
     from duckconf.cli.stacks.apply import apply as declare
     from duckconf.cli.stacks.reading import Asked
 

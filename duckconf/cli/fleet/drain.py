@@ -16,7 +16,8 @@ def drain(project: Project, nodes: str) -> None:
     found = {host.name: drain_node(project, host.name) for host in chosen_nodes(project, project.inventory(), nodes)}
     for node, done in found.items():
         if not done.stuck:
-            stays = f"; {', '.join(done.stays)} stays there with its data" if done.stays else ""
+            verb = "stays there with its data" if len(done.stays) == 1 else "stay there with their data"
+            stays = f"; {', '.join(done.stays)} {verb}" if done.stays else ""
             print(f"{node} is drained: {counted(done.moved, 'app')} moved{stays}; to use it again: ./inv uncordon {node}")
     if left := {node: done for node, done in found.items() if done.stuck}:
         names = {name for done in left.values() for name in done.stuck}

@@ -35,5 +35,5 @@ def not_empty(nodes: Sequence[str], names: Collection[str], moved: int) -> Duckc
         f"make room and drain again, or withdraw {them}: ./inv stop-app {app_of(first)}; to cancel the drain: "
         f"./inv uncordon {','.join(nodes)}"
     )
-    done = f"{counted(moved, 'app')} moved, {', '.join(sorted(names))} cannot and {run} on there"
+    done = f"{counted(moved, 'app')} moved, {', '.join(sorted(names))} cannot move and {run} on there"
     return DuckconfError(f"{where} {'is' if len(nodes) == 1 else 'are'} not empty: {done}", remedy)

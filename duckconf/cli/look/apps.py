@@ -16,6 +16,7 @@ from duckconf.cli.terminal.tables import age, print_json, print_table
 from duckconf.cli.terminal.times import stamp
 from duckconf.engine_output import Container
 from duckconf.naming import instance_name
+from duckconf.overview import STARTING
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
 from duckconf.restart import DONE
@@ -78,17 +79,20 @@ def line(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def note(entry: Mapping[str, Any]) -> str:
-    """How far its update is, or of the instances that do not run: the state of the first one, why, and how many others there
-    are."""
-    open_ends = [one for one in entry["instances"] if one["status"] not in (RUNNING, DONE)]
-    if entry.get("rollout"):
-        return str(entry["rollout"])
+    """How far its update is, and of the instances that do not run: the state of the first one, why, and how many others there
+    are. During an update only what has no place or is held back is told: the rest is on its way."""
+    update = str(entry.get("rollout") or "")
+    quiet = (RUNNING, DONE, STARTING) if update else (RUNNING, DONE)
+    open_ends = [one for one in entry["instances"] if one["status"] not in quiet]
+    if update and not open_ends:
+        return update
     if not open_ends:
         return DONE if any(one["status"] == DONE for one in entry["instances"]) and not entry["running"] else ""
     first, others = open_ends[0], len(open_ends) - 1
     why = f": {first['note']}" if first.get("note") else ""
     name = instance_name(entry["name"], first["slot"])
-    return f"{name} {first['status']}{why}" + (f"; {others} more, see ./inv ps" if others else "")
+    more = f"; {others} more, see ./inv ps" if others else ""
+    return (f"{update}; " if update else "") + f"{name} {first['status']}{why}{more}"
 
 
 def _observed(container: Container) -> dict[str, Any]:

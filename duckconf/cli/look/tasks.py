@@ -38,6 +38,8 @@ from duckconf.report import Report
 from duckconf.restart import DONE
 from duckconf.rollout import History
 
+# The longest kind of an event.
+KIND = len("rebalance-failed")
 EVENTS_AT_ONCE = 2.0
 EVENTS_HELD = 25.0
 
@@ -206,7 +208,7 @@ def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[st
 def print_events(found: Iterable[Event]) -> None:
     for event in found:
         about = " ".join(part for part in (event.instance or event.app, event.node) if part)
-        print(f"{clock(event.time)}  {event.kind:<12} {about:<24} {event.message}", flush=True)
+        print(f"{clock(event.time)}  {event.kind:<{KIND}} {about:<24} {event.message}", flush=True)
 
 
 def print_events_json(found: Iterable[Event]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from typing import Any
 
 from duckconf.by_revision import is_rolled_out
 from duckconf.changes import Change
-from duckconf.cli.apps.awaiting import await_instances, await_settled
+from duckconf.cli.apps.awaiting import await_instances, await_settled, is_all_there, where
 from duckconf.cli.apps.secrets import put_secret, remove_secret, secret_names
 from duckconf.cli.apps.update import follow
 from duckconf.cli.cluster.api import api_client
@@ -17,15 +18,18 @@ from duckconf.cli.cluster.modes import PUSH, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.stacks.planning import Planned, plan_stack
 from duckconf.cli.stacks.reading import Asked, Told, read_stack
+from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.tables import print_json
 from duckconf.codec import spec_hash, to_json
 from duckconf.errors import Conflict, DuckconfError, NotFound
 from duckconf.model import App
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.inventory.project import Project
+from duckconf.secret_kinds import read_use
 from duckconf.secrets import names_of
 
 VARIABLE = "env."
+SECRETS = "secrets"
 HIDDEN = "(not shown)"
 
 
@@ -35,22 +39,26 @@ def apply(project: Project, asked: Asked, *, dry_run: bool, wait: bool, as_json:
     told = read_stack(asked, os.environ)
     planned = _planned(project, told)
     if not as_json:
-        say(told.stack.name, planned)
-    if dry_run or planned.nothing:
-        print_json(as_data(told.stack.name, planned)) if as_json else None
-        if dry_run:
-            print("nothing was changed (--dry-run)", file=sys.stderr)
-        _set_secrets(project, told, planned) if not dry_run else None
-        return
-    api = api_client(project)
-    cursor = api.call("GET", "/events?limit=0")["cursor"]
-    _declare(project, api, told, planned)
-    if wait:
-        _await(project, api, planned, cursor)
+        say_plan(told.stack.name, planned)
+    if dry_run:
+        print("nothing was changed (--dry-run)", file=sys.stderr)
+    else:
+        _carry_out(project, told, planned, wait=wait)
     if as_json:
         print_json(as_data(told.stack.name, planned))
-    elif not wait:
+    elif not (dry_run or wait or planned.nothing):
         print(f"the stack {told.stack.name} is declared: ./inv stacks, ./inv ps")
+
+
+def _carry_out(project: Project, told: Told, planned: Planned, *, wait: bool) -> None:
+    api = api_client(project)
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
+    if planned.nothing:
+        _set_secrets(project, told, planned)
+    else:
+        _declare(project, api, told, planned)
+    if wait:
+        _await(project, api, planned, cursor)
 
 
 def require_state(project: Project) -> None:
@@ -70,7 +78,7 @@ def _planned(project: Project, told: Told) -> Planned:
         raise Conflict(f"{where}{conflict.message}; nothing was changed", conflict.remedy) from None
 
 
-def say(stack: str, planned: Planned) -> None:
+def say_plan(stack: str, planned: Planned) -> None:
     """The plan in lines: what is new, changed field by field, and gone."""
     for name in planned.new:
         print(f"{name}: new ({planned.wanted[name].image})")
@@ -78,7 +86,8 @@ def say(stack: str, planned: Planned) -> None:
         print(f"{name}: changed")
         for change in some:
             kept = "" if change.replaces else " (replaces no container)"
-            print(f"  {change.field}: {_words(change)}{kept}")
+            for line in _files(change) if change.field == SECRETS else [f"{change.field}: {_words(change)}"]:
+                print(f"  {line}{kept}")
     for name in planned.changed_secrets:
         print(f"the secret {name}: another value")
     for name in planned.gone:
@@ -99,6 +108,19 @@ def _words(change: Change) -> str:
         return "added" if change.before is None else "removed" if change.after is None else "another value"
     before, after = ("-" if value is None else str(value) for value in (change.before, change.after))
     return f"{before} → {after}"
+
+
+def _files(change: Change) -> Iterator[str]:
+    """What an app is given as a file or a variable, by where it finds it: the names that contents have are for no person."""
+    before, after = _by_place(change.before), _by_place(change.after)
+    for place in dict.fromkeys([*before, *after]):
+        if before.get(place) != after.get(place):
+            word = "added" if place not in before else "removed" if place not in after else "another content, or owner and mode"
+            yield f"{place}: {word}"
+
+
+def _by_place(uses: Sequence[str] | None) -> dict[str, str]:
+    return {use.path or use.variable: text for text in uses or () for use in [read_use(text)]}
 
 
 def _hidden(change: Change) -> Change:
@@ -149,11 +171,23 @@ def _needed(api: ApiClient, app: str) -> list[str]:
 
 
 def _await(project: Project, api: ApiClient, planned: Planned, cursor: str) -> None:
-    for name, app in planned.wanted.items():
-        if name not in planned.before:
-            entry = await_instances(api, name, cursor, starts=app.replicas != 0)
-            with open_cluster(project) as cluster:
-                await_settled(cluster, entry)
-            print(f"{name} runs", file=sys.stderr)
-        elif spec_hash(planned.before[name]) != spec_hash(app) and is_rolled_out(app):
+    """What another service waits for comes first, so that it is told at once what keeps all of them."""
+    for name in in_order(planned.wanted):
+        app = planned.wanted[name]
+        if name in planned.before and spec_hash(planned.before[name]) != spec_hash(app) and is_rolled_out(app):
             follow(api, name, cursor)
+            continue
+        fresh = name not in planned.before or any(change.replaces for change in planned.changes.get(name, ()))
+        if not fresh and is_all_there(api.call("GET", f"/app/{name}")):
+            continue
+        say(f"waiting for {name} …")
+        entry = await_instances(api, name, cursor, starts=fresh and app.replicas != 0)
+        with open_cluster(project) as cluster:
+            await_settled(cluster, entry)
+        say(where(entry))
+
+
+def in_order(apps: Mapping[str, App]) -> list[str]:
+    """Each after those that it waits for. Two that wait for each other were refused when the file was read."""
+    needed = {name: [other for other in app.depends_on if other in apps] for name, app in apps.items()}
+    return list(TopologicalSorter(needed).static_order())

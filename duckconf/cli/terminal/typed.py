@@ -90,8 +90,10 @@ def _unknown(word: str, task: str, options: Collection[str], tasks: Collection[s
 
 
 def _meant(word: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    # The dashes, which all options share, are no likeness; neither is that `secret` and `user` have three letters in common.
+    bare = {name.lstrip("-"): name for name in sorted(known)}
+    close = difflib.get_close_matches(word.lstrip("-"), bare, n=1, cutoff=0.7)
+    return f"; did you mean {bare[close[0]]}?" if close else ""
 
 
 def _right(task: str, doc: str) -> str:
