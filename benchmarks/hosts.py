@@ -26,7 +26,7 @@ from benchmarks import competitors
 from benchmarks.clients.passes import read_target
 from benchmarks.engine_hosts import EngineHosts, engine_hosts
 from benchmarks.many_hosts import ANSIBLE, EXEC
-from benchmarks.measure import FOLDER, Row, report, timed
+from benchmarks.measure import FOLDER, Row, await_rest, report, timed
 from benchmarks.ports import free_ports
 from benchmarks.ssh_farm import ADDRESSES, APPS_PER_HOST, CLUSTER, Farm, ssh_farm
 from duckconf.cli.cluster import bring_up
@@ -125,6 +125,7 @@ def looks(local: LocalEngine, rounds: int) -> list[Row]:
             say(f"  {rounds} looks each, in turns")
             for _ in range(rounds):
                 for name, run in runs.items():
+                    await_rest()
                     taken[name].append(run())
     rows = []
     for task, (how, most) in itertools.product(("nodes", "ps"), LOOKS.items()):

@@ -17,6 +17,10 @@ from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.tables import print_table
 
 FOLDER = ROOT / ".duckconf" / "bench"
+# Seconds, and the share of all processors that still counts as rest.
+REST_SECONDS = 20.0
+REST_LOOK = 0.25
+AT_REST = 0.2
 COLUMNS = ("measure", "ours", "floor", "value", "goal", "met")
 
 
@@ -51,6 +55,24 @@ def timed(act: Callable[[], object]) -> float:
     begun = time.perf_counter()
     act()
     return time.perf_counter() - begun
+
+
+def await_rest() -> None:
+    """Returns when the machine has little to do, or never comes to it: what one run leaves behind, such as a hundred sessions
+    that end, must not count for the next."""
+    end = time.monotonic() + REST_SECONDS
+    busy, total = _processor()
+    while time.monotonic() < end:
+        time.sleep(REST_LOOK)
+        (was, of), (busy, total) = (busy, total), _processor()
+        if busy - was <= AT_REST * (total - of):
+            return
+
+
+def _processor() -> tuple[int, int]:
+    """What the processors were busy since the boot, and all their time, in ticks."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
 def report(rows: Sequence[Row], path: Path) -> None:

@@ -28,9 +28,9 @@ CHECKS = (
     f"shfmt -d -i 2 -ci {SHELL}",
     "ansible-lint --offline --profile production",
 )
-# Test files at once. They wait for timeouts more than they work, so that two cores carry two of them. The
-# slowest are listed: those are worth making faster.
-AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "25")
+# Each worker takes whole test files. The slowest tests are listed: those are worth making faster.
+AT_ONCE = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "25")
+MOST_WORKERS = 4
 
 
 def run_checks(context: Any) -> int:
@@ -57,7 +57,9 @@ def run_checks(context: Any) -> int:
 def run_tests(context: Any, only: str, *, everything: bool) -> int:
     """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
     which = [] if everything else ["-m", "not slow"]
-    wanted = shlex.split(only) or [*AT_ONCE, *which]
+    # One more than there are processors: many tests wait for what a host does, or for a timeout.
+    workers = min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+    wanted = shlex.split(only) or ["-n", str(workers), *AT_ONCE, *which]
     if needs_hosts(wanted):
         _prepare_hosts()
     return int(context.run(shlex.join(("python", "-m", "pytest", *wanted)), warn=True, pty=sys.stdout.isatty()).exited)
