@@ -12,10 +12,10 @@ import yaml
 from duckconf.cli.roles.role_docs import PAGE, page
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-NAMES = ("agent", "control_plane", "node")
+NAMES = ("agent", "control_plane", "edge", "node")
 # What a task may have beside its module.
 KEYWORDS = {
-    "environment", "name", "changed_when", "delay", "diff", "failed_when", "listen", "loop", "loop_control",
+    "environment", "name", "changed_when", "check_mode", "delay", "diff", "failed_when", "listen", "loop", "loop_control",
     "no_log", "notify", "register", "retries", "tags", "until", "vars", "when",
 }  # fmt: skip
 UNITS = [*sorted(ROLES.glob("*/templates/*.service.j2"))]
