@@ -58,7 +58,12 @@ class Checks:
                     return tuple(containers)
                 node = self._nodes[name] = Node(self._begin(name, lambda verdict: self._hear(name, verdict)))
             node.seen = checked
-            node.verdicts = {key: verdict for key, verdict in node.verdicts.items() if key in checked}
+            there = {item.id for item in containers}
+            node.verdicts = {
+                key: verdict if key in checked else _begins_again(verdict)
+                for key, verdict in node.verdicts.items()
+                if key in there
+            }
             node.line.watch([Target(item.id, item.check) for item in checked.values()])
             return tuple(_judged(item, node.verdicts.get(item.id)) if item.id in checked else item for item in containers)
 
@@ -69,7 +74,7 @@ class Checks:
             if node is None:
                 return
             for item in [item for item in node.seen.values() if item.name == container]:
-                node.verdicts[item.id] = Verdict(item.id, STARTING, _trouble(node.verdicts.get(item.id)), True)
+                node.verdicts[item.id] = _begins_again(node.verdicts.get(item.id, Verdict(item.id, STARTING, "", True)))
                 node.line.forget(item.id)
 
     def _hear(self, name: str, verdict: Verdict) -> None:
@@ -89,6 +94,11 @@ class Checks:
 
 def _trouble(verdict: Verdict | None) -> str:
     return verdict.words if verdict is not None and verdict.health != HEALTHY else ""
+
+
+def _begins_again(verdict: Verdict) -> Verdict:
+    """Of a container that is another process when it runs again: also where it was seen while it was being started again."""
+    return verdict._replace(health=STARTING, words=_trouble(verdict), fresh=True)
 
 
 def _judged(container: Container, verdict: Verdict | None) -> Container:

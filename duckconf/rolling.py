@@ -10,7 +10,7 @@ from duckconf.codec import app_of_label, runs_as, spec_hash
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.fleet_seen import Fleet, Placement, copy_at
-from duckconf.healthcheck import UNHEALTHY
+from duckconf.healthcheck import STARTING, UNHEALTHY
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.readiness import Readiness, deadline
@@ -137,7 +137,8 @@ def _failure(instance: Instance, spec: str, mine: Container | None, memory: Memo
     # Where the old container ends first, it has this place until a new one is made: that it runs says nothing of the spec.
     made = mine if mine is not None and _has(mine, spec, instance.app) else None
     past = memory.tries.get(name)
-    if made is not None and made.health == UNHEALTHY:
+    # Started again, it has failed until its check passes: an agent tells of it once the last words are known, which takes longer.
+    if made is not None and (made.health == UNHEALTHY or (made.health == STARTING and made.said)):
         return f"{made.name} on {made.node} is unhealthy" + (f": {made.said}" if made.said else "")
     if past is None or past.spec != spec or name in memory.busy or (made is not None and made.running):
         return ""

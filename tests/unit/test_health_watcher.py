@@ -297,6 +297,18 @@ def test_a_container_that_was_restarted_is_starting_until_it_is_checked_again() 
     assert judged.health(WEB) == (HEALTHY, "")
 
 
+def test_what_was_said_of_a_container_stays_while_it_is_seen_on_its_way_down_and_up() -> None:
+    judged = Judged()
+    judged.health(WEB)
+    judged.say(UNHEALTHY, "exit code 1")
+    judged.health(replace(WEB, state="exited"))
+    judged.checks.restarted("n1", "c-web_2")
+    assert judged.health(WEB) == (STARTING, "exit code 1")
+    judged.say(HEALTHY)
+    judged.health(replace(WEB, state="exited"))
+    assert judged.health(WEB) == (STARTING, "")
+
+
 def test_a_container_that_went_leaves_no_verdict() -> None:
     judged = Judged()
     judged.health(WEB)
