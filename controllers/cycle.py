@@ -14,12 +14,11 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from controllers.news import STEP_FAILED, Failure, failure_of, late, outcome, turn
+from controllers.news import late
 from controllers.reconciler import Outcome, Reconciler, Verdict
 from controllers.sensed import NOT_YET, Sensed
+from controllers.teller import Teller
 from duckconf.actions import Pin
-from duckconf.brake import mended
-from duckconf.counts import counted
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NotSupported, Unreadable
@@ -27,22 +26,18 @@ from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
 from duckconf.leaving import Where
-from duckconf.naming import app_of
 from duckconf.node_name import misnamed
-from duckconf.overview import PENDING, AppView
+from duckconf.overview import AppView
 from duckconf.pins import Question
-from duckconf.plan import UNDER_WAY, Step
+from duckconf.plan import Step
 from duckconf.reach.nodes.identify import Answered
 from duckconf.refusal import active
-from duckconf.report import LOST, UNREACHABLE, NodeView, Report
+from duckconf.report import Report
 from duckconf.rollout import FAILED
-from duckconf.told import Told
 from duckconf.twins import twins
 
 # Seconds. A node slower than this is left out of the pass; its answer starts the next one.
 PATIENCE = 0.5
-# Of which it is known that they were told.
-MOST_FAILURES = 1000
 
 Look = Future[tuple[Container, ...]]
 
@@ -108,12 +103,8 @@ class Cycle:
         self._lock = threading.Lock()
         self._open_steps: Counter[str] = Counter()
         self._asked: dict[str, tuple[float, Look]] = {}
-        self._nodes: dict[str, NodeView] = {}
-        self._faults: tuple[str, ...] = ()
-        self._waits_told = Told()
+        self._teller = Teller(world.tell, world.say)
         self._heard: Collection[str] = ()
-        self._said: tuple[object, ...] = ()
-        self._failures: dict[tuple[str, str], Failure] = {}
         self._published: Report | None = None
 
     def once(self) -> None:
@@ -146,15 +137,15 @@ class Cycle:
             refusals = tuple(active(self._reconciler.refusals, now).values())
         world.serve(verdict.decision.desired or setpoint.desired, verdict.apps)
         self._heard = (*sensed.heard, *sensed.unreadable)
-        self._tell_of_nodes(inventory.nodes, sensed)
-        self._tell_of_faults(setpoint.faults)
-        self._forget_failures(setpoint.desired)
-        self._tell_of_unplaced(verdict)
-        self._tell_of_ends(verdict)
+        views = self._teller.tell_of_nodes(inventory.nodes, sensed, self._reconciler.health.lost)
+        self._teller.tell_of_faults(setpoint.faults)
+        self._teller.forget_failures(setpoint.desired)
+        self._teller.tell_of_unplaced(verdict.apps)
+        self._teller.tell_of_ends(verdict.decision.over)
         turns = verdict.decision.turn.events if verdict.decision.turn is not None else ()
         for event in (*turns, *late(verdict.decision.late)):
             world.tell(event)
-        self._say(sensed, setpoint, verdict)
+        self._teller.say(sensed, setpoint.desired, setpoint.faults, verdict.decision.plan, self._reconciler.health.lost)
         first_words = self._tell_of_updates(verdict)
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
@@ -165,7 +156,7 @@ class Cycle:
         for question in verdict.questions:
             self._ask(question)
         rollouts = verdict.decision.rollouts
-        self._publish(Report(self._nodes, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
+        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""
@@ -230,31 +221,10 @@ class Cycle:
                 self._world.say("ACTUATOR", f"done in {seconds:.2f} s: {step.action}")
             else:
                 self._world.say("ACTUATOR", f"{step.action} failed: {failure}")
-            self._tell_of_step(step, failure, seconds)
+            self._teller.tell_of_step(step, failure, seconds)
             self._world.wake()
 
         self._world.act(step, done)
-
-    def _tell_of_step(self, step: Step, failure: DuckconfError | None, seconds: float) -> None:
-        """A failure is told once for each reason until the step succeeds, not at each try."""
-        event, where = outcome(step, failure, seconds), (step.action.node, step.action.container)
-        with self._lock:
-            before = self._failures.pop(where, None)
-            if failure is not None and event.kind == STEP_FAILED:
-                self._failures[where] = failure_of(step, event)
-            known = before is not None and self._failures.get(where) == before
-        if not known:
-            self._world.tell(event)
-
-    def _forget_failures(self, desired: Desired) -> None:
-        """An app that is declared again begins anew."""
-        with self._lock:
-            old = [where for where, known in self._failures.items() if desired.complete and known.of not in desired.instances]
-            # A container that cannot be removed is nobody's.
-            for where in [where for where in old if self._failures[where].of]:
-                del self._failures[where]
-            while len(self._failures) > MOST_FAILURES:
-                del self._failures[next(iter(self._failures))]
 
     def _ask(self, question: Question) -> None:
         def answered(pin: Pin | None, failure: DuckconfError | None) -> None:
@@ -263,63 +233,6 @@ class Cycle:
             self._world.wake()
 
         self._world.identify(question, answered)
-
-    def _say(self, sensed: Sensed, setpoint: Setpoint, verdict: Verdict) -> None:
-        """The pass in words, when it has something to do or something new to say."""
-        plan, lost = verdict.decision.plan, self._reconciler.health.lost
-        notes = [f"{name}: {note}" for name, note in plan.notes.items() if note != UNDER_WAY]
-        heard, silent = sensed.heard, sensed.silent
-        said = (tuple(sorted(silent)), tuple(sorted(sensed.unreadable)), tuple(setpoint.faults), tuple(notes), lost)
-        if not plan.steps and said == self._said:
-            return
-        self._said = said
-        say = self._world.say
-        running = sum(container.running for _, containers in heard.values() for container in containers)
-        nodes = len(heard) + len(silent) + len(sensed.unreadable)
-        say("SENSOR", f"{nodes - len(silent)} of {counted(nodes, 'node')} answer, {counted(running, 'app')} running")
-        for node, (_, reason) in sorted(sensed.unreadable.items()):
-            say("SENSOR", f"{node} {reason}")
-        for node, reason in sorted(silent.items()):
-            say("SENSOR", f"{node} is {LOST if node in lost else UNREACHABLE}: {reason}")
-        say("SETPOINT", f"{counted(len(setpoint.desired.instances), 'instance')} desired")
-        for fault in setpoint.faults:
-            say("SETPOINT", fault)
-        say("COMPARATOR", f"{len(plan.steps)} to do" if plan.steps else "nothing to do")
-        for note in notes:
-            say("COMPARATOR", note)
-
-    def _tell_of_nodes(self, nodes: Sequence[str], sensed: Sensed) -> None:
-        before = self._nodes
-        views = sensed.views(before, self._reconciler.health.lost)
-        self._nodes = {node: views[node] for node in nodes}
-        for node, view in self._nodes.items():
-            if node in before and view.status != before[node].status:
-                self._world.tell(turn(node, view))
-
-    def _tell_of_faults(self, faults: Sequence[str]) -> None:
-        for fault in faults:
-            if fault not in self._faults:
-                self._world.tell(Event("bad-state", fault))
-        if self._faults and not faults:
-            self._world.tell(Event("state-mended", mended(self._faults)))
-        self._faults = tuple(faults)
-
-    def _tell_of_unplaced(self, verdict: Verdict) -> None:
-        # What is declared again while its container is being removed waits for that alone.
-        waiting = [view for view in verdict.apps if view.state == PENDING and view.desired == "yes" and view.note != UNDER_WAY]
-        for name, why in [(view.instance, view.note) for view in waiting]:
-            if self._waits_told.is_news(app_of(name), why):
-                self._world.tell(Event("pending", why, app_of(name), instance=name))
-        # Told once for each reason until all of its instances run, not at each try.
-        self._waits_told.keep({view.app for view in verdict.apps if view.desired == "yes" and view.state != "running"})
-
-    def _tell_of_ends(self, verdict: Verdict) -> None:
-        """Once: after that, the placement has the record."""
-        for name, over in verdict.decision.over.items():
-            if over.is_news:
-                kind = "job-failed" if over.end.code else "job-done"
-                words = f"{name}: {over.end.state}" + (f", {over.why}" if over.end.code else "")
-                self._world.tell(Event(kind, words, app_of(name), over.place.node))
 
     def _tell_of_updates(self, verdict: Verdict) -> dict[tuple[str, str], Callable[[Step | None], None]]:
         """Tell how updates ended. What a failed container said last is read before it is removed: its step waits for that."""

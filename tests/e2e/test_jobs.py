@@ -155,6 +155,7 @@ def test_jobs_of_the_loop_end_and_what_is_done_is_never_run_again(declared: Decl
     until("both are gone", lambda: states(cluster) == ended)
     assert [line.split()[2] for line in cluster.inv("apps").stdout.splitlines()[1:]] == ["1/1", "0/1", "0/1", "3/3"]
     assert "6 instances desired, 0 running, 4 done" in cluster.inv("status").stdout
+    assert {node["apps"] for node in json.loads(cluster.inv("status", "--json").stdout)["nodes"]} == {0}
     assert cluster.inv("diff").returncode == 0
     shown = cluster.inv("ps")
     assert "tries: it ended with code 1; given up after 1 restart" in shown.stderr

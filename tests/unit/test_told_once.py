@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
 
-from controllers.cycle import MOST_FAILURES, Cycle
+from controllers.teller import MOST_FAILURES, Teller
 from duckconf.actions import Action, Remove, Start
 from duckconf.desired import Desired
 from duckconf.errors import DuckconfError, EngineRefused
@@ -22,12 +20,12 @@ START = Start("n1", "c", WEB)
 class Telling:
     def __init__(self) -> None:
         self.told: list[Event] = []
-        self.cycle = Cycle(cast(Any, SimpleNamespace(tell=self.told.append)), cast(Any, None))
+        self.teller = Teller(self.told.append, lambda *_: None)
 
     def ends(self, words: str = "", action: Action = START) -> int:
         """How many events there are after a step that ended so."""
         failure: DuckconfError | None = EngineRefused(words, conflict=False) if words else None
-        self.cycle._tell_of_step(Step("web", action, "why"), failure, 0.1)
+        self.teller.tell_of_step(Step("web", action, "why"), failure, 0.1)
         return len(self.told)
 
 
@@ -54,11 +52,11 @@ def test_an_app_that_is_declared_anew_begins_anew_and_a_removal_that_fails_does_
     telling = Telling()
     remove = Remove("n1", "old")
     assert [telling.ends("no such image"), telling.ends("busy", remove)] == [1, 2]
-    telling.cycle._forget_failures(Desired(instances_of([WEB])))
+    telling.teller.forget_failures(Desired(instances_of([WEB])))
     assert telling.ends("no such image") == 2
-    telling.cycle._forget_failures(Desired({}, complete=False))
+    telling.teller.forget_failures(Desired({}, complete=False))
     assert telling.ends("no such image") == 2
-    telling.cycle._forget_failures(Desired({}))
+    telling.teller.forget_failures(Desired({}))
     assert [telling.ends("busy", remove), telling.ends("no such image")] == [2, 3]
 
 
@@ -66,5 +64,5 @@ def test_not_more_is_remembered_than_somebody_would_read() -> None:
     telling = Telling()
     for number in range(MOST_FAILURES + 5):
         telling.ends("busy", Remove("n1", f"c{number}"))
-    telling.cycle._forget_failures(Desired({}))
-    assert len(telling.cycle._failures) == MOST_FAILURES
+    telling.teller.forget_failures(Desired({}))
+    assert len(telling.teller._failures) == MOST_FAILURES

@@ -124,6 +124,12 @@ def test_the_loop_tells_it_apart_from_silence(failure: NodeFailure) -> None:
         def facts(self) -> dict[str, Any]:
             return {}
 
+        def tell(self, _: Any) -> None:
+            """Nobody listens."""
+
+        def say(self, *_: str) -> None:
+            """Nobody listens."""
+
     cycle = Cycle(cast(Any, World()), Reconciler("demo", FoundPlacements(), 20.0))
     sensed = cycle._sense([Host("n1", "192.0.2.1")])
     assert (sensed.heard, sensed.silent) == ({}, {})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from controllers.cycle import Cycle
-from controllers.reconciler import Verdict
+from controllers.teller import Teller
 from duckconf.cli.apps.awaiting import await_instances, where
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.counts import counted
@@ -36,11 +34,11 @@ def test_status_counts_what_does_not_run_and_gives_the_first_reasons(capsys: pyt
 
 def test_the_loop_tells_a_reason_once_until_the_app_runs_or_is_withdrawn() -> None:
     told: list[Event] = []
-    cycle = Cycle(cast(Any, SimpleNamespace(tell=told.append)), cast(Any, None))
+    teller = Teller(told.append, lambda *_: None)
 
     def look(*states: str, why: str = "no node fits: n1: port 80 is in use") -> None:
         views = [AppView("web", "", "", "nginx", "yes", state, note=why if state == "pending" else "") for state in states]
-        cycle._tell_of_unplaced(Verdict(cast(Any, None), tuple(views)))
+        teller.tell_of_unplaced(views)
 
     for state in ("pending", "starting", "pending", "starting", "pending"):
         look(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -168,18 +168,22 @@ def app_row(container: Container) -> dict[str, Any]:
     }
 
 
-def _is_over(container: Container) -> bool:
-    """A job that is done has no part in its node any more."""
-    return container.state in ENDED and rests(container.restart, container.exit_code)
+def _count(containers: Iterable[Container], over: Collection[str]) -> int:
+    """A job that is done is no app of its node any more."""
+    ended = (one.name in over or (one.state in ENDED and rests(one.restart, one.exit_code)) for one in containers)
+    return sum(not one for one in ended)
 
 
-def node_row(host: Host, found: Result[tuple[Container, ...]], *, cordoned: bool = False) -> dict[str, Any]:
+def node_row(
+    host: Host, found: Result[tuple[Container, ...]], *, cordoned: bool = False, over: Collection[str] = ()
+) -> dict[str, Any]:
+    """`over` are the containers on it of jobs that are known to have ended for good."""
     known = isinstance(found, tuple)
     return {
         "name": host.name,
         "status": "ready" if known else "unreadable" if isinstance(found, Unreadable) else "unreachable",
         "address": host.where,
-        "apps": sum(not _is_over(container) for container in found) if isinstance(found, tuple) else None,
+        "apps": _count(found, over) if isinstance(found, tuple) else None,
         "cordoned": cordoned,
         "zone": host.zone,
     }

@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from duckconf import engine
@@ -58,7 +58,8 @@ def status(project: Project, *, as_json: bool) -> int:
     with open_cluster(project, warm=True) as cluster:
         picture = take_picture(cluster) if mode == RECONCILE else None
         seen = picture.seen if picture else cluster.observe()
-        nodes = _node_rows(cluster, seen)
+        over = [(one.place.node, one.keeps) for one in picture.decision.over.values()] if picture else []
+        nodes = _node_rows(cluster, seen, over)
     faults = list(picture.faults) if picture else []
     wanted = [view for view in picture.apps if view.desired == "yes"] if picture else []
     sight = picture.decision.sight if picture else None
@@ -276,10 +277,10 @@ def _measured(ages: Mapping[str, float], node: str) -> dict[str, float]:
     return {"facts_age": round(ages.get(node, 0.0), 1)}
 
 
-def _node_rows(cluster: Cluster, seen: Seen) -> list[dict[str, Any]]:
+def _node_rows(cluster: Cluster, seen: Seen, over: Collection[tuple[str, str]] = ()) -> list[dict[str, Any]]:
     cordoned = Cordons(cluster.project.state / cordons.FILE_NAME).names()
     return [
-        node_row(host, seen[host.name], cordoned=host.name in cordoned)
+        node_row(host, seen[host.name], cordoned=host.name in cordoned, over={name for node, name in over if node == host.name})
         for host in cluster.inventory.node_hosts()
         if host.name in seen
     ]
