@@ -120,9 +120,10 @@ class Homes:
         for copy in ran:
             wanted = desired.instances.get(copy.instance)
             if wanted is not None and wanted.app.name in DATA_NAMES and sources_of(wanted.app) and copy.instance not in self.of:
-                unseen = copy.instance in places and places[copy.instance].node not in heard
-                # Where it is placed, it may have run before that node fell silent.
-                self.of[copy.instance] = places[copy.instance].node if unseen else copy.node
+                known = held.get(copy.instance) or places.get(copy.instance)
+                # Where it is placed, or was before a move that a person took back, it may have run before that node fell silent.
+                unseen = known is not None and known.node not in heard
+                self.of[copy.instance] = known.node if known is not None and unseen else copy.node
                 self.believed |= {copy.instance} if unseen else set()
         self.unsaved = self.of.keys() - before
 
