@@ -15,6 +15,8 @@ from duckconf.compose_file.tree import Node
 
 NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 OPERATOR = re.compile(r":?[-?+]")
+# Nobody writes as many defaults of defaults.
+DEEPEST = 60
 FORM = "should be $NAME, ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+instead}; a dollar itself is $$"
 
 
@@ -24,7 +26,7 @@ class NotSet(ValueError):
 
 def interpolate(text: str, variables: Mapping[str, str], *, lenient: bool = False) -> str:
     """Raises ValueError for what is no variable, NotSet for one that is not set; `lenient` takes that for nothing."""
-    return _Reader(text, variables, lenient).words(0, nested=False, live=True)[0]
+    return _Reader(text, variables, lenient).words(0, depth=0, live=True)[0]
 
 
 def interpolated(node: Node, variables: Mapping[str, str]) -> Node:
@@ -47,21 +49,23 @@ class _Reader:
     variables: Mapping[str, str]
     lenient: bool
 
-    def words(self, start: int, *, nested: bool, live: bool) -> tuple[str, int]:
-        """What stands from `start` to the end, or to the brace that ends it when `nested`, and where that was. What is not
-        `live` is read and not looked up."""
+    def words(self, start: int, *, depth: int, live: bool) -> tuple[str, int]:
+        """What stands from `start` to the end, or to the brace that ends it within `depth` others, and where that was. What is
+        not `live` is read and not looked up."""
+        if depth > DEEPEST:
+            raise ValueError(f"has variables nested deeper than {DEEPEST} levels")
         said: list[str] = []
         while start < len(self.text):
             sign = self.text[start]
-            if nested and sign == "}":
+            if depth and sign == "}":
                 return "".join(said), start
-            word, start = self._variable(start + 1, live) if sign == "$" else (sign, start + 1)
+            word, start = self._variable(start + 1, depth, live) if sign == "$" else (sign, start + 1)
             said.append(word)
-        if nested:
+        if depth:
             raise ValueError(f"has a variable without its closing brace; {FORM}")
         return "".join(said), start
 
-    def _variable(self, start: int, live: bool) -> tuple[str, int]:
+    def _variable(self, start: int, depth: int, live: bool) -> tuple[str, int]:
         if self.text.startswith("$", start):
             return "$", start + 1
         braced = self.text.startswith("{", start)
@@ -78,7 +82,7 @@ class _Reader:
         value = self.variables.get(name[0])
         there = bool(value) if operator[0].startswith(":") else value is not None
         sign = operator[0][-1]
-        word, end = self.words(operator.end(), nested=True, live=live and there == (sign == "+"))
+        word, end = self.words(operator.end(), depth=depth + 1, live=live and there == (sign == "+"))
         if sign == "?" and live and not there:
             raise NotSet(f"needs the variable {name[0]}" + (f": {word}" if word else ", which is not set"))
         if sign == "+":

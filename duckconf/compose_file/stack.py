@@ -37,6 +37,10 @@ class Stack:
         named = sum(_has_names(node) for node in self.services.values())
         return named > 1 or any(shared_service(node) for node in self.services.values())
 
+    def neighbours(self, service: str) -> list[str]:
+        """The others that find it by name, or share a network that does."""
+        return [name for name, node in self.services.items() if name != service and (_has_names(node) or shared_service(node))]
+
     def names(self, service: str) -> list[str]:
         """Those that the other services know it by."""
         node = self.services[service]

@@ -28,9 +28,11 @@ from duckconf.together import unit_of
 HANDLED = (*verdicts.TRANSLATED, "depends_on", "environment", "volumes", "secrets", "profiles")
 DEFAULT = "default"
 SPREAD = (("deploy", "replicas"), ("scale",), ("deploy", "mode"))
-ONE_NODE = (
-    "services of a stack find each other by name on one node, and this one would run on several; publish a port and use the "
-    "nodes' addresses, from a file of its own"
+ONE_NODE = "{others} and this one find each other by name on one node, and this one would run on several ({how}). "
+ONE_INSTANCE = "Leave this out for one instance"
+APART = (
+    "{one}, or spread it with network_mode: bridge: it is reached at a route then (labels: {{duckconf.route: HOST}}), and "
+    "reaches the others at ports that they publish"
 )
 
 
@@ -105,8 +107,14 @@ class _Service:
         app = None if strange else self._parsed(with_own_fields(whole, self._node))
         if app is not None and unit_of(app) and (app.replicas > 1 or app.mode == GLOBAL):
             path = next(path for path in SPREAD if find(self._node, path) is not None)
-            self.findings.append(self._finding(path, ONE_NODE))
+            self.findings.append(self._finding(path, self._why_on_one_node(app)))
         return app
+
+    def _why_on_one_node(self, app: App) -> str:
+        how = "one on each" if app.mode == GLOBAL else f"{app.replicas} instances"
+        shares = shared_service(self._node) or any(shared_service(node) == self._name for node in self._stack.services.values())
+        what = ONE_INSTANCE if shares else APART.format(one=ONE_INSTANCE)
+        return ONE_NODE.format(others=", ".join(self._stack.neighbours(self._name)), how=how) + what
 
     @property
     def _is_in_network(self) -> bool:
@@ -116,6 +124,9 @@ class _Service:
     def _names_and_order(self) -> dict[str, Any]:
         after, shared = before(self._node), shared_service(self._node)
         found: dict[str, Any] = {"network_mode": f"{SHARED_MODE}{self._stack.app(shared)}"} if shared else {}
+        if shared and shared not in self._stack.neighbours(self._name):
+            why = f"{shared} is in no network of the stack, and may run on another node; leave out its network_mode"
+            self.findings.append(self._finding(("network_mode",), why))
         if self._is_in_network:
             found |= {"network_mode": f"{STACK_MODE}{self._stack.name}", "aliases": self._stack.names(self._name)}
         return found | ({"depends_on": {self._stack.app(name): how for name, how in after.items()}} if after else {})

@@ -88,6 +88,9 @@ def apply_change_and_stop(cluster: Live, folder: Path) -> None:
     until("a new value is rolled out", lambda: said_in(cluster, "shop-web", "cat", "/run/secrets/key") == "hunter3", 40)
     assert not [done for done in (dry, done, again, changed, rolled) if "hunter" in done.stdout + done.stderr]
 
+    for strange in ("shop?x", "shop/x"):
+        assert "there is no stack" in cluster.inv("stop-stack", strange).stderr
+    assert "is declared" in cluster.inv("stop-app", "shop-web?x").stderr
     gone = cluster.inv("stop-stack", "shop")
     assert gone.returncode == 0, gone.stderr
     until("nothing is left", lambda: not [name for name in cluster.ids() if name.startswith("shop-")], 30)

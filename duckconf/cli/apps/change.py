@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from urllib.parse import quote
 
 from duckconf.actions import Kill, Remove
 from duckconf.cli.apps.awaiting import await_instances, await_settled, where
@@ -71,7 +72,7 @@ def stop_app(project: Project, name: str) -> None:
     """Stop and remove it (push) or withdraw it, so that the loop does (reconcile)."""
     mode = mode_of(project)
     if mode != PUSH:
-        api_client(project).call("DELETE", f"/app/{name}")
+        api_client(project).call("DELETE", f"/app/{quote(name, safe='')}")
         print(f"{name} is withdrawn; {ACTOR[mode]} removes it")
         return
     with open_cluster(project) as cluster:

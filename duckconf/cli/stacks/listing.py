@@ -9,6 +9,8 @@ from duckconf.cli.cluster.api import api_client
 from duckconf.cli.stacks.apply import forget_unused, require_state
 from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.counts import counted
+from duckconf.errors import NotFound
+from duckconf.field_kinds import NAME
 from duckconf.reach.inventory.project import Project
 
 COLUMNS = ("stack", "apps", "ready", "status")
@@ -28,6 +30,8 @@ def stacks(project: Project, *, as_json: bool) -> None:
 def stop_stack(project: Project, name: str) -> None:
     """Withdraw all apps of a stack in one request."""
     require_state(project)
+    if not NAME.fullmatch(name):
+        raise NotFound(f"there is no stack {name!r}", "see `./inv stacks`")
     api = api_client(project)
     gone = api.call("DELETE", f"/stacks/{name}")["withdrawn"]
     forget_unused(project, api, name, {})

@@ -55,6 +55,7 @@ def test_a_variable_is_replaced_as_the_spec_says(text: str, meant: str) -> None:
         ("$1", r"a \$ that is no variable"),
         ("${SET", "goes on as none can"),
         ("${SET:-x", "without its closing brace"),
+        ("${SET:-" * 3000, "nested deeper than 60 levels"),
         ("${SET/x/y}", "a variable SET that goes on as none can"),
         ("${}", "no variable"),
     ],

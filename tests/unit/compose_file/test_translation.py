@@ -59,7 +59,39 @@ def test_a_service_alone_is_spread_and_one_among_others_is_not(tmp_path: Path) -
     write(tmp_path, compose="services:\n  web: {image: nginx, scale: 3}\n")
     assert "network_mode" not in bodies(tmp_path)["shop-web"]
     write(tmp_path, compose="services:\n  web: {image: nginx, scale: 3}\n  db: {image: postgres}\n")
-    assert [line.split(": services of")[0] for line in said(tmp_path)] == ["compose.yaml:2: services/web/scale: refused"]
+    assert said(tmp_path) == [
+        "compose.yaml:2: services/web/scale: refused: db and this one find each other by name on one node, and this one would "
+        "run on several (3 instances). Leave this out for one instance, or spread it with network_mode: bridge: it is reached at "
+        "a route then (labels: {duckconf.route: HOST}), and reaches the others at ports that they publish"
+    ]
+
+
+def test_a_service_is_spread_beside_others_in_the_way_that_its_refusal_names(tmp_path: Path) -> None:
+    web = "{image: nginx, scale: 3, network_mode: bridge, ports: ['80'], labels: {duckconf.route: shop.example.org}}"
+    write(tmp_path, compose=f"services:\n  web: {web}\n  db: {{image: postgres, ports: ['5432:5432']}}\n  cache: {{image: x}}\n")
+    found = bodies(tmp_path)
+    assert (found["shop-web"]["replicas"], found["shop-web"]["routes"]) == (3, ["shop.example.org"])
+    assert (found["shop-db"]["network_mode"], found["shop-cache"]["network_mode"]) == ("stack:shop", "stack:shop")
+
+
+@pytest.mark.parametrize("mode", ["bridge", "host", "none"])
+def test_the_network_of_a_service_that_may_run_elsewhere_is_not_shared(tmp_path: Path, mode: str) -> None:
+    services = f"  web: {{image: nginx, network_mode: {mode}}}\n  side: {{image: x, network_mode: 'service:web'}}\n"
+    write(tmp_path, compose=f"services:\n{services}")
+    (told,) = said(tmp_path)
+    assert told == (
+        "compose.yaml:3: services/side/network_mode: refused: web is in no network of the stack, and may run on another node; "
+        "leave out its network_mode"
+    )
+
+
+@pytest.mark.parametrize("spread", ["web", "side"])
+def test_one_network_of_two_services_is_on_one_node(tmp_path: Path, spread: str) -> None:
+    services = {"web": "image: nginx", "side": "image: x, network_mode: 'service:web'"}
+    lines = (f"  {name}: {{{text}{', deploy: {mode: global}' if name == spread else ''}}}" for name, text in services.items())
+    write(tmp_path, compose="\n".join(["services:", *lines, ""]))
+    (told,) = said(tmp_path)
+    assert told.endswith("would run on several (one on each). Leave this out for one instance")
 
 
 def test_every_key_of_the_spec_has_one_verdict() -> None:
