@@ -26,6 +26,7 @@ from duckconf.reach.state import secrets
 from duckconf.reach.state.secrets import SecretFile
 from duckconf.refusal import refusal_from_json
 from duckconf.rollout import Revision, last_good
+from duckconf.secrets import at_revisions, resolved
 from duckconf.sites import Sites
 
 # The hash of a spec that nobody knows.
@@ -42,15 +43,14 @@ def scene_of(project: Project, names: Collection[str]) -> Iterator[tuple[Scene, 
             yield survey(cluster), SecretFile(project.state / secrets.FILE_NAME).current
         return
     api = api_client(project)
-    yield (
-        _of_agents(api, project.inventory().sites, names),
-        lambda: [entry["name"] for entry in api.call("GET", "/secrets")["secrets"]],
-    )
+    revisions = {entry["name"]: entry["revision"] for entry in api.call("GET", "/secrets")["secrets"]}
+    yield _of_agents(api, project.inventory().sites, names, revisions), lambda: revisions
 
 
-def _of_agents(api: ApiClient, sites: Sites, names: Collection[str]) -> Scene:
+def _of_agents(api: ApiClient, sites: Sites, names: Collection[str], revisions: Mapping[str, str]) -> Scene:
+    """`revisions` are those of the secrets."""
     nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
-    apps = {entry["name"]: parse_app(fields_of(entry)) for entry in listing["apps"]}
+    apps = {entry["name"]: at_revisions(parse_app(fields_of(entry)), revisions) for entry in listing["apps"]}
     history = {name: past_of(api, name) for name in names if name in apps}
     found = [
         copy
@@ -62,7 +62,7 @@ def _of_agents(api: ApiClient, sites: Sites, names: Collection[str]) -> Scene:
     faults = tuple(listing.get("faults", ()))
     data = held_from_json(api.call("GET", "/data")["data"])
     memory = Memory(placements, {}, history=history, data=data)
-    return Scene(document, lambda desired: (desired, ()), _fleet(nodes, found, sites), memory, 0.0, faults, {})
+    return Scene(document, lambda desired: resolved(desired, revisions), _fleet(nodes, found, sites), memory, 0.0, faults, {})
 
 
 def _fleet(rows: Sequence[Mapping[str, Any]], found: Sequence[Container], sites: Sites) -> Fleet:
