@@ -33,12 +33,16 @@ def drain(project: Project, node: str) -> Drained:
         raise SetupError("the control loop does not run, so no app can be moved", "start it: ./inv up reconcile")
     book = Journal(project.state / journal.FILE_NAME)
     cursor = book.tail(0).cursor
-    for name in (cordons.FILE_NAME, cordons.DRAINS_NAME):
-        Cordons(project.state / name).change(node, cordoned=True)
     with open_cluster(project) as cluster:
+        try:
+            # Before the mark, after which the loop begins at once.
+            there = _apps(cluster, node)
+        finally:
+            for name in (cordons.FILE_NAME, cordons.DRAINS_NAME):
+                Cordons(project.state / name).change(node, cordoned=True)
         stays = _bound(cluster, node)
         say_what_stays(node, stays)
-        left = first = _apps(cluster, node) - stays.keys()
+        left = first = there - stays.keys()
         end, trying = time.monotonic() + PATIENCE, Trying(node)
         with step(f"moving {counted(len(first), 'app')} from {node}"):
             while left - trying.stays.keys():
