@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,7 +11,7 @@ import pytest
 
 from duckconf.errors import DuckconfError
 from duckconf.reach.api import client
-from duckconf.reach.api.client import ApiClient, ApiRefused
+from duckconf.reach.api.client import ApiClient, ApiRefused, path_of
 
 
 class Server(BaseHTTPRequestHandler):
@@ -58,3 +59,10 @@ def test_silence_a_refusal_and_a_stranger_are_told_apart(url: str) -> None:
         api.call("GET", "/stranger")
     with pytest.raises(DuckconfError, match="no API answers"):
         ApiClient("http://127.0.0.1:9").call("GET", "/")
+
+
+@pytest.mark.parametrize("name", ["web?revision=1", "web/history", "web#x", "we b", "web%2F"])
+def test_a_typed_name_stays_one_part_of_an_address(name: str) -> None:
+    parts = urllib.parse.urlsplit(path_of("app", name, "history"))
+    assert [urllib.parse.unquote(part) for part in parts.path.split("/")] == ["", "app", name, "history"]
+    assert (parts.query, parts.fragment) == ("", "")

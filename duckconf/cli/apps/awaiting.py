@@ -12,7 +12,7 @@ from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF
-from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.restart import ALWAYS, DONE, is_end, policy_of
 
@@ -37,7 +37,7 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
     end, failed, begun, held_since = time.monotonic() + PATIENCE, "", not starts, float("inf")
     entry: dict[str, Any] = {}
     while time.monotonic() < end:
-        entry = api.call("GET", f"/app/{app}")
+        entry = api.call("GET", path_of("app", app))
         if begun and is_all_there(entry):
             return entry
         if begun and (over := next((one for one in entry["instances"] if _has_failed(one)), None)) is not None:

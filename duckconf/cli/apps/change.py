@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from typing import Any
-from urllib.parse import quote
 
 from duckconf.actions import Kill, Remove
 from duckconf.cli.apps.awaiting import await_instances, await_settled, where
@@ -18,7 +17,7 @@ from duckconf.cli.look.front import NO_FRONT
 from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.tables import print_json
 from duckconf.errors import NotFound
-from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import asked, cordons
 from duckconf.reach.state.asked import Asked
@@ -72,7 +71,7 @@ def stop_app(project: Project, name: str) -> None:
     """Stop and remove it (push) or withdraw it, so that the loop does (reconcile)."""
     mode = mode_of(project)
     if mode != PUSH:
-        api_client(project).call("DELETE", f"/app/{quote(name, safe='')}")
+        api_client(project).call("DELETE", path_of("app", name))
         print(f"{name} is withdrawn; {ACTOR[mode]} removes it")
         return
     with open_cluster(project) as cluster:
@@ -103,7 +102,7 @@ def cordon(project: Project, nodes: str, *, cordoned: bool) -> None:
 def set_cordon(project: Project, node: str, *, cordoned: bool) -> bool:
     """Says whether that was a change."""
     if mode_of(project) == AGENTS:
-        api_client(project).call("PUT", f"/node/{node}", {"cordoned": cordoned})
+        api_client(project).call("PUT", path_of("node", node), {"cordoned": cordoned})
         return True
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not cordoned:

@@ -10,7 +10,7 @@ from typing import Any
 from duckconf.by_revision import revision_from_json
 from duckconf.edit import Edit, Edited, edited
 from duckconf.model import FIELDS, parse_app
-from duckconf.reach.api.client import ApiClient, ApiRefused
+from duckconf.reach.api.client import ApiClient, ApiRefused, path_of
 from duckconf.rollout import History
 
 # Each time somebody else was quicker.
@@ -21,11 +21,11 @@ def declare(api: ApiClient, name: str, edit: Edit) -> dict[str, Any]:
     """The app as the API shows it then. Raises BadInput, and ApiRefused."""
     tried = 0
     while True:
-        entry, tried = api.call("GET", f"/app/{name}"), tried + 1
+        entry, tried = api.call("GET", path_of("app", name)), tried + 1
         before = parse_app(fields_of(entry))
         made = edited(before, past_of(api, name), edit)
         try:
-            answer = api.call("PUT", f"/app/{name}", made.body(before), at=entry["revision"])
+            answer = api.call("PUT", path_of("app", name), made.body(before), at=entry["revision"])
         except ApiRefused as refused:
             if tried == TRIES or refused.status != HTTPStatus.PRECONDITION_FAILED:
                 raise
@@ -47,7 +47,7 @@ def fields_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 def past_of(api: ApiClient, name: str) -> History:
     """Empty where the API keeps none."""
     try:
-        told = api.call("GET", f"/app/{name}/history")["revisions"]
+        told = api.call("GET", path_of("app", name, "history"))["revisions"]
     except ApiRefused as refused:
         if refused.status != HTTPStatus.NOT_FOUND:
             raise

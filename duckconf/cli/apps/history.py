@@ -11,6 +11,7 @@ from duckconf.cli.apps.update import api_of
 from duckconf.cli.terminal.tables import age, print_json, print_table
 from duckconf.model import FOUND_OUT
 from duckconf.pins import REDEPLOYED
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.rollout import DONE, FAILED, Revision
 
@@ -20,7 +21,7 @@ MOST = 4
 
 
 def history(project: Project, name: str, *, as_json: bool) -> None:
-    told = api_of(project).call("GET", f"/app/{name}/history")["revisions"]
+    told = api_of(project).call("GET", path_of("app", name, "history"))["revisions"]
     print_json(told) if as_json else print_table(rows(told), COLUMNS, f"{name} has no revisions yet")
 
 

@@ -18,6 +18,7 @@ from duckconf.counts import counted
 from duckconf.errors import NotFound
 from duckconf.patterns import some_of
 from duckconf.pins import REDEPLOYED
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 
 LOOP = "the loop"
@@ -29,11 +30,11 @@ def redeploy(project: Project, name: str) -> None:
     if mode == PUSH:
         raise NotFound("push mode starts no app again", f"./inv stop-app {name}, then ./inv start-app with its image")
     api = api_client(project)
-    entry = api.call("GET", f"/app/{name}")
+    entry = api.call("GET", path_of("app", name))
     if not any(one["node"] for one in entry["instances"]):
         raise not_running(name, entry)
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    api.call("PUT", f"/app/{name}", {"labels": {**entry.get("labels", {}), REDEPLOYED: now}})
+    api.call("PUT", path_of("app", name), {"labels": {**entry.get("labels", {}), REDEPLOYED: now}})
     print(said(entry, "the agents" if mode == AGENTS else LOOP))
 
 

@@ -10,6 +10,7 @@ from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
 from duckconf.model import DECLARED, NAME
 from duckconf.naming import instance_name
 from duckconf.place_kinds import GLOBAL
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 
 ACTOR = "the loop"
@@ -25,14 +26,14 @@ def scale(project: Project, typed: str, *, wait: bool) -> None:
         raise NotFound("push mode keeps no desired state to scale", "start more: ./inv start-app IMAGE --replicas N")
     api = api_client(project)
     cursor = api.call("GET", "/events?limit=0")["cursor"]
-    before = {name: api.call("GET", f"/app/{name}") for name in wanted}
+    before = {name: api.call("GET", path_of("app", name)) for name in wanted}
     if everywhere := [name for name, told in before.items() if told.get("mode") == GLOBAL]:
         what = "runs one instance on each node that it may run on (mode global); choose the nodes: ./inv update {0} --on PATTERN"
         raise BadInput(*(Fault(name, what.format(name)) for name in everywhere))
     done: list[str] = []
     for name, number in wanted.items():
         try:
-            api.call("PUT", f"/app/{name}", {"replicas": number})
+            api.call("PUT", path_of("app", name), {"replicas": number})
         except DuckconfError as error:
             error.message += f"; {', '.join(done)} {'was' if len(done) == 1 else 'were'} scaled before" if done else ""
             raise

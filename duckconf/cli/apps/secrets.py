@@ -17,6 +17,7 @@ from duckconf.cli.terminal.edge import typed_path
 from duckconf.cli.terminal.tables import age, print_json, print_table
 from duckconf.desired import read_document
 from duckconf.errors import BadInput, Fault, NotFound
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.hosts import variable
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.desired_file import FILE_NAME as DESIRED
@@ -77,7 +78,7 @@ def _typed_value(project: Project, from_file: str, from_vault: str) -> bytes:
 
 def put_secret(project: Project, name: str, value: bytes) -> Told:
     if mode_of(project) == AGENTS:
-        answer = api_client(project).call("PUT", f"/secret/{name}", {"value": base64.b64encode(value).decode()})
+        answer = api_client(project).call("PUT", path_of("secret", name), {"value": base64.b64encode(value).decode()})
         return Told(bool(answer["changed"]), answer["apps"])
     _, changed = _file(project).put(name, value, time.time())
     return Told(changed, _users(project).get(name, ()))
@@ -85,7 +86,7 @@ def put_secret(project: Project, name: str, value: bytes) -> Told:
 
 def remove_secret(project: Project, name: str) -> None:
     if mode_of(project) == AGENTS:
-        api_client(project).call("DELETE", f"/secret/{name}")
+        api_client(project).call("DELETE", path_of("secret", name))
         return
     require_unused(name, _users(project))
     _file(project).remove(name)
@@ -130,6 +131,6 @@ def upload(project: Project) -> None:
     api = api_client(project, AGENTS)
     for name, kept in file.current().items():
         value, salt = (base64.b64encode(text).decode() for text in (kept.value, kept.salt))
-        api.call("PUT", f"/secret/{name}", {"value": value, "salt": salt})
+        api.call("PUT", path_of("secret", name), {"value": value, "salt": salt})
     # An old value must not come back with the mode.
     file.path.unlink(missing_ok=True)

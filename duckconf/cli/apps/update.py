@@ -18,7 +18,7 @@ from duckconf.edit import Edit
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound
 from duckconf.model import parse_app
 from duckconf.overview import BACKOFF
-from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.rollout import DONE, FAILED
 
@@ -44,23 +44,23 @@ def update(project: Project, name: str, edit: Edit, *, wait: bool, dry_run: bool
 def rollback(project: Project, name: str, to: int, *, wait: bool, as_json: bool) -> None:
     """Declare an earlier revision again, the last that served when `to` is 0."""
     asked = {"to": to} if to else {}
-    _change(project, name, lambda api: api.call("POST", f"/app/{name}/rollback", asked), wait=wait, as_json=as_json)
+    _change(project, name, lambda api: api.call("POST", path_of("app", name, "rollback"), asked), wait=wait, as_json=as_json)
 
 
 def pause(project: Project, name: str, *, paused: bool) -> None:
     api = api_of(project)
-    before = api.call("GET", f"/app/{name}")
+    before = api.call("GET", path_of("app", name))
     if bool(before.get("paused")) == paused:
         print(f"{name} was {'already paused' if paused else 'not paused'}", file=sys.stderr)
         return
-    api.call("PUT", f"/app/{name}", {"paused": paused or None})
+    api.call("PUT", path_of("app", name), {"paused": paused or None})
     goes_on = f"{name} goes on with its update; see it: ./inv apps"
     print(f"{name} is paused: no instance is replaced until ./inv resume {name}" if paused else goes_on)
 
 
 def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool) -> None:
     api = api_of(project)
-    before = api.call("GET", f"/app/{name}")
+    before = api.call("GET", path_of("app", name))
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     answer = ask(api)
     if answer["revision"] == before["revision"]:
@@ -69,7 +69,7 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
         print(f"{name} is declared: a job is not rolled out, and an app without instances has nothing to replace")
     elif wait:
         follow(api, name, cursor)
-        answer = api.call("GET", f"/app/{name}")
+        answer = api.call("GET", path_of("app", name))
     if as_json:
         print_json(answer)
     elif not wait:
@@ -77,7 +77,7 @@ def _change(project: Project, name: str, ask: Any, *, wait: bool, as_json: bool)
 
 
 def _why_not_again(api: ApiClient, name: str, entry: Mapping[str, Any]) -> str:
-    last = _present(api.call("GET", f"/app/{name}/history")["revisions"], entry)
+    last = _present(api.call("GET", path_of("app", name, "history"))["revisions"], entry)
     if last is None or last["outcome"] != FAILED:
         return ""
     return f", and failed as revision {last['number']}: {last['why']}; to try it again: ./inv redeploy {name}"
@@ -87,8 +87,8 @@ def follow(api: ApiClient, name: str, cursor: str) -> None:
     """Print how far the update is whenever that changes, until its revision has ended: the history decides, events only wake."""
     end, said, words, late = time.monotonic() + PATIENCE, "", "", False
     while time.monotonic() < end:
-        entry = api.call("GET", f"/app/{name}")
-        past = api.call("GET", f"/app/{name}/history")["revisions"]
+        entry = api.call("GET", path_of("app", name))
+        past = api.call("GET", path_of("app", name, "history"))["revisions"]
         last = _present(past, entry)
         # Until the new revision is seen, it is about the one before.
         if last is not None and entry.get("rollout", "") not in ("", said):

@@ -18,6 +18,7 @@ from duckconf.instance import slots_of
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.placement import Placement
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
 from duckconf.reach.state.placements import PlacementBook
@@ -34,7 +35,7 @@ def told_by(project: Project, apps: Iterable[str]) -> Told:
     """Empty when the API does not answer: the past then begins with what runs."""
     try:
         api = api_client(project)
-        return {app: api.call("GET", f"/app/{app}/history", deadline=10.0)["revisions"] for app in apps}
+        return {app: api.call("GET", path_of("app", app, "history"), deadline=10.0)["revisions"] for app in apps}
     except DuckconfError:
         return {}
 

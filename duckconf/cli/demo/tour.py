@@ -19,7 +19,7 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, SetupError
 from duckconf.events import Event, event_from_json
 from duckconf.naming import WEB_IMAGE
-from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import journal
 from duckconf.reach.state.journal import Journal
@@ -169,7 +169,7 @@ class _AgentTour:
         raise SetupError(f"{app} did not come back within 60 s", "see `./inv logs agent@NODE`")
 
     def _restarts(self, name: str) -> int:
-        return int(self._api.call("GET", f"/app/{name}").get("restarts", 0))
+        return int(self._api.call("GET", path_of("app", name)).get("restarts", 0))
 
     def _away_from(self, node: str, names: list[str]) -> bool:
         return all(app["node"] not in ("", node) for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.asked import FILE_NAME, Asked
 
@@ -16,7 +17,7 @@ def try_again(project: Project, nodes: Iterable[str]) -> None:
     if mode == AGENTS:
         api = api_client(project)
         for node in nodes:
-            api.call("PUT", f"/node/{node}", {"again": True})
+            api.call("PUT", path_of("node", node), {"again": True})
     elif mode == RECONCILE:
         for node in nodes:
             Asked(project.state / FILE_NAME).ask(node)

@@ -13,7 +13,7 @@ from duckconf.cli.fleet.trying import Trying
 from duckconf.cli.terminal.say import step
 from duckconf.naming import app_of, instance_name, slot_of
 from duckconf.overview import BACKOFF, PENDING, UNDECIDED
-from duckconf.reach.api.client import ApiClient, ApiRefused
+from duckconf.reach.api.client import ApiClient, ApiRefused, path_of
 from duckconf.reach.inventory.project import Project
 
 # The start on the new node may pull the image.
@@ -24,7 +24,7 @@ HELD = 2.0
 def drain(project: Project, node: str) -> Drained:
     """What has data there goes on there, and so does what no other node takes; the node stays cordoned."""
     api = api_client(project)
-    api.call("PUT", f"/node/{node}", {"cordoned": True})
+    api.call("PUT", path_of("node", node), {"cordoned": True})
     told = api.call("GET", f"/apps?nodeName={node}")
     # A job that is over has nothing to do elsewhere.
     there = [entry for entry in told["apps"] if not entry.get("ended")]
@@ -76,7 +76,7 @@ def _hear(api: ApiClient, cursor: str, name: str, trying: Trying) -> str:
 def _instance(api: ApiClient, app: str, slot: int) -> dict[str, Any] | None:
     """What is told of it, None when it should not run any more."""
     try:
-        told: dict[str, Any] = api.call("GET", f"/app/{app}")
+        told: dict[str, Any] = api.call("GET", path_of("app", app))
     except ApiRefused as gone:
         if gone.status == HTTPStatus.NOT_FOUND:
             return None

@@ -22,6 +22,7 @@ from duckconf.counts import counted
 from duckconf.engine_output import Container
 from duckconf.errors import Conflict, DuckconfError, NodeFailure
 from duckconf.inventory import CONTROL_PLANE, Host
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.ssh.host_keys import forget
 
@@ -76,7 +77,7 @@ def _give_up(project: Project, mode: str, host: Host) -> None:
     """In reconcile mode the loop reschedules its apps as soon as the node has left the inventory."""
     if mode == AGENTS:
         api = api_client(project)
-        api.call("PUT", f"/node/{host.name}", {"cordoned": True})
+        api.call("PUT", path_of("node", host.name), {"cordoned": True})
         apps = api.call("GET", f"/apps?nodeName={host.name}")["apps"]
         if apps:
             told = ("name", "slot", "revision")

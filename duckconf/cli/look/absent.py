@@ -8,6 +8,7 @@ from typing import Any
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of, require_mode
 from duckconf.errors import DuckconfError, NotFound
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 
 
@@ -16,7 +17,7 @@ def why_absent(project: Project, app: str) -> NotFound | None:
     if mode_of(project) == PUSH:
         return None
     try:
-        entry = api_client(project).call("GET", f"/app/{app}", deadline=5.0)
+        entry = api_client(project).call("GET", path_of("app", app), deadline=5.0)
     except DuckconfError:
         return None
     return not_running(app, entry)

@@ -23,7 +23,7 @@ from duckconf.cli.terminal.tables import print_json
 from duckconf.codec import spec_hash, to_json
 from duckconf.errors import Conflict, DuckconfError, NotFound
 from duckconf.model import App
-from duckconf.reach.api.client import ApiClient, ApiRefused
+from duckconf.reach.api.client import ApiClient, ApiRefused, path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.secret_kinds import read_use
 from duckconf.secrets import names_of
@@ -164,7 +164,7 @@ def forget_unused(project: Project, api: ApiClient, stack: str, apps: Mapping[st
 
 def _needed(api: ApiClient, app: str) -> list[str]:
     try:
-        told = api.call("GET", f"/app/{app}/history")["revisions"]
+        told = api.call("GET", path_of("app", app, "history"))["revisions"]
     except ApiRefused:
         return []
     return [word.split(",")[0].split(":")[0] for item in told for word in item["app"].get("secrets", ())]
@@ -178,7 +178,7 @@ def _await(project: Project, api: ApiClient, planned: Planned, cursor: str) -> N
             follow(api, name, cursor)
             continue
         fresh = name not in planned.before or any(change.replaces for change in planned.changes.get(name, ()))
-        if not fresh and is_all_there(api.call("GET", f"/app/{name}")):
+        if not fresh and is_all_there(api.call("GET", path_of("app", name))):
             continue
         say(f"waiting for {name} …")
         entry = await_instances(api, name, cursor, starts=fresh and app.replicas != 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 
@@ -13,6 +14,11 @@ from duckconf.errors import DuckconfError
 CONNECT_SECONDS = 3.0
 # A start may pull an image before it answers.
 ANSWER_SECONDS = 610.0
+
+
+def path_of(*parts: str) -> str:
+    """An address of the API; what a person typed stays one part of it, whatever is in it."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 class ApiRefused(DuckconfError):
