@@ -1,7 +1,8 @@
 """Requests through a front while what is behind it changes: `python -m benchmarks.front`, or `./inv bench front`.
 
-`--only update,rollback,drain,rebalance,killed,frozen` runs parts of it, each for as many seconds as there are rounds (60 are a
-minute), at 500 requests a second over connections that are kept open. Prints a table and writes `.duckconf/bench/front.json`.
+`--only update,rollback,drain,rebalance,killed,frozen` runs parts of it in reconcile mode, `--only agents-update` and so on in
+agents mode, each for as many seconds as there are rounds (60 are a minute), at 500 requests a second, every fourth on a fresh
+connection. Prints a table and writes `.duckconf/bench/front.json`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Bench:
         return bool(count.requests) and not count.failed
 
     def measure(self, part: str, seconds: float) -> list[Row]:
-        act = self._acts()[part]
+        act = self._acts()[part.removeprefix(AGENTS)]
         say(f"  {part} for {seconds:g} s at {RATE:g} requests/s")
         with load(self._target, RATE) as count:
             end = time.monotonic() + seconds
@@ -64,7 +65,7 @@ class Bench:
         return self._rows(part, count)
 
     def _rows(self, part: str, count: Count) -> list[Row]:
-        planned = part not in ("killed", "frozen")
+        planned = not part.endswith(("killed", "frozen"))
         return [
             Row(f"{part}: failed of {count.requests} requests", [count.failed], goal=0 if planned else None, unit="requests"),
             Row(f"{part}: rate", [count.rate], unit="requests/s"),
@@ -94,7 +95,9 @@ class Bench:
         self._inv("rebalance", "--wait")
 
     def _kill(self) -> None:
-        self._engine.must("kill", self._containers()[0])
+        """In turn: one that is killed again and again is held back."""
+        self._round += 1
+        self._engine.must("kill", sorted(self._containers())[self._round % REPLICAS])
         until(lambda: len(self._containers()) == REPLICAS, 60)
         time.sleep(3)
 
@@ -116,13 +119,15 @@ class Bench:
         return self._engine.must("ps", "-q", *labels).split()
 
 
-def measured(engine: LocalEngine, parts: Collection[str], seconds: int) -> list[Row]:
-    with own_cluster(ROOT, modes.RECONCILE, EDGE) as project:
+def measured(mode: str, engine: LocalEngine, parts: Collection[str], seconds: int) -> list[Row]:
+    with own_cluster(ROOT, mode, EDGE) as project:
         bench = Bench(project, engine)
-        return [row for part in PARTS if part in parts for row in bench.measure(part, seconds)]
+        return [row for part in parts for row in bench.measure(part, seconds)]
 
 
+AGENTS = "agents-"
 PARTS = ("update", "rollback", "drain", "rebalance", "killed", "frozen")
+BY_MODE = {PARTS: partial(measured, modes.RECONCILE), tuple(f"{AGENTS}{part}" for part in PARTS): partial(measured, modes.AGENTS)}
 
 if __name__ == "__main__":
-    sys.exit(main("front", {PARTS: measured}, rounds=60))
+    sys.exit(main("front", BY_MODE, rounds=60))

@@ -73,16 +73,19 @@ class Edge:
         if complete:
             keeper.want(servings, names)
             self._revision = revision
+            if not told:
+                self._changed.set()
         else:
             time.sleep(SOON)
-        if not told:
-            self._changed.set()
 
     def _report(self, keeper: Keeper) -> None:
         contact = Contact(self._config)
         while True:
             self._changed.wait(TELL_EVERY)
             self._changed.clear()
+            if not keeper.is_told():
+                # "Nothing" would be believed, and what the front still sends requests to would be stopped.
+                continue
             try:
                 contact.call("PUT", f"/front/{self._config.node}", {"has": [list(where) for where in sorted(keeper.has())]})
                 contact.fine()

@@ -73,6 +73,10 @@ class Keeper:
             self._acme, self._applied, self._certificates = acme, None, Certificates()
             self._woken.set()
 
+    def is_told(self) -> bool:
+        """Until it is, nothing is known of what the front has."""
+        return self._wanted is not None
+
     def has(self) -> Collection[Where]:
         """The containers that the front may send requests to, or waits for. Of one that was never asked, all."""
         with self._lock:

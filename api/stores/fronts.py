@@ -70,7 +70,8 @@ class FrontBook:
         seen = self.seen()
         found = {(copy.node, copy.container) for copy in seen.served()}
         for edge in edges:
-            found |= self._has.get(edge, self._known.keys())
+            # Before its front has told, also what nobody knows to be ready: whoever checks may have begun anew.
+            found |= self._has.get(edge, self._known.keys() | set(seen.there))
         return sorted(container for where, container in found if where == node)
 
     def _views(self) -> Iterator[AppView]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,17 @@ UPDATED = ("update", "web", "--env", "LOG=info", "--wait")
 CHANGED = (UPDATED, ("rollback", "web", "--wait"), *MOVED, ("scale", "web=2", "--wait"), ("scale", "web=3", "--wait"))
 
 
+def test_a_certificate_that_is_there_is_loaded_during_handshakes(edge_live: Live, target: Target) -> None:
+    """By Caddy 2.6, which Debian has: it listens with a new configuration before it has loaded them otherwise."""
+    read = ("exec", edge_live.host("node-1"), "cat", "/var/lib/duckconf-edge/caddy/autosave.json")
+
+    def loaded() -> list[list[str]]:
+        policies = json.loads(edge_live.engine.must(*read))["apps"]["tls"]["automation"]["policies"]
+        return [policy["subjects"] for policy in policies if policy.get("on_demand")]
+
+    until("it is told so", lambda: loaded() == [[HOST]], 20)
+
+
 def test_the_role_changes_nothing_the_second_time_and_the_kernel_hands_over_who_waits(edge_live: Live) -> None:
     assert provision(edge_live.project, "node-1", ["edge"], full=True)["node-1"].changed == 0
     migrates = Path("/proc/sys/net/ipv4/tcp_migrate_req")
@@ -124,10 +137,16 @@ def test_a_websocket_passes_and_the_app_is_told_who_the_client_is_and_not_who_it
     command = ["python3", "-c", SERVER]
     Declared(edge_live).put("talk", image=NODE_IMAGE, command=command, ports=["80"], routes=[talk], stop_signal="SIGKILL")
     until("it is served", lambda: asked(target, "/talk") == 426, 30)
-    visitor = edge_live.engine.must(
-        "exec", edge_live.host("node-2"), "python3", "-c", VISITOR, edge_live.host("node-1"), HOST, "hello", "again"
-    )
-    address, status, *answers = visitor.splitlines()
+    words = ("python3", "-c", VISITOR, edge_live.host("node-1"), HOST, "hello", "again")
+    said: list[str] = []
+
+    def both_ways() -> bool:
+        # A Caddy before 2.7 closes WebSockets at each change, and one may still be under way.
+        said[:] = edge_live.engine.run("exec", edge_live.host("node-2"), *words).stdout.splitlines()
+        return len(said) == 4
+
+    until("it talks", both_ways, 20, lambda: repr(said))
+    address, status, *answers = said
     assert (status, answers) == ("101", [f"{address} said hello", f"{address} said again"])
     Declared(edge_live).withdraw("talk")
     until("it is gone", lambda: edge_live.running() == {"web": 3}, 30)
@@ -152,11 +171,17 @@ def test_a_front_goes_on_without_the_control_plane_and_is_told_nothing_when_noth
     assert edge_live.engine.must("exec", edge_live.host("node-1"), "sh", "-c", loads) == before
 
 
+def twenty_at_once(target: Target) -> set[int]:
+    with ThreadPoolExecutor(20) as pool:
+        return set(pool.map(lambda _: asked(target, "/"), range(20)))
+
+
 def test_a_frozen_instance_is_passed_over_within_a_second_or_so(edge_live: Live, target: Target) -> None:
     frozen = next(row["Id"] for row in edge_live.apps() if row["State"] == "running" and row["Labels"]["node"] == "node-2")
     edge_live.engine.must("pause", frozen)
     try:
-        until("nobody is sent there", lambda: all(asked(target, "/") == 200 for _ in range(6)), 30)
+        # What is sent there before the check has failed stays there. Of twenty at once, some would be.
+        until("nobody is sent there", lambda: twenty_at_once(target) == {200}, 30)
         with load(target, RATE) as count:
             until("requests have been answered", lambda: count.requests > 3 * RATE, 30)
         assert count.failed == 0, count.failures

@@ -1,4 +1,4 @@
-"""When a front is asked for its certificates, and what is known of them. The program that asks runs against a real TLS server."""
+"""When a front is asked for its certificates, and what is known of them."""
 
 from __future__ import annotations
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from controllers import front
+from controllers import edge, front
 from controllers.front import Keeper
 from controllers.fronts import Fronts
 from duckconf import edge_certificates
@@ -106,6 +107,38 @@ def test_a_front_that_has_lost_what_it_was_told_is_told_again() -> None:
     rig.keeper._check = True
     rig.keeper._once()
     assert rig.caddy.loads[0] == rig.caddy.loads[1]
+
+
+class Server:
+    """Ends the thread that reports by its first report."""
+
+    def __init__(self, config: object) -> None: ...
+
+    def call(self, verb: str, path: str, body: object) -> None:
+        raise SystemExit(body)
+
+
+def test_an_agent_does_not_say_that_its_front_has_nothing_before_it_was_told_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It did, on the way into agents mode: what the front still sent requests to was stopped."""
+    rig, config = Rig(), Mock(node="n1")
+    monkeypatch.setattr(edge, "Contact", Server)
+    monkeypatch.setattr(edge, "TELL_EVERY", 0.0)
+    agent, turns = edge.Edge(config, rig.caddy, rig.events.append), 0
+
+    def is_told() -> bool:
+        nonlocal turns
+        turns += 1
+        if turns == 2:
+            rig.keeper.want([], NAMES)
+        return Keeper.is_told(rig.keeper)
+
+    monkeypatch.setattr(rig.keeper, "is_told", is_told)
+    with pytest.raises(SystemExit) as ended:
+        agent._report(rig.keeper)
+    assert turns == 2
+    assert str(ended.value) == str({"has": [list(where) for where in sorted(NAMES.values())]})
 
 
 def test_of_a_front_that_was_never_asked_everything_counts_as_being_there() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
-from duckconf.cli.demo.load import Count, _body
+from duckconf.cli.demo.load import FRESH_EACH, Count, Target, _body, _Client
 
 
 def read(head: str, data: bytes) -> bytes:
@@ -35,3 +36,38 @@ def test_failures_are_all_that_is_not_200() -> None:
     count = Count(latencies=[0.3, 0.1, 0.2], seconds=2.0)
     count.ended.update({"200": 3, "503": 1})
     assert (count.requests, count.failed, count.rate, count.quantile(0.5), count.quantile(1.0)) == (4, 1, 2.0, 0.2, 0.3)
+
+
+@pytest.mark.parametrize("hangs_up_on", ["a fresh connection", "one that was kept open"])
+def test_a_connection_that_is_reset_when_it_is_fresh_is_a_failure_with_its_words(hangs_up_on: str) -> None:
+    async def asked() -> tuple[Count, int]:
+        connections = 0
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            answers = 0 if hangs_up_on == "a fresh connection" else 1
+            for _ in range(answers):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        count, ended = Count(), threading.Event()
+        address, port = server.sockets[0].getsockname()
+        client = _Client(Target("a.example.org", address, port, ""), lambda: asyncio.open_connection(address, port), count)
+        task = asyncio.create_task(client.run(0.0, 0.01, ended))
+        while count.requests < 2 * FRESH_EACH:
+            await asyncio.sleep(0.01)
+        ended.set()
+        await task
+        server.close()
+        return count, connections
+
+    count, connections = asyncio.run(asked())
+    assert connections >= count.requests
+    if hangs_up_on == "a fresh connection":
+        assert count.failed == count.requests
+        assert "0 bytes read" in count.failures[0] or "reset" in count.failures[0]
+    else:
+        assert (count.failed, count.renewed > 0) == (0, True)

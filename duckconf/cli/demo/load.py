@@ -11,9 +11,10 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 LATE = 10.0
 MOST_TOLD = 20
@@ -78,22 +79,25 @@ def load(target: Target, rate: float, connections: int = 20) -> Iterator[Count]:
         count.seconds = time.monotonic() - begun
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 async def _run(target: Target, rate: float, connections: int, count: Count, ended: threading.Event) -> None:
     context = ssl.create_default_context(cafile=target.root)
+    connect = partial(asyncio.open_connection, target.address, target.port, ssl=context, server_hostname=target.host)
     begun, pause = time.monotonic(), connections / rate
     await asyncio.gather(
-        *(_Client(target, context, count).run(begun + number / rate, pause, ended) for number in range(connections))
+        *(_Client(target, connect, count).run(begun + number / rate, pause, ended) for number in range(connections))
     )
 
 
 class _Client:
-    """One connection."""
+    """One connection at a time."""
 
-    def __init__(self, target: Target, context: ssl.SSLContext, count: Count) -> None:
-        self._target = target
-        self._context = context
+    def __init__(self, target: Target, connect: Callable[[], Awaitable[Streams]], count: Count) -> None:
+        self._connect = connect
         self._count = count
-        self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._open: Streams | None = None
         self._asked = 0
         self._request = f"GET {target.path} HTTP/1.1\r\nHost: {target.host}\r\n\r\n".encode()
 
@@ -110,11 +114,12 @@ class _Client:
                 self._close()
                 status, who = type(error).__name__, str(error)
             seconds = time.monotonic() - begun
-            if status != "200" and len(self._count.failures) < MOST_TOLD:
+            if status == "200":
+                self._count.served[who] += 1
+            elif len(self._count.failures) < MOST_TOLD:
                 self._count.failures.append(f"{time.strftime('%H:%M:%S')} {status} {who} after {seconds:.2f} s")
             self._count.latencies.append(seconds)
             self._count.ended[status] += 1
-            self._count.served[who] += status == "200"
         self._close()
 
     async def _ask(self) -> tuple[str, str]:
@@ -129,9 +134,7 @@ class _Client:
                     raise
                 self._close()
                 self._count.renewed += 1
-        self._open = await asyncio.open_connection(
-            self._target.address, self._target.port, ssl=self._context, server_hostname=self._target.host
-        )
+        self._open = await self._connect()
         return await self._exchange(*self._open)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, str]:
