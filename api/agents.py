@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,6 +83,28 @@ class Agents:
         return states
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What a heartbeat brings that is kept on disk. While it cannot be written, the heartbeat counts all the same."""
+
+    ends: Ends
+    index: PlacedIndex
+    images: Images
+
+    def record(self, node: str, containers: Iterable[Seen]) -> None:
+        self.ends.record(node, containers)
+        try:
+            self.index.note_data(node, containers)
+        except OSError as error:
+            log.warning("which data is on %s cannot be noted yet: %s", node, error)
+
+    def learn(self, node: str, found: Mapping[Key, Pin]) -> None:
+        try:
+            self.images.learn(node, found)
+        except OSError as error:
+            log.warning("which images %s told of cannot be noted yet: %s", node, error)
+
+
 def create_agents(
     store: DesiredStore,
     nodes: NodeBook,
@@ -101,24 +124,11 @@ def create_agents(
     images = Images(index, nodes, book)
     updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
     apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
-    ends = Ends(store, index)
+    noted = Noted(Ends(store, index), index, images)
     fronts = FrontBook(index, nodes, config.edges)
 
     def inside(node: str) -> str:
         return config.edge_addresses.get(node) or config.addresses.get(node, node)
-
-    def record(node: str, containers: Iterable[Seen]) -> None:
-        ends.record(node, containers)
-        try:
-            index.note_data(node, containers)
-        except OSError as error:
-            log.warning("which data is on %s cannot be noted yet: %s", node, error)
-
-    def learn(node: str, found: Mapping[Key, Pin]) -> None:
-        try:
-            images.learn(node, found)
-        except OSError as error:
-            log.warning("which images %s told of cannot be noted yet: %s", node, error)
 
     blueprints = (
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
@@ -130,7 +140,7 @@ def create_agents(
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
-        node_routes.blueprint(index, nodes, interval, journal.add, watches, record, learn, fronts.fronted),
+        node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.fronted),
         ops.blueprint(mode, metrics, config.cluster, journal, watches),
     )
 

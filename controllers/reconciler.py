@@ -5,7 +5,7 @@ It has no thread, no clock and no connection: `cycle.py` gives it those. All tim
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Union
@@ -113,23 +113,18 @@ class Reconciler:
         rebalance: str = MANUAL,
         fronted: Collection[Where] = (),
     ) -> Verdict:
-        """`heard` has for each node that answered when it was asked, and its containers; `oldest_open` is when the
-        oldest look that is not answered yet was asked for; `draining` nodes are emptied; `facts` are what is known of nodes,
-        `sites` is where they are, and `asked` is how often a person asked for each to be tried again.
-        `unreadable` has when each node was asked whose answer cannot be read: its containers are unknown, and it is never lost.
-        `rebalance` says whether that is done without a request too. `fronted` are the containers that a front may send
-        requests to.
+        """`heard` has for each node that answered when it was asked, and its containers. `unreadable` has when each node was
+        asked whose answer cannot be read: its containers are unknown, and it is never lost. `oldest_open` is when the oldest
+        look that is not answered yet was asked for. `asked` is how often a person asked for each node to be tried again.
+        `fronted` are the containers that a front may send requests to.
 
-        Apps of returned steps are busy until `settle` is called for each step. Raises OSError when placements cannot
-        be kept; nothing is to be done then.
+        Instances of the returned steps are busy until `settle` is called for each step. Raises OSError when something cannot be
+        kept; nothing is to be done then.
         """
         before = self.health.lost
         answered = {**{node: when for node, (when, _) in heard.items()}, **unreadable}
         self.health = judge(self.health, nodes, answered, now, self.node_timeout)
-        again = {node for node, number in asked.items() if self.asked is not None and number != self.asked.get(node)}
-        self.asked = asked
-        self._review(desired, nodes, (before - self.health.lost) | again, now)
-        self._end_pauses(again, now)
+        self._try_again(desired, nodes, asked, before - self.health.lost, now)
         views: dict[str, Union[tuple[Container, ...], None]] = {node: heard[node][1] if node in heard else None for node in nodes}
         refusals = with_siblings(active(self.refusals, now), facts)
         fleet = Fleet(tuple(nodes), views, self.health.lost, cordoned, draining, refusals, facts, sites, tuple(unreadable))
@@ -137,7 +132,28 @@ class Reconciler:
         desired = with_slots(desired, fleet, self.book.placements, unsettled)
         certain = self.book.certain or all(node in heard or node in self.health.lost for node in nodes)
         self._look_after(desired, fleet, now)
-        memory = Memory(
+        memory = self._memory(certain, unsettled, rebalance, fronted)
+        decision = decide(self.cluster, desired, fleet, memory, now)
+        self.leaving = decision.leaving
+        decision, found = self._pinned(decision, fleet, decision.desired or desired, memory.busy)
+        outcomes = self._kept(decision, fleet, certain, now)
+        self._begin(decision.plan.steps, (decision.desired or desired).instances)
+        # Only when nothing can fail any more: each question that is given is asked. While there is something to do, nobody is
+        # kept busy with what only helps later.
+        questions = self.images.to_ask(found.questions, () if decision.plan.steps else found.more, now)
+        return Verdict(decision, overview(desired, fleet, decision, memory), outcomes, questions)
+
+    def _try_again(
+        self, desired: Desired, nodes: Collection[str], asked: Mapping[str, int], returned: Collection[str], now: float
+    ) -> None:
+        """Nodes that have returned, and those of which a person asked it, are tried again at once."""
+        again = {node for node, number in asked.items() if self.asked is not None and number != self.asked.get(node)}
+        self.asked = asked
+        self._review(desired, nodes, {*returned, *again}, now)
+        self._end_pauses(again, now)
+
+    def _memory(self, certain: bool, unsettled: Collection[str], rebalance: str, fronted: Collection[Where]) -> Memory:
+        return Memory(
             self.book.placements,
             self.tries,
             certain,
@@ -151,25 +167,22 @@ class Reconciler:
             fronted,
             self.leaving,
         )
-        decision = decide(self.cluster, desired, fleet, memory, now)
-        self.leaving = decision.leaving
+
+    def _kept(self, decision: Decision, fleet: Fleet, certain: bool, now: float) -> tuple[Outcome, ...]:
+        """Note all that the decision changes before anything is done; the revisions that it judged. Raises OSError."""
         if self.data is not None:
             self.data.keep(decision.data)
-        decision, found = self._pinned(decision, fleet, decision.desired or desired, memory.busy)
         outcomes = self._judged(decision, fleet)
         self.tries = with_waits(self.tries, decision, fleet, now)
         self._remember(decision.placements, certain)
         if self.rebalances is not None and decision.turn is not None:
             self.rebalances.keep(decision.turn.progress)
         self._due = None if decision.due is None else now + decision.due
-        steps = decision.plan.steps
+        return outcomes
+
+    def _begin(self, steps: Sequence[Step], wanted: Mapping[str, Instance]) -> None:
         self.busy |= {step.instance for step in steps}
-        now_wanted = (decision.desired or desired).instances
-        self.meant.update({step.instance: now_wanted[step.instance] for step in steps if step.instance in now_wanted})
-        # Only when nothing can fail any more: each question that is given is asked. While there is something to do, nobody is
-        # kept busy with what only helps later.
-        questions = self.images.to_ask(found.questions, () if steps else found.more, now)
-        return Verdict(decision, overview(desired, fleet, decision, memory), outcomes, questions)
+        self.meant.update({step.instance: wanted[step.instance] for step in steps if step.instance in wanted})
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
         """A step has ended; `last` when no other step of its instance is under way."""

@@ -27,7 +27,7 @@ from duckconf.reach.api.control_config import ControlConfig
 from duckconf.share import read_instance
 from duckconf.sites import NOWHERE, Sites
 from duckconf.spreading import spread_many
-from duckconf.together import unit_of, whole
+from duckconf.together import needs_of_unit, unit_of
 from duckconf.told_nodes import rooms_of
 
 NAME = "scheduler"
@@ -53,7 +53,7 @@ def schedule(
     # The first of a stack is placed where all of them fit, and binds the others.
     firsts = {unit_of(one.app): one for one in reversed(ordered) if unit_of(one.app)}
     ordered = [one for one in ordered if not unit_of(one.app) or firsts[unit_of(one.app)] is one]
-    needs = {one.app.name: whole(one, instances) for one in firsts.values()}
+    needs = {one.app.name: needs_of_unit(one, instances) for one in firsts.values()}
     chosen, reasons = spread_many(ordered, rooms, misfits, turn, siblings, sites, needs)
     reasons |= {one.name: f"cannot leave {one.node}: {reasons[one.name]}" for one in ordered if one.node and one.name in reasons}
     return Schedule(tuple(_binding(one, chosen[one.name], revisions) for one in ordered if one.name in chosen), reasons)
@@ -70,63 +70,72 @@ def _serving(entries: Sequence[Mapping[str, Any]], instances: Sequence[Instance]
     return [replace(one, bound=str(entry["serves"])) for entry, one in told if entry.get("serves") and not one.bound]
 
 
-def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
-    component.watch("/apps?nodeName=&")
-    component.watch("/nodes?")
-    component.watch("/rollouts?")
-    component.watch("/rebalance?")
-    turn = 0
+class Scheduler:
+    """What it does after each wake-up: `once` returns the seconds after which it is due without one."""
 
-    def update(api: ApiClient) -> float:
-        """Before anything is placed: that runs what is decided here."""
+    def __init__(self, component: Component, config: ControlConfig) -> None:
+        self._component = component
+        self._config = config
+        self._turn = 0
+
+    def once(self, api: ApiClient) -> float:
+        """Updates first: what is placed afterwards runs what was decided on them."""
+        return min(self._update(api), self._place(api))
+
+    def _update(self, api: ApiClient) -> float:
         plan = advanced(api.call("GET", "/rollouts")["rollouts"])
         for part in batches(plan.decisions, MOST_DECISIONS):
             api.call("PUT", "/rollouts", {"rollouts": list(part)})
-        return config.interval if plan.due is None else plan.due
+        return self._config.interval if plan.due is None else plan.due
 
-    def bind(api: ApiClient, bindings: Sequence[Mapping[str, Any]]) -> bool:
-        for part in batches(bindings):
-            answer = api.call("PUT", "/apps", {"apps": list(part)})
-            changed = counted(len(answer["refused"]), "app")
-            component.log.info("placed %s, %s had changed meanwhile", counted(answer["bound"], "instance"), changed)
-        return bool(bindings)
-
-    def place(api: ApiClient) -> float:
-        nonlocal turn
+    def _place(self, api: ApiClient) -> float:
         answer = api.call("GET", "/apps?nodeName=")
         entries, everywhere = [*answer["apps"], *answer.get("moves", ())], answer.get("everywhere", [])
         if not entries and not everywhere:
-            return balance(component, api, config.rebalance, config.sites, config.interval)
+            return self._balance(api)
+        sites = self._config.sites
         nodes = api.call("GET", "/nodes?facts=true")["nodes"]
         revisions = {str(entry["name"]): str(entry["revision"]) for entry in entries}
         siblings = {str(entry["name"]): entry["siblings"] for entry in entries if "siblings" in entry}
         instances = [read_instance(entry) for entry in entries]
-        wide = schedule_everywhere(everywhere, nodes, config.sites)
-        data = schedule_bound([one for one in instances if one.bound], nodes, revisions, config.sites)
-        back = schedule_bound(_serving(entries, instances), nodes, revisions, config.sites)
-        if bind(api, (*wide.bindings, *data.bindings, *back.bindings)):
+        wide = schedule_everywhere(everywhere, nodes, sites)
+        data = schedule_bound([one for one in instances if one.bound], nodes, revisions, sites)
+        back = schedule_bound(_serving(entries, instances), nodes, revisions, sites)
+        if self._bind(api, (*wide.bindings, *data.bindings, *back.bindings)):
             # They have taken ports and room of the nodes, and apps have changed by it.
             return 0.0
-        plan = schedule([one for one in instances if not one.bound], nodes, turn, revisions, siblings, config.sites)
-        plan = plan._replace(reasons={**plan.reasons, **wide.reasons, **data.reasons})
-        turn += len(plan.bindings)
-        bind(api, plan.bindings)
-        # What the api-server shows already is no news; after its restart it shows nothing.
-        shown = answer.get("notes", {})
-        news = [
-            Event("pending", why, app_of(name), instance=name) for name, why in plan.reasons.items() if shown.get(name) != why
-        ]
-        component.tell(api, news)
+        plan = schedule([one for one in instances if not one.bound], nodes, self._turn, revisions, siblings, sites)
+        self._turn += len(plan.bindings)
+        self._bind(api, plan.bindings)
+        reasons = {**plan.reasons, **wide.reasons, **data.reasons}
+        self._tell_of_waits(api, reasons, answer.get("notes", {}))
         if plan.bindings:
-            return config.interval
+            return self._config.interval
         # What fits nowhere keeps nothing else from moving.
-        later = balance(component, api, config.rebalance, config.sites, config.interval)
-        return min(AGAIN, later) if plan.reasons else later
+        later = self._balance(api)
+        return min(AGAIN, later) if reasons else later
 
-    def once(api: ApiClient) -> float:
-        return min(update(api), place(api))
+    def _bind(self, api: ApiClient, bindings: Sequence[Mapping[str, Any]]) -> bool:
+        for part in batches(bindings):
+            answer = api.call("PUT", "/apps", {"apps": list(part)})
+            changed = counted(len(answer["refused"]), "app")
+            self._component.log.info("placed %s, %s had changed meanwhile", counted(answer["bound"], "instance"), changed)
+        return bool(bindings)
 
-    return once
+    def _tell_of_waits(self, api: ApiClient, reasons: Mapping[str, str], shown: Mapping[str, str]) -> None:
+        """What the api-server shows already is no news; after its restart it shows nothing."""
+        news = [Event("pending", why, app_of(name), instance=name) for name, why in reasons.items() if shown.get(name) != why]
+        self._component.tell(api, news)
+
+    def _balance(self, api: ApiClient) -> float:
+        config = self._config
+        return balance(self._component, api, config.rebalance, config.sites, config.interval)
+
+
+def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
+    for path in ("/apps?nodeName=&", "/nodes?", "/rollouts?", "/rebalance?"):
+        component.watch(path)
+    return Scheduler(component, config).once
 
 
 if __name__ == "__main__":

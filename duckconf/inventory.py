@@ -250,24 +250,12 @@ def _host(
         variables = {key: value for key, value in variables.items() if origins.get(key, (key,))[0].startswith(BY_INVENTORY)}
     if not HOST_NAME.fullmatch(name):
         faults.append(Fault(name, "should be letters, digits, . _ and - (63 at most): apps are named after it"))
-    port = first("ansible_port", 22)
-    if not (re.fullmatch("[0-9]{1,5}", str(port)) and 0 < int(port) < 65536):
-        faults.append(Fault(f"{name}/ansible_port", f"should be a port from 1 to 65535, got {port!r}"))
-        port = 22
-    provider = first("duckconf_provider", "")
-    if provider not in ("", "container"):
-        faults.append(Fault(f"{name}/duckconf_provider", f"should be container or absent, got {provider!r}"))
+    port = _port(name, variables, faults)
+    _look_at_provider(name, variables, faults)
     engine = _one_of((PODMAN, DOCKER), variables, "duckconf_engine", name, faults)
     topology = _one_of(TOPOLOGIES, variables, "duckconf_topology", name, faults, SHARED)
-    image = _one_of(DEMO_IMAGES, variables, "duckconf_demo_image", name, faults)
-    zone = str(first("duckconf_zone", ""))
-    if zone and not HOST_NAME.fullmatch(zone):
-        faults.append(Fault(f"{name}/duckconf_zone", f"should be letters, digits, . _ and - (63 at most), got {zone!r}"))
-    front_address = str(first("duckconf_address", "")).strip("[]")
-    if front_address and not is_host_or_address(front_address):
-        faults.append(Fault(f"{name}/duckconf_address", f"should be an IP address or a host name, got {front_address!r}"))
     edge = _truth(variables, "duckconf_edge", False, f"{name}/duckconf_edge", faults) and node
-    found = _route(name, variables, origins, answer, int(port))
+    found = _route(name, variables, origins, answer, port)
     user = found.user or ROOT
     # Only a node has the login that the role makes.
     own_login = _truth(variables, "duckconf_become", user != ROOT, f"{name}/duckconf_become", faults) and node
@@ -290,17 +278,45 @@ def _host(
         demo=is_demo(variables),
         engine=engine,
         topology=topology,
-        bare=image == "bare",
+        bare=_one_of(DEMO_IMAGES, variables, "duckconf_demo_image", name, faults) == "bare",
         way=found.way,
         sudo=become,
         refused=found.refused,
         root_refused=root_refused,
-        zone=zone,
-        front_address=front_address,
+        zone=_zone(name, variables, faults),
+        front_address=_front_address(name, variables, faults),
         edge=edge,
         acme=read_acme(name, variables, faults),
         ssh_words=found.words,
     )
+
+
+def _look_at_provider(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> None:
+    provider = variables.get("duckconf_provider")
+    if provider not in (None, "", "container"):
+        faults.append(Fault(f"{name}/duckconf_provider", f"should be container or absent, got {provider!r}"))
+
+
+def _port(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> int:
+    port = 22 if variables.get("ansible_port") is None else variables["ansible_port"]
+    if re.fullmatch("[0-9]{1,5}", str(port)) and 0 < int(port) < 65536:
+        return int(port)
+    faults.append(Fault(f"{name}/ansible_port", f"should be a port from 1 to 65535, got {port!r}"))
+    return 22
+
+
+def _zone(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> str:
+    zone = "" if variables.get("duckconf_zone") is None else str(variables["duckconf_zone"])
+    if zone and not HOST_NAME.fullmatch(zone):
+        faults.append(Fault(f"{name}/duckconf_zone", f"should be letters, digits, . _ and - (63 at most), got {zone!r}"))
+    return zone
+
+
+def _front_address(name: str, variables: Mapping[str, Any], faults: list[Fault]) -> str:
+    address = "" if variables.get("duckconf_address") is None else str(variables["duckconf_address"]).strip("[]")
+    if address and not is_host_or_address(address):
+        faults.append(Fault(f"{name}/duckconf_address", f"should be an IP address or a host name, got {address!r}"))
+    return address
 
 
 def _one_of(

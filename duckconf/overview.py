@@ -113,12 +113,8 @@ def _wanted(
         return _ended(instance, over, mine, note)
     if place is None:
         return AppView(app.name, "", "", app.image, "yes", PENDING, note=note, slot=slot)
-    state = mine.state if mine is not None else STARTING
-    if fleet.views.get(place.node) is None:
-        state = UNREADABLE if place.node in fleet.unreadable else UNREACHABLE
-        if place.node in fleet.lost or place.node not in fleet.nodes:
-            state = LOST
-    elif mine is None or not mine.running:
+    state = _state(place.node, mine, fleet)
+    if fleet.views.get(place.node) is not None and not (mine is not None and mine.running):
         if name in acting or name in memory.busy:
             state, note = STARTING, acting.get(name, note)
         elif note.startswith(HELD_BACK):
@@ -150,6 +146,15 @@ def _wanted(
         image_id=mine.image_id if mine is not None else "",
         failure=decision.failures.get(name, ""),
     )
+
+
+def _state(node: str, mine: Container | None, fleet: Fleet) -> str:
+    """Of the placed container, by what its node says, or does not say."""
+    if fleet.views.get(node) is not None:
+        return mine.state if mine is not None else STARTING
+    if node in fleet.lost or node not in fleet.nodes:
+        return LOST
+    return UNREADABLE if node in fleet.unreadable else UNREACHABLE
 
 
 def _serving(row: AppView, others: Sequence[Container], decision: Decision) -> tuple[AppView, list[Container]]:

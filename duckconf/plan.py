@@ -113,11 +113,14 @@ def plan(
         else:
             notes[name] = assignment.reasons.get(name, "not placed")
     steps, later = sharers_first(steps, fleet.copies, Step, busy)
-    notes.update(later)
+    return _without_stuck(steps, {**notes, **later}, stuck)
+
+
+def _without_stuck(steps: Sequence[Step], notes: Mapping[str, str], stuck: Mapping[tuple[str, str], str]) -> Plan:
     known = [step for step in steps if not isinstance(step.action, Start)]
     waiting = [step for step in known if (step.action.node, step.action.container) in stuck]
-    notes.update({step.instance: stuck[step.action.node, step.action.container] for step in waiting})
-    return Plan(tuple(step for step in steps if step not in waiting), notes)
+    why = {step.instance: stuck[step.action.node, step.action.container] for step in waiting}
+    return Plan(tuple(step for step in steps if step not in waiting), {**notes, **why})
 
 
 def _leave_ended(name: str, over: Over, copies: Sequence[Container]) -> list[Step]:

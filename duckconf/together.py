@@ -82,10 +82,10 @@ def with_unit(
     open_nodes = set(fleet.nodes) - set(fleet.lost)
     placed = [(one, kept[one.name].node) for one in others if one.name in kept]
     node = anchor(instance, others, {one.name: at for one, at in placed if at in open_nodes and not fleet.repels(at, one)})
-    return (replace(instance, bound=node), None) if node else (instance, whole(instance, others))
+    return (replace(instance, bound=node), None) if node else (instance, needs_of_unit(instance, others))
 
 
-def whole(instance: Instance, others: Iterable[Instance]) -> App:
+def needs_of_unit(instance: Instance, others: Iterable[Instance]) -> App:
     """The app of the instance with what all of its unit want of a node: ports, and what is set aside."""
     unit = [one.app for one in members(unit_of(instance.app), others)]
     if len(unit) < 2:

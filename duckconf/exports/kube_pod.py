@@ -13,28 +13,29 @@ from duckconf.exports.names import object_name
 from duckconf.healthcheck import SHELL, command_of, http_target
 from duckconf.model import App
 from duckconf.ports import parse_port
+from duckconf.restart import NO, ON_FAILURE, policy_of
 from duckconf.secret_kinds import USUAL_MODE, read_use
 from duckconf.shared_network import owner_of
 from duckconf.sizes import size_in_bytes
+from duckconf.together import unit_of
 
 Spec = dict[str, Any]
 Losses = list[tuple[str, str]]
 
 NUMBER = re.compile(r"[0-9]+")
 PULLS = {"always": "Always", "never": "Never"}
-POLICIES = {"no": "Never", "none": "Never", "on-failure": "OnFailure"}
+POLICIES = {NO: "Never", ON_FAILURE: "OnFailure"}
 TIMES = {"interval": "periodSeconds", "timeout": "timeoutSeconds", "start_period": "initialDelaySeconds"}
 
 
 def pod_spec(app: App) -> tuple[Spec, Losses]:
     lost: Losses = []
-    condition = app.restart_policy.get("condition", app.restart.partition(":")[0])
     container: Spec = {"name": app.name, "image": app.image, "imagePullPolicy": PULLS.get(app.pull_policy, "IfNotPresent")}
     container |= {"command": [_literal(app, text) for text in app.entrypoint]} if any(app.entrypoint) else {}
     container |= {"args": [_literal(app, text) for text in app.command]} if app.command else {}
     container |= {"workingDir": app.working_dir} if app.working_dir else {}
     container |= {key: True for key, given in (("stdin", app.stdin_open), ("tty", app.tty)) if given}
-    pod: Spec = {"restartPolicy": POLICIES.get(condition, "Always")}
+    pod: Spec = {"restartPolicy": POLICIES.get(policy_of(app).condition, "Always")}
     for part in (_variables, _ports, _resources, _rights, _checks, _network):
         inside, outside = part(app, lost)
         container |= inside
@@ -156,7 +157,7 @@ def _network(app: App, lost: Losses) -> tuple[Spec, Spec]:
         lost.append(("network_mode", "a pod without a network is the matter of a NetworkPolicy"))
     elif owner := owner_of(app):
         lost.append(("network_mode", f"put it into the Pod of {owner}, whose network it shares"))
-    elif app.network_mode.startswith("stack:"):
+    elif unit_of(app):
         lost.append(("network_mode", "its name is that of a Service, which podman does not make: play it with --network"))
     pod |= {"hostname": app.hostname} if app.hostname else {}
     pod |= {"dnsPolicy": "None", "dnsConfig": {"nameservers": list(app.dns)}} if app.dns else {}

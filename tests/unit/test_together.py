@@ -17,7 +17,7 @@ from duckconf.instance import Instance, instances_of
 from duckconf.model import App
 from duckconf.placement import Fleet, Placement, assign
 from duckconf.reach.nodes.actuator import execute
-from duckconf.together import anchor, gathered, whole
+from duckconf.together import anchor, gathered, needs_of_unit
 from tests.fakes import FakeNode
 
 NODES = ("n1", "n2", "n3")
@@ -77,7 +77,7 @@ def test_data_on_a_node_decides_for_the_others() -> None:
 
 
 def test_all_that_a_stack_wants_of_a_node_is_counted() -> None:
-    needs = whole(Instance(CACHE), [Instance(CACHE), Instance(WEB), Instance(DB), Instance(OTHER)])
+    needs = needs_of_unit(Instance(CACHE), [Instance(CACHE), Instance(WEB), Instance(DB), Instance(OTHER)])
     assert (needs.name, needs.ports, needs.reserve_cpus) == ("shop-cache", ("80:80",), 1.0)
 
 
