@@ -1,6 +1,6 @@
 """What a front may send requests to, as a loop sees it. Pure.
 
-A node that does not answer, and a row that cannot be read, take nothing away from an app that nothing else serves.
+An instance on a node that does not answer counts while nothing else serves its app. A row that cannot be read changes nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ class Served(NamedTuple):
     started: float
 
 
-# Seconds in which who has just begun, and has heard all nodes, waits for the checks of what runs: until they have passed nobody
-# knows what serves.
+# Seconds in which a process that has just begun, and has heard all nodes, waits for the checks of what runs: until they have
+# passed, it does not know what serves.
 CHECKS = 15.0
 
 
 class Beginning:
-    """Whether a front may be told yet. `now` is in seconds of one clock."""
+    """Whether a process that has just begun knows enough to tell a front: all nodes are heard, and the checks of what runs have
+    passed or had their time. `now` is in seconds of one clock."""
 
     def __init__(self) -> None:
         self._over = False
@@ -49,15 +50,17 @@ class Beginning:
 
 @dataclass(frozen=True)
 class FrontSeen:
-    """`ready` are the containers that are; `doubtful` were, and their node does not answer now. `there` are all that may still
-    run. To who has just begun, `unheard` says whether something may run of which nothing is known; the checks of those that are
-    `unchecked` have not passed yet."""
+    """The containers of all apps, as far as they concern a front."""
 
     ready: Mapping[Where, Served] = field(default_factory=dict)
     doubtful: Mapping[Where, Served] = field(default_factory=dict)
+    """They were ready, and their node does not answer now."""
     there: Collection[Where] = ()
+    """All that may still run."""
     unheard: bool = False
+    """Whether one is on a silent node and has never been seen ready."""
     unchecked: Collection[Where] = ()
+    """Never seen ready, and their checks have not passed yet."""
 
     def served(self) -> Iterable[Copy]:
         """What is ready; of an app of which nothing is, what was."""

@@ -46,23 +46,26 @@ History = tuple[Revision, ...]
 
 @dataclass(frozen=True)
 class SlotSeen:
-    """What is known of one slot: the spec that its placement is meant to run ("" for no placement), for how many seconds the
-    placed container has been ready (None: it is not), whether any container of it serves, or at least runs and may serve soon
-    (`alive`), and why its start failed for good. `refused` says that every node refuses the spec that the app has now.
-    `able` says whether something can be done about it now. `found` is the spec that its container has, when no revision has it.
-    `holds` is the spec of a container that is ready and gives way to another in the same place as soon as that one starts. It
-    does not count as serving when that is about to happen.
-    """
+    """What is known of one slot."""
 
     spec: str = ""
+    """The hash of the spec that its placement is meant to run, "" for no placement."""
     ready_for: float | None = None
+    """For how many seconds the placed container has been ready; None: it is not."""
     serves: bool = False
+    """Whether any container of it serves; not one that is about to give way (`holds`)."""
     alive: bool = False
+    """Whether any container of it runs and may serve soon."""
     failure: str = ""
+    """Why its start failed for good."""
     refused: str = ""
+    """Why every node refuses the spec that the app has now."""
     able: bool = True
+    """Whether something can be done about it now: it has no place, or its node answers or is lost."""
     found: App | None = None
+    """The spec that its container has, where no revision has it."""
     holds: str = ""
+    """The spec of a container that is ready, and gives way to another in the same place as soon as that one starts."""
 
 
 @dataclass(frozen=True)

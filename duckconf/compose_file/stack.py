@@ -108,10 +108,12 @@ def before(service: Node) -> dict[str, str]:
 def _name(model: Node, typed: str, environ: Mapping[str, str], folder: str) -> str:
     said = model.get("name")
     by_folder = STRANGE.sub("", posixpath.basename(folder).lower().replace("_", "-")).strip("-")
-    name = typed or (said.text if said else "") or environ.get("COMPOSE_PROJECT_NAME", "") or by_folder
+    # In the order of Docker Compose.
+    by_environ = environ.get("COMPOSE_PROJECT_NAME", "")
+    name = typed or by_environ or (said.text if said else "") or by_folder
     if not NAME.fullmatch(name) or len(name) > LONGEST_STACK:
         what = f"the name of the stack should have at most {LONGEST_STACK} of a-z, 0-9 and -, got {name!r}; name it with --stack"
-        raise BadInput(Fault("--stack" if typed else str(said.place) if said else "--stack", what))
+        raise BadInput(Fault(str(said.place) if said and not (typed or by_environ) else "--stack", what))
     return name
 
 

@@ -1,7 +1,7 @@
 """Apps as a compose file. Pure.
 
-What Compose has no key for stands in `x-duckconf` of the service, which other programs ignore: `./inv apply` reads it, so that an
-exported stack, applied again, is declared so already.
+What Compose has no key for stands in `x-duckconf` of the service, which other programs ignore. `./inv apply` reads it, so that to
+apply an exported stack again changes nothing.
 """
 
 from __future__ import annotations

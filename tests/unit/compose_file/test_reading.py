@@ -155,14 +155,15 @@ def test_a_dependency_that_is_not_required_may_be_missing(tmp_path: Path) -> Non
     assert services(tmp_path)["a"]["depends_on"] == {"c": {"condition": "service_started"}}
 
 
-def test_a_stack_is_named_by_the_file_or_its_folder(tmp_path: Path) -> None:
+def test_a_stack_is_named_by_the_environment_the_file_or_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "My_Shop.1"
     write(folder, compose="services: {Web_1: {image: x}}\n", named="name: other\nservices: {web: {image: x}}\n")
     assert stack(folder, name="").name == "my-shop1"
     assert stack(folder, name="").app("Web_1") == "my-shop1-web-1"
     assert stack(folder, "named.yaml", name="").name == "other"
     assert stack(folder, "named.yaml", name="typed").name == "typed"
-    assert stack(folder, name="", environ={"COMPOSE_PROJECT_NAME": "env"}).name == "env"
+    for file in ("compose.yaml", "named.yaml"):
+        assert stack(folder, file, name="", environ={"COMPOSE_PROJECT_NAME": "env"}).name == "env"
     with pytest.raises(BadInput, match="--stack: the name of the stack should have at most 40 of a-z"):
         stack(folder, name="No Name")
 
