@@ -134,7 +134,7 @@ def _words(app: App, values: Mapping[str, Any], engine: str) -> list[str]:
     for name, declared in DECLARED.items():
         if declared.flag and values[name] and (name != ALIASES or unit_of(app)):
             arguments = declared.kind.arguments(values[name])
-            argv += [f"{declared.flag}={_as_csv(item) if engine == PODMAN and name == CSV else item}" for item in arguments]
+            argv += [f"{declared.flag}={as_csv(item) if engine == PODMAN and name == CSV else item}" for item in arguments]
     if app.read_only and engine == PODMAN:
         argv.append("--read-only-tmpfs=false")
     return [*argv, app.image, *app.entrypoint[1:], *app.command]
@@ -165,7 +165,7 @@ def ask_version() -> Command:
     return Command((DOCKER, "--version"))
 
 
-def _as_csv(text: str) -> str:
+def as_csv(text: str) -> str:
     quoted = text.replace('"', '""')
     return f'"{quoted}"' if any(sign in text for sign in CSV_SIGNS) else text
 

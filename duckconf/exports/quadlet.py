@@ -12,7 +12,7 @@ from typing import Any
 
 from duckconf.depends_kind import COMPLETED, HEALTHY
 from duckconf.durations import seconds_in
-from duckconf.engine import CSV, CSV_SIGNS
+from duckconf.engine import CSV, as_csv
 from duckconf.exports.lost import NOT_EXPORTED, Lost
 from duckconf.healthcheck import command_of
 from duckconf.model import DECLARED, App
@@ -127,7 +127,7 @@ class _Container:
             if not declared.flag or not value or name in WRITTEN:
                 continue
             for argument in declared.kind.arguments(value):
-                told = _as_csv(argument) if name == CSV else argument
+                told = as_csv(argument) if name == CSV else argument
                 key = KEYS.get(declared.flag)
                 yield (key, word(told)) if key else ("PodmanArgs", word(f"{declared.flag}={told}"))
         if app.read_only:
@@ -192,11 +192,6 @@ def _secret(use: Use) -> str:
         return f"{use.source},type=env,target={use.variable}"
     owner = "".join(f",{key}={value}" for key, value in (("uid", use.uid), ("gid", use.gid)) if value)
     return f"{use.source},type=mount,target={use.path}{owner},mode={use.mode:04o}"
-
-
-def _as_csv(text: str) -> str:
-    quoted = text.replace('"', '""')
-    return f'"{quoted}"' if any(sign in text for sign in CSV_SIGNS) else text
 
 
 def word(text: str) -> str:
