@@ -4,27 +4,19 @@ styles need of them against the tests' fake node too."""
 from __future__ import annotations
 
 import json
-import os
-import re
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
 from duckconf import engine
 from duckconf.actions import Pin, Remove, Restart, Start
-from duckconf.cli.cluster.nodes import open_cluster
-from duckconf.cli.demo.local_engine import LocalEngine, install
-from duckconf.command import Command, Completed, Runner
+from duckconf.cli.demo.local_engine import install
+from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
-from duckconf.engine_output import Container, engine_words, read_containers, run_failure
-from duckconf.errors import DuckconfError, EngineRefused, NodeRefused
-from duckconf.inventory import Host
+from duckconf.engine_output import engine_words
+from duckconf.errors import EngineRefused, NodeRefused
 from duckconf.model import App, parse_app
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
 from duckconf.pins import Question
@@ -32,12 +24,11 @@ from duckconf.ports import parse_port
 from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.identify import identify
 from duckconf.reach.nodes.sensor import observe
-from duckconf.reach.ssh.runner import SshRunner
 from duckconf.refusal_words import ADDRESS, CORES, PATH, PORT
 from duckconf.sizes import size_in_bytes
 from tests.e2e import secret_places
-from tests.e2e.conftest import ROOT, Live
 from tests.e2e.full_service import INSIDE, INSPECTED, ON_HOST, PRIVILEGED, SERVICE
+from tests.e2e.real_engine import NODE, Real, both_ways, held, image_for_another_processor, inspected, node, real, unique_name
 from tests.e2e.secret_places import TELLING, VALUE
 from tests.e2e.watched import in_no_command_line
 from tests.fakes import FakeNode
@@ -45,106 +36,10 @@ from tests.unit.test_engine_api import said_to_the_api
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
+__all__ = ["both_ways", "node", "real"]
 
-NODE = "node-1"
 INIT = Path("/usr/libexec/podman/catatonit")
 SYS_ADMIN = 1 << 21
-# Its engine takes as long to come up as a cluster.
-WEB = App(WEB_IMAGE)
-
-
-class ByCommand:
-    """A node without a line to its engine: each command starts a program there."""
-
-    def __init__(self, runner: SshRunner) -> None:
-        self._runner = runner
-
-    def run(self, command: Command) -> Completed:
-        return self._runner.run(replace(command, request=None))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._runner, name)
-
-
-@dataclass(frozen=True)
-class Real:
-    """A node of a cluster, whose containers go again."""
-
-    cluster: str
-    host: Host
-    runner: SshRunner
-
-    @property
-    def name(self) -> str:
-        return f"{self.cluster}-contract"
-
-    def start(self, app: App = WEB, name: str = "") -> str:
-        """Returns the id."""
-        name = name or self.name
-        done = self.runner.run(engine.run(name, app, app_labels(self.cluster, name, "spec"), {}))
-        assert done.ok, done.stderr
-        return done.stdout.strip()
-
-    def refusal(self, app: App, name: str = "") -> EngineRefused:
-        failure = self._failure(app, name)
-        assert isinstance(failure, EngineRefused)
-        return failure
-
-    def nodes_own(self, app: App, name: str) -> NodeRefused:
-        failure = self._failure(app, name)
-        assert isinstance(failure, NodeRefused), failure
-        return failure
-
-    def _failure(self, app: App, name: str = "") -> DuckconfError:
-        name = name or self.name
-        done = self.runner.run(engine.run(name, app, app_labels(self.cluster, name, "spec"), {}))
-        assert not done.ok
-        return run_failure(NODE, done, app.image)
-
-    def listed(self) -> dict[str, Container]:
-        found = read_containers(NODE, self.runner.run(engine.list_ours(self.cluster, self.host.engine)))
-        return {container.name: container for container in found}
-
-
-@contextmanager
-def opened(live: Live) -> Iterator[Real]:
-    with open_cluster(live.project) as cluster:
-        runner = cluster.fleet.runner(NODE)
-        assert isinstance(runner, SshRunner)
-        real = Real(live.project.cluster, cluster.inventory.hosts[NODE], runner)
-        try:
-            yield real
-        finally:
-            for name in real.listed():
-                runner.run(engine.remove(name))
-
-
-@pytest.fixture(params=[PODMAN, DOCKER])
-def real(request: pytest.FixtureRequest) -> Iterator[Real]:
-    """Over the line that is open to its engine, as it is in use."""
-    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
-        assert found.host.engine == request.param
-        for _ in range(2):
-            found.runner.engine_line.ask("/_ping", bytes)
-        yield found
-
-
-@pytest.fixture
-def both_ways(real: Real, way: str) -> Real:
-    return real if way == "line" else replace(real, runner=cast(SshRunner, ByCommand(real.runner)))
-
-
-@pytest.fixture(params=[PODMAN, DOCKER, "fake"])
-def node(request: pytest.FixtureRequest) -> Iterator[Runner]:
-    if request.param == "fake":
-        yield FakeNode(NODE)
-        return
-    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
-        yield found.runner
-
-
-def unique_name() -> str:
-    return f"contract-{os.getpid()}"
 
 
 def test_a_container_is_there_from_its_start_to_its_removal(node: Runner) -> None:
@@ -213,16 +108,9 @@ def test_engines_take_each_form_of_a_field_and_tell_the_ports_that_they_chose(re
     chosen, *asked = sorted(seen.ports, key=lambda port: parse_port(port).inside)
     assert parse_port(chosen).host not in (None, 80)
     assert {number for port in asked for number in held(port)} == {"18100/tcp", "18101/tcp", "18102/udp"}
-    shown = real.runner.run(Command(("docker", "inspect", "--format={{.HostConfig.Memory}}", seen.name)))
-    assert shown.stdout.strip() == str(size_in_bytes("64.5MiB"))
+    assert real.said("inspect", "--format={{.HostConfig.Memory}}", seen.name) == str(size_in_bytes("64.5MiB"))
     told = json.loads(real.runner.run(engine.inspect_labels(seen.name)).stdout)
     assert labels.items() <= told.items()
-
-
-def held(text: str) -> set[str]:
-    """The ports of the node: podman tells a range as one, docker's API one by one."""
-    port = parse_port(text)
-    return {f"{(port.host or 0) + number}/{port.protocol}" for number in range(port.count)}
 
 
 def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
@@ -230,39 +118,32 @@ def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
         install(("catatonit",), "podman has no init program")
     app = replace(parse_app(SERVICE), name=real.name)
     execute(Start(NODE, real.name, app), real.cluster, real.runner)
-
-    def said(*words: str) -> str:
-        done = real.runner.run(Command(("docker", *words)))
-        return done.stdout.strip() or done.stderr
-
-    assert {what: said("exec", real.name, "sh", "-c", line) for what, (line, _) in INSIDE.items()} == {
+    assert {what: real.said("exec", real.name, "sh", "-c", line) for what, (line, _) in INSIDE.items()} == {
         what: words for what, (_, words) in INSIDE.items()
     }
-    assert {what: said("inspect", f"--format={{{{json {what}}}}}", real.name) for what in INSPECTED} == INSPECTED
+    assert {what: real.said("inspect", f"--format={{{{json {what}}}}}", real.name) for what in INSPECTED} == INSPECTED
     assert real.runner.run(engine.stop(real.name, 90)).ok
-    assert said("inspect", "--format={{.State.ExitCode}}", real.name) == "7"
+    assert real.said("inspect", "--format={{.State.ExitCode}}", real.name) == "7"
     execute(Remove(NODE, real.name), real.cluster, real.runner)
     real.start(parse_app(ON_HOST))
-    assert said("inspect", "--format={{.HostConfig.NetworkMode}}", real.name) == "host"
+    assert real.said("inspect", "--format={{.HostConfig.NetworkMode}}", real.name) == "host"
     privileged = real.runner.run(engine.run(real.name, parse_app(PRIVILEGED), app_labels(real.cluster, real.name, "s"), {}))
     # Where the machine itself lacks capabilities, runc under docker refuses.
     assert privileged.ok or "unable to apply caps: operation not permitted" in privileged.stderr
     if privileged.ok:
-        bounding = said("exec", real.name, "sed", "-n", "s/^CapBnd:.//p", "/proc/1/status")
+        bounding = real.said("exec", real.name, "sed", "-n", "s/^CapBnd:.//p", "/proc/1/status")
         assert int(bounding, 16) & SYS_ADMIN
 
 
 def test_a_container_shares_the_network_of_another_apps_one(real: Real) -> None:
-    def network(container: str) -> str:
-        return real.runner.run(Command(("docker", "exec", container, "readlink", "/proc/self/ns/net"))).stdout
-
     owner, sharer = (f"{real.name}-{name}" for name in ("owner", "sharer"))
     app = App(NGINX_IMAGE, sharer, command=("sleep", "1000"), network_mode=f"service:{owner}")
     with pytest.raises(EngineRefused, match="has 0 running containers there"):
         execute(Start(NODE, sharer, app), real.cluster, real.runner)
     first = real.start(App(NGINX_IMAGE, command=("sleep", "1000")), owner)
     execute(Start(NODE, sharer, app), real.cluster, real.runner)
-    assert network(owner) == network(sharer) != ""
+    networks = {real.said("exec", name, "readlink", "/proc/self/ns/net") for name in (owner, sharer)}
+    assert [name.partition(":")[0] for name in networks] == ["net"]
     assert (real.listed()[sharer].shares, real.listed()[owner].id) == (first, first)
     for name in (sharer, owner):
         execute(Remove(NODE, name), real.cluster, real.runner)
@@ -283,29 +164,6 @@ def test_a_container_made_over_the_line_is_the_same_as_one_made_by_a_command(rea
         assert by_command.pop("Id") != done.stdout.strip()
         assert over_the_line == by_command
         assert real.runner.run(engine.remove(real.name)).ok
-
-
-# Of each container its own, or of the client that asked for it.
-OWN = re.compile(
-    r"Created$|StartedAt|Pid|Path$|Dir$|Sandbox|IPAddress|MacAddress|GlobalIPv6|EndpointID|CreateCommand|cri-o\.TTY|HostPort|Ports"
-)
-
-
-def inspected(real: Real) -> dict[str, Any]:
-    """All that the engine says of it, without what no two containers share."""
-    told = json.loads(real.runner.run(Command(("docker", "inspect", "--type=container", real.name))).stdout)[0]
-    return {
-        "Id": told["Id"],
-        **dict(_flat(json.loads(json.dumps(told).replace(told["Id"], "ID").replace(told["Id"][:12], "ID")))),
-    }
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flat(item, f"{name}.{key}")
-    elif not OWN.search(name) and value not in (None, "", [], 0, False):
-        yield name, sorted(map(json.dumps, value)) if isinstance(value, list) else value
 
 
 def test_a_secret_is_where_it_should_be_and_nowhere_else_also_after_a_restart(real: Real) -> None:
@@ -378,17 +236,12 @@ def test_a_short_name_means_what_docker_means_by_it_and_what_is_there_wins(real:
 
 def test_a_pinned_start_runs_that_image_whatever_its_tag_means_or_refuses_with_the_next_step(real: Real) -> None:
     tag = f"localhost/{unique_name()}:1"
-
-    def must(*words: str) -> None:
-        done = real.runner.run(Command(("docker", *words)))
-        assert done.ok, done.stderr
-
     real.start()
-    must("tag", WEB_IMAGE, tag)
+    real.must("tag", WEB_IMAGE, tag)
     try:
         pin = identify(Question("web", "s", NODE, tag), real.runner)
         assert pin is not None
-        must("commit", real.name, tag)
+        real.must("commit", real.name, tag)
         assert identify(Question("web", "s", NODE, tag), real.runner) != pin
         pinned = f"{real.name}-pinned"
         execute(Start(NODE, pinned, App(tag, pinned), pin=pin), real.cluster, real.runner)
@@ -417,24 +270,14 @@ def test_what_only_this_node_refuses_is_told_from_what_every_node_would(both_way
         assert (cores.kind, "fewer than the app asks for" in cores.why) == (CORES, True)
 
 
-def test_an_image_for_another_processor_is_noticed_at_its_first_restart_at_the_latest(real: Real) -> None:
+def test_an_image_for_another_processor_is_noticed_at_its_first_restart_at_the_latest(real: Real, tmp_path: Path) -> None:
     """With crun the start is refused, with runc the container ends and its log says why."""
-    local = LocalEngine(ROOT, real.host.engine)
-    with tempfile.TemporaryDirectory() as context:
-        # An ELF header for a processor that this machine is not.
-        machine = b"\x3e" if os.uname().machine != "x86_64" else b"\xb7"
-        program = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + machine + b"\0\x01" + bytes(4096)
-        (Path(context) / "program").write_bytes(program)
-        (Path(context) / "program").chmod(0o755)
-        (Path(context) / "Containerfile").write_text('FROM scratch\nCOPY program /program\nCMD ["/program"]\n')
-        local.must("build", "-q", "-f", f"{context}/Containerfile", "-t", "localhost/other-processor", context)
-    started = Start(NODE, real.name, App("localhost/other-processor", real.name))
-    try:
-        with pytest.raises(NodeRefused, match="the image is for another architecture"):
-            start_until_it_is_refused(real, started)
-    finally:
-        real.runner.run(engine.remove(real.name))
-        local.run("rmi", "localhost/other-processor")
+    with image_for_another_processor(real.host.engine, tmp_path) as image:
+        try:
+            with pytest.raises(NodeRefused, match="the image is for another architecture"):
+                start_until_it_is_refused(real, Start(NODE, real.name, App(image, real.name)))
+        finally:
+            real.runner.run(engine.remove(real.name))
 
 
 def start_until_it_is_refused(real: Real, started: Start) -> None:
