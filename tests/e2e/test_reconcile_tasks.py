@@ -15,7 +15,7 @@ from duckconf.cli.cluster.services import loop_service
 from duckconf.healthcheck import HEALTHY
 from duckconf.naming import WEB_IMAGE, push_number
 from duckconf.ports import parse_port
-from tests.e2e.conftest import NODE_TIMEOUT, NODES, ROOT, Declared, Live, free_ports, second_checkout
+from tests.e2e.conftest import NODES, ROOT, Declared, Live, second_checkout
 from tests.e2e.sick_app import check_health, events_of, row
 from tests.waiting import until
 
@@ -175,49 +175,6 @@ def test_the_check_of_an_image_counts_on_podman_without_systemd(declared: Declar
         live.engine.run("rmi", "-f", image)
 
 
-def test_an_app_is_spread_over_zones_and_moves_to_the_nodes_of_its_pattern_without_a_gap(declared: Declared) -> None:
-    inv, instances = declared.cluster.inv, declared.cluster.instances
-    inventory = Path(declared.cluster.environ["DUCKCONF_INVENTORY"])
-    before = inventory.read_text()
-    zoned = before.replace("node-1 ", "node-1 duckconf_zone=a ").replace("node-2 ", "node-2 duckconf_zone=a ")
-    inventory.write_text(zoned.replace("[all:vars]", "[far]\nnode-3\n[all:vars]"))
-    try:
-        until("the loop has it", lambda: "duckconf_zone" in inventory.read_text() and is_followed(declared))
-        until("the node is at rest again", lambda: declared.cluster.apps() == [])
-        assert inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "4", "--wait").returncode == 0
-        nodes = [node for _, node, _ in instances().values()]
-        assert (nodes.count("node-3"), len(nodes)) == (2, 4)
-        assert [row["zone"] for row in json.loads(inv("nodes", "--json").stdout)] == ["a", "a", ""]
-        declared.put("web", on="nodes:!far")
-        fewest = 4
-
-        def moved() -> bool:
-            nonlocal fewest
-            now = instances()
-            fewest = min(fewest, len(now))
-            return [node for _, node, _ in now.values()].count("node-3") == 0 and declared.cluster.once_each(["web"] * 4)
-
-        until("it has moved", moved, 40)
-        assert fewest == 4
-        refused = inv("start-app", WEB_IMAGE, "--on", "fra")
-        assert (refused.returncode, "fra" in refused.stderr and "the groups are" in refused.stderr) == (1, True)
-        declared.put("web", on="far:&node-1")
-        note = "cannot leave node-1: no node fits: 3 not in far:&node-1"
-        until("it says why", lambda: note in inv("diff").stdout)
-        assert len(instances()) == 4
-    finally:
-        inventory.write_text(before)
-
-
-def is_followed(declared: Declared) -> bool:
-    """Whether the loop places by the inventory as it is now: an app of the new group gets a node."""
-    declared.put("probe", on="far")
-    if declared.cluster.running()["probe"] != 1:
-        return False
-    declared.withdraw("probe")
-    return True
-
-
 def test_a_redeployed_app_has_a_new_container_and_no_other_app_restarts(declared: Declared) -> None:
     inv, ids = declared.cluster.inv, declared.cluster.ids
     for name in ("web", "other"):
@@ -257,61 +214,6 @@ def test_a_hopeless_app_is_told_with_the_engines_words_and_shown_as_backoff(decl
     until("it is held back", held_back)
     declared.put_all(["hopeless-not"])
     assert declared.api.call("GET", "/app/hopeless")["status"] in ("backoff", "starting")
-
-
-def test_a_port_that_is_taken_and_a_cordon_lead_elsewhere_or_say_why(declared: Declared) -> None:
-    inv = declared.cluster.inv
-    assert inv("cordon", "node-1").returncode == 0
-    try:
-        declared.put_all([f"c{number}" for number in range(4)])
-        assert set(declared.cluster.nodes_of().values()) == {"node-2", "node-3"}
-        for node in NODES:
-            inv("cordon", node)
-        declared.put("nowhere")
-        until("it says why", lambda: "3 cordoned" in declared.api.call("GET", "/app/nowhere").get("note", ""))
-        assert "no node fits" in inv("start-app", WEB_IMAGE, "--wait").stderr
-        for words in (("logs", "nowhere"), ("redeploy", "nowhere"), ("kill-app", "nowhere")):
-            told = inv(*words)
-            assert (told.returncode, "does not run: pending, because: no node fits: 3 cordoned" in told.stderr) == (1, True)
-    finally:
-        for node in NODES:
-            assert inv("uncordon", node).returncode == 0
-    until("it runs when it may", lambda: declared.cluster.running()["nowhere"] == 1)
-
-
-def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_topology(declared: Declared) -> None:
-    inv, (port,) = declared.cluster.inv, free_ports(1)
-    declared.put("web", ports=[f"{port}:80"])
-    until("it runs", lambda: declared.cluster.once_each(["web"]), 40)
-    (node,) = declared.cluster.nodes_of().values()
-    before = declared.cluster.ids()
-    # Before and after it in the order of names.
-    others = ("a", "b", "x", "y", "z")
-    declared.put_all(["web", *others])
-    drained = inv("drain", node)
-    try:
-        assert (drained.returncode, drained.stderr.count("\n")) != (0, 0)
-        for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
-            assert words in drained.stderr
-        assert "web cannot and runs on there" in drained.stderr
-        # Not while a try to start it elsewhere has a container there.
-        until("it is alone", lambda: {name for name, at in declared.cluster.nodes_of().items() if at == node} == {"web"}, 20)
-        for name in others:
-            declared.withdraw(name)
-        # Between two tries, of which each leaves nothing behind.
-        until("the old one runs alone", lambda: declared.cluster.ids() == before)
-        assert declared.cluster.running() == {"web": 1}
-        assert inv("uncordon", node).returncode == 0
-        assert inv("stop-node", node).returncode == 0
-        held = f"held by the app's own copy on {node}"
-        until("ps says so", lambda: held in inv("ps").stdout + inv("ps").stderr, NODE_TIMEOUT + 30)
-        assert "remove that container" not in declared.cluster.inv("events").stdout
-        assert inv("start-node", node).returncode == 0
-        until("it runs, once", lambda: declared.cluster.once_each(["web"]), 40)
-        assert declared.cluster.ids() == before
-    finally:
-        inv("start-node", node)
-        assert inv("uncordon", node).returncode == 0
 
 
 def test_the_diff_says_what_would_be_done_and_why(declared: Declared) -> None:
