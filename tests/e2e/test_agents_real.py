@@ -283,13 +283,13 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
         for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
             assert words in drained.stderr
         assert f"{node} is not empty: " in drained.stderr
-        assert "web cannot and runs on there" in drained.stderr
+        assert "web cannot move and runs on there" in drained.stderr
         assert running.running()["web"] == 1
         until("the others have left", lambda: {name for name, at in running.nodes_of().items() if at == node} == {"web"}, 40)
         # Not while another node is tried once more.
         until("ps says what it waits for", lambda: f"its container on {node} runs on until" in running.inv("ps").stderr, 20)
         again = running.inv("drain", node)
-        assert (again.returncode, "web cannot and runs on there" in again.stderr) == (1, True), again.stderr
+        assert (again.returncode, "web cannot move and runs on there" in again.stderr) == (1, True), again.stderr
     finally:
         for name in ("web", "zoo"):
             api.call("DELETE", f"/app/{name}")

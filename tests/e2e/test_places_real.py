@@ -196,7 +196,7 @@ def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_to
         assert (drained.returncode, drained.stderr.count("\n")) != (0, 0)
         for words in (f"port {port}/tcp is held by the app's own copy on {node}", "--topology own", f"./inv uncordon {node}"):
             assert words in drained.stderr
-        assert "web cannot and runs on there" in drained.stderr
+        assert "web cannot move and runs on there" in drained.stderr
         # Not while a try to start it elsewhere has a container there.
         until("it is alone", lambda: {name for name, at in declared.cluster.nodes_of().items() if at == node} == {"web"}, 20)
         for name in others:
