@@ -50,6 +50,8 @@ def test_a_dry_run_in_agents_mode_knows_from_which_revisions_of_its_secrets_a_co
     (wanted,), lacking = [one.app for one in scene.desired()[0].instances.values()], scene.desired()[1]
     assert wanted.secret_revisions == {"db": "0123456789abcdef"}
     assert seen.spec == spec_hash(wanted)
+    assert scene.document is not None
+    assert scene.document.apps()["web"] == parse_app({"name": "web", "image": "nginx", "secrets": ["db"]})
     assert not lacking
 
 

@@ -50,12 +50,12 @@ def scene_of(project: Project, names: Collection[str]) -> Iterator[tuple[Scene, 
 def _of_agents(api: ApiClient, sites: Sites, names: Collection[str], revisions: Mapping[str, str]) -> Scene:
     """`revisions` are those of the secrets."""
     nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
-    apps = {entry["name"]: at_revisions(parse_app(fields_of(entry)), revisions) for entry in listing["apps"]}
+    apps = {entry["name"]: parse_app(fields_of(entry)) for entry in listing["apps"]}
     history = {name: past_of(api, name) for name in names if name in apps}
     found = [
         copy
         for entry in listing["apps"]
-        for copy in _containers(entry, apps[entry["name"]], last_good(history.get(entry["name"], ())))
+        for copy in _containers(entry, at_revisions(apps[entry["name"]], revisions), last_good(history.get(entry["name"], ())))
     ]
     placements = {copy.instance: Placement(copy.node, copy.name, copy.generation, spec=copy.spec) for copy in found}
     document = changed(empty_document(PLACED_COLUMNS), apps)
