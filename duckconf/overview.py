@@ -58,6 +58,8 @@ class AppView:
     """Why the node cannot bring up that spec, once that has been tried enough."""
     image_id: str = ""
     """Of the container, "" where that is not known."""
+    said: str = ""
+    """What its check said last, as long as that has not passed."""
     leaving: bool = False
     """Whether the fronts are to send it nothing more, because it is about to be stopped."""
 
@@ -145,6 +147,7 @@ def _wanted(
         updated=place.spec == desired.instances[name].spec,
         image_id=mine.image_id if mine is not None else "",
         failure=decision.failures.get(name, ""),
+        said=mine.said if mine is not None and health != NO_CHECK else "",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from duckconf.cli.stacks.listing import _row
 from duckconf.errors import Conflict
 from duckconf.model import App
 from duckconf.stacks import clashes, of_stack, require_free
@@ -67,3 +68,16 @@ def test_a_route_leads_to_one_app_and_the_plan_says_so() -> None:
     assert [clash.words for clash in clashes("shop", declared(web), declared(other))] == [
         "the route shop.example.org leads to alone already"
     ]
+
+
+def test_the_status_of_a_stack_names_the_service_that_the_others_wait_for() -> None:
+    def entry(name: str, status: str, health: str = "") -> dict[str, object]:
+        return {"name": name, "image": "x", "status": status, "health": health, "replicas": 1, "ready": 0, "instances": []}
+
+    waiting, sick, well = entry("a", "pending"), entry("b", "running", "unhealthy"), entry("c", "running", "healthy")
+    assert [_row("shop", list(apps))["status"] for apps in ((waiting, sick, well), (waiting, well), (well,))] == [
+        "unhealthy",
+        "pending",
+        "running",
+    ]
+    assert _row("shop", [entry("d", "running", "starting")])["status"] == "starting"

@@ -68,10 +68,13 @@ def changed(item: Revision, before: Sequence[Revision]) -> str:
 
 
 def _words(item: Revision, before: Revision) -> Iterator[str]:
-    for change in changes(before.app, item.app):
+    found = changes(before.app, item.app)
+    for change in found:
         yield "redeployed" if change.field == f"labels.{REDEPLOYED}" else _change_words(change)
     for field in FOUND_OUT:
-        if getattr(before.app, field) != getattr(item.app, field):
+        # With other secrets, their revisions are others too.
+        of_another_change = field == "secret_revisions" and any(change.field == "secrets" for change in found)
+        if getattr(before.app, field) != getattr(item.app, field) and not of_another_change:
             yield f"{field.replace('_', ' ')} changed"
 
 

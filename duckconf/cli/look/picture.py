@@ -114,6 +114,6 @@ def judged(seen: Mapping[str, Result[tuple[Container, ...]]], report: Report) ->
 
     def over(container: Container) -> Container:
         view = verdicts.get((container.node, container.name))
-        return replace(container, health=view.health, said=view.note) if view is not None and container.running else container
+        return replace(container, health=view.health, said=view.said) if view is not None and container.running else container
 
     return {node: tuple(map(over, found)) if isinstance(found, tuple) else found for node, found in seen.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from duckconf.cli.apps.awaiting import ready
@@ -11,6 +12,8 @@ from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.counts import counted
 from duckconf.errors import NotFound
 from duckconf.field_kinds import NAME
+from duckconf.healthcheck import STARTING, UNHEALTHY
+from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 
 COLUMNS = ("stack", "apps", "ready", "status")
@@ -33,7 +36,7 @@ def stop_stack(project: Project, name: str) -> None:
     if not NAME.fullmatch(name):
         raise NotFound(f"there is no stack {name!r}", "see `./inv stacks`")
     api = api_client(project)
-    gone = api.call("DELETE", f"/stacks/{name}")["withdrawn"]
+    gone = api.call("DELETE", path_of("stacks", name))["withdrawn"]
     forget_unused(project, api, name, {})
     print(f"the stack {name} is withdrawn ({counted(len(gone), 'app')}); its volumes stay on their nodes")
 
@@ -45,6 +48,16 @@ def _names(entries: list[dict[str, Any]]) -> list[str]:
 def _row(name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
     count = [ready(entry).split("/") for entry in entries]
     there, wanted = (sum(int(one[place]) for one in count) for place in (0, 1))
-    trouble = [entry["status"] for entry in entries if entry["status"] not in ("running", "done")]
     apps = [{"name": entry["name"], "image": entry["image"], "ready": ready(entry)} for entry in entries]
-    return {"stack": name, "apps": apps, "ready": f"{there}/{wanted}", "status": trouble[0] if trouble else "running"}
+    return {"stack": name, "apps": apps, "ready": f"{there}/{wanted}", "status": _status(entries)}
+
+
+def _status(entries: list[dict[str, Any]]) -> str:
+    """What keeps the others waiting comes first: a service whose check fails."""
+    words = [entry["health"] if _is_judged(entry) else entry["status"] for entry in entries]
+    trouble = sorted((word for word in words if word not in ("running", "done")), key=lambda word: word != UNHEALTHY)
+    return trouble[0] if trouble else "running"
+
+
+def _is_judged(entry: Mapping[str, Any]) -> bool:
+    return entry["status"] == "running" and entry.get("health") in (UNHEALTHY, STARTING)
