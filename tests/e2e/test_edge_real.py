@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.slow
 
 HOST = "shop.example.org"
 RATE = 60
+AUTOSAVE = "/var/lib/duckconf-edge/caddy/autosave.json"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ CHANGED = (UPDATED, ("rollback", "web", "--wait"), *MOVED, ("scale", "web=2", "-
 
 def test_a_certificate_that_is_there_is_loaded_during_handshakes(edge_live: Live, target: Target) -> None:
     """By Caddy 2.6, which Debian has: it listens with a new configuration before it has loaded them otherwise."""
-    read = ("exec", edge_live.host("node-1"), "cat", "/var/lib/duckconf-edge/caddy/autosave.json")
+    read = ("exec", edge_live.host("node-1"), "cat", AUTOSAVE)
 
     def loaded() -> list[list[str]]:
         policies = json.loads(edge_live.engine.must(*read))["apps"]["tls"]["automation"]["policies"]
@@ -115,8 +117,19 @@ def killed_under_load(live: Live, target: Target) -> Count:
     with load(target, RATE) as count:
         live.engine.must("kill", next(row["Id"] for row in live.apps() if row["State"] == "running"))
         until("it runs again", lambda: live.running() == {"web": 3}, 30)
-        until("enough was asked", lambda: count.requests > 3 * RATE, 30)
+        until("enough was asked", lambda: count.requests > 3 * RATE, 30, lambda: f"{count.ended} {count.failures}")
     return count
+
+
+def known(live: Live) -> set[str]:
+    """The ports of the instances to which the front sends requests."""
+    told = live.engine.must("exec", live.host("node-1"), "cat", AUTOSAVE)
+    secure = json.loads(told)["apps"]["http"]["servers"].get("secure", {})
+    return set(re.findall(r'"dial": "[^"]*:(\d+)"', json.dumps(secure)))
+
+
+def published_ports(live: Live) -> set[str]:
+    return {str(port["host_port"]) for row in live.apps() if row["State"] == "running" for port in row["Ports"] or ()}
 
 
 def hardly_any_failed(count: Count) -> bool:
@@ -207,6 +220,8 @@ def test_in_agents_mode_no_request_fails_either_and_the_front_outlives_the_api(e
     # Of the decisions one mode is as the other; how the front is told of them differs.
     count = changed_under_load(edge_live, target, (UPDATED, *MOVED))
     assert count.failed == 0, (count.ended, count.renewed, count.failures)
+    # Who is told nothing more goes on with what was told last.
+    until("the front knows what runs", lambda: known(edge_live) == published_ports(edge_live), 20)
     assert edge_live.inv("stop-api").returncode == 0
     try:
         edge_live.engine.must("exec", edge_live.host("node-1"), "systemctl", "restart", "duckconf-edge", "duckconf-agent")
