@@ -89,6 +89,7 @@ class Reconciler:
     """Whether this loop sees one node's share only: an app that is not in it may come back."""
     images: Images = field(default_factory=Images)
     busy: set[str] = field(default_factory=set)
+    starting: set[Where] = field(default_factory=set)
     meant: dict[str, Instance] = field(default_factory=dict)
     settled_at: dict[str, float] = field(default_factory=dict)
     leaving: Mapping[Where, float] = field(default_factory=dict)
@@ -166,6 +167,7 @@ class Reconciler:
             self.data.moves() if self.data is not None else {},
             fronted,
             self.leaving,
+            self.starting,
         )
 
     def _kept(self, decision: Decision, fleet: Fleet, certain: bool, now: float) -> tuple[Outcome, ...]:
@@ -182,11 +184,13 @@ class Reconciler:
 
     def _begin(self, steps: Sequence[Step], wanted: Mapping[str, Instance]) -> None:
         self.busy |= {step.instance for step in steps}
+        self.starting |= {(step.action.node, step.action.container) for step in steps if not isinstance(step.action, Remove)}
         self.meant.update({step.instance: wanted[step.instance] for step in steps if step.instance in wanted})
 
     def settle(self, step: Step, failure: DuckconfError | None, now: float, *, last: bool) -> None:
         """A step has ended; `last` when no other step of its instance is under way."""
         name = step.instance
+        self.starting.discard((step.action.node, step.action.container))
         if last:
             self.busy.discard(name)
             self.settled_at[name] = now

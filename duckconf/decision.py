@@ -61,6 +61,8 @@ class Memory:
     """The containers that a front may send requests to."""
     leaving: Mapping[Where, float] = field(default_factory=dict)
     """Since when containers leave the fronts."""
+    starting: Collection[Where] = ()
+    """The containers whose start is under way."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def decide(cluster: str, desired: Desired, fleet: Fleet, memory: Memory, now: fl
         desired, data = with_data(desired, fleet, memory.placements, memory.data, memory.moves)
         instances = gathered(desired.instances, memory.placements, fleet)
         desired = desired if instances is desired.instances else replace(desired, instances=instances)
-    readiness = Readiness(fleet, memory.tries, now)
+    readiness = Readiness(fleet, memory.tries, now, memory.starting)
     desired, history, rollouts, delay = rolled(desired, fleet, memory, readiness)
     busy, over = memory.busy, ended(desired, fleet, memory.placements, memory.tries, memory.busy)
     known = _without_old_ends(memory.placements, desired, {*busy, *over})

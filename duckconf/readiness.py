@@ -1,11 +1,12 @@
 """Which instances are ready: healthy, or without a health check up for `monitor` seconds. Pure: the clock is an argument.
 
-Since when a container that we started is up is known from its tries. One that was there before us counts as ready at once.
+Since when a container that we started is up is known from its tries. One that was there before us counts as ready at once; one
+that a start of ours is still busy with runs before its tries are counted, and is not ready yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from duckconf.backoff import Tries, wait
 from duckconf.desired import Desired
@@ -17,16 +18,21 @@ from duckconf.policies import HEALTHY_DEADLINE, policy_of
 
 
 class Readiness:
-    """The instances of one look; `now` is in seconds of the clock that the tries were counted with."""
+    """The instances of one look.
 
-    def __init__(self, fleet: Fleet, tries: Mapping[str, Tries], now: float) -> None:
+    `now` is in seconds of the clock that the tries were counted with; `starting` are node and name of the containers whose start
+    has not ended yet.
+    """
+
+    def __init__(self, fleet: Fleet, tries: Mapping[str, Tries], now: float, starting: Collection[tuple[str, str]] = ()) -> None:
         self._fleet = fleet
         self._tries = tries
         self._now = now
+        self._starting = starting
 
     def seconds(self, copy: Container, app: App) -> float | None:
         """For how long the container has been ready; negative until then, None when it is not about to be."""
-        if not copy.ready:
+        if not copy.ready or (copy.node, copy.name) in self._starting:
             return None
         past = self._tries.get(copy.instance)
         if past is None or past.spec != copy.spec or not past.starts:
