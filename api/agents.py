@@ -19,10 +19,14 @@ from flask import Flask, request
 
 from api import data, front, ops, placed, rebalance, rollouts, secrets, stacks, takeover
 from api import nodes as node_routes
-from api.auth import Tokens, authenticate, require_operator
+from api.auth import Tokens, authenticate, caller, require_operator
 from api.ends import Ends
 from api.factory import create
 from api.held import HeldRequests
+from api.live import routes as live
+from api.live.components import Components
+from api.live.hub import Hub
+from api.live.of_agents import OfAgents
 from api.metrics import Metrics
 from api.server import bind, serve
 from api.stores.data import HeldData
@@ -43,6 +47,7 @@ from duckconf.reach.state.data import FILE_NAME as DATA
 from duckconf.reach.state.data import DataBook
 from duckconf.reach.state.files import FolderLock, write_durably
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.news import News
 from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import RevisionBook
@@ -90,8 +95,10 @@ class Noted:
     ends: Ends
     index: PlacedIndex
     images: Images
+    pictures: OfAgents
 
     def record(self, node: str, containers: Iterable[Seen]) -> None:
+        self.pictures.heard(node, containers)
         self.ends.record(node, containers)
         try:
             self.index.note_data(node, containers)
@@ -124,7 +131,10 @@ def create_agents(
     images = Images(index, nodes, book)
     updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
     apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
-    noted = Noted(Ends(store, index), index, images)
+    components = Components()
+    pictures = OfAgents(config.cluster, store, nodes, index, journal, components, journal.news.tell)
+    hub = Hub(pictures, journal, journal.news)
+    noted = Noted(Ends(store, index), index, images, pictures)
     fronts = FrontBook(index, nodes, config.edges)
 
     def inside(node: str) -> str:
@@ -141,15 +151,18 @@ def create_agents(
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.fronted),
-        ops.blueprint(mode, metrics, config.cluster, journal, watches),
+        ops.blueprint(mode, metrics, config.cluster, journal, watches, hub),
+        live.blueprint(hub),
     )
 
     def know_the_caller() -> None:
         authenticate(tokens)
-        if request.blueprint == ops.NAME:
+        if request.blueprint in (ops.NAME, live.NAME):
             require_operator()
+        if caller().operator:
+            components.hear(request.headers.get("User-Agent", ""))
 
-    return create(metrics, names, *blueprints, authenticate=know_the_caller)
+    return create(metrics, names, *blueprints, authenticate=know_the_caller, changed=hub.changed)
 
 
 def main(arguments: list[str]) -> int:
@@ -171,7 +184,7 @@ def run(config: ControlConfig) -> None:
     state = Path(config.state_dir)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FolderLock(state / "api.lock", "the API server")
-    journal = Journal(state / journal_file.FILE_NAME, "api")
+    journal = Journal(state / journal_file.FILE_NAME, "api", news=News())
     if not (state / STATE).exists() and not (state / NODES).exists():
         # The first start ever. Later, a state that is missing is an accident and stops nothing.
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())

@@ -5,7 +5,7 @@ What the loop last reported of an app (node, status) is shown beside what is des
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -64,9 +64,7 @@ class Routes:
             with self.held.up_to(seconds("wait")) as patience:
                 self.store.wait(since, patience)
         listing = self.store.listing()
-        report = self.reported()
-        views = _views(report)
-        shown = [_shown(app, report, views) for app in listing.apps.values()]
+        shown = shown_apps(listing.apps.values(), self.reported())
         if "nodeName" in request.args:
             node = request.args["nodeName"]
             shown = [entry for entry in shown if any(instance["node"] == node for instance in entry["instances"])]
@@ -144,6 +142,12 @@ def changes_of(data: object, name: str) -> Mapping[str, object]:
     if data.get("name", name) != name:
         raise BadInput(Fault("name", f"should be {name!r}, as in the address, or absent"))
     return data
+
+
+def shown_apps(apps: Iterable[App], report: Report | None) -> list[dict[str, Any]]:
+    """Each with what the loop last reported of it."""
+    views = _views(report)
+    return [_shown(app, report, views) for app in apps]
 
 
 def _views(report: Report | None) -> dict[str, AppView]:

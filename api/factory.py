@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -12,10 +13,17 @@ from flask import Blueprint, Flask, Response, request
 
 from api import declared, front, ops, problems, pushed, rebalance, secrets, stacks
 from api.held import HeldRequests
+from api.live import routes as live
+from api.live.hub import Hub
+from api.live.of_loop import OfLoop
 from api.metrics import Metrics
 from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
+from duckconf.reach.state import cordons
+from duckconf.reach.state import passings as passing_file
+from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.passings import PassingFile
 from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.reach.state.reports import ReportFile
 from duckconf.reach.state.revisions import FILE_NAME as HISTORY
@@ -31,6 +39,9 @@ if TYPE_CHECKING:
 LARGEST_BODY = 64 * 1024
 NO_SECRETS = "push mode keeps no state and no secrets; they need mode reconcile or agents: ./inv up reconcile"
 IN_A_FILE = "in mode reconcile this API has no secrets: set and list them with ./inv secret on the machine of the loop"
+READS = ("GET", "HEAD", "OPTIONS")
+# Requests that come all the time; who takes them knows whether they change anything.
+REPORTS = ("nodes.heartbeat", "edges.told")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -78,11 +89,16 @@ class Reconcile:
 
 def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8) -> Flask:
     """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
+    from api.live.of_push import OfPush
+
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     refusing = secrets.elsewhere(NO_SECRETS), rebalance.elsewhere(), stacks.elsewhere()
-    return create(
-        metrics, names, pushed.blueprint(pusher, metrics), *refusing, ops.blueprint(Push(pusher), metrics, cluster, journal, held)
-    )
+    pictures = OfPush(cluster, pusher, journal.news.tell)
+    pusher.acts = pictures.acts
+    hub = Hub(pictures, journal, journal.news)
+    operated = ops.blueprint(Push(pusher), metrics, cluster, journal, held, hub)
+    apps = pushed.blueprint(pusher, metrics, journal.add, pictures.asked)
+    return create(metrics, names, apps, *refusing, operated, live.blueprint(hub), changed=hub.changed)
 
 
 def create_reconcile(
@@ -93,12 +109,19 @@ def create_reconcile(
     names: Collection[str] = (),
     threads: int = 8,
     address_of: Callable[[str], str] = str,
+    node_timeout: float = 20.0,
+    loop_interval: float = 10.0,
 ) -> Flask:
     """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state.
     `address_of` has where a front reaches a node."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     kept = SecretFile(store.path.with_name(SECRETS))
     past = partial(read_told, store.path.with_name(HISTORY))
+    folder = store.path.parent
+    passings = PassingFile(folder / passing_file.FILE_NAME, time.time)
+    cordoned, drained = Cordons(folder / cordons.FILE_NAME), Cordons(folder / cordons.DRAINS_NAME)
+    pictures = OfLoop(cluster, store, reports, passings, cordoned, drained, node_timeout, loop_interval, time.time)
+    hub = Hub(pictures, journal, journal.news)
     apps = declared.blueprint(store, reports.read, journal.add, held, kept.current, past)
     return create(
         metrics,
@@ -106,17 +129,24 @@ def create_reconcile(
         apps,
         stacks.blueprint(store, journal.add, kept.current),
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
-        front.blueprint(front.of_loop(store, reports, address_of, held)),
+        front.blueprint(front.of_loop(store, reports, address_of, held, journal.news)),
         secrets.elsewhere(IN_A_FILE),
-        ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held),
+        ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held, hub),
+        live.blueprint(hub),
+        changed=hub.changed,
     )
 
 
 def create(
-    metrics: Metrics, names: Collection[str], *blueprints: Blueprint, authenticate: Callable[[], None] = lambda: None
+    metrics: Metrics,
+    names: Collection[str],
+    *blueprints: Blueprint,
+    authenticate: Callable[[], None] = lambda: None,
+    changed: Callable[[], None] = lambda: None,
 ) -> Flask:
     """An app with what all modes share. `names` are those that it is reached by, besides loopback; `authenticate` knows
-    the caller of the current request or raises; only `/healthz` is open without it."""
+    the caller of the current request or raises; only `/healthz` is open without it. `changed` is called after each request that
+    may have changed something; reports of nodes are not meant."""
     app = Flask("duckconf", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -139,6 +169,8 @@ def create(
     def count(answer: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         metrics.count_answer(route, answer.status_code)
+        if request.method not in READS and request.endpoint not in REPORTS:
+            changed()
         return answer
 
     problems.register(app)

@@ -21,10 +21,9 @@ from api.stores.placed import FRONT, PlacedIndex
 from duckconf.errors import BadInput, Fault
 from duckconf.front import Copy, Serving, revision, servings, to_json
 from duckconf.model import App
+from duckconf.reach.state.news import News
 from duckconf.reach.state.reports import ReportFile
 
-# A report is a file: somebody else writes it.
-LOOK_EVERY = 0.1
 # A node that falls silent makes no event.
 AT_LEAST_EVERY = 1.0
 
@@ -62,8 +61,8 @@ class Front:
             self.wait(mark, min(left, AT_LEAST_EVERY))
 
 
-def of_loop(store: DesiredStore, reports: ReportFile, address_of: Callable[[str], str], held: HeldRequests) -> Front:
-    """In reconcile mode: as the loop reports it."""
+def of_loop(store: DesiredStore, reports: ReportFile, address_of: Callable[[str], str], held: HeldRequests, news: News) -> Front:
+    """In reconcile mode: as the loop reports it. `news` is told when it has written its report."""
 
     def copies() -> Iterable[Copy]:
         report = reports.read()
@@ -74,9 +73,9 @@ def of_loop(store: DesiredStore, reports: ReportFile, address_of: Callable[[str]
         return id(reports.read()), store.listing().revision
 
     def wait(before: Any, patience: float) -> None:
-        end = time.monotonic() + patience
+        end, seen = time.monotonic() + patience, news.count
         while mark() == before and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, LOOK_EVERY))
+            seen = news.wait(seen, left)
 
     return Front(lambda: store.listing().apps.values(), copies, address_of, mark, wait, held, lambda: None)
 

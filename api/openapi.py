@@ -10,6 +10,7 @@ from api.openapi_front import EDGES, FRONT
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
+from api.schemas_of_picture import PICTURE
 from api.schemas_of_updates import refer
 
 VERSION = "0.1.0"
@@ -41,7 +42,23 @@ OPERATIONS: dict[str, Any] = {
                 parameter("limit", {"type": "integer"}, "Without `since`: the number of newest events, 100 by default."),
                 WAIT,
             ],
-            "responses": {"200": answer("Events.", refer("Events")), "422": problem("A parameter is wrong.")},
+            "responses": {
+                "200": {
+                    "description": "Events; with `Accept: text/event-stream`, a stream of the events and of the picture.",
+                    "content": {
+                        "application/json": {"schema": refer("Events")},
+                        "text/event-stream": {"schema": {"type": "string"}},
+                    },
+                },
+                "422": problem("A parameter is wrong."),
+            },
+        }
+    },
+    "/picture": {
+        "get": {
+            "operationId": "getPicture",
+            "summary": "The whole cluster as it is now: control plane, nodes, instances, rollouts, and the loop's four steps.",
+            "responses": {"200": answer("The picture.", PICTURE), "422": problem("A parameter is wrong.")},
         }
     },
     "/metrics": {

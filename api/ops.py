@@ -10,6 +10,8 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from api.body import query, seconds, whole
 from api.held import HeldRequests
+from api.live.hub import Hub
+from api.live.routes import stream, wants_stream
 from api.metrics import MEDIA_TYPE, Metrics
 from api.openapi import document
 from duckconf.reach.state.journal import Journal
@@ -40,7 +42,7 @@ def folder() -> dict[str, str]:
     return {} if place is None else {"folder": str(place)}
 
 
-def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held: HeldRequests) -> Blueprint:
+def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held: HeldRequests, hub: Hub) -> Blueprint:
     routes = Blueprint(NAME, __name__)
 
     @routes.get("/healthz")
@@ -63,6 +65,8 @@ def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held
 
     @routes.get("/events")
     def events() -> Response:
+        if wants_stream():
+            return stream(hub)
         query("since", "wait", "limit")
         limit = min(whole("limit", 100), MOST_EVENTS)
         if "since" not in request.args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from api.turns import TurnBook
@@ -57,6 +57,8 @@ class Pusher:
         self._cordons = cordons
         self._updating = threading.Lock()
         self._seen: Inventory | None = None
+        self.acts: Callable[..., None] = _unseen
+        """Called when something begins on a node and when it has ended, with its name, the node, words, and `done`."""
 
     def start_all(self, app: App) -> list[Started]:
         """As many as it has replicas, in turn; they are apps of their own from then on. Raises as `start` does: those that
@@ -126,6 +128,9 @@ class Pusher:
         failures = ((node, self._fleet.runner(node).away) for node in self.nodes())
         return {node: failure.reason for node, failure in failures if failure is not None}
 
+    def cordoned(self) -> frozenset[str]:
+        return self._cordons.names()
+
     def _start(self, action: Start) -> None:
         runner = self._fleet.runner(action.node)
         for container in self._book.doubts(action.node):
@@ -134,7 +139,17 @@ class Pusher:
                     "removed %s from %s: its start was interrupted, and the app runs on another node", container, action.node
                 )
             self._book.settle(action.node, container)
-        execute(action, self._cluster, runner)
+        self.acts(action.container, action.node, f"starts {action.container} ({action.app.image})", done=False)
+        words = f"could not start {action.container}"
+        try:
+            execute(action, self._cluster, runner)
+            words = f"started {action.container} ({action.app.image})"
+        finally:
+            self.acts(action.container, action.node, words, done=True)
+
+
+def _unseen(_: str, node: str, words: str, *, done: bool) -> None:
+    """Nobody looks."""
 
 
 def _nobody(skipped: dict[str, str], failures: Sequence[NodeFailure]) -> NoNodeReachable:

@@ -36,15 +36,27 @@ from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.nodes.sensor import observe_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.state import cordons, desired_file, logs, observer_socket
+from duckconf.reach.state import cordons, desired_file, logs, observer_socket, passings
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import reports as report_file
 from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.news import of_folder
 from duckconf.reach.state.reports import ReportFile
 
 log = logging.getLogger("api")
+
+
+# The files of the state that show in the picture of the cluster.
+SHOWN = (
+    journal_file.FILE_NAME,
+    report_file.FILE_NAME,
+    passings.FILE_NAME,
+    desired_file.FILE_NAME,
+    cordons.FILE_NAME,
+    cordons.DRAINS_NAME,
+)
 
 
 class Served(NamedTuple):
@@ -115,7 +127,8 @@ def reconcile_mode(project: Project) -> Iterator[Served]:
         return hosts().current().front_address(node)
 
     try:
-        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads, address_of), server)
+        times = project.settings.node_timeout, project.settings.loop_interval
+        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads, address_of, *times), server)
     finally:
         store.close()
 
@@ -129,7 +142,8 @@ def _names(server: wsgi.Server, project: Project) -> tuple[str, ...]:
 
 
 def open_journal(project: Project) -> Journal:
-    return Journal(project.state / journal_file.FILE_NAME, "api")
+    """It is told of what other processes write that concerns the picture."""
+    return Journal(project.state / journal_file.FILE_NAME, "api", news=of_folder(project.state, SHOWN))
 
 
 def open_book(project: Project, inventory: Inventory, fleet: Fleet) -> TurnBook:

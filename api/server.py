@@ -14,6 +14,7 @@ from cheroot import wsgi
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from flask import Flask
 
+from api.live.taken import Connection, Gateway
 from duckconf.errors import SetupError
 from duckconf.reach.state.ready import Readiness
 
@@ -47,6 +48,7 @@ def bind(url: str, threads: int, certificate: str = "", key: str = "") -> wsgi.S
         request_queue_size=BACKLOG,
         timeout=REQUEST_SECONDS,
     )
+    server.ConnectionClass, server.gateway = Connection, Gateway
     server.max_request_body_size = LARGEST_READ
     server.keep_alive_conn_limit = sys.maxsize
     if certificate:

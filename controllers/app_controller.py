@@ -151,6 +151,12 @@ class Itself:
     def wake(self) -> None:
         self._woken.set()
 
+    def passed(self, words: dict[str, str], heard: Collection[str]) -> None:
+        """Heartbeat and events tell the api-server."""
+
+    def acts(self, step: Step, words: str, *, done: bool) -> None:
+        """Its end is an event."""
+
     def say(self, step: str, text: str) -> None:
         log.info("%s", text, extra={"step": step})
 

@@ -49,7 +49,7 @@ class Component:
     def api(self) -> ApiClient:
         """A client of its own for each thread; the token is read anew, so that it may be exchanged."""
         token = read_token(Path(self._config.operator_token_file))
-        return ApiClient(self._config.api_url, "is duckconf-api running?", token, self._config.ca_file)
+        return ApiClient(self._config.api_url, "is duckconf-api running?", token, self._config.ca_file, self._name)
 
     def watch(self, path: str) -> None:
         """Begin to wake the loop whenever the revision of `path` changes, such as `/nodes?`."""

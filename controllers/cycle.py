@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from controllers.news import late
 from controllers.reconciler import Outcome, Reconciler, Verdict
 from controllers.sensed import NOT_YET, Sensed
-from controllers.teller import Teller
+from controllers.teller import Teller, told_of_pass
 from duckconf.actions import Pin
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
@@ -90,6 +90,12 @@ class World(Protocol):
         """Ask for another pass, soon."""
 
     def say(self, step: str, text: str) -> None: ...
+    def passed(self, words: dict[str, str], heard: Collection[str]) -> None:
+        """A pass has decided: what sensor, setpoint and comparator did, and who was heard."""
+
+    def acts(self, step: Step, words: str, *, done: bool) -> None:
+        """A step begins, or has ended; from any thread."""
+
     def tell(self, event: Event) -> None: ...
     def publish(self, report: Report) -> None: ...
 
@@ -145,6 +151,7 @@ class Cycle:
         turns = verdict.decision.turn.events if verdict.decision.turn is not None else ()
         for event in (*turns, *late(verdict.decision.late)):
             world.tell(event)
+        world.passed(told_of_pass(sensed, setpoint.desired, verdict.decision.plan), sensed.heard)
         self._teller.say(sensed, setpoint.desired, setpoint.faults, verdict.decision.plan, self._reconciler.health.lost)
         first_words = self._tell_of_updates(verdict)
         for step in verdict.decision.plan.steps:
@@ -205,6 +212,7 @@ class Cycle:
 
     def _act(self, step: Step) -> None:
         begun = self._world.now()
+        self._world.acts(step, str(step), done=False)
 
         def done(failure: DuckconfError | None) -> None:
             seconds = self._world.now() - begun
@@ -217,10 +225,9 @@ class Cycle:
                     self._reconciler.settle(step, failure, self._world.now(), last=last)
                 except OSError as error:
                     self._world.say("ACTUATOR", f"placements cannot be written: {error}")
-            if failure is None:
-                self._world.say("ACTUATOR", f"done in {seconds:.2f} s: {step.action}")
-            else:
-                self._world.say("ACTUATOR", f"{step.action} failed: {failure}")
+            words = f"done in {seconds:.2f} s: {step.action}" if failure is None else f"{step.action} failed: {failure}"
+            self._world.say("ACTUATOR", words)
+            self._world.acts(step, words, done=True)
             self._teller.tell_of_step(step, failure, seconds)
             self._world.wake()
 

@@ -32,6 +32,7 @@ from duckconf.inventory import Host, Inventory
 from duckconf.leaving import Where
 from duckconf.node_name import misnamed
 from duckconf.overview import AppView
+from duckconf.picture import ACTUATOR
 from duckconf.pins import Question
 from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
@@ -46,7 +47,7 @@ from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.health_line import HealthLine
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.reach.ssh.runner import SshRunner
-from duckconf.reach.state import asked, cordons, data, journal, logs, observer_socket, reports, secrets
+from duckconf.reach.state import asked, cordons, data, journal, logs, observer_socket, passings, reports, secrets
 from duckconf.reach.state.desired_file import FILE_NAME, DesiredReader, Stamp, rested, stamp_of
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.placements import FILE_NAME as PLACEMENTS
@@ -98,6 +99,7 @@ class Outside:
         self._secrets = SecretFile(project.state / secrets.FILE_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
         self._report = reports.ReportFile(project.state / reports.FILE_NAME)
+        self._passing = passings.PassingFile(project.state / passings.FILE_NAME, time.time)
         self._ended = threading.Event()
         self._followed: set[str] = set()
         self._facts: dict[str, Facts] = {}
@@ -186,6 +188,13 @@ class Outside:
 
     def say(self, step: str, text: str) -> None:
         log.info("%s", text, extra={"step": step})
+
+    def passed(self, words: dict[str, str], heard: Collection[str]) -> None:
+        self._passing.passed(words, heard)
+
+    def acts(self, step: Step, words: str, *, done: bool) -> None:
+        key = f"{step.action.node}/{step.action.container}"
+        self._passing.acts(ACTUATOR, key, step.action.node, words, done=done)
 
     def tell(self, event: Event) -> None:
         self._journal.add(event)

@@ -15,12 +15,25 @@ from duckconf.errors import DuckconfError
 from duckconf.events import Event
 from duckconf.naming import app_of
 from duckconf.overview import PENDING, AppView
+from duckconf.picture import COMPARATOR, SENSOR, SETPOINT
 from duckconf.plan import UNDER_WAY, Plan, Step
 from duckconf.report import LOST, UNREACHABLE, NodeView
 from duckconf.told import Told
 
 # Of which it is known that they were told.
 MOST_FAILURES = 1000
+
+
+def told_of_pass(sensed: Sensed, desired: Desired, plan: Plan) -> dict[str, str]:
+    """What a pass did before it acts, by step, in words."""
+    heard, silent = sensed.heard, sensed.silent
+    running = sum(container.running for _, containers in heard.values() for container in containers)
+    nodes = len(heard) + len(silent) + len(sensed.unreadable)
+    return {
+        SENSOR: f"{nodes - len(silent)} of {counted(nodes, 'node')} answer, {counted(running, 'app')} running",
+        SETPOINT: f"{counted(len(desired.instances), 'instance')} desired",
+        COMPARATOR: f"{len(plan.steps)} to do" if plan.steps else "nothing to do",
+    }
 
 
 class Teller:
@@ -60,23 +73,21 @@ class Teller:
     def say(self, sensed: Sensed, desired: Desired, faults: Sequence[str], plan: Plan, lost: Collection[str]) -> None:
         """The pass in words, when it has something to do or something new to say."""
         notes = [f"{name}: {note}" for name, note in plan.notes.items() if note != UNDER_WAY]
-        heard, silent = sensed.heard, sensed.silent
+        silent, words = sensed.silent, told_of_pass(sensed, desired, plan)
         said = (tuple(sorted(silent)), tuple(sorted(sensed.unreadable)), tuple(faults), tuple(notes), frozenset(lost))
         if not plan.steps and said == self._said:
             return
         self._said = said
         say = self._say
-        running = sum(container.running for _, containers in heard.values() for container in containers)
-        nodes = len(heard) + len(silent) + len(sensed.unreadable)
-        say("SENSOR", f"{nodes - len(silent)} of {counted(nodes, 'node')} answer, {counted(running, 'app')} running")
+        say("SENSOR", words[SENSOR])
         for node, (_, reason) in sorted(sensed.unreadable.items()):
             say("SENSOR", f"{node} {reason}")
         for node, reason in sorted(silent.items()):
             say("SENSOR", f"{node} is {LOST if node in lost else UNREACHABLE}: {reason}")
-        say("SETPOINT", f"{counted(len(desired.instances), 'instance')} desired")
+        say("SETPOINT", words[SETPOINT])
         for fault in faults:
             say("SETPOINT", fault)
-        say("COMPARATOR", f"{len(plan.steps)} to do" if plan.steps else "nothing to do")
+        say("COMPARATOR", words[COMPARATOR])
         for note in notes:
             say("COMPARATOR", note)
 

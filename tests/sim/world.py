@@ -181,6 +181,12 @@ class SimWorld:
     def wake(self) -> None:
         self.woken = True
 
+    def passed(self, words: dict[str, str], heard: Collection[str]) -> None:
+        """Nobody looks."""
+
+    def acts(self, step: Step, words: str, *, done: bool) -> None:
+        """Nobody looks."""
+
     def say(self, step: str, text: str) -> None:
         self.note(step, text)
         self._may_die()

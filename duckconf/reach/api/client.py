@@ -36,11 +36,18 @@ class ApiClient:
     """Calls to one API server, with `token` where it asks for one; `ca_file` verifies an https server."""
 
     def __init__(
-        self, url: str, remedy: str = "start it with `./inv up MODE`", token: Secret | None = None, ca_file: str = ""
+        self,
+        url: str,
+        remedy: str = "start it with `./inv up MODE`",
+        token: Secret | None = None,
+        ca_file: str = "",
+        name: str = "",
     ) -> None:
+        """`name` is what the program calls itself."""
         self.url = url.rstrip("/")
         self._remedy = remedy
         self._headers = {} if token is None else {"Authorization": f"Bearer {str.__str__(token)}"}
+        self._headers |= {"User-Agent": f"duckconf/{name}"} if name else {}
         trust = {"ca_certs": ca_file} if ca_file else {}
         bounds = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
         self._pool = urllib3.PoolManager(retries=False, timeout=bounds, **trust)  # type: ignore[arg-type]

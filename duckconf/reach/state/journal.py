@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event, event_from_json
+from duckconf.reach.state.news import NOT_TOLD, News
 
 FILE_NAME = "events.jsonl"
 LARGEST = 2 * 1024 * 1024
-LOOK_EVERY = 0.05
 
 
 class Page(NamedTuple):
@@ -32,10 +32,12 @@ class Page(NamedTuple):
 
 
 class Journal:
-    """The journal of one cluster; `source` names the process that writes here."""
+    """The journal of one cluster; `source` names the process that writes here. `news` is told of what is written here; where
+    others write too, whoever made it has it told of that."""
 
-    def __init__(self, path: Path, source: str = "", largest: int = LARGEST) -> None:
+    def __init__(self, path: Path, source: str = "", largest: int = LARGEST, news: News | None = None) -> None:
         self.path = path
+        self.news = news or News(NOT_TOLD)
         self._source = source
         self._largest = largest
 
@@ -52,6 +54,7 @@ class Journal:
                     self._turn_over(descriptor)
             finally:
                 os.close(descriptor)
+        self.news.tell()
 
     def tail(self, limit: int) -> Page:
         """The newest `limit` events."""
@@ -68,9 +71,9 @@ class Journal:
 
     def wait(self, cursor: str, seconds: float) -> Page:
         """As `after`, but held until there is something or `seconds` have passed."""
-        end = time.monotonic() + seconds
-        while not (page := self.after(cursor)).events and time.monotonic() < end:
-            time.sleep(LOOK_EVERY)
+        end, seen = time.monotonic() + seconds, self.news.count
+        while not (page := self.after(cursor)).events and (left := end - time.monotonic()) > 0:
+            seen = self.news.wait(seen, left)
         return page
 
     @property

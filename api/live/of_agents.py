@@ -1,0 +1,149 @@
+"""The picture of agents mode: what is declared and placed, and beside it what the nodes reported with their heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from api.live.components import Components
+from api.shown import shown_app
+from api.stores.desired import DesiredStore
+from api.stores.nodes import READY, NodeBook, Seen
+from api.stores.placed import PlacedIndex
+from duckconf.picture import (
+    COMPARATOR,
+    RUNS,
+    SENSOR,
+    SETPOINT,
+    SILENT,
+    STEPS,
+    InstanceSeen,
+    NodeSeen,
+    Picture,
+    Process,
+    Step,
+    apps_in,
+    counted,
+    instances_in,
+)  # fmt: skip
+from duckconf.reach.state.journal import Journal
+from duckconf.stepped import steps_in
+
+# Events by which a server that has just begun knows what the steps did last.
+LAST_EVENTS = 500
+LONGEST = 1.0
+COMPONENTS: Mapping[str, tuple[str, ...]] = {"scheduler": (COMPARATOR,), "node-controller": (COMPARATOR,)}
+
+
+class OfAgents:
+    """For one thread at a time, but for `heard`. `changed` is called when a heartbeat changes the picture."""
+
+    def __init__(
+        self,
+        cluster: str,
+        store: DesiredStore,
+        nodes: NodeBook,
+        index: PlacedIndex,
+        journal: Journal,
+        components: Components,
+        changed: Callable[[], None],
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._nodes = nodes
+        self._index = index
+        self._journal = journal
+        self._components = components
+        self._changed = changed
+        self._steps: dict[str, Step] = {}
+        self._cursor = ""
+        self._shown: dict[str, tuple[str, tuple[Seen, ...]]] = {}
+
+    def look(self) -> Picture:
+        self._shown = {name: (self._nodes.status(name), node.containers) for name, node in self._nodes.nodes.items()}
+        listing = self._store.listing()
+        entries = [shown_app(app, self._index, self._nodes) for app in listing.apps.values()]
+        instances = {**instances_in(entries), **self._surplus()}
+        return Picture(
+            self._cluster,
+            "agents",
+            self._nodes.timeout,
+            {"api": Process(RUNS, does=(SETPOINT,)), **self._processes()},
+            counted(self._seen_nodes(), instances.values()),
+            apps_in(entries),
+            instances,
+            self._four_steps(),
+            {},
+            tuple(listing.faults),
+        )
+
+    def due(self) -> float:
+        """Until the next node falls silent, if nothing else happens."""
+        timeout = self._nodes.timeout
+        ages = [self._nodes.age(name) for name in self._nodes.nodes]
+        return min([LONGEST, *(turn - age + 0.01 for age in ages for turn in (timeout / 2, timeout) if turn > age)])
+
+    def watch(self) -> None:
+        """The agents report all the time."""
+
+    def heard(self, node: str, containers: Iterable[Seen]) -> None:
+        """A heartbeat has come. Only its time has changed, as a rule, which can wait."""
+        if self._shown.get(node) != (self._nodes.status(node), tuple(containers)):
+            self._changed()
+
+    def _processes(self) -> dict[str, Process]:
+        silent = "it has asked for nothing for a while: see ./inv logs "
+        return {
+            name: Process(RUNS, does=does) if self._components.is_heard(name) else Process(SILENT, silent + name, does)
+            for name, does in COMPONENTS.items()
+        }
+
+    def _seen_nodes(self) -> dict[str, NodeSeen]:
+        found = {}
+        for name, node in self._nodes.nodes.items():
+            status = self._nodes.status(name)
+            reason = node.unreadable or ("" if status == READY else "no heartbeat")
+            zone = self._index.sites.zone(name)
+            found[name] = NodeSeen(status, reason, round(node.heartbeat, 3), node.cordoned, zone=zone)
+        return found
+
+    def _surplus(self) -> dict[str, InstanceSeen]:
+        """Containers that run where their instance is not placed."""
+        return {
+            f"{name}/{seen.container}": _stray(name, seen)
+            for name, node in self._nodes.nodes.items()
+            for seen in node.containers
+            if seen.running and not self._is_shown(name, seen)
+        }
+
+    def _is_shown(self, node: str, seen: Seen) -> bool:
+        instance = self._index.instance(seen.instance)
+        return instance is not None and instance.node in ("", node)
+
+    def _four_steps(self) -> dict[str, Step]:
+        page = self._journal.after(self._cursor) if self._cursor else self._journal.tail(LAST_EVENTS)
+        self._cursor = page.cursor if page.cursor != "0-0" else ""
+        self._steps = steps_in(page.events, self._steps)
+        last = max(self._nodes.nodes, key=lambda name: self._nodes.nodes[name].heartbeat, default="")
+        sensed = Step("waits for heartbeats")
+        if last and self._nodes.nodes[last].heartbeat:
+            at = round(self._nodes.nodes[last].heartbeat, 3)
+            sensed = Step(f"heartbeat of {last}, {len(self._nodes.nodes[last].containers)} containers", at, last)
+        return {SENSOR: sensed} | {step: self._steps.get(step, Step()) for step in STEPS if step != SENSOR}
+
+
+def _stray(node: str, seen: Seen) -> InstanceSeen:
+    return InstanceSeen(
+        seen.app,
+        seen.slot,
+        node,
+        seen.state,
+        seen.container,
+        seen.ready,
+        seen.health,
+        seen.image,
+        surplus=True,
+        ports=seen.ports,
+        started=seen.started,
+        restarts=seen.restarts,
+        note=seen.note,
+    )
