@@ -84,6 +84,25 @@ kill "$watch" 2>/dev/null
 exit "$code"
 """
 
+# What a container prints on either stream, in the order in which the engine tells it.
+TOGETHER = 'exec "$@" 2>&1'
+# The same for as long as our input is open: the engine's client would notice only with the next line that nobody reads it.
+FOLLOWED = """\
+exec 2>&1 3<&0 </dev/null
+"$@" 3<&- &
+run=$!
+{
+  read -r _ <&3
+  kill "$run"
+} >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+wait "$run"
+code=$?
+kill "$watch" 2>/dev/null
+exit "$code"
+"""
+
 
 # Docker's own JSON has all labels in one text with commas between them, where a value can pass for another label.
 DOCKER_CELLS = [f'"{name}":{{{{json .{name}}}}}' for name in ("ID", "Names", "Image", "State", "Status", "CreatedAt", "Ports")]
@@ -253,6 +272,8 @@ def last_words(container: str, lines: int = 20, since: str = "") -> Command:
     return Command((DOCKER, "logs", f"--tail={lines}", *([f"--since={since}"] if since else []), container))
 
 
-def following_words(container: str, lines: int) -> Command:
-    """As `last_words`, and on with all that it says until it ends."""
-    return Command((DOCKER, "logs", "-f", f"--tail={lines}", container))
+def words(container: str, *, tail: str = "", since: str = "", follow: bool = False) -> Command:
+    """All that it printed, each line with its time, from the newest `tail` lines on; with `follow`, and all that it will print
+    until it ends or our input does."""
+    options = (*([f"--tail={tail}"] if tail else []), *([f"--since={since}"] if since else []), *(["-f"] if follow else []))
+    return Command(("sh", "-c", FOLLOWED if follow else TOGETHER, "sh", DOCKER, "logs", "-t", *options, container))

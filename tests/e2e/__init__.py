@@ -13,5 +13,6 @@ pytest.register_assert_rewrite(
     "tests.e2e.registry",
     "tests.e2e.sick_app",
     "tests.e2e.stack_scenes",
+    "tests.e2e.typed",
     "tests.e2e.watched",
 )

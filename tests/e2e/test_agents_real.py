@@ -386,7 +386,7 @@ def test_the_tasks_show_it_all(running: Live) -> None:
     status = running.inv("status")
     assert (status.returncode, status.stdout.count("active")) == (0, 3)
     for what in ("scheduler", "node-controller", "api", "agent@node-1", "a"):
-        assert running.inv("logs", what, "--lines", "5").returncode == 0
+        assert running.inv("logs", what, "--tail", "5").returncode == 0
     assert running.inv("diff").returncode == 0
     submitted = running.inv("start-app", WEB_IMAGE, "--name", "more", "--wait")
     assert "more runs on node-" in submitted.stdout, submitted.stderr
@@ -402,7 +402,7 @@ def test_tokens_are_secret_and_without_one_the_api_is_closed(running: Live) -> N
     assert (state / "operator.token").stat().st_mode & 0o77 == 0
     with pytest.raises(DuckconfError, match="Bearer"):
         ApiClient(running.project.settings.api_url).call("GET", "/apps")
-    assert token not in running.inv("logs", "api", "--lines", "500").stdout
+    assert token not in running.inv("logs", "api", "--tail", "500").stdout
     arguments = running.engine.must("exec", running.host("control-1"), "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert token not in arguments
     assert Path(state / "tokens" / "node-1").stat().st_mode & 0o77 == 0

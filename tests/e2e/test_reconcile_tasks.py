@@ -97,7 +97,7 @@ def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> N
     until("it is gone", lambda: "web" not in declared.cluster.ids())
     kinds = [json.loads(line)["kind"] for line in inv("events", "--json").stdout.splitlines()]
     assert {"declared", "started", "withdrawn", "removed"} <= set(kinds)
-    words = inv("logs", "reconciler", "--lines", "400").stdout
+    words = inv("logs", "reconciler", "--tail", "400").stdout
     for step in ("SENSOR", "SETPOINT", "COMPARATOR", "ACTUATOR"):
         assert step in words
 

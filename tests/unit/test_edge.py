@@ -36,15 +36,15 @@ def refused(*words: str) -> str:
         ("events", "--limit", "many"),
         ("events", "--limit", "-3"),
         ("events", "--limit=1_0"),
-        ("logs", "api", "--lines", "1.5"),
-        ("logs", "api", "--lines=-1"),
+        ("logs", "api", "--tail", "1.5"),
+        ("logs", "api", "--tail=-1"),
         ("bench", "push", "-r=x"),
         ("bench", "push", "-r=0"),
     ],
 )
 def test_a_number_that_cannot_be_meant_is_told_in_one_line(words: tuple[str, ...]) -> None:
     said = refused(*words)
-    assert said.startswith(("error: --limit:", "error: --lines:", "error: --rounds:"))
+    assert said.startswith(("error: --limit:", "error: --tail:", "error: --rounds:"))
     assert "should be a whole number" in said
 
 

@@ -1,4 +1,4 @@
-"""The letters of `start-app`'s options: those that docker has for them, and no others, which nobody could guess."""
+"""The letters of the options: those that docker has for them, and no others, which nobody could guess."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ LETTERS = {
     "name": "n",
     "command": "c",
     "json": "j",
+    "follow": "f",
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from duckconf.cli.apps.letters import DockersLetters
 from duckconf.cli.terminal.edge import command, project
 
 
@@ -88,18 +89,33 @@ def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) ->
 
 
 @command(
-    positional=["what"],
+    klass=DockersLetters,
+    positional=["names"],
     help={
-        "what": "a service (api, reconciler, scheduler, node-controller, agent@NODE) or an app",
-        "follow": "print new lines until interrupted",
-        "lines": "number of lines",
+        "names": "apps, instances (web.2) or stacks, or one service: api, reconciler, scheduler, node-controller, agent@NODE",
+        "follow": "print new lines until interrupted, also of instances that move; an event is told first",
+        "since": "only lines that are not older: 10m, 2h30m, 3d, or a time such as 2026-01-31T10:00:00Z",
+        "tail": "number of lines of each instance, the newest, or all. Default: 50, and all with --since",
+        "timestamps": "begin each line with its time",
+        "raw": "print control characters as they are, instead of showing them",
+        "json": "print one JSON object per line",
     },
 )
-def logs(_: Any, what: str, follow: bool = False, lines: int = 50) -> int:
-    """Show the log of a service or the output of an app. Example: ./inv logs reconciler -f"""
-    from duckconf.cli.look import tasks as look
+def logs(
+    _: Any,
+    names: str,
+    follow: bool = False,
+    since: str = "",
+    tail: str = "",
+    timestamps: bool = False,
+    raw: bool = False,
+    json: bool = False,
+) -> int:
+    """Show what apps print, all instances merged by time, or the log of a service. Exit code 4 if a node is unreachable.
+    Example: ./inv logs web db -f --since 10m"""
+    from duckconf.cli.look.logs import logs as show
 
-    return look.logs(project(), what, lines, follow=follow)
+    return show(project(), names.split(), tail, since, follow=follow, timestamps=timestamps, raw=raw, as_json=json)
 
 
 @command(

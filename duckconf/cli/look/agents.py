@@ -5,9 +5,8 @@ Only the logs of services lie on their hosts, and are read there.
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from duckconf.balance_told import sight
@@ -124,25 +123,26 @@ def diff(project: Project, *, as_json: bool) -> int:
     return DIFFERENCES if open_ends or goes_on(later) else 0
 
 
-def service_logs(project: Project, what: str, lines: int, *, follow: bool) -> int | None:
-    """The journal of a component's unit; None when `what` is no component."""
+def is_service(name: str) -> bool:
+    return name.startswith(AGENT) or name in CONTROL_UNITS
+
+
+def service_logs(project: Project, what: str, lines: str, show: Callable[[bytes], None], *, follow: bool) -> int:
+    """The journal of a component's unit."""
     inventory = project.inventory(secrets=True)
     if what.startswith(AGENT):
         host, unit = inventory.node(what.removeprefix(AGENT)).name, AGENT_UNIT
-    elif what in CONTROL_UNITS:
-        host, unit = _control_host(inventory), CONTROL_UNITS[what]
     else:
-        return None
+        host, unit = _control_host(inventory), CONTROL_UNITS[what]
     argv = ("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}")
     with open_cluster(project) as cluster:
         runner = cluster.fleet.admin(host)
         if not follow:
             done = runner.run(Command(argv))
-            sys.stdout.write(done.stdout)
+            show(done.stdout.encode())
             sys.stderr.write(done.stderr)
             return done.code
-        with contextlib.suppress(KeyboardInterrupt):
-            runner.follow(Command((*argv, "--follow")), _write)
+        runner.follow(Command((*argv, "--follow")), show)
     return 0
 
 
@@ -242,8 +242,3 @@ def _silent(rows: list[dict[str, Any]]) -> int:
             file=sys.stderr,
         )
     return SOME_UNREACHABLE if away else 0
-
-
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()

@@ -1,47 +1,37 @@
-"""The tasks that look and change nothing: status, ps, nodes, diff, events, logs.
+"""The tasks that look and change nothing: status, ps, nodes, diff, events.
 
 What only one mode needs is imported where it is needed: a look should not take longer than the nodes do.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from duckconf import engine
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of, require_mode
 from duckconf.cli.cluster.nodes import Cluster, app_row, node_row, open_cluster
+from duckconf.cli.look.event_source import event_line, event_source
 from duckconf.cli.look.node_table import print_nodes, say_uneven
 from duckconf.cli.look.notes import grouped
 from duckconf.cli.look.trouble import Seen, none_of, say_faults, unreachable
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
-from duckconf.cli.terminal.times import clock, stamp
-from duckconf.engine_output import Container
-from duckconf.errors import NotFound
-from duckconf.events import Event, event_from_json
+from duckconf.cli.terminal.times import stamp
+from duckconf.events import Event
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.overview import AppView
 from duckconf.pins import digest_of
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.state import cordons, journal, reports
+from duckconf.reach.state import cordons, reports
 from duckconf.reach.state.cordons import Cordons
-from duckconf.reach.state.journal import Journal, Page
 from duckconf.reach.state.reports import ReportFile
 from duckconf.rebalancing import uneven
 from duckconf.report import Report
 from duckconf.restart import DONE
 from duckconf.rollout import History
-
-# The longest kind of an event.
-KIND = len("rebalance-failed")
-EVENTS_AT_ONCE = 2.0
-EVENTS_HELD = 25.0
 
 
 def status(project: Project, *, as_json: bool) -> int:
@@ -178,7 +168,7 @@ def diff(project: Project, *, as_json: bool) -> int:
 
 def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
     """Events, oldest first."""
-    tail, after = _event_source(project)
+    tail, after = event_source(project)
     page = tail(limit)
     show = print_events_json if as_json else print_events
     if not page.events and not follow:
@@ -190,79 +180,15 @@ def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
     return 0
 
 
-def _event_source(project: Project) -> tuple[Callable[[int], Page], Callable[[str], Page]]:
-    """The newest events, and those after a cursor: from the journal where services run here, else from the API."""
-    if mode_of(project) != AGENTS:
-        book = Journal(project.state / journal.FILE_NAME)
-        return book.tail, lambda cursor: book.wait(cursor, EVENTS_AT_ONCE)
-    from duckconf.cli.cluster.api import api_client
-
-    api = api_client(project)
-
-    def ask(query: str) -> Page:
-        answer = api.call("GET", f"/events?{query}")
-        return Page(answer["cursor"], tuple(event_from_json(entry) for entry in answer["events"]))
-
-    return lambda limit: ask(f"limit={limit}"), lambda cursor: ask(f"since={cursor}&wait={EVENTS_HELD:g}")
-
-
 def print_events(found: Iterable[Event]) -> None:
     for event in found:
-        about = " ".join(part for part in (event.instance or event.app, event.node) if part)
-        print(f"{clock(event.time)}  {event.kind:<{KIND}} {about:<24} {event.message}", flush=True)
+        print(event_line(event), flush=True)
 
 
 def print_events_json(found: Iterable[Event]) -> None:
     """One object per line, so that a program can follow."""
     for event in found:
         print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
-
-
-def logs(project: Project, what: str, lines: int, *, follow: bool) -> int:
-    """The log of a service, or what an app said."""
-    from duckconf.cli.cluster.services import services
-    from duckconf.cli.look import agents as agents_look
-    from duckconf.cli.look.absent import require_mode_of_service, why_absent
-
-    if mode_of(project) == AGENTS:
-        code = agents_look.service_logs(project, what, lines, follow=follow)
-        if code is not None:
-            return code
-    known = services(project, mode_of(project))
-    service = next((item for item in known if item.name == what), None)
-    if service is not None:
-        if not service.log.exists():
-            raise NotFound(f"{what} has not written a log yet", f"see `./inv up {mode_of(project)}`")
-        argv = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(service.log)]
-        with contextlib.suppress(KeyboardInterrupt):
-            return subprocess.run(argv, check=False).returncode
-        return 0
-    with open_cluster(project) as cluster:
-        try:
-            container = cluster.find(what)
-        except NotFound as missing:
-            agents = [*agents_look.CONTROL_UNITS, f"{agents_look.AGENT}NODE"]
-            require_mode_of_service(project, what, agents_look.AGENT, agents_look.CONTROL_UNITS)
-            names = ", ".join([item.name for item in known] or agents)
-            raise why_absent(project, what) or NotFound(missing.message, f"or name a service: {names}") from None
-        return _app_logs(cluster, container, lines, follow=follow)
-
-
-def _app_logs(cluster: Cluster, container: Container, lines: int, *, follow: bool) -> int:
-    runner = cluster.fleet.runner(container.node)
-    if not follow:
-        done = runner.run(engine.last_words(container.name, lines))
-        sys.stdout.write(done.stdout)
-        sys.stderr.write(done.stderr)
-        return done.code
-
-    def show(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-    with contextlib.suppress(KeyboardInterrupt):
-        runner.follow(engine.following_words(container.name, lines), show)
-    return 0
 
 
 def _service_row(project: Project, service: Any) -> dict[str, Any]:

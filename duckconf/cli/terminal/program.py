@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, with_files, words_for
+from duckconf.cli.terminal.guard import guard_terminal
+from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, with_files, with_names, words_for
 
 READER_LEFT = 141
 INTERRUPTED = 130
@@ -21,7 +22,7 @@ class Duckconf(Program):
         before = sys.dont_write_bytecode
         with self._in_our_words():
             words = with_command(asking_for_help(sys.argv if argv is None else argv))
-            super().parse_core(with_action(with_files(joined(words))))
+            super().parse_core(with_action(with_names(with_files(joined(words)))))
         # Invoke would have every call compile all modules of the tasks anew.
         sys.dont_write_bytecode = before
 
@@ -49,6 +50,7 @@ class Duckconf(Program):
 
 
 def main() -> None:
+    guard_terminal()
     try:
         try:
             Duckconf(name="Duckconf", binary="./inv").run()

@@ -16,6 +16,8 @@ SEVERAL = ("scale",)
 TAKES_COMMAND = frozenset({"run", "start-app"})
 # Tasks whose first word says what to do with what the second one names; to Invoke both are one.
 ACTIONS = {"secret": ("set", "remove")}
+# Options of `logs` that are followed by their value.
+OF_LOGS = frozenset({"--since", "--tail"})
 EXAMPLE = re.compile(r"Example: (?P<command>.+)")
 
 
@@ -56,6 +58,20 @@ def with_files(argv: Sequence[str]) -> list[str]:
         return words
     end = next((index for index, word in enumerate(words) if index > 1 and word.startswith("-")), len(words))
     return [*words[:2], *(["\n".join(words[2:end])] if end > 2 else []), *words[end:]]
+
+
+def with_names(argv: Sequence[str]) -> list[str]:
+    """The words of a command line, with the names that `logs` is given made one, wherever they stand."""
+    words = list(argv)
+    if words[1:2] != ["logs"]:
+        return words
+    names: list[str] = []
+    options: list[str] = []
+    takes_value = False
+    for word in words[2:]:
+        (options if takes_value or word.startswith("-") else names).append(word)
+        takes_value = word in OF_LOGS and not takes_value
+    return [*words[:2], *([" ".join(names)] if names else []), *options]
 
 
 def with_action(argv: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Union
 
 from duckconf.cli.terminal.say import say
 from duckconf.image import flow
+from duckconf.visible import visible
 
 # Between two lines about one node where nobody watches bars.
 LINE_EVERY = 10.0
@@ -87,10 +88,12 @@ class Bars:
         self._bars.update(task, completed=done, total=total, note="loading" if done == total else "")
 
     def ended(self, node: str, text: str) -> None:
+        # It goes past the guard of the terminal, as the bars do.
+        shown = visible(text)
         if node in self._tasks:
-            self._bars.update(self._tasks[node], note=text)
+            self._bars.update(self._tasks[node], note=shown)
         else:
-            self._bars.console.print(f"  {node}: {text}", markup=False, highlight=False)
+            self._bars.console.print(f"  {node}: {shown}", markup=False, highlight=False)
 
 
 Progress = Union[Lines, Bars]

@@ -1,0 +1,45 @@
+"""Standard output and standard error behind a guard: what is printed is shown, and nothing in it is executed by the terminal.
+
+Whoever means to control the terminal writes to the stream behind it (`buffer`; rich finds it by itself).
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from duckconf.visible import visible
+
+
+class Guarded:
+    """A text stream as `print` and `sys.stdout` use it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def rich_proxied_file(self) -> TextIO:
+        """Where rich writes to: its bars are made of control characters."""
+        return self._stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def guard_terminal() -> None:
+    """From now on, for the whole process. What the terminal's character set lacks is spelled out too, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout = Guarded(sys.stdout)
+    sys.stderr = Guarded(sys.stderr)
