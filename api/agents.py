@@ -9,6 +9,7 @@ import argparse
 import logging
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
+from api.page import routes as page
+from api.page.session import Sessions
 from api.server import bind, serve
 from api.stores.data import HeldData
 from api.stores.desired import DesiredStore
@@ -132,6 +135,7 @@ def create_agents(
     updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
     apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
     components = Components()
+    browsers = Sessions(store.path.parent, config.cluster, lambda: tokens.mark, time.time)
     pictures = OfAgents(config.cluster, store, nodes, index, journal, components, journal.news.tell)
     hub = Hub(pictures, journal, journal.news)
     noted = Noted(Ends(store, index), index, images, pictures)
@@ -153,10 +157,11 @@ def create_agents(
         node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.fronted),
         ops.blueprint(mode, metrics, config.cluster, journal, watches, hub),
         live.blueprint(hub),
+        page.sessions(browsers, require_operator),
     )
 
     def know_the_caller() -> None:
-        authenticate(tokens)
+        authenticate(tokens, browsers)
         if request.blueprint in (ops.NAME, live.NAME):
             require_operator()
         if caller().operator:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
-from api import declared, front, ops, problems, pushed, rebalance, secrets, stacks
+from api import cordoned, declared, front, ops, problems, pushed, rebalance, secrets, stacks
 from api.held import HeldRequests
 from api.live import routes as live
 from api.live.hub import Hub
 from api.live.of_loop import OfLoop
 from api.metrics import Metrics
+from api.page import routes as page
 from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
-from duckconf.reach.state import cordons
 from duckconf.reach.state import passings as passing_file
-from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.passings import PassingFile
 from duckconf.reach.state.rebalances import RebalanceBook
@@ -30,7 +29,7 @@ from duckconf.reach.state.revisions import FILE_NAME as HISTORY
 from duckconf.reach.state.revisions import read_told
 from duckconf.reach.state.secrets import FILE_NAME as SECRETS
 from duckconf.reach.state.secrets import SecretFile
-from duckconf.report import READY
+from duckconf.report import READY, Report
 
 if TYPE_CHECKING:
     # Push mode holds SSH connections; what the other modes import must not need them.
@@ -98,7 +97,8 @@ def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collectio
     hub = Hub(pictures, journal, journal.news)
     operated = ops.blueprint(Push(pusher), metrics, cluster, journal, held, hub)
     apps = pushed.blueprint(pusher, metrics, journal.add, pictures.asked)
-    return create(metrics, names, apps, *refusing, operated, live.blueprint(hub), changed=hub.changed)
+    nodes = cordoned.blueprint(journal.path.parent, pusher.nodes, journal.add, drains=False)
+    return create(metrics, names, apps, nodes, *refusing, operated, live.blueprint(hub), changed=hub.changed)
 
 
 def create_reconcile(
@@ -119,14 +119,15 @@ def create_reconcile(
     past = partial(read_told, store.path.with_name(HISTORY))
     folder = store.path.parent
     passings = PassingFile(folder / passing_file.FILE_NAME, time.time)
-    cordoned, drained = Cordons(folder / cordons.FILE_NAME), Cordons(folder / cordons.DRAINS_NAME)
-    pictures = OfLoop(cluster, store, reports, passings, cordoned, drained, node_timeout, loop_interval, time.time)
+    nodes = cordoned.blueprint(folder, lambda: [*(reports.read() or Report()).nodes], journal.add, drains=True)
+    pictures = OfLoop(cluster, store, reports, passings, node_timeout, loop_interval, time.time)
     hub = Hub(pictures, journal, journal.news)
     apps = declared.blueprint(store, reports.read, journal.add, held, kept.current, past)
     return create(
         metrics,
         names,
         apps,
+        nodes,
         stacks.blueprint(store, journal.add, kept.current),
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
         front.blueprint(front.of_loop(store, reports, address_of, held, journal.news)),
@@ -145,8 +146,8 @@ def create(
     changed: Callable[[], None] = lambda: None,
 ) -> Flask:
     """An app with what all modes share. `names` are those that it is reached by, besides loopback; `authenticate` knows
-    the caller of the current request or raises; only `/healthz` is open without it. `changed` is called after each request that
-    may have changed something; reports of nodes are not meant."""
+    the caller of the current request or raises; only `/healthz` and the files of the page are open without it. `changed` is
+    called after each request that may have changed something; reports of nodes are not meant."""
     app = Flask("duckconf", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -162,7 +163,7 @@ def create(
 
     @app.before_request
     def know_the_caller() -> None:
-        if request.endpoint != "ops.healthz":
+        if request.endpoint != "ops.healthz" and not page.needs_no_token():
             authenticate()
 
     @app.after_request
@@ -174,7 +175,7 @@ def create(
         return answer
 
     problems.register(app)
-    for blueprint in blueprints:
+    for blueprint in (*blueprints, page.blueprint()):
         app.register_blueprint(blueprint)
     return app
 

@@ -23,6 +23,13 @@ CONFIRM = {
     }
 }
 
+SESSION = {
+    "post": {
+        "summary": "A session for a browser: a short-lived cookie in place of the operator's token.",
+        "responses": {"200": answer("The cookie, and for how many seconds it is valid.", {"type": "object"})},
+    },
+    "delete": {"summary": "End the session.", "responses": {"200": answer("It has ended.", {"type": "object"})}},
+}
 OPERATIONS: dict[str, Any] = {
     "/healthz": {"get": {"summary": "Is the server alive?", "responses": {"200": answer("Yes.", {"type": "object"})}}},
     "/readyz": {
@@ -59,6 +66,25 @@ OPERATIONS: dict[str, Any] = {
             "operationId": "getPicture",
             "summary": "The whole cluster as it is now: control plane, nodes, instances, rollouts, and the loop's four steps.",
             "responses": {"200": answer("The picture.", PICTURE), "422": problem("A parameter is wrong.")},
+        }
+    },
+    "/": {
+        "get": {
+            "summary": "The web page, for a browser.",
+            "responses": {
+                "200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}},
+                "404": problem("The caller does not ask for HTML."),
+            },
+        }
+    },
+    "/page/{name}": {
+        "get": {
+            "summary": "A file of the web page.",
+            "parameters": [parameter("name", {"type": "string"}, "The file.", "path")],
+            "responses": {
+                "200": {"description": "The file.", "content": {"text/*": {"schema": {"type": "string"}}}},
+                "404": problem("No such file."),
+            },
         }
     },
     "/metrics": {
@@ -224,6 +250,21 @@ NO_STACK: dict[str, Any] = {
         verb: {"summary": "Refused in this mode.", "parameters": [STACK], "responses": NO_STACKS} for verb in ("put", "delete")
     }
 }
+CORDON: dict[str, Any] = {
+    "/node/{name}": {
+        "put": {
+            "operationId": "changeNode",
+            "summary": "Keep new apps off a node, let them on again, or (reconcile) have it emptied.",
+            "parameters": [parameter("name", {"type": "string"}, "The node.", "path")],
+            "requestBody": takes("Cordon"),
+            "responses": {
+                **FORM,
+                "200": answer("Whether that was a change.", {"type": "object"}),
+                "422": problem("There is no such node, or a field is wrong."),
+            },
+        }
+    }
+}
 OF_AGENTS = {
     **RECONCILE,
     **FRONT,
@@ -235,14 +276,25 @@ OF_AGENTS = {
     **SCHEDULED,
     **DATA,
     "/apps/confirm": CONFIRM,
+    "/session": SESSION,
     **OPERATIONS,
 }
 PATHS = {
-    "push": {**PUSH, **ELSEWHERE, **NO_STACK, **REFUSED, **OPERATIONS},
-    "reconcile": {**RECONCILE, **FRONT, **STACKS, **HISTORY, **REBALANCE, "/apps/confirm": CONFIRM, **ELSEWHERE, **OPERATIONS},
+    "push": {**PUSH, **CORDON, **ELSEWHERE, **NO_STACK, **REFUSED, **OPERATIONS},
+    "reconcile": {
+        **RECONCILE,
+        **CORDON,
+        **FRONT,
+        **STACKS,
+        **HISTORY,
+        **REBALANCE,
+        "/apps/confirm": CONFIRM,
+        **ELSEWHERE,
+        **OPERATIONS,
+    },
     "agents": {
         **_closed(OF_AGENTS),
-        "/healthz": OPERATIONS["/healthz"],
+        **{path: OPERATIONS[path] for path in ("/healthz", "/", "/page/{name}")},
     },
 }
 PATHS["agents"]["/events"] = {

@@ -256,6 +256,15 @@ SCHEMAS: dict[str, Any] = {
             }
         },
     },
+    "Cordon": {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {
+            "cordoned": {"type": "boolean"},
+            "draining": {"const": True, "description": "The loop moves its apps to other nodes (reconcile)."},
+        },
+    },
     "NodeChange": {
         "type": "object",
         "minProperties": 1,

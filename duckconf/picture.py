@@ -172,7 +172,7 @@ def _instance(app: Mapping[str, Any], one: Mapping[str, Any]) -> InstanceSeen:
         bool(one.get("ready", False)) and status == "running",
         str(one.get("health", "")),
         str(one.get("image") or app["image"]),
-        not one.get("updated", True),
+        bool(one.get("container")) and not one.get("updated", True),
         ports=tuple(one.get("published", ())),
         started=float(one.get("started", 0.0)),
         restarts=int(one.get("restarts", 0)),

@@ -27,7 +27,7 @@ from duckconf.picture import (
     counted,
     instances_in,
 )  # fmt: skip
-from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state.cordons import DRAINS_NAME, FILE_NAME, Cordons
 from duckconf.reach.state.passings import PassingFile, lives
 from duckconf.reach.state.reports import ReportFile
 from duckconf.report import Report
@@ -44,8 +44,6 @@ class OfLoop:
     store: DesiredStore
     reports: ReportFile
     passings: PassingFile
-    cordons: Cordons
-    drains: Cordons
     timeout: float
     interval: float
     clock: Callable[[], float]
@@ -85,7 +83,8 @@ class OfLoop:
         return Process(RUNS, does=does)
 
     def _nodes(self, report: Report, passing: Passing) -> dict[str, NodeSeen]:
-        cordoned, draining = self.cordons.names(), self.drains.names()
+        folder = self.store.path.parent
+        cordoned, draining = Cordons(folder / FILE_NAME).names(), Cordons(folder / DRAINS_NAME).names()
         return {
             name: NodeSeen(
                 view.status, view.reason, passing.heard.get(name, 0.0), name in cordoned or name in draining, name in draining

@@ -15,6 +15,8 @@ from flask.testing import FlaskClient
 from jsonschema import validate
 
 from api.factory import create_reconcile
+from api.live.of_agents import OfAgents
+from api.live.of_loop import OfLoop
 from api.schemas_of_picture import PICTURE
 from api.stores.desired import DesiredStore
 from duckconf.desired import empty_document
@@ -31,6 +33,8 @@ from tests.api.test_api_push import client, nodes, problem
 
 __all__ = ["app", "client", "nodes", "operator"]
 
+# Seconds: longer than a test waits.
+NEVER = 60.0
 SHOWN = (FILE_NAME, "reconciler.json", "passing.json", "desired_state.csv")
 WEB = AppView("web", "n1", "duckconf-web", "nginx", "yes", "running", started=5.0, ready=True, updated=True)
 
@@ -46,12 +50,15 @@ class Loop:
         self.journal = Journal(folder / FILE_NAME, "reconciler")
         self.passing = PassingFile(folder / "passing.json", time.time)
         journal = Journal(folder / FILE_NAME, "api", news=of_folder(folder, SHOWN))
+        journal.news.again = NEVER
         self.app = create_reconcile(DesiredStore(state, journal.add), ReportFile(folder / "reconciler.json"), "demo", journal)
         self.client = self.app.test_client()
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Loop:
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """Nobody looks by himself: what comes has come by news."""
+    monkeypatch.setattr(OfLoop, "due", lambda _: NEVER)
     return Loop(tmp_path)
 
 
@@ -94,7 +101,7 @@ def test_a_loop_whose_process_has_ended_is_stopped_and_does_nothing_now(loop: Lo
     assert (told["processes"]["reconciler"]["state"], told["calls"]) == ("stopped", {})
 
 
-def test_a_stream_begins_with_the_picture_and_brings_each_change_within_300_ms(loop: Loop, port: int) -> None:
+def test_a_stream_begins_with_the_picture_and_news_bring_each_change(loop: Loop, port: int) -> None:
     reader = Reader(port)
     assert "200 OK" in reader.head
     assert "text/event-stream" in reader.head
@@ -102,22 +109,18 @@ def test_a_stream_begins_with_the_picture_and_brings_each_change_within_300_ms(l
     reader.until("picture")
     validate({**reader.picture, "now": 1.0}, PICTURE)
     for number in range(5):
-        begun = time.monotonic()
         loop.reports.write(Report({"n1": NodeView("ready", f"turn {number}")}))
         patch = reader.until("patch")
-        assert time.monotonic() - begun < 0.3
         assert patch.data["nodes"]["n1"]["reason" if number else "status"] == (f"turn {number}" if number else "ready")
     reader.close()
 
 
-def test_an_event_of_the_loop_and_an_own_one_reach_the_stream_within_300_ms(loop: Loop, port: int) -> None:
+def test_an_event_of_the_loop_and_an_own_one_reach_the_stream(loop: Loop, port: int) -> None:
     reader = Reader(port)
     reader.until("picture")
     for tell in (loop.journal.add, lambda _: loop.client.put("/app/web", json={"image": "nginx"})):
-        begun = time.monotonic()
         tell(Event("started", "web started", "web", "n1"))
         reader.until("events")
-        assert time.monotonic() - begun < 0.3
     assert [event["kind"] for event in reader.events] == ["started", "declared"]
     reader.close()
 
@@ -201,13 +204,14 @@ def test_in_agents_mode_the_picture_and_the_stream_are_the_operators(app: Flask)
         problem(stranger("GET", "/events", Accept="text/event-stream"), status)
 
 
-def test_a_heartbeat_that_changes_the_picture_is_seen_within_300_ms(operator: Client, app: Flask) -> None:
+def test_a_heartbeat_that_changes_the_picture_is_seen_at_once(
+    operator: Client, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OfAgents, "due", lambda _: NEVER)
     with served(app) as port:
         reader = Reader(port, Authorization="Bearer op")
         reader.until("picture")
-        begun = time.monotonic()
         beat(operator, "node-1", copy("web"))
         while "node-1/duckconf-web" not in reader.picture["instances"]:
             reader.until("patch")
-        assert time.monotonic() - begun < 0.3
         reader.close()

@@ -38,7 +38,7 @@ WEB = {
             "image": "nginx:2",
             "published": ["1:1"],
         },
-        {"slot": 2, "node": "n1", "status": "starting", "ready": False, "updated": False, "image": "nginx:1", "note": "pulls"},
+        {"slot": 2, "node": "n1", "status": "starting", "updated": False, "image": "nginx:1", "container": "duckconf-web.2"},
         {"slot": 3, "node": "", "serves": "n2", "status": "pending", "note": "no place"},
     ],
 }

@@ -19,9 +19,7 @@ from duckconf.cli.terminal.tables import print_json
 from duckconf.errors import NotFound
 from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.state import asked, cordons
-from duckconf.reach.state.asked import Asked
-from duckconf.reach.state.cordons import Cordons
+from duckconf.reach.state import cordons
 
 ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
 
@@ -105,7 +103,4 @@ def set_cordon(project: Project, node: str, *, cordoned: bool) -> bool:
         api_client(project).call("PUT", path_of("node", node), {"cordoned": cordoned})
         return True
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not cordoned:
-        Asked(project.state / asked.FILE_NAME).ask(node)
-        Cordons(project.state / cordons.DRAINS_NAME).change(node, cordoned=False)
-    return Cordons(project.state / cordons.FILE_NAME).change(node, cordoned=cordoned)
+    return cordons.set_cordon(project.state, node, cordoned=cordoned)

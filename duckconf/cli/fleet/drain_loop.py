@@ -19,7 +19,6 @@ from duckconf.naming import app_of
 from duckconf.plan import TAKES_OVER
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state import cordons, journal
-from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.journal import Journal
 
 # For the next app to leave: the start on its new node may pull the image.
@@ -38,8 +37,7 @@ def drain(project: Project, node: str) -> Drained:
             # Before the mark, after which the loop begins at once.
             there = _apps(cluster, node)
         finally:
-            for name in (cordons.FILE_NAME, cordons.DRAINS_NAME):
-                Cordons(project.state / name).change(node, cordoned=True)
+            cordons.drain(project.state, node)
         stays = _bound(cluster, node)
         say_what_stays(node, stays)
         left = first = there - stays.keys()

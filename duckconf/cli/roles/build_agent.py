@@ -26,6 +26,8 @@ MAIN = b"import sys\n\nfrom controllers.app_controller import main\n\nsys.exit(m
 # The first moment that a zip file can name.
 DATE = (1980, 1, 1, 0, 0, 0)
 MODE = 0o100644 << 16
+# The folder of files that a package serves.
+STATIC = "static"
 UNIX = 3
 LICENSES = re.compile(r"\.dist-info/(METADATA|(licenses/.*|LICEN[CS]E|NOTICE|COPYING)[^/]*)$", re.IGNORECASE)
 
@@ -58,11 +60,13 @@ def _closure(root: Path, modules: Iterable[str]) -> Files:
 
 
 def _own(root: Path, module: str) -> Files:
-    """The module's file, and the empty ones of the packages around it."""
+    """The module's file, the empty ones of the packages around it, and what its package serves as it is."""
     parts = module.split(".")
     paths = [PurePath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
     package = PurePath(*parts, "__init__.py")
     paths.append(package if (root / package).is_file() else PurePath(*parts).with_suffix(".py"))
+    static = root.joinpath(*parts[:-1], STATIC)
+    paths += [path.relative_to(root) for path in static.iterdir()] if static.is_dir() else []
     return {path.as_posix(): (root / path).read_bytes() for path in paths if (root / path).is_file()}
 
 
