@@ -15,7 +15,7 @@ from duckconf.acme import LETS_ENCRYPT, Acme, read_acme
 from duckconf.command import Secret
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
-from duckconf.inventory_variables import BY_INVENTORY
+from duckconf.inventory_variables import BY_INVENTORY, CONTROL_PLANE, EDGE, NODES
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 from duckconf.net_address import is_host_or_address, with_port
@@ -24,9 +24,6 @@ from duckconf.route import DIRECT, Origins, Refusal, Route, Way, refused_connect
 from duckconf.sites import Sites
 from duckconf.ssh_config import Answer, question
 
-NODES = "nodes"
-CONTROL_PLANE = "control_plane"
-EDGE = "edge"
 LONGEST_CLUSTER = 20
 SHARED = "shared"
 OWN = "own"

@@ -1,7 +1,10 @@
-"""The variables of an inventory that Duckconf reads, by what may be done with them. Pure."""
+"""The groups and variables of an inventory that Duckconf reads, the variables by what may be done with them. Pure."""
 
 from __future__ import annotations
 
+NODES = "nodes"
+CONTROL_PLANE = "control_plane"
+EDGE = "edge"
 # How one gets there, and nothing that belongs there.
 SECRETS = (
     "ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_become_password", "ansible_become_pass",

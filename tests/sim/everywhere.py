@@ -89,7 +89,7 @@ class Homes:
     """All that people accepted since then: what was begun for one of them may be carried out after the next."""
 
     unsaved: set[str] = field(default_factory=set)
-    """What was seen first in a pass that has not written what it knows: who cannot write and is killed knows nothing."""
+    """What was seen first since the last pass that has written what it knows: who cannot write and is killed knows nothing."""
     believed: set[str] = field(default_factory=set)
     """Those that were only placed there, on a node that has not answered since."""
     ending: Collection[str] = ()
@@ -106,7 +106,9 @@ class Homes:
         """Data of a withdrawn app ends with its node. `held` is what the loop knew before this pass."""
         unknown = {*self.ending, *self.unsaved}
         self.of = {name: node for name, node in self.of.items() if name in held or name not in unknown}
-        before, self.unsaved = set(self.of), set()
+        # Of those, what the loop only believed before it believes again.
+        self.believed |= {name for name in self.unsaved if name in self.of and not held[name].seen}
+        before = set(self.of)
         kept = without_gone({name: Held(node, ()) for name, node in self.of.items()}, desired, nodes)
         self.ending = self.of.keys() - kept.keys()
         for name, home in self.of.items():
@@ -125,7 +127,7 @@ class Homes:
                 unseen = known is not None and known.node not in heard
                 self.of[copy.instance] = known.node if known is not None and unseen else copy.node
                 self.believed |= {copy.instance} if unseen else set()
-        self.unsaved = self.of.keys() - before
+        self.unsaved = self.of.keys() & {*self.unsaved, *(self.of.keys() - before)}
 
     def _believe_no_longer(self, heard: Collection[str], ran: Collection[tuple[str, str]]) -> None:
         """A node that answers shows whether it was right."""

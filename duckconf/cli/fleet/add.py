@@ -30,7 +30,8 @@ from duckconf.engine_output import NOT_FOUND
 from duckconf.errors import BadInput, Conflict, DuckconfError, Fault, HostKeyRefused, LoginRefused, NodeFailure, SetupError
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.host_words import another_program
-from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.inventory import Host, Inventory
+from duckconf.inventory_variables import CONTROL_PLANE, NODES
 from duckconf.known_hosts import Expected
 from duckconf.model import HOST_NAME
 from duckconf.reach.inventory.hosts import load_with

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from duckconf.errors import NotFound
-from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.inventory import Host, Inventory
+from duckconf.inventory_variables import CONTROL_PLANE, NODES
 from duckconf.patterns import ALL, choose
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.files import whole_lines, write_durably

@@ -21,7 +21,8 @@ from duckconf.cli.terminal.say import say
 from duckconf.counts import counted
 from duckconf.engine_output import Container
 from duckconf.errors import Conflict, DuckconfError, NodeFailure
-from duckconf.inventory import CONTROL_PLANE, Host
+from duckconf.inventory import Host
+from duckconf.inventory_variables import CONTROL_PLANE
 from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.ssh.host_keys import forget

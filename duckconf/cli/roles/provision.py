@@ -27,7 +27,8 @@ from duckconf.cli.roles.wanted import wanted
 from duckconf.cli.terminal.say import say, step
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.facts import Facts, ask_machine, read_facts
-from duckconf.inventory import CONTROL_PLANE, NODES, Host, Inventory
+from duckconf.inventory import Host, Inventory
+from duckconf.inventory_variables import CONTROL_PLANE, NODES
 from duckconf.net_address import with_port
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project

@@ -18,8 +18,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from duckconf.inventory import NODES
-from duckconf.inventory_variables import SECRETS
+from duckconf.inventory_variables import NODES, SECRETS
 
 # What Ansible itself knows of everybody.
 ANSIBLES_OWN = (
@@ -78,8 +77,6 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
     `first` says to which cluster the first node would belong, while the group of the nodes is still empty. `digests` has one
     of everything that the inventory says of a host, "" where that hangs on other hosts.
     """
-    from ansible import constants
-    from ansible.cli import CLI
     from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
@@ -87,12 +84,7 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
     from ansible.vars.manager import VariableManager
 
     loader = DataLoader()
-    files = [constants.DEFAULT_VAULT_PASSWORD_FILE] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
-    loader.set_vault_secrets(
-        CLI.setup_vault_secrets(
-            loader, vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST), vault_password_files=files, auto_prompt=False
-        )
-    )
+    _unlock_vaults(loader)
     inventory = InventoryManager(loader=loader, sources=path.split("\n"))
     manager = VariableManager(loader=loader, inventory=inventory)
 
@@ -120,6 +112,21 @@ def resolve(path: str, names: list[str]) -> dict[str, Any]:
         if CLUSTER in known:
             first = {CLUSTER: _plain(Templar(loader=loader, variables=known).template(known[CLUSTER]))}
     return {"hosts": hosts, "broken": broken, "origins": origins, "groups": groups, "first": first, "digests": digests}
+
+
+def _unlock_vaults(loader: Any) -> None:
+    """With the passwords that Ansible is configured to find."""
+    from ansible import constants
+
+    vault_ids = list(constants.DEFAULT_VAULT_IDENTITY_LIST)
+    files = [constants.DEFAULT_VAULT_PASSWORD_FILE] if constants.DEFAULT_VAULT_PASSWORD_FILE else []
+    if vault_ids or files:
+        # The command line of Ansible is a quarter of all that is loaded here.
+        from ansible.cli import CLI
+
+        loader.set_vault_secrets(
+            CLI.setup_vault_secrets(loader, vault_ids=vault_ids, vault_password_files=files, auto_prompt=False)
+        )
 
 
 def _login(known: dict[str, Any], template: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
