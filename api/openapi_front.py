@@ -24,6 +24,7 @@ SERVING: dict[str, Any] = {
         "app": TEXT,
         "upstreams": {"type": "array", "items": UPSTREAM, "description": "The containers that are ready, by address."},
         "check": {**TEXT, "description": "A path that shows whether an upstream lives, empty where the app names none."},
+        "within": {"type": "number", "description": "Seconds that the app allows for the answer, 0 where it says nothing."},
     },
 }
 FRONT: dict[str, Any] = {

@@ -32,6 +32,8 @@ APP = "fronted"
 HOST = "bench.example.org"
 RATE = 500.0
 REPLICAS = 3
+# Seconds that no answer takes from an instance that lives, and every one that waits for the frozen one does.
+FROZE = 3.0
 EDGE = "\n[edge]\nnode-1\n[edge:vars]\nduckconf_acme=internal\n"
 
 
@@ -56,6 +58,7 @@ class Bench:
 
     def measure(self, part: str, seconds: float) -> list[Row]:
         act = self._acts()[part.removeprefix(AGENTS)]
+        self._frozen: list[float] = []
         say(f"  {part} for {seconds:g} s at {RATE:g} requests/s")
         with load(self._target, RATE) as count:
             end = time.monotonic() + seconds
@@ -66,7 +69,9 @@ class Bench:
 
     def _rows(self, part: str, count: Count) -> list[Row]:
         planned = not part.endswith(("killed", "frozen"))
+        frozen = [count.last_slow(when, FROZE) for when in self._frozen]
         return [
+            *([Row(f"{part}: requests still sent there after", frozen, goal=1.0)] if frozen else []),
             Row(f"{part}: failed of {count.requests} requests", [count.failed], goal=0 if planned else None, unit="requests"),
             Row(f"{part}: rate", [count.rate], unit="requests/s"),
             Row(f"{part}: 99 of 100 within", [count.quantile(0.99)]),
@@ -105,6 +110,7 @@ class Bench:
         """For a shorter time than node_timeout."""
         hosts = DemoHosts(self._project)
         hosts.freeze("node-3")
+        self._frozen.append(time.monotonic())
         time.sleep(10)
         hosts.thaw("node-3")
         time.sleep(5)

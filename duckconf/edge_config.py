@@ -19,14 +19,20 @@ ADMIN_SOCKET = f"{FOLDER}/admin.sock"
 PARKED_SOCKET = f"{FOLDER}/parked.sock"
 # Of Caddy's own authority, under `duckconf_acme: internal`.
 ROOT_CERTIFICATE = "/var/lib/duckconf-edge/caddy/pki/authorities/local/root.crt"
-# Seconds that a request looks for an upstream that takes it.
+# Seconds that a request looks for an upstream that takes it, and then for one that the checks have passed over.
 TRY_FOR = "5s"
-# An upstream that twice does not take a connection in this time is passed over for a while. A first packet that is lost, as on a
-# machine that is overloaded, is sent again after a second: that alone must not count, because it meets all upstreams at once.
-DIALLED_WITHIN = "1500ms"
+LAST_TRIES_FOR = "2s"
+# An upstream that twice does not take a connection in this time is passed over for a while. One that is frozen is out of the
+# front within a second, by this or by its check.
+DIALLED_WITHIN = "700ms"
 MOST_FAILS = 2
 PASSED_OVER = "3s"
-CHECKED_WITHIN = "2s"
+CHECKED_EVERY = "300ms"
+CHECKED_WITHIN = 0.65
+# On a machine that is overloaded for a moment, checks fail and first packets are lost, of all upstreams at once: nobody is
+# refused for that. A request that waits for another try when a change comes, which Caddy ends, has its last tries too.
+NONE_LEFT = "{http.error.status_code} == 503"
+NOT_ANSWERED = "{http.error.status_code} == 502"
 # Methods that may be sent twice, and whose requests have no body that would be gone by then.
 AGAIN = ("GET", "HEAD", "OPTIONS", "DELETE")
 # As long may a WebSocket go on after a change. A Caddy before 2.7 does not know it, and closes them.
@@ -53,6 +59,7 @@ def document(
             "listen": [":443"],
             "automatic_https": {"disable_redirects": True},
             "routes": [*_secure(servings, old=old), _said(404, NOBODY)],
+            "errors": {"routes": _last_tries(servings, old=old)},
         }
     if parked:
         proxy = {"handler": "reverse_proxy", "upstreams": [{"dial": address} for address in sorted(parked)]}
@@ -116,10 +123,29 @@ def _path(one: Serving, *, old: bool) -> Json:
     return {**match, "handle": [handle], "terminal": True}
 
 
+def _last_tries(servings: Sequence[Serving], *, old: bool) -> list[Json]:
+    """For requests that found no upstream: all of them, whatever the checks say. Of one host in the order of its paths."""
+    found = []
+    for host, group in groupby(servings, key=lambda one: one.route.host):
+        inside = [{**_path(one, old=old), "handle": [_last_try(one, old=old)]} for one in group]
+        match = [{"host": [host], "expression": NONE_LEFT}, {"host": [host], "method": list(AGAIN), "expression": NOT_ANSWERED}]
+        found.append({"match": match, "handle": [{"handler": "subroute", "routes": inside}], "terminal": True})
+    return found
+
+
+def _last_try(one: Serving, *, old: bool) -> Json:
+    if not one.upstreams:
+        return {"handler": "static_response", "status_code": "{http.error.status_code}"}
+    proxy = _proxy(one, old=old)
+    del proxy["health_checks"]
+    return {**proxy, "load_balancing": {**proxy["load_balancing"], "try_duration": LAST_TRIES_FOR}}
+
+
 def _proxy(one: Serving, *, old: bool) -> Json:
     checks: Json = {"passive": {"fail_duration": PASSED_OVER, "max_fails": MOST_FAILS}}
     if one.check:
-        checks["active"] = {"uri": one.check, "interval": "500ms", "timeout": CHECKED_WITHIN}
+        within = f"{max(CHECKED_WITHIN, one.within) * 1000:.0f}ms"
+        checks["active"] = {"uri": one.check, "interval": CHECKED_EVERY, "timeout": within}
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": upstream.address} for upstream in one.upstreams],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from duckconf.durations import seconds_in
 from duckconf.front_kinds import Route, host_port, inner_port, parse_route
 from duckconf.healthcheck import http_target
 from duckconf.model import App
@@ -37,12 +38,14 @@ class Upstream(NamedTuple):
 
 class Serving(NamedTuple):
     """An address, the app that it leads to, and the containers that serve it, in the order of their addresses. `check` is a path
-    that a front may ask each of them to see whether it lives, "" where the app names none."""
+    that a front may ask each of them to see whether it lives, "" where the app names none, and `within` the seconds that the app
+    allows for the answer, 0 where it says nothing."""
 
     route: Route
     app: str
     upstreams: tuple[Upstream, ...]
     check: str = ""
+    within: float = 0.0
 
 
 def servings(apps: Iterable[App], copies: Iterable[Copy], address_of: Callable[[str], str]) -> list[Serving]:
@@ -57,7 +60,9 @@ def servings(apps: Iterable[App], copies: Iterable[Copy], address_of: Callable[[
             inside = inner_port(route, app.ports, app.network_mode)
             upstreams = [_upstream(app, copy, inside, address_of) for copy in by_app.get(app.name, ())]
             ordered = sorted((one for one in upstreams if one is not None), key=lambda one: one.address)
-            found.setdefault(route.where, Serving(route, app.name, tuple(ordered), _check(app, inside)))
+            check = _check(app, inside)
+            within = seconds_in(app.healthcheck.get("timeout", "0s")) if check else 0.0
+            found.setdefault(route.where, Serving(route, app.name, tuple(ordered), check, within))
     return sorted(found.values(), key=_turn)
 
 
@@ -97,17 +102,19 @@ def to_json(serving: Serving) -> dict[str, Any]:
         "app": serving.app,
         "upstreams": [one._asdict() for one in serving.upstreams],
         "check": serving.check,
+        "within": serving.within,
     }
 
 
 def from_json(entry: Mapping[str, Any]) -> Serving:
     """Raises KeyError, TypeError or ValueError for what is none."""
     route = parse_route(f"{entry['host']}{entry['path']}")
-    return Serving(
-        route, str(entry["app"]), tuple(Upstream(**upstream) for upstream in entry["upstreams"]), str(entry.get("check", ""))
-    )
+    upstreams = tuple(Upstream(**upstream) for upstream in entry["upstreams"])
+    return Serving(route, str(entry["app"]), upstreams, str(entry.get("check", "")), float(entry.get("within", 0.0)))
 
 
 def revision(found: Iterable[Serving]) -> str:
     """Changes with the routes and with what serves them."""
-    return sha256(repr([(str(one.route), one.app, one.upstreams, one.check) for one in found]).encode()).hexdigest()[:16]
+    return sha256(repr([(str(one.route), one.app, one.upstreams, one.check, one.within) for one in found]).encode()).hexdigest()[
+        :16
+    ]

@@ -101,7 +101,8 @@ class Own:
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     cluster = f"o{os.getpid()}"
     *ports, control, api_port = free_ports(5)
-    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, control=control)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, "duckconf_acme=internal", control)
+    inventory.write_text(f"{inventory.read_text()}[edge]\nnode-1\n")
     with brought_up(inventory, cluster, api_port, modes.PUSH, "own") as running:
         made = Own(running)
         for node in NODES:

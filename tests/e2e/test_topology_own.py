@@ -17,6 +17,7 @@ from duckconf.cli.cluster import modes
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import LABEL_APP, WEB_IMAGE, network
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, free_ports
+from tests.e2e.front_scene import check_that_a_silent_node_keeps_no_request, cut
 from tests.e2e.own_engines import APPS, STRANGER, Own, controlled, own, three
 from tests.e2e.registry import INSECURE, publish, served
 from tests.e2e.sick_app import check_health
@@ -27,14 +28,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.hosts]
 __all__ = ["controlled", "own", "three"]
 
 OTHER_IMAGE = "localhost/nginx"
-# Nothing comes in and nothing goes out; what runs on the node goes on, and nobody is told that it is cut off.
-CUT = """
-add table ip cut
-add chain ip cut in { type filter hook input priority 0; }
-add rule ip cut in iifname "eth0" drop
-add chain ip cut out { type filter hook output priority 0; }
-add rule ip cut out oifname "eth0" drop
-"""
 
 
 def test_push_starts_lists_and_stops_on_engines_that_do_not_know_each_other(own: Own) -> None:
@@ -166,6 +159,10 @@ def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(c
     until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
 
 
+def test_a_request_that_is_under_way_on_a_node_that_falls_silent_is_answered_by_another(controlled: Own, tmp_path: Path) -> None:
+    check_that_a_silent_node_keeps_no_request(controlled, tmp_path)
+
+
 def test_a_tag_that_moves_in_a_registry_between_two_starts_changes_no_revision(
     controlled: Own, registry: str, tmp_path: Path
 ) -> None:
@@ -229,11 +226,8 @@ def test_a_node_freezes_with_its_containers_and_one_copy_remains_when_it_thaws(t
 
 def test_a_node_cut_off_with_its_engine_alive_gives_its_copy_up_only_for_a_running_one(three: Own) -> None:
     app, node = next(iter(three.homes().items()))
-    three.must(node, "nft", CUT)
-    try:
+    with cut(three, node):
         until("two copies run", lambda: Counter(name for name, _ in three.running())[app] == 2, NODE_TIMEOUT + 20)
-    finally:
-        three.must(node, "nft", "delete table ip cut")
     until("one copy remains", lambda: three.once_each(APPS), 40)
     assert three.homes()[app] != node
 

@@ -52,6 +52,34 @@ def test_a_front_asks_the_health_check_of_an_app_that_is_a_request_to_the_port_o
     assert [one.check for one in map(from_json, map(to_json, found))] == ["/up", ""]
 
 
+def test_a_check_may_take_as_long_as_the_app_says_and_never_less_than_a_moment() -> None:
+    def within(**check: str) -> str:
+        fields = {"name": "web", "image": "web", "ports": ["80"], "routes": ["a.example.org"]}
+        app = parse_app({**fields, "healthcheck": {"http": "/up:80", **check}})
+        found = servings([app], [Copy("web", 1, "n1", "duckconf-web", ("1080:80",))], str)
+        again = [from_json(to_json(one)) for one in found]
+        assert again == found
+        proxy = document(again, (), Acme())["apps"]["http"]["servers"]["secure"]["routes"][0]["handle"][0]["routes"][0]["handle"][
+            0
+        ]
+        return str(proxy["health_checks"]["active"]["timeout"])
+
+    assert [within(), within(timeout="2s"), within(timeout="100ms")] == ["650ms", "2000ms", "650ms"]
+
+
+def test_an_upstream_that_its_checks_pass_over_is_asked_when_no_other_is_left() -> None:
+    served = [serving("a.example.org/api", "api", "192.0.2.1:80"), serving("a.example.org", "web")]
+    (host,) = document(served, (), Acme())["apps"]["http"]["servers"]["secure"]["errors"]["routes"]
+    any_method, again = host["match"]
+    assert [entry["host"] for entry in host["match"]] == [["a.example.org"]] * 2
+    assert ("method" in any_method, "503" in any_method["expression"]) == (False, True)
+    assert ("POST" in again["method"], "502" in again["expression"]) == (False, True)
+    api, web = host["handle"][0]["routes"]
+    assert (api["match"], "health_checks" in api["handle"][0]) == ([{"path": ["/api", "/api/*"]}], False)
+    # A longer path of the same host must not fall to a shorter one.
+    assert (web["handle"][0]["handler"], api["terminal"], web["terminal"]) == ("static_response", True, True)
+
+
 def test_what_leaves_is_named_where_nobody_reaches_it() -> None:
     found = document([serving("a.example.org", "web", "192.0.2.2:80")], {"192.0.2.1:80"}, Acme())
     parked = found["apps"]["http"]["servers"]["parked"]

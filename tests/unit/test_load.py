@@ -38,6 +38,11 @@ def test_failures_are_all_that_is_not_200() -> None:
     assert (count.requests, count.failed, count.rate, count.quantile(0.5), count.quantile(1.0)) == (4, 1, 2.0, 0.2, 0.3)
 
 
+def test_the_last_request_that_was_slow_tells_until_when_something_was_still_sent_there() -> None:
+    count = Count(latencies=[9.0, 0.1, 8.0, 0.1], begun=[99.0, 100.2, 100.7, 101.0])
+    assert (round(count.last_slow(100.0, 3.0), 2), count.last_slow(101.0, 3.0)) == (0.7, 0.0)
+
+
 @pytest.mark.parametrize("hangs_up_on", ["a fresh connection", "one that was kept open"])
 def test_a_connection_that_is_reset_when_it_is_fresh_is_a_failure_with_its_words(hangs_up_on: str) -> None:
     async def asked() -> tuple[Count, int]:

@@ -30,6 +30,8 @@ class Count:
     served: Counter[str] = field(default_factory=Counter)
     """By the last line of the answer: the demo app says there who it is."""
     latencies: list[float] = field(default_factory=list)
+    begun: list[float] = field(default_factory=list)
+    """When each of them began, by `time.monotonic`."""
     renewed: int = 0
     """Requests that were sent again because the connection had been closed."""
     failures: list[str] = field(default_factory=list)
@@ -47,6 +49,11 @@ class Count:
     @property
     def rate(self) -> float:
         return self.requests / self.seconds if self.seconds else 0.0
+
+    def last_slow(self, begun: float, slow: float) -> float:
+        """Until how many seconds after `begun` requests were sent that took longer than `slow` seconds, 0 for none."""
+        sent = (when - begun for when, took in zip(self.begun, self.latencies) if took > slow and when > begun)
+        return max(sent, default=0.0)
 
     def quantile(self, share: float) -> float:
         """The latency that this share of the requests stayed under, in seconds."""
@@ -119,6 +126,7 @@ class _Client:
             elif len(self._count.failures) < MOST_TOLD:
                 self._count.failures.append(f"{time.strftime('%H:%M:%S')} {status} {who} after {seconds:.2f} s")
             self._count.latencies.append(seconds)
+            self._count.begun.append(begun)
             self._count.ended[status] += 1
         self._close()
 

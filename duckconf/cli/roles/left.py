@@ -17,14 +17,19 @@ from duckconf.reach.state.files import write_durably
 UNITS = {
     "node": (),
     "agent": ("duckconf-agent",),
-    "edge": ("duckconf-edge",),
+    "edge": ("duckconf-edge", "duckconf-edge-watch"),
     "control_plane": ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller"),
 }
 # Without these the role has not done its work.
 NEEDED = {
     "node": ("/usr/local/bin/docker", "/etc/duckconf/node"),
     "agent": ("/usr/local/lib/duckconf/agent.pyz", "/etc/duckconf/agent.json", "/etc/duckconf/agent.token"),
-    "edge": ("/usr/bin/caddy", "/etc/duckconf/edge.json", "/etc/duckconf/edge-first.json"),
+    "edge": (
+        "/usr/bin/caddy",
+        "/etc/duckconf/edge.json",
+        "/etc/duckconf/edge-first.json",
+        "/usr/local/lib/duckconf_edge_watch.py",
+    ),
     "control_plane": (
         "/usr/local/lib/duckconf/control-plane.pyz",
         "/etc/duckconf/control-plane.json",

@@ -1,0 +1,115 @@
+"""A Caddy of this machine with the document that a front is told, before servers of the test."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from duckconf.acme import INTERNAL, Acme
+from duckconf.edge_config import document
+from duckconf.front import Serving, Upstream
+from duckconf.front_kinds import parse_route
+from tests.e2e.conftest import free_ports
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+HOST = "shop.example.org"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Its check takes a second, which is longer than a front waits by itself."""
+
+    def do_GET(self) -> None:
+        if self.path == "/up":
+            time.sleep(1)
+        self.answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer()
+
+    def answer(self) -> None:
+        try:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        except ConnectionError:
+            # The front had no time for it.
+            return
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def caddy(folder: Path, *servings: Serving) -> Iterator[int]:
+    """The port where it serves them, without certificates."""
+    (port,) = free_ports(1)
+    told = document(servings, (), Acme(INTERNAL), old=True)
+    told["admin"]["listen"] = f"unix/{folder}/admin.sock"
+    secure = told["apps"]["http"]["servers"]["secure"]
+    told["apps"] = {
+        "http": {"servers": {"secure": {**secure, "listen": [f"127.0.0.1:{port}"], "automatic_https": {"disable": True}}}}
+    }
+    (folder / "caddy.json").write_text(json.dumps(told))
+    environ = {"HOME": str(folder), "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/bin"}
+    argv = ("caddy", "run", "--config", folder / "caddy.json")
+    process = subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until("it listens", lambda: status(port, "GET", "other.example.org") == 404, 20)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def status(port: int, method: str, host: str = HOST) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, "/", b"x" if method == "POST" else None, {"Host": host})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def seconds_for_an_answer(port: int) -> float:
+    begun = time.monotonic()
+    assert status(port, "GET") == 200
+    return time.monotonic() - begun
+
+
+def test_an_app_whose_checks_are_all_too_slow_for_its_front_is_served_nevertheless(tmp_path: Path) -> None:
+    with served() as one, served() as other:
+        upstreams = tuple(Upstream("web", "n1", "c", address) for address in (one, other))
+        with caddy(tmp_path, Serving(parse_route(HOST), "web", upstreams, "/up")) as port:
+            # From then on a GET waits for an upstream that passes. A POST does not wait.
+            until("its checks have failed", lambda: seconds_for_an_answer(port) > 1, 20)
+            assert status(port, "POST") == 200
+
+
+def test_an_app_that_nothing_serves_any_more_is_answered_with_502_after_some_seconds(tmp_path: Path) -> None:
+    (dead,) = free_ports(1)
+    with caddy(tmp_path, Serving(parse_route(HOST), "web", (Upstream("web", "n1", "c", f"127.0.0.1:{dead}"),))) as port:
+        begun = time.monotonic()
+        assert status(port, "GET") in (502, 503)
+        assert time.monotonic() - begun < 10
