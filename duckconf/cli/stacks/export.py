@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from duckconf.cli.apps.declare import fields_of
+from duckconf.cli.apps.declare import fields_of, past_of
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import RECONCILE, mode_of
 from duckconf.cli.look.front import FORMS as FRONTS
@@ -19,6 +19,7 @@ from duckconf.exports.compose import Compose
 from duckconf.exports.granting import FOLDER
 from duckconf.exports.kube import manifests
 from duckconf.exports.quadlet import units
+from duckconf.exports.serving import Served, serving
 from duckconf.model import App, parse_app
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.stacks.yaml_text import yaml_text
@@ -31,10 +32,15 @@ KUBE_FILE = "kube.yaml"
 
 
 class Chosen(NamedTuple):
-    """`stack` is "" where the apps are not those of one stack."""
+    """`stack` is "" where the apps are not those of one stack. `serving` are those whose update failed, as they serve."""
 
     apps: Mapping[str, App]
     stack: str
+    serving: Mapping[str, Served]
+
+    @property
+    def as_they_serve(self) -> Mapping[str, App]:
+        return {**self.apps, **{name: served.app for name, served in self.serving.items()}}
 
 
 def export(project: Project, form: str, app: str, stack: str, folder: str) -> None:
@@ -55,7 +61,9 @@ def export_compose(project: Project, app: str, stack: str, folder: str) -> None:
     values = _values(project) if folder else {}
     written = Compose(chosen.apps, chosen.stack, values)
     head = HEAD.format(project.cluster, "compose")
-    text = head + yaml_text(written.model())
+    notes = [f"{name}: {served.why}; this is what is declared" for name, served in chosen.serving.items()]
+    text = head + "".join(f"# {' '.join(note.split())}\n" for note in notes) + yaml_text(written.model())
+    say(notes)
     say(written.lost)
     if not chosen.stack and len(chosen.apps) > 1:
         print("they are not of one stack here; applied again, they become one: --stack exports one", file=sys.stderr)
@@ -70,7 +78,7 @@ def export_compose(project: Project, app: str, stack: str, folder: str) -> None:
 
 def export_kube(project: Project, app: str, stack: str, folder: str) -> None:
     """For Kubernetes, and for `podman kube play`."""
-    made, lost = manifests(choose(project, app, stack).apps)
+    made, lost = manifests(_as_they_serve(project, app, stack))
     text = HEAD.format(project.cluster, "kube") + yaml_text(*made)
     say(lost)
     _give({KUBE_FILE: text}, folder)
@@ -78,10 +86,18 @@ def export_kube(project: Project, app: str, stack: str, folder: str) -> None:
 
 def export_quadlet(project: Project, app: str, stack: str, folder: str) -> None:
     """For /etc/containers/systemd of a machine with podman 5."""
-    made = units(choose(project, app, stack).apps)
+    made = units(_as_they_serve(project, app, stack))
     head = HEAD.format(project.cluster, "quadlet")
     say(made.lost)
     _give({name: head + text for name, text in made.files.items()}, folder)
+
+
+def _as_they_serve(project: Project, app: str, stack: str) -> Mapping[str, App]:
+    """For a program that starts what it is given: nothing that has failed here. A compose file is what is declared, because
+    `./inv apply` reads it again."""
+    chosen = choose(project, app, stack)
+    say(f"{name}: {served.why}; this is what serves" for name, served in chosen.serving.items())
+    return chosen.as_they_serve
 
 
 def _give(files: Mapping[str, str], folder: str) -> None:
@@ -98,7 +114,8 @@ def _give(files: Mapping[str, str], folder: str) -> None:
 def choose(project: Project, app: str, stack: str) -> Chosen:
     """The apps that were asked for. Raises NotFound."""
     require_state(project)
-    listed = api_client(project).call("GET", "/apps")["apps"]
+    api = api_client(project)
+    listed = api.call("GET", "/apps")["apps"]
     apps = {entry["name"]: parse_app(fields_of(entry)) for entry in sorted(listed, key=lambda entry: str(entry["name"]))}
     if stack:
         apps = of_stack(apps, stack)
@@ -108,7 +125,10 @@ def choose(project: Project, app: str, stack: str) -> Chosen:
         what = f"there is no app {app}" if app else f"there is no stack {stack}" if stack else "no app is declared"
         raise NotFound(what, "see ./inv apps" if app else "see ./inv stacks" if stack else "./inv start-app IMAGE")
     stacks = {one.stack for one in apps.values()}
-    return Chosen(apps, stacks.pop() if len(stacks) == 1 else "")
+    found = {name: serving(one, past_of(api, name)) for name, one in apps.items()}
+    return Chosen(
+        apps, stacks.pop() if len(stacks) == 1 else "", {name: served for name, served in found.items() if served is not None}
+    )
 
 
 def say(lost: Iterable[object]) -> None:
