@@ -154,7 +154,7 @@ def create_agents(
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
-        node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.fronted),
+        node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node),
         ops.blueprint(mode, metrics, config.cluster, journal, watches, hub),
         live.blueprint(hub),
         page.sessions(browsers, require_operator),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ class Routes:
     held: HeldRequests
     record: Record
     learn: Learn
-    fronted: Callable[[str], Sequence[str]]
+    fronts: Callable[[str], Mapping[str, object]]
 
     def heartbeat(self, name: str) -> Response:
         require_node(name)
@@ -51,7 +51,7 @@ class Routes:
         self.record(name, self.nodes.nodes[name].containers)
         self.index.report(name, before, self.nodes.nodes[name].containers)
         self.learn(name, report.images or {})
-        return jsonify(node=name, heartbeat=heard, interval=self.interval, front=self.fronted(name))
+        return jsonify(node=name, heartbeat=heard, interval=self.interval, **self.fronts(name))
 
     def listing(self) -> Response:
         require_operator()
@@ -105,11 +105,11 @@ def blueprint(
     held: HeldRequests,
     record: Record,
     learn: Learn,
-    fronted: Callable[[str], Sequence[str]],
+    fronts: Callable[[str], Mapping[str, object]],
 ) -> Blueprint:
-    """`record` is given what each heartbeat tells of containers, `learn` what it tells of images. `fronted` has the containers of
-    a node that a front may send requests to."""
-    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record, learn, fronted)
+    """`record` is given what each heartbeat tells of containers, `learn` what it tells of images. `fronts` has what a
+    node is told of the fronts."""
+    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record, learn, fronts)
     routes.put("/node/<name>/heartbeat")(served.heartbeat)
     routes.get("/nodes")(served.listing)
     routes.put("/node/<name>")(served.change)

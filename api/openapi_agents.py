@@ -131,7 +131,11 @@ AGENTS: dict[str, Any] = {
             "requestBody": takes("Heartbeat"),
             "responses": {
                 **FORM,
-                "200": answer("Accepted; `interval` is the time until the next heartbeat, in seconds.", {"type": "object"}),
+                "200": answer(
+                    "Accepted; `interval` is the time until the next heartbeat in seconds, `front` has the containers that a "
+                    "front may send requests to, and `fronts_told` says whether the fronts are told of changes.",
+                    {"type": "object"},
+                ),
                 "409": problem("Another agent uses this name; this agent must not change anything."),
                 "422": problem("A field is wrong."),
             },

@@ -168,9 +168,10 @@ class Rollouts:
                 }
 
     def _is_starting(self, instances: Sequence[Instance]) -> bool:
-        """Whether these, the first of an app, are on their way to be ready."""
+        """Whether these, the first of an app, are on their way to be ready, and none of them has failed."""
         there = [one for one in instances if one.node in self.nodes.nodes and self.nodes.status(one.node) == READY]
-        return not there or any(one.meant and self._ready_for(one) is None for one in there)
+        failed = any(self._failed(one).failure for one in there)
+        return not failed and (not there or any(one.meant and self._ready_for(one) is None for one in there))
 
     def _seen(self, instance: Instance, refused: str) -> SlotSeen:
         node, copies = instance.node, self.index.copies(instance)

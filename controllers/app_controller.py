@@ -36,7 +36,7 @@ from duckconf.errors import DuckconfError, NodeFailure, SetupError, Unreachable,
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
-from duckconf.leaving import Where
+from duckconf.leaving import Fronted
 from duckconf.overview import PENDING, AppView
 from duckconf.pins import Question, found_out
 from duckconf.plan import Step
@@ -113,8 +113,8 @@ class Itself:
     def asked(self) -> Mapping[str, int]:
         return {self._config.node: self._orders.again}
 
-    def fronted(self) -> Collection[Where]:
-        return [(self._config.node, container) for container in self._heart.front]
+    def fronted(self) -> Fronted:
+        return Fronted([(self._config.node, container) for container in self._heart.front], self._heart.fronts_told)
 
     def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
         # The api-server tells the fronts.

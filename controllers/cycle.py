@@ -25,7 +25,7 @@ from duckconf.errors import DuckconfError, NotSupported, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
-from duckconf.leaving import Where
+from duckconf.leaving import Fronted
 from duckconf.node_name import misnamed
 from duckconf.overview import AppView
 from duckconf.pins import Question
@@ -62,7 +62,7 @@ class World(Protocol):
     def asked(self) -> Mapping[str, int]:
         """How often a person asked that a node be tried again."""
 
-    def fronted(self) -> Collection[Where]:
+    def fronted(self) -> Fronted:
         """The containers that a front may send requests to."""
 
     def serve(self, desired: Desired, views: Sequence[AppView]) -> None:

@@ -31,6 +31,8 @@ HELD = 25.0
 # A server that has not heard all nodes yet is asked again soon.
 SOON = 0.5
 TELL_EVERY = 10.0
+# The longest pause after a failure. Instances that leave are waited for meanwhile, and there are few fronts.
+LONGEST_PAUSE = 1.0
 
 
 class Edge:
@@ -58,7 +60,7 @@ class Edge:
                 contact.fine()
             except DuckconfError as error:
                 log.debug("the front keeps what it was told last: %s", error)
-                time.sleep(contact.pause())
+                time.sleep(contact.pause(LONGEST_PAUSE))
 
     def _follow(self, keeper: Keeper, contact: Contact) -> None:
         held = HELD if self._revision else 0.0
@@ -90,7 +92,7 @@ class Edge:
                 contact.call("PUT", f"/front/{self._config.node}", {"has": [list(where) for where in sorted(keeper.has())]})
                 contact.fine()
             except DuckconfError:
-                time.sleep(contact.pause(TELL_EVERY))
+                time.sleep(contact.pause(LONGEST_PAUSE))
                 self._changed.set()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from controllers.front import Keeper
 from duckconf.acme import Acme
@@ -13,7 +13,7 @@ from duckconf.desired import Desired
 from duckconf.events import Event
 from duckconf.front import servings
 from duckconf.front_seen import Beginning, Served, routed, seen_in
-from duckconf.leaving import Where
+from duckconf.leaving import Fronted, Where
 from duckconf.model import App
 from duckconf.overview import AppView
 
@@ -41,9 +41,9 @@ class Fronts:
                 self._keepers[node, acme] = keeper
                 threading.Thread(target=keeper.run, name=f"front-{node}", daemon=True).start()
 
-    def fronted(self) -> Collection[Where]:
-        """The containers that a front may send requests to."""
-        return frozenset(where for keeper in self._keepers.values() for where in keeper.has())
+    def fronted(self) -> Fronted:
+        has = frozenset(where for keeper in self._keepers.values() for where in keeper.has())
+        return Fronted(has, told=all(keeper.is_told() for keeper in self._keepers.values()))
 
     def serve(self, desired: Desired, views: Sequence[AppView], addresses: Mapping[str, str]) -> None:
         """`addresses` has where a front reaches each node."""

@@ -61,6 +61,8 @@ class Heart:
         self._trouble = ""
         self.front: frozenset[str] = frozenset()
         """The containers here that a front may send requests to, by the last answer."""
+        self.fronts_told = True
+        """Whether the fronts are told of changes, by the last answer."""
 
     def see(
         self,
@@ -108,7 +110,7 @@ class Heart:
             asked = answer.get("interval")
             self._interval = min(self._config.interval, asked) if isinstance(asked, (int, float)) else self._config.interval
             self._turn(rival=False)
-            self._learn_front(answer.get("front"))
+            self._learn_front(answer.get("front"), told=answer.get("fronts_told") is not False)
             self._send_events()
 
     def run(self) -> None:
@@ -137,7 +139,8 @@ class Heart:
             for _ in batch:
                 self._events.popleft()
 
-    def _learn_front(self, containers: object) -> None:
+    def _learn_front(self, containers: object, *, told: bool) -> None:
+        self.fronts_told = told
         before, self.front = self.front, frozenset(map(str, containers)) if isinstance(containers, list) else frozenset()
         if before - self.front:
             self._on_turn()

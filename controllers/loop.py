@@ -29,7 +29,7 @@ from duckconf.errors import BadInput, DuckconfError, NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
-from duckconf.leaving import Where
+from duckconf.leaving import Fronted
 from duckconf.node_name import misnamed
 from duckconf.overview import AppView
 from duckconf.picture import ACTUATOR
@@ -130,7 +130,7 @@ class Outside:
     def asked(self) -> Mapping[str, int]:
         return self._asked.numbers()
 
-    def fronted(self) -> Collection[Where]:
+    def fronted(self) -> Fronted:
         return self._fronts.fronted()
 
     def serve(self, desired: Desired, views: Sequence[AppView]) -> None:

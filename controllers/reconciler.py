@@ -25,7 +25,7 @@ from duckconf.globally import with_slots
 from duckconf.health import Health, judge, next_verdict
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance
-from duckconf.leaving import Where
+from duckconf.leaving import NO_FRONT, Fronted, Where
 from duckconf.naming import app_of, declared_container
 from duckconf.overview import AppView, overview
 from duckconf.pins import Pinned, Question, given, pinned
@@ -112,12 +112,11 @@ class Reconciler:
         unreadable: Mapping[str, float] = MappingProxyType({}),
         sites: Sites = NOWHERE,
         rebalance: str = MANUAL,
-        fronted: Collection[Where] = (),
+        fronted: Fronted = NO_FRONT,
     ) -> Verdict:
         """`heard` has for each node that answered when it was asked, and its containers. `unreadable` has when each node was
         asked whose answer cannot be read: its containers are unknown, and it is never lost. `oldest_open` is when the oldest
         look that is not answered yet was asked for. `asked` is how often a person asked for each node to be tried again.
-        `fronted` are the containers that a front may send requests to.
 
         Instances of the returned steps are busy until `settle` is called for each step. Raises OSError when something cannot be
         kept; nothing is to be done then.
@@ -153,7 +152,7 @@ class Reconciler:
         self._review(desired, nodes, {*returned, *again}, now)
         self._end_pauses(again, now)
 
-    def _memory(self, certain: bool, unsettled: Collection[str], rebalance: str, fronted: Collection[Where]) -> Memory:
+    def _memory(self, certain: bool, unsettled: Collection[str], rebalance: str, fronted: Fronted) -> Memory:
         return Memory(
             self.book.placements,
             self.tries,

@@ -9,6 +9,7 @@ from controllers.reconciler import Heard
 from duckconf.report import LOST, READY, UNREACHABLE, UNREADABLE, NodeView
 
 NOT_YET = "has not answered yet"
+NO_MORE = "does not answer any more"
 
 
 class Sensed(NamedTuple):
@@ -29,7 +30,7 @@ class Sensed(NamedTuple):
         for node, reason in self.silent.items():
             known = before.get(node, NodeView(UNREACHABLE, NOT_YET))
             if node in lost:
-                views[node] = NodeView(LOST, (known.reason or NOT_YET) if reason == NOT_YET else reason)
+                views[node] = NodeView(LOST, (known.reason or NO_MORE) if reason == NOT_YET else reason)
             else:
                 # A node that is only slow in this pass is not worth an event.
                 views[node] = known if reason == NOT_YET else NodeView(UNREACHABLE, reason)

@@ -19,7 +19,7 @@ from duckconf.depends import waiting
 from duckconf.desired import Desired
 from duckconf.ended import Over, ended
 from duckconf.globally import with_slots
-from duckconf.leaving import Where, front_first
+from duckconf.leaving import NO_FRONT, Fronted, Where, front_first
 from duckconf.local_data import Held, Move, with_data
 from duckconf.naming import declared_container
 from duckconf.placement import Assignment, Fleet, Placement, assign
@@ -57,8 +57,7 @@ class Memory:
     """The data of each instance; None where another process decides on placement."""
     moves: Mapping[str, Move] = field(default_factory=dict)
     """What a person accepted to lose."""
-    fronted: Collection[Where] = ()
-    """The containers that a front may send requests to."""
+    fronted: Fronted = NO_FRONT
     leaving: Mapping[Where, float] = field(default_factory=dict)
     """Since when containers leave the fronts."""
     starting: Collection[Where] = ()

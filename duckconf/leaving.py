@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from duckconf.actions import Remove, Start
 from duckconf.codec import stop_grace
@@ -20,6 +20,17 @@ from duckconf.plan import Plan, Step
 Where = tuple[str, str]
 """Node and name of a container."""
 LEAVES = "leaves the front first"
+
+
+class Fronted(NamedTuple):
+    """The containers that a front may send requests to. Not `told` is that nobody tells the fronts of changes yet, as what serves
+    is not known: nothing has time to leave before that."""
+
+    containers: Collection[Where] = ()
+    told: bool = True
+
+
+NO_FRONT = Fronted()
 
 
 @dataclass(frozen=True)
@@ -37,12 +48,12 @@ def front_first(
     decided: Plan,
     desired: Desired,
     fleet: Fleet,
-    fronted: Collection[Where],
+    fronted: Fronted,
     before: Mapping[Where, float],
     busy: Collection[str],
     now: float,
 ) -> Leaving:
-    """`fronted` are the containers that a front may send requests to; `before` has since when each leaves, by the last look.
+    """`before` has since when each leaves, by the last look.
 
     What leaves does so until it is gone: an action that is under way must not see it come back."""
     there = {(copy.node, copy.name): copy for copies in fleet.copies.values() for copy in copies if copy.running}
@@ -52,10 +63,10 @@ def front_first(
     for step in decided.steps:
         where = (step.action.node, step.action.container)
         copy = there.get(where)
-        if copy is None or not _stops(step) or not (where in fronted or where in before or _is_routed(copy, desired)):
+        if copy is None or not _stops(step) or not (where in fronted.containers or where in before or _is_routed(copy, desired)):
             continue
-        since[where] = before.get(where, now)
-        if where not in fronted:
+        since[where] = before.get(where, now) if fronted.told else now
+        if where not in fronted.containers:
             continue
         left = since[where] + stop_grace(copy.manifest) - now
         if left > 0:

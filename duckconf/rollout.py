@@ -120,7 +120,11 @@ def advance(app: App, history: History, slots: Mapping[int, SlotSeen], *, certai
     alone = not any(slot.spec for slot in slots.values()) and current.outcome != FAILED
     begin = current if good is None or alone else good
     now = {number: known.get(slot.spec, begin.app) for number, slot in slots.items()}
-    rests = app.paused or not certain or (current.outcome == FAILED and goal is current and policy.failure_action == PAUSE)
+    rests = (
+        app.paused
+        or not certain
+        or (good is not None and current.outcome == FAILED and goal is current and policy.failure_action == PAUSE)
+    )
     unproven = {revision.spec for revision in history if revision.outcome != DONE}
     first = starts_first(with_service(goal.app, app))
     chosen = set() if rests else switched(goal, slots, policy, first=first, unproven=unproven)
@@ -173,19 +177,20 @@ def trimmed(history: History) -> History:
 def judged(history: History, slots: Mapping[int, SlotSeen], policy: Policy) -> History:
     """The history with the verdict on its last revision: the first failure, or that all slots have it and are ready.
 
-    A slot without a place, or on a node that does not answer, holds up nobody's verdict. What served before cannot fail.
+    A slot without a place, or on a node that does not answer, holds up nobody's verdict. What served before cannot fail. One that
+    has failed while nothing had served yet goes on being tried, and is done when it serves after all.
     """
     current, good = history[-1], last_good(history)
-    if current.outcome:
+    if current.outcome and not (current.outcome == FAILED and good is None):
         return history
     failures = [slot.failure for slot in _ahead(current, slots) if slot.failure]
     failures += [slot.refused for slot in slots.values() if slot.refused]
-    fallible = good is not None and good.spec != current.spec and policy.failure_action != CONTINUE
-    if failures and fallible:
+    fallible = good is None or (good.spec != current.spec and policy.failure_action != CONTINUE)
+    if failures and fallible and not current.outcome:
         return (*history[:-1], replace(current, outcome=FAILED, why=failures[0]))
     judging = [slot for slot in slots.values() if slot.spec and slot.able]
     if (judging or not slots) and all(slot.spec == current.spec and slot.ready_for is not None for slot in judging):
-        return (*history[:-1], replace(current, outcome=DONE))
+        return (*history[:-1], replace(current, outcome=DONE, why=""))
     return history
 
 
@@ -255,6 +260,8 @@ def _note(app: App, history: History, slots: Mapping[int, SlotSeen]) -> str:
     if current.outcome == FAILED and good is not None:
         what = f"revision {good.number} serves" if app.update_config.get("failure_action") != PAUSE else "the update rests"
         return f"revision {current.number} failed: {current.why}; {what}"
+    if current.outcome == FAILED:
+        return f"revision {current.number} failed: {current.why}; none has served before, so that it is tried again"
     updated = sum(slot.spec == current.spec and slot.ready_for is not None for slot in slots.values())
     rests = ", paused" if app.paused else ""
     return f"revision {current.number}: {updated} of {counted(len(slots), 'instance')} updated{rests}"

@@ -301,7 +301,7 @@ class DesiredStore:
         edits = changes_between(ours, document)
         if ours.rows and (edits or document.faults != ours.faults):
             self._tell(Event("edited", f"{self.path.name} was edited by hand: {summary(ours, edits)}"))
-        if document is theirs and theirs.revision in (0, ours.revision):
+        if document is theirs and (theirs.revision in (0, ours.revision) or not ours.known):
             self._publish(document, edits)
         else:
             self._write(document, max(document.next_number, ours.next_number), {}, edits)

@@ -62,6 +62,11 @@ class FrontBook:
         """What the front says that it may send requests to, or waits for."""
         self._has[edge] = has
 
+    def for_node(self, node: str) -> Mapping[str, object]:
+        """The containers of the node that a front may send requests to, and whether the fronts are told of changes."""
+        fronted = self.fronted(node)
+        return {"front": fronted, "fronts_told": not fronted or self.is_complete(self.seen())}
+
     def fronted(self, node: str) -> list[str]:
         """The containers of a node that a front may send requests to. One whose node does not answer is not waited for."""
         edges = [edge for edge in self.edges if self._nodes.status(edge) == READY]

@@ -20,6 +20,7 @@ from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
+from duckconf.leaving import Fronted
 from duckconf.local_data import Move
 from duckconf.overview import AppView
 from duckconf.pins import Question
@@ -140,8 +141,8 @@ class SimWorld:
         self.timeline.after(deadline, lambda: self._answer(future, node, Unreachable(node.name, "does not answer")))
         return future
 
-    def fronted(self) -> Collection[tuple[str, str]]:
-        return ()
+    def fronted(self) -> Fronted:
+        return Fronted()
 
     def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
         """No front."""

@@ -57,8 +57,8 @@ def test_an_update_starts_the_new_one_first_and_goes_on_when_it_is_ready() -> No
     assert (len(found.rounds), found.goes_on, dict(found.notes)) == (4, False, {})
     first = found.rounds[0][0]
     assert (first.before, first.after) == (1, 2)
-    assert expected_line(1, first) == (
-        "1. web: start web (web:2) on node-1, revision 1 → 2, because: duckconf-web on node-1 was started from another spec, "
+    assert expected_line(first) == (
+        "web: start web (web:2) on node-1, revision 1 → 2, because: duckconf-web on node-1 was started from another spec, "
         "and ends when this one is ready"
     )
 
@@ -168,8 +168,8 @@ def test_an_update_of_instances_that_are_not_healthy_is_foretold_with_what_it_wa
     found = forecast("demo", desired, fleet, memory, 0.0, ["web"])
     assert list(expected_lines(found))[:3] == [
         "1. waits until web.2 on node-2 is healthy (it is starting)",
-        "1. waits until web.3 on node-3 is healthy (it is starting)",
-        expected_line(1, found.rounds[0][0]),
+        "   waits until web.3 on node-3 is healthy (it is starting)",
+        f"   {expected_line(found.rounds[0][0])}",
     ]
     assert len(found.rounds) == 3
     # What waits for nothing that would follow is not told.

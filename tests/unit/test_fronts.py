@@ -252,6 +252,16 @@ def test_a_route_whose_row_cannot_be_read_stays_as_it_was() -> None:
     assert routed(Desired({}), before) == {}
 
 
+def test_nothing_has_time_to_leave_before_every_front_is_told_of_changes() -> None:
+    rig = Rig()
+    fronts = Fronts(lambda node: rig.caddy, rig.changed, rig.events.append)
+    assert fronts.fronted().told
+    fronts._keepers = {("n1", LETS_ENCRYPT): rig.keeper}
+    assert not fronts.fronted().told
+    rig.keeper.want([], NAMES)
+    assert fronts.fronted() == (frozenset(NAMES.values()), True)
+
+
 def test_nothing_is_told_before_all_nodes_were_heard_and_all_checks_seen() -> None:
     rig, app = Rig(), parse_app({"name": "web", "image": "web", "ports": ["80"], "routes": ["shop.example.org"]})
     fronts = Fronts(lambda node: rig.caddy, rig.changed, rig.events.append)

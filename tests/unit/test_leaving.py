@@ -11,7 +11,7 @@ from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.fleet_seen import Fleet
 from duckconf.instance import instances_of
-from duckconf.leaving import Leaving, Where, front_first
+from duckconf.leaving import Fronted, Leaving, Where, front_first
 from duckconf.model import App, parse_app
 from duckconf.plan import Plan, Step
 
@@ -32,9 +32,10 @@ def left(
     now: float = 100.0,
     seen: Container | None = None,
     app: App = APP,
+    told: bool = True,
 ) -> Leaving:
     fleet = Fleet(("n1",), {"n1": (seen or copy(),)})
-    return front_first(Plan(steps), Desired(instances_of([app])), fleet, fronted, before or {}, busy, now)
+    return front_first(Plan(steps), Desired(instances_of([app])), fleet, Fronted(fronted, told), before or {}, busy, now)
 
 
 def test_a_container_that_a_front_has_is_not_stopped_and_leaves() -> None:
@@ -54,6 +55,13 @@ def test_one_whose_last_requests_do_not_end_is_stopped_when_its_time_to_stop_is_
     assert (found.plan.steps, found.late) == ((REMOVE,), [OLD])
 
 
+def test_its_time_begins_when_the_fronts_are_told_of_changes() -> None:
+    """After a restart they are told nothing until it is known what serves: all was stopped under its requests."""
+    waits = left(REMOVE, fronted=[OLD], before={OLD: 80.0}, told=False)
+    assert (waits.plan.steps, waits.since, waits.late) == ((), {OLD: 100.0}, [])
+    assert left(REMOVE, fronted=[OLD], before=waits.since, now=103.9).plan.steps == ()
+
+
 def test_while_it_is_being_stopped_it_stays_away_from_the_fronts() -> None:
     assert left(before={OLD: 99.0}, busy=["web"]).since == {OLD: 99.0}
     assert left(before={OLD: 99.0}).since == {}, "it is to run on after all"
@@ -61,7 +69,7 @@ def test_while_it_is_being_stopped_it_stays_away_from_the_fronts() -> None:
 
 def test_one_that_nobody_here_wants_any_more_stays_away_from_the_fronts_too() -> None:
     fleet = Fleet(("n1",), {"n1": (copy(),)})
-    found = front_first(Plan((REMOVE,)), Desired({}), fleet, [], {OLD: 99.0}, [], 100.0)
+    found = front_first(Plan((REMOVE,)), Desired({}), fleet, Fronted(), {OLD: 99.0}, [], 100.0)
     assert (found.plan.steps, found.since) == ((REMOVE,), {OLD: 99.0})
 
 

@@ -88,9 +88,26 @@ def test_a_failing_revision_rests_or_goes_on_when_the_app_says_so(action: str, w
     assert images(advance(app, SERVED, {1: failing, 2: serving(OLD), 3: serving(OLD)})) == wanted
 
 
-def test_a_first_revision_that_fails_has_nothing_to_go_back_to() -> None:
-    failing = SlotSeen(Revision(0, spec_only(WORSE)).spec, failure="no such image")
-    assert advance(WORSE, (), dict.fromkeys((1, 2, 3), failing)).history[-1].outcome == ""
+@pytest.mark.parametrize("action", ["rollback", "pause", "continue"])
+def test_a_first_revision_that_fails_ends_as_failed_is_tried_again_and_is_done_when_it_serves(action: str) -> None:
+    app = replace(WORSE, update_config={"failure_action": action})
+    failing = SlotSeen(Revision(0, spec_only(WORSE)).spec, failure="its check failed: refused")
+    failed = advance(app, (), dict.fromkeys((1, 2, 3), failing))
+    assert (failed.history[-1].outcome, failed.history[-1].why) == ("failed", "its check failed: refused")
+    assert failed.note == "revision 1 failed: its check failed: refused; none has served before, so that it is tried again"
+    assert images(failed) == ["bad:1"] * 3
+    some = advance(app, failed.history, {1: serving(WORSE), 2: failing, 3: failing})
+    assert (some.history, images(some)) == (failed.history, ["bad:1"] * 3)
+    served = advance(app, some.history, dict.fromkeys((1, 2, 3), serving(WORSE)))
+    assert (served.history[-1].outcome, served.history[-1].why, served.note) == ("done", "", "")
+
+
+def test_what_follows_a_first_revision_that_failed_may_fail_too() -> None:
+    past = (Revision(1, spec_only(WORSE), "failed", "no such image"),)
+    failing = SlotSeen(Revision(0, spec_only(NEW)).spec, failure="it ended 2 times")
+    found = advance(NEW, past, dict.fromkeys((1, 2, 3), failing))
+    assert [(item.number, item.outcome) for item in found.history] == [(1, "failed"), (2, "failed")]
+    assert images(found) == ["web:2"] * 3
 
 
 def test_a_paused_update_leaves_each_instance_as_it_is() -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from controllers.teller import Teller
-from duckconf.cli.apps.awaiting import await_instances, where
+from duckconf.cli.apps.awaiting import await_end, await_instances, is_job, where
 from duckconf.cli.look.waiting import say_instances, say_unknown, waiting_row
 from duckconf.counts import counted
 from duckconf.errors import DuckconfError
@@ -105,6 +105,31 @@ def test_waiting_for_a_start_ends_with_the_reason_of_every_node_or_when_it_is_he
         awaited(Api(("failed", "n1 refuses", ("starting",)), ("pending", everyone, ("pending",))))
     with pytest.raises(DuckconfError, match="there is no such image"):
         awaited(Api(("failed", "there is no such image", ("starting",)), ("", "", ("running", "backoff"))))
+
+
+def test_waiting_for_a_job_ends_with_it_and_with_its_exit_code() -> None:
+    entry = {"name": "web", "instances": []}
+    done = Api(*[("", "", ("running", "done")), ("", "", ("done", "done"))], before=("running", "running"))
+    done.pages.insert(0, ("", "", ("running", "running")))
+    assert where(await_end(cast(Any, done), entry)) == "web: 2/2 instances are done: web on n1, web.2 on n2"
+    assert done.pages == []
+    failed = Api(("", "", ("running",)), ("", "", ("failed (3)",)), before=("running",))
+    with pytest.raises(DuckconfError, match=r"^web: failed \(3\)"):
+        await_end(cast(Any, failed), entry)
+
+
+@pytest.mark.parametrize(
+    ("fields", "ends"),
+    [
+        ({"restart": "no"}, True),
+        ({"restart": "on-failure"}, True),
+        ({}, False),
+        ({"restart": "on-failure", "ports": ["80"]}, False),
+        ({"restart": "no", "healthcheck": {"tcp": "80"}}, False),
+    ],
+)
+def test_the_end_of_what_serves_nobody_is_waited_for(fields: dict[str, Any], ends: bool) -> None:
+    assert is_job(fields) is ends
 
 
 def test_a_start_that_was_held_back_before_is_not_waited_for_as_if_its_failure_were_news(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ SETTLED = 1.0
 STALE = 5.0
 # Between an event and the API's word for it.
 SHOWN = 0.2
+# The end of a job may be shown after its event.
+SHOWN_LATE = 2.0
 
 
 def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> dict[str, Any]:
@@ -40,9 +42,8 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
         entry = api.call("GET", path_of("app", app))
         if begun and is_all_there(entry):
             return entry
-        if begun and (over := next((one for one in entry["instances"] if _has_failed(one)), None)) is not None:
-            name = instance_name(app, over["slot"])
-            raise DuckconfError(f"{name}: {over['status']}: {over.get('note', '')}", f"see `./inv logs {name}`")
+        if begun:
+            _require_none_failed(entry)
         held_back = next((one for one in entry["instances"] if one["status"] == BACKOFF), None)
         held_since = min(held_since, time.monotonic()) if held_back is not None else float("inf")
         if held_back is not None and (failed or time.monotonic() - held_since > STALE):
@@ -61,6 +62,25 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
     raise DuckconfError(f"{app}: {ready(entry)} instances run after {PATIENCE:g} s", remedy)
 
 
+def await_end(api: ApiClient, entry: dict[str, Any]) -> dict[str, Any]:
+    """Follow the events until every instance of a job, as the API shows it, is over; returns it as it is then. Raises
+    DuckconfError with the exit code of one that has failed."""
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
+    while True:
+        entry = api.call("GET", path_of("app", entry["name"]))
+        _require_none_failed(entry)
+        if all(one["status"] == DONE for one in entry["instances"]):
+            return entry
+        cursor = api.call("GET", f"/events?since={cursor}&wait={SHOWN_LATE:g}")["cursor"]
+
+
+def _require_none_failed(entry: Mapping[str, Any]) -> None:
+    over = next((one for one in entry["instances"] if _has_failed(one)), None)
+    if over is not None:
+        name = instance_name(entry["name"], over["slot"])
+        raise DuckconfError(": ".join(filter(None, (name, over["status"], over.get("note", "")))), f"see `./inv logs {name}`")
+
+
 def await_settled(cluster: Cluster, entry: Mapping[str, Any]) -> None:
     """Return when each instance of the app, as the API shows it, has stayed up for a second; raises DuckconfError with the last
     words of one that has not."""
@@ -69,7 +89,7 @@ def await_settled(cluster: Cluster, entry: Mapping[str, Any]) -> None:
         for instance in entry["instances"]
         if instance.get("container") and instance.get("status") != DONE
     }
-    may_end = _is_job(entry)
+    may_end = may_be_over(entry)
 
     def wait(container: str) -> None:
         cluster.await_running(nodes[container], container, may_end=may_end)
@@ -86,7 +106,8 @@ def where(entry: Mapping[str, Any]) -> str:
         verb = "is done" if instances[0]["status"] == DONE else "runs"
         return f"{entry['name']} {verb} on {instances[0]['node']}"
     places = ", ".join(f"{instance_name(entry['name'], one['slot'])} on {one['node']}" for one in instances)
-    return f"{entry['name']}: {ready(entry)} instances run" + (f": {places}" if places else "")
+    verb = "are done" if instances and all(one["status"] == DONE for one in instances) else "run"
+    return f"{entry['name']}: {ready(entry)} instances {verb}" + (f": {places}" if places else "")
 
 
 def ready(entry: Mapping[str, Any]) -> str:
@@ -110,7 +131,12 @@ def _has_failed(instance: Mapping[str, Any]) -> bool:
     return is_end(instance["status"]) and instance["status"] != DONE
 
 
-def _is_job(entry: Mapping[str, Any]) -> bool:
+def is_job(entry: Mapping[str, Any]) -> bool:
+    """Whether its end is what is wanted: it may end, and nobody is served by it meanwhile."""
+    return may_be_over(entry) and not any(entry.get(field) for field in ("ports", "routes", "healthcheck"))
+
+
+def may_be_over(entry: Mapping[str, Any]) -> bool:
     """Whether the end of one of its containers may be what was wanted."""
     policy = policy_of(App("x", restart=entry.get("restart", ""), restart_policy=entry.get("restart_policy", {})))
     return policy.condition != ALWAYS

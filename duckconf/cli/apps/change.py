@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from duckconf.actions import Kill, Remove
-from duckconf.cli.apps.awaiting import await_instances, await_settled, where
+from duckconf.cli.apps.awaiting import await_end, await_instances, await_settled, is_job, where
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
@@ -25,7 +25,8 @@ ACTOR = {RECONCILE: "the loop", AGENTS: "an agent"}
 
 
 def start_app(project: Project, body: dict[str, Any], *, push: bool, wait: bool, as_json: bool) -> None:
-    """Start it (push) or declare it (reconcile); with `wait`, return when each instance has stayed up for a second.
+    """Start it (push) or declare it (reconcile); with `wait`, return when each instance has stayed up for a second, or
+    when a job is over.
 
     With `push`, the nodes that lack its image get it first.
     """
@@ -59,8 +60,11 @@ def _declare(project: Project, api: ApiClient, body: dict[str, Any], *, wait: bo
         print_json(answer) if as_json else print(f"{answer['app']} is declared; {ACTOR[mode_of(project)]} starts it: ./inv ps")
         return
     entry = await_instances(api, answer["app"], cursor, starts=body.get("replicas") != 0)
-    with open_cluster(project) as cluster:
-        await_settled(cluster, entry)
+    if is_job(entry):
+        entry = await_end(api, entry)
+    else:
+        with open_cluster(project) as cluster:
+            await_settled(cluster, entry)
     answer |= {"node": entry["node"], "instances": entry["instances"]}
     print_json(answer) if as_json else print(where(entry))
 

@@ -100,7 +100,8 @@ def follow(api: ApiClient, name: str, cursor: str) -> None:
             print(f"{name}: revision {last['number']} runs on {counted(len(entry['instances']), 'instance')}")
             return
         if last is not None and last["outcome"] == FAILED and (words or late):
-            remedy = f"to declare what serves again: ./inv rollback {name}; all revisions: ./inv history {name}"
+            back = f"to declare what serves again: ./inv rollback {name}; all revisions: ./inv history {name}"
+            remedy = back if any(item["outcome"] == DONE for item in past) else _no_way_back(name)
             raise DuckconfError(words or f"{name}: revision {last['number']} failed: {last['why']}", remedy)
         if last is not None and not last["outcome"]:
             _require_hope(name, entry, past)
@@ -123,8 +124,11 @@ def _require_hope(name: str, entry: Mapping[str, Any], past: Sequence[Mapping[st
     """Raises DuckconfError where nobody will take back what cannot run: no revision has served yet."""
     stuck = next((one for one in entry["instances"] if one["status"] == BACKOFF), None)
     if stuck is not None and not any(item["outcome"] == DONE for item in past):
-        remedy = f"no revision of it has served yet, so that none comes back; it is tried again. Change it: ./inv update {name}"
-        raise DuckconfError(f"{name} on {stuck['node']}: {stuck.get('note', 'it is held back')}", remedy)
+        raise DuckconfError(f"{name} on {stuck['node']}: {stuck.get('note', 'it is held back')}", _no_way_back(name))
+
+
+def _no_way_back(name: str) -> str:
+    return f"no revision of it has served yet, so that none comes back; it is tried again. Change it: ./inv update {name}"
 
 
 def api_of(project: Project) -> ApiClient:

@@ -24,10 +24,11 @@ def step_line(step: Step, about: str = "") -> str:
 
 
 def expected_lines(expected: Forecast) -> Iterator[str]:
-    """Round by round, with what each waits for beside the round before."""
+    """Round by round, each with its number once, and with what it waits for beside the round before."""
     for number, some in enumerate(expected.rounds):
-        yield from (f"{number + 1}. waits until {words}" for words in expected.waits.get(number, ()))
-        yield from (expected_line(number + 1, step) for step in some)
+        first, *others = [*(f"waits until {words}" for words in expected.waits.get(number, ())), *map(expected_line, some)]
+        yield f"{number + 1}. {first}"
+        yield from (f"{' ' * len(f'{number + 1}. ')}{line}" for line in others)
     if expected.goes_on:
         yield "… and so on"
 
@@ -45,7 +46,7 @@ def expected_row(number: int, expected: Expected) -> dict[str, Any]:
     return {"round": number, **step_row(expected.step), "revision": revisions}
 
 
-def expected_line(number: int, expected: Expected) -> str:
+def expected_line(expected: Expected) -> str:
     before, after = expected.before, expected.after
     about = f", revision {before} → {after}" if before and before != after else f", revision {after}" if after else ""
-    return f"{number}. {step_line(expected.step, about)}"
+    return step_line(expected.step, about)

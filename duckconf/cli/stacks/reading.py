@@ -29,14 +29,15 @@ class Asked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A stack as its files have it."""
+    """A stack as its files have it. `here` is the folder as it was typed, with what parts it from a name in it."""
 
     stack: Stack
     translated: Translated
     folder: str
+    here: str
 
     def shown(self, text: str) -> str:
-        return shown(text, self.folder)
+        return shown(text, self.folder, self.here)
 
 
 def read_stack(asked: Asked, environ: Mapping[str, str]) -> Told:
@@ -46,30 +47,37 @@ def read_stack(asked: Asked, environ: Mapping[str, str]) -> Told:
     try:
         told = _read(asked, files, folder, environ)
     except BadInput as bad:
-        raise BadInput(*(Fault(shown(fault.path, folder), fault.message) for fault in bad.faults)) from None
+        here = as_typed(asked.files[0], folder)
+        raise BadInput(*(Fault(shown(fault.path, folder, here), fault.message) for fault in bad.faults)) from None
     for finding in told.translated.findings:
         print(told.shown(str(finding)), file=sys.stderr)
     _require_none(told.translated.refused, files[0])
     return told
 
 
-def shown(text: str, folder: str) -> str:
+def as_typed(file: str, folder: str) -> str:
+    """The folder in front of a name in it: whole where the file was typed so, else from where it was typed."""
+    here = folder if os.path.isabs(file) else os.path.relpath(folder, typed_path(".") or ".")
+    return "" if here == "." else f"{here}/"
+
+
+def shown(text: str, folder: str, here: str) -> str:
     """With paths as they were typed."""
-    here = os.path.relpath(folder, typed_path(".") or ".")
-    return text.replace(f"{folder}/", "" if here == "." else f"{here}/")
+    return text.replace(f"{folder}/", here)
 
 
 def _read(asked: Asked, files: Sequence[str], folder: str, environ: Mapping[str, str]) -> Told:
     reader = reader_for(folder)
     env_files = [typed_path(file) for file in asked.env_files]
     model, known = load(reader, files, folder, environ, env_files)
+    here = as_typed(asked.files[0], folder)
     faults = faults_of(model)
     for fault in faults:
         what, _, why = fault.message.partition(": ")
-        print(shown(f"{fault.path}: {what}: refused: {why}", folder), file=sys.stderr)
+        print(shown(f"{fault.path}: {what}: refused: {why}", folder, here), file=sys.stderr)
     _require_none(faults, files[0])
     stack = stack_of(model, asked.name, known, folder, asked.profiles)
-    return Told(stack, translate(stack, reader, known), folder)
+    return Told(stack, translate(stack, reader, known), folder, here)
 
 
 def _require_none(refused: Iterable[object], file: str) -> None:
