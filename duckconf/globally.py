@@ -29,11 +29,11 @@ def slots(
     before: Mapping[int, str],
     taken: Collection[int] = (),
     ranks: Mapping[int, Rank] = MappingProxyType({}),
-    running: Mapping[int, Collection[str]] = MappingProxyType({}),
+    there: Mapping[int, Collection[str]] = MappingProxyType({}),
 ) -> dict[int, str]:
     """The node of each slot: one slot for each of `nodes`, in the order in which new ones get a number. `before` has the node of
     each slot until now. Its numbers, and those in `taken`, are given to no new node. Where several slots are on one node, it
-    keeps the one with the lowest rank; another goes to where it is `running` as well, if that has none."""
+    keeps the one with the lowest rank; another goes to a node where a container of it is `there` as well, if that has none."""
     wanted, kept = set(nodes), dict[int, str]()
     for slot, node in sorted(before.items(), key=lambda item: (ranks.get(item[0], LAST), item[0])):
         if node in wanted:
@@ -41,7 +41,7 @@ def slots(
             kept[slot] = node
     free = _free({*before, *taken})
     for node in (node for node in nodes if node in wanted):
-        left = (slot for slot in sorted(before) if slot not in kept and node in running.get(slot, ()))
+        left = (slot for slot in sorted(before) if slot not in kept and node in there.get(slot, ()))
         kept[next(left, None) or next(free)] = node
     return dict(sorted(kept.items()))
 
@@ -63,8 +63,8 @@ def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placemen
         nodes = wanted_nodes(app, fleet.nodes, fleet.sites, fleet.cordoned, set(known.values()))
         taken = {slot_of(copy) for copy in fleet.copies if app_of(copy) == name}
         ranks = {slot: _rank(instance_name(name, slot), node, fleet) for slot, node in known.items()}
-        running = {slot: _running(instance_name(name, slot), fleet) for slot in known}
-        found = slots([node for node in nodes if node not in fleet.draining], known, taken, ranks, running)
+        there = {slot: {copy.node for copy in fleet.copies.get(instance_name(name, slot), ())} for slot in known}
+        found = slots([node for node in nodes if node not in fleet.draining], known, taken, ranks, there)
         bound = found or {next(_free({*known, *taken})): ""}
         one = (Instance(app, slot, bound=node) for slot, node in bound.items())
         instances |= {instance.name: instance for instance in one}
@@ -98,10 +98,6 @@ def _rank(instance: str, node: str, fleet: Fleet) -> Rank:
     node another slot while a start was on its way: what runs there is not removed for one that is still being started."""
     ready = [copy.started for copy in fleet.copies.get(instance, ()) if copy.node == node and copy.ready]
     return (False, min(ready)) if ready else LAST
-
-
-def _running(instance: str, fleet: Fleet) -> set[str]:
-    return {copy.node for copy in fleet.copies.get(instance, ()) if copy.running}
 
 
 def _free(taken: Collection[int]) -> Iterator[int]:

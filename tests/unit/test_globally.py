@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from api.declared import _shown
 from duckconf.actions import Remove, Start
+from duckconf.codec import spec_hash
 from duckconf.compose import merged
 from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import Desired, changed, desired_of, empty_document, read_document
+from duckconf.engine_output import Container
 from duckconf.errors import BadInput
 from duckconf.globally import slots
 from duckconf.instance import instances_of, placed, slots_of
@@ -75,6 +77,15 @@ def test_each_node_has_one_slot_keeps_it_and_the_order_of_what_is_known_does_not
 def test_new_nodes_get_the_lowest_numbers_that_are_free() -> None:
     assert slots(["n1", "n2", "n3", "n4"], {2: "n2", 4: "gone", 5: "n4"}, [1]) == {2: "n2", 3: "n1", 5: "n4", 6: "n3"}
     assert slots([], {1: "n1"}) == {}
+
+
+def test_a_slot_that_leaves_its_node_goes_to_where_a_container_of_it_is_too() -> None:
+    assert slots(["n2", "n3"], {1: "n1"}, [1], {}, {1: ["n3"]}) == {1: "n3", 2: "n2"}
+    moved = Container("1", "c.4", "n3", "exporter", spec_hash(EXPORTER), "web", "exited", 0.0, 4)
+    leaves = replace(moved, id="0", name="c", node="n1", state="running", generation=1)
+    seen = Fleet(NODES, {"n1": (leaves,), "n2": (), "n3": (moved,)}, cordoned=("n1",), draining=("n1",))
+    steps = [(step.instance, step.action.node) for step in look(EXPORTER, seen).plan.steps]
+    assert steps == [("exporter", "n3"), ("exporter.2", "n2")]
 
 
 def test_there_is_one_on_each_node_and_on_one_that_joins() -> None:
