@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 
-from invoke.exceptions import Exit, ParseError
-from invoke.program import Program
-
 from duckconf.cli.terminal.guard import guard_terminal
+from duckconf.cli.terminal.lean import without_mock
 from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, with_files, with_names, words_for
+
+with without_mock():
+    from invoke.exceptions import Exit, ParseError
+    from invoke.program import Program
 
 READER_LEFT = 141
 INTERRUPTED = 130
