@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.browser import PHONE, PROJECTOR, Browser
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
@@ -16,11 +17,12 @@ from tests.e2e import client
 from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, nodes, running, systemctl
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
 from tests.e2e.moved_tag import all_run_the_image_of_their_revision, moved_tag
+from tests.e2e.page import Page, browser
 from tests.e2e.updated import QUICK, env_of, floor, revisions
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
-__all__ = ["api", "fleet", "running"]
+__all__ = ["api", "browser", "fleet", "running"]
 
 
 @pytest.fixture
@@ -200,3 +202,36 @@ def test_by_itself_it_begins_when_a_node_can_take_instances_again_and_goes_on_wi
     # News of the node and of the instance that is ready begin the next move, not the interval of 10 s.
     assert (steps[1][1] - steps[0][1] < 5, steps[3][1] - steps[2][1] < 5) == (True, True), steps
     assert known() == [*NODES]
+
+
+@pytest.mark.parametrize("size", [PROJECTOR, PHONE], ids=["projector", "phone"])
+def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_and_a_restart_of_the_api(
+    web: Live, browser: Browser, size: tuple[int, int]
+) -> None:
+    page, hosts = Page(browser, web.project.settings.api_url), DemoHosts(web.project)
+    browser.forget()
+    page.open(size, until_live=False)
+    until("the token is asked for", lambda: bool(browser.text('[data-form="open"]')), 20, page.seen)
+    assert "not a token of this cluster" in page.act("open", token="nobody")
+    browser.type('[data-form="open"] [name="token"]', (web.project.state / "operator.token").read_text().strip())
+    browser.click('[data-form="open"] button')
+    page.is_live()
+    assert {state for name, state in page.nodes().items()} == {"ready"}
+    assert page.start(image=NGINX_IMAGE, name="web", replicas="3") == "web is declared"
+    until("three are ready", lambda: page.ready("web") == 3, 60, page.seen)
+    until("the first revision has served", lambda: revisions(web, "web") == [(1, "done")], 40)
+    assert "declared" in page.of_app("web", "update", image="localhost/nothing/here:1")
+    until("it has failed", lambda: "update-failed" in page.events(), 90, page.seen)
+    systemctl(web, "control-1", "restart", "duckconf-api")
+    until("the page has noticed", lambda: page.link() == "stale" or "ERR_" in " ".join(browser.complaints()), 20, page.seen)
+    page.is_live(40)
+    until("three are ready", lambda: page.ready("web") == 3, 60, page.seen)
+    hosts.freeze("node-2")
+    try:
+        until("the node is shown as away", lambda: page.nodes()["node-2"] == "unreachable", NODE_TIMEOUT + 20, page.seen)
+        until("three are ready elsewhere", lambda: page.ready("web") == 3, 60, page.seen)
+    finally:
+        hosts.thaw("node-2")
+    until("it is back", lambda: page.nodes()["node-2"] == "ready", 40, page.seen)
+    browser.complaints()
+    page.is_sound()

@@ -30,7 +30,7 @@ function form(button, fields, act) {
     }
     submit.disabled = false;
   };
-  return make("form", { onsubmit: send }, ...fields, submit, words);
+  return make("form", { onsubmit: send, "data-form": button.text.toLowerCase().replaceAll(" ", "-") }, ...fields, submit, words);
 }
 
 function field(label, name, value, more = {}) {
@@ -81,7 +81,7 @@ document.getElementById("start").addEventListener("click", () => {
   const push = known.picture.mode === "push", named = known.picture.mode === "agents";
   const fields = [
     field("Image", "image", "", { required: true, placeholder: "nginx" }),
-    ...(push ? [] : [field(named ? "Name" : "Name (may be empty)", "name", "", { required: named, pattern: "[a-z0-9]([a-z0-9-]*[a-z0-9])?" })]),
+    ...(push ? [] : [field(named ? "Name" : "Name (may be empty)", "name", "", { required: named, pattern: "[a-z0-9]([a-z0-9\\-]*[a-z0-9])?" })]),
     field("Instances", "replicas", 1, { type: "number", min: "1", required: true }),
     field("Ports, such as 8081:80", "ports", ""),
   ];

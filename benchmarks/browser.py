@@ -23,6 +23,8 @@ from duckconf.cli.demo.local_engine import install
 
 # What W3C calls an element in JSON.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+# Seconds.
+PATIENCE = 5.0
 AXE = "axe-core@4.14.1"
 PROJECTOR = (1280, 800)
 PHONE = (360, 740)
@@ -71,7 +73,12 @@ class Browser:
 
     def text(self, selector: str) -> str:
         """What is seen of it, "" when it is not there."""
-        return str(self.run("const found = document.querySelector(arguments[0]); return found ? found.innerText : ''", selector))
+        return str(
+            self.run(
+                "const found = document.querySelector(arguments[0]); return found?.checkVisibility() ? found.innerText : ''",
+                selector,
+            )
+        )
 
     def texts(self, selector: str) -> list[str]:
         script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)"
@@ -79,7 +86,16 @@ class Browser:
         return found
 
     def click(self, selector: str) -> None:
-        self._ask("POST", f"/element/{self._find(selector)}/click", {})
+        """As a person does, who tries again when the page has moved under the pointer."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._ask("POST", f"/element/{self._find(selector)}/click", {})
+            except Refused as refused:
+                if "intercepted" not in str(refused) or time.monotonic() > end:
+                    raise
+            else:
+                return
 
     def type(self, selector: str, text: str) -> None:
         """In place of what stands there."""
@@ -105,6 +121,10 @@ class Browser:
         self.devtools("Runtime.evaluate", expression=axe.read_text("utf-8"))
         found: list[str] = self.run_async(RUN_AXE)
         return found
+
+    def forget(self) -> None:
+        """All cookies."""
+        self.devtools("Network.clearBrowserCookies")
 
     def devtools(self, method: str, **parameters: Any) -> Any:
         return self._ask("POST", "/goog/cdp/execute", {"cmd": method, "params": parameters})

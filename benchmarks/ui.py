@@ -1,0 +1,185 @@
+"""What open pages cost, and how soon they show a change: `python -m benchmarks.ui`, or `./inv bench ui`.
+
+One real control plane in agents mode with 200 simulated agents and 2 000 apps, and up to a hundred streams beside a browser.
+`--only pages,browser` runs parts of it. Prints a table and writes `.duckconf/bench/ui.json`.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psutil
+
+from benchmarks.agents_scale import Scale, await_that, placing, running
+from benchmarks.browser import PROJECTOR, Browser, driver
+from benchmarks.measure import Row
+from benchmarks.run import main
+from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.terminal.say import say, step
+
+NODES = 200
+APPS = 2000
+PAGES = 100
+REST_SECONDS = 10.0
+GOAL_CHANGE = 300.0
+GOAL_PAINT = 1000.0
+# As the page sees it: when the node's mark changed, on the clock of this machine.
+WATCH = """
+const card = document.querySelector(`[data-part="nodes"][data-key="${arguments[0]}"] .tags`);
+window.changes = [];
+const note = () => requestAnimationFrame(() => window.changes.push(Date.now()));
+new MutationObserver(note).observe(card, {childList: true, subtree: true, characterData: true});
+"""
+DRAWN = """return document.querySelectorAll('[data-part="instances"]').length"""
+PAINT = """
+const first = performance.getEntriesByName("first-contentful-paint")[0];
+return first ? first.startTime : 0;
+"""
+
+
+class Pages:
+    """Open streams, read by one thread of ours; when each last read of a cordon is noted."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lines = [_open(url) for _ in range(count)]
+        self.heard: list[float] = []
+        self.bytes = 0
+        for line in self._lines:
+            self._selector.register(line, selectors.EVENT_READ)
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._ended:
+            for key, _ in self._selector.select(0.2):
+                line = key.fileobj
+                assert isinstance(line, socket.socket)
+                content = line.recv(1 << 18)
+                self.bytes += len(content)
+                if b'"cordoned"' in content and b"event: patch" in content:
+                    self.heard.append(time.monotonic())
+
+    def close(self) -> None:
+        self._ended = True
+        self._thread.join()
+        for line in self._lines:
+            line.close()
+
+
+def _open(url: str) -> socket.socket:
+    place = urlsplit(url)
+    line = socket.create_connection((str(place.hostname), int(place.port or 80)), 10)
+    head = f"GET /events HTTP/1.1\r\nHost: {place.netloc}\r\nAccept: text/event-stream\r\nAuthorization: Bearer operator\r\n\r\n"
+    line.sendall(head.encode())
+    return line
+
+
+@contextmanager
+def pages(url: str, count: int) -> Iterator[Pages]:
+    found = Pages(url, count)
+    try:
+        time.sleep(3)
+        yield found
+    finally:
+        found.close()
+
+
+def measure(parts: Collection[str], rounds: int) -> list[Row]:
+    with running(NODES) as scale:
+        with step(f"{NODES} simulated agents report to one api-server"):
+            await_that("all are ready", lambda: all(node["status"] == "ready" for node in scale.nodes()), 120)
+        placing(scale, APPS)
+        rows = [row for count in (0, 1, PAGES) for row in with_pages(scale, count, rounds)] if "pages" in parts else []
+        return rows + (in_browser(scale, rounds) if "browser" in parts else [])
+
+
+def with_pages(scale: Scale, count: int, rounds: int) -> list[Row]:
+    server = psutil.Process(scale.processes["api.agents"].pid)
+    with pages(scale.url, count) as opened:
+        scale.ask("stats")
+        before, sent, begun = sum(server.cpu_times()[:2]), opened.bytes, time.monotonic()
+        with step(f"{count} pages at rest for {REST_SECONDS:g} s"):
+            time.sleep(REST_SECONDS)
+        took = time.monotonic() - begun
+        share = (sum(server.cpu_times()[:2]) - before) / took * 100
+        sent = opened.bytes - sent
+        beats = sorted(one for answer in scale.ask("stats") for one in answer["took"])
+        changes = [took for number in range(rounds) for took in _change(scale, opened, count, number)] if count else []
+    rows = [
+        Row(f"api-server with {count} pages at rest", [share], unit="% core"),
+        Row(f"api-server memory with {count} pages", [server.memory_info().rss / 2**20], unit="MiB"),
+        Row(f"heartbeat p99 with {count} pages", [_p99(beats)], goal=50, unit="ms"),
+    ]
+    if not count:
+        return rows
+    say(f"  {sent / count / took / 1024:.1f} KiB/s for each page")
+    return [
+        *rows,
+        Row(f"change to page, median of {count} pages", [statistics.median(changes)], unit="ms"),
+        Row(f"change to page, p99 of {count} pages", [_p99(changes)], goal=GOAL_CHANGE, unit="ms"),
+    ]
+
+
+def _change(scale: Scale, opened: Pages, count: int, number: int) -> list[float]:
+    """Cordon a node, or let it free; milliseconds until each page has read of it."""
+    opened.heard.clear()
+    begun = time.monotonic()
+    scale.api().call("PUT", f"/node/{scale.names[0]}", {"cordoned": number % 2 == 0})
+    await_that("all pages know", lambda: len(opened.heard) >= count, 20)
+    told = [(when - begun) * 1000 for when in opened.heard[:count]]
+    time.sleep(0.3)
+    return told
+
+
+def _p99(values: Collection[float]) -> float:
+    return statistics.quantiles(values, n=100)[98] if len(values) > 1 else max(values, default=0.0)
+
+
+def in_browser(scale: Scale, rounds: int) -> list[Row]:
+    node = scale.names[0]
+    paints, drawn, changes = [], [], []
+    with driver() as address:
+        browser = Browser(address)
+        browser.size(*PROJECTOR)
+        browser.open(f"{scale.url}/")
+        browser.type('[data-form="open"] [name="token"]', "operator")
+        browser.click('[data-form="open"] button')
+        for _ in range(min(rounds, 5)):
+            begun = time.monotonic()
+            browser.open(f"{scale.url}/")
+            await_that("all is drawn", lambda: browser.run(DRAWN) >= APPS, 30)
+            drawn.append((time.monotonic() - begun) * 1000)
+            await_that("it was painted", lambda: browser.run(PAINT) > 0, 30)
+            paints.append(float(browser.run(PAINT)))
+        browser.run(WATCH, node)
+        for number in range(rounds):
+            known, begun = len(browser.run("return window.changes")), time.time()
+            scale.api().call("PUT", f"/node/{node}", {"cordoned": number % 2 == 0})
+            await_that("it is seen", lambda known=known: len(browser.run("return window.changes")) > known, 20)  # type: ignore[misc]
+            changes.append(browser.run("return window.changes")[known] - begun * 1000)
+        heap = browser.run("return performance.memory.usedJSHeapSize") / 2**20
+        browser.close()
+    return [
+        Row(f"first paint, {NODES} nodes, {APPS} instances", paints, goal=GOAL_PAINT, unit="ms"),
+        Row("all of it drawn", drawn, unit="ms"),
+        Row("change seen in the browser, p99", [_p99(changes)], goal=GOAL_CHANGE, unit="ms"),
+        Row("memory of the page", [heap], unit="MiB"),
+    ]
+
+
+def act(_: LocalEngine, parts: Collection[str], rounds: int) -> list[Row]:
+    return measure(parts, rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main("ui", {("pages", "browser"): act}, without_engine=("pages", "browser")))
