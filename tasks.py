@@ -5,10 +5,10 @@ from __future__ import annotations
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from duckconf.cli.commands import apps, cluster, develop, fleet, look, stacks
+from duckconf.cli.commands import apps, cluster, develop, fleet, inside, look, stacks
 
 namespace = Collection()
-for module in (apps, cluster, develop, fleet, look, stacks):
+for module in (apps, cluster, develop, fleet, inside, look, stacks):
     for task in vars(module).values():
         if isinstance(task, Task):
             namespace.add_task(task)

@@ -30,9 +30,9 @@ class Frame:
         _, mark, answer = stdout.partition(self._mark)
         return (answer, True) if mark else (stdout, False)
 
-    def opening(self) -> Opening:
-        """For an answer that comes in pieces."""
-        return Opening(self._mark)
+    def opening(self, *, terminal: bool = False) -> Opening:
+        """For an answer that comes in pieces; a terminal ends lines in its own way."""
+        return Opening(self._mark.replace(b"\n", b"\r\n") if terminal else self._mark)
 
     @property
     def _mark(self) -> bytes:

@@ -387,6 +387,9 @@ def test_the_tasks_show_it_all(running: Live) -> None:
     assert (status.returncode, status.stdout.count("active")) == (0, 3)
     for what in ("scheduler", "node-controller", "api", "agent@node-1", "a"):
         assert running.inv("logs", what, "--tail", "5").returncode == 0
+    inside = running.inv("exec", "a", "--", "/bin/busybox", "sh", "-c", "echo $DUCKCONF_APP; exit 3")
+    assert (inside.returncode, inside.stdout) == (3, "a\n"), inside.stderr
+    assert [row["app"] for row in json.loads(running.inv("stats", "a", "--json").stdout)] == ["a"]
     assert running.inv("diff").returncode == 0
     submitted = running.inv("start-app", WEB_IMAGE, "--name", "more", "--wait")
     assert "more runs on node-" in submitted.stdout, submitted.stderr

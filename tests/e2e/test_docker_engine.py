@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -185,10 +186,28 @@ def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(r
     until("nothing is left", lambda: not reconciling.apps(), 40)
 
 
-def test_what_an_app_says_is_shown(three: Docked) -> None:
+def test_what_an_app_says_is_shown_and_a_person_enters_it(three: Docked, tmp_path: Path) -> None:
     three.put("a", image=NGINX_IMAGE, command=["sh", "-c", "echo quack; exec sleep 1000"], stop_signal="SIGKILL")
     until("it is replaced", lambda: [one.image for one in three.all_of("a")] == [NGINX_IMAGE] and three.once_each(APPS), 40)
     until("it has spoken", lambda: "quack" in three.live.inv("logs", "a").stdout)
+    (row,) = (json.loads(line) for line in three.live.inv("logs", "a", "--json", "--since", "1h").stdout.splitlines())
+    assert (row["app"], row["line"], row["time"][-1]) == ("a", "quack", "Z")
+    see_inside(three, tmp_path)
+
+
+def see_inside(three: Docked, tmp_path: Path) -> None:
+    inv = three.live.inv
+    inside = inv("exec", "a", "--", "sh", "-c", "ln -s /etc /srv/link; echo quack >/srv/f; cat /srv/f; echo bad >&2; exit 3")
+    assert (inside.returncode, inside.stdout, inside.stderr) == (3, "quack\n", "bad\n")
+    assert inv("cp", "a:/srv/f", str(tmp_path / "g")).returncode == 0
+    assert (tmp_path / "g").read_text() == "quack\n"
+    assert inv("cp", "a:/srv/link", str(tmp_path / "etc")).returncode in (0, 1)
+    assert (tmp_path / "etc" / "passwd").exists()
+    assert inv("cp", str(tmp_path / "g"), "a:/srv/link").returncode == 0
+    assert inv("exec", "a", "--", "cat", "/etc/g").stdout == "quack\n"
+    (used,) = json.loads(inv("stats", "a", "--json").stdout)
+    assert used["cpu_percent"] >= 0
+    assert 0 < used["memory_bytes"] < used["memory_limit_bytes"]
 
 
 def test_a_person_pauses_a_container_and_the_loop_leaves_it(three: Docked) -> None:

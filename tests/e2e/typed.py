@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import signal
+import struct
 import subprocess
+import termios
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +22,8 @@ from tests.e2e.conftest import ROOT, Live
 class Running:
     process: subprocess.Popen[bytes]
     folder: Path
+    keyboard: int = -1
+    """The other side of its terminal, where it has one."""
 
     @property
     def out(self) -> str:
@@ -24,6 +32,10 @@ class Running:
     @property
     def err(self) -> str:
         return (self.folder / "err").read_text(errors="replace")
+
+    def types(self, text: bytes) -> None:
+        """Into its terminal."""
+        os.write(self.keyboard, text)
 
     def ends_at(self, number: signal.Signals) -> int:
         """Its exit code after this signal."""
@@ -42,3 +54,36 @@ def running(live: Live, folder: Path, *words: str) -> Iterator[Running]:
     finally:
         process.kill()
         process.wait(timeout=20)
+
+
+@contextmanager
+def at_terminal(live: Live, folder: Path, columns: int, rows: int, *words: str) -> Iterator[Running]:
+    """As `running`, with a terminal of its own; what it shows is `out`."""
+    folder.mkdir()
+    (folder / "err").touch()
+    ours, its = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    process = subprocess.Popen(
+        [str(ROOT / "inv"), *words], env=live.environ, stdin=its, stdout=its, stderr=its, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(its, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+
+    def keep() -> None:
+        with (folder / "out").open("wb", buffering=0) as out, suppress(OSError):
+            while data := os.read(ours, 65536):
+                out.write(data)
+
+    os.close(its)
+    (folder / "out").touch()
+    threading.Thread(target=keep, daemon=True).start()
+    try:
+        yield Running(process, folder, ours)
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+        os.close(ours)
+
+
+def resize(keyboard: int, columns: int, rows: int) -> None:
+    """Of a terminal; who has it is told by the kernel."""
+    fcntl.ioctl(keyboard, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -56,7 +56,7 @@ def test_a_path_means_what_it_means_where_it_was_typed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "wrong", "right"),
     [
-        (("stat",), "there is no task 'stat'", "did you mean status?"),
+        (("stat",), "there is no task 'stat'", "did you mean stats?"),
         (("statsu",), "there is no task 'statsu'", "did you mean status?"),
         (("--help", "statsu"), "there is no task 'statsu'", "did you mean status?"),
         (("start-app",), "start-app: IMAGE is missing", "./inv start-app nginx --port 8081:80"),

@@ -145,6 +145,7 @@ def test_what_is_no_time_is_refused(typed: str) -> None:
 
 def test_the_names_of_logs_stand_anywhere_among_its_options() -> None:
     words = ["./inv", "logs", "-f", "web", "--since", "10m", "db.2", "--tail=5"]
-    assert with_names(words) == ["./inv", "logs", "web db.2", "-f", "--since", "10m", "--tail=5"]
+    assert with_names(words) == ["./inv", "logs", "--names", "web db.2", "-f", "--since", "10m", "--tail=5"]
+    assert with_names(["./inv", "stats", "--node", "node-1", "web"]) == ["./inv", "stats", "--names", "web", "--node", "node-1"]
     assert with_names(["./inv", "logs", "-f"]) == ["./inv", "logs", "-f"]
     assert with_names(["./inv", "ps", "web"]) == ["./inv", "ps", "web"]

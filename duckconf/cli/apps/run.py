@@ -97,12 +97,12 @@ def _run_on(project: Project, runs: Runs, node: str, runner: SshRunner, app: App
     container = run_container(project.cluster, secrets.token_hex(6))
     command = engine.attended_run(container, app, run_labels(project.cluster, container), {ENV_NODE: node}, kind)
     runs.begin(container, node, os.getpid())
-    with _signals() as (signals, caught):
+    with noted_signals() as (signals, caught):
         attended = runner.attend(command)
         guard = threading.Thread(target=_pass_on, args=(signals, runner, container, attended, app), daemon=True)
         guard.start()
         try:
-            code = attended.pump(_writer(sys.stdout.buffer), _writer(sys.stderr.buffer))
+            code = attended.pump(writer(sys.stdout.buffer), writer(sys.stderr.buffer))
         except NodeFailure as broken:
             raise type(broken)(node, broken.reason, LEFT, may_have_run=True) from broken
         finally:
@@ -132,16 +132,18 @@ def entrypoint_note(app: App, entrypoint: str) -> str:
 
 
 @contextmanager
-def _signals() -> Iterator[tuple[Signals, list[int]]]:
-    """What the process is sent, instead of what it would do to it. A handler may only take note: it comes at any moment."""
+def noted_signals(*more: int) -> Iterator[tuple[Signals, list[int]]]:
+    """What the process is sent, instead of what it would do to it; `more` is told too, and ends nobody. A handler may only take
+    note: it comes at any moment."""
     signals: Signals = queue.SimpleQueue()
     caught: list[int] = []
 
     def note(sent: int, _: object) -> None:
-        caught.append(sent)
+        if sent not in more:
+            caught.append(sent)
         signals.put(sent)
 
-    before = {number: signal.signal(number, note) for number in PASSED_ON}
+    before = {number: signal.signal(number, note) for number in (*PASSED_ON, *more)}
     try:
         yield signals, caught
     finally:
@@ -166,7 +168,7 @@ def _pass_on(signals: Signals, runner: SshRunner, container: str, attended: Atte
     attended.close()
 
 
-def _writer(stream: BinaryIO) -> Any:
+def writer(stream: BinaryIO) -> Any:
     def write(data: bytes) -> None:
         stream.write(data)
         stream.flush()

@@ -92,12 +92,12 @@ class Cluster:
         return {name: seen[name] for name in names}, {name: known.get(name, UNKNOWN) for name in names}
 
     def find(self, app: str) -> Container:
-        """The container of an app, by the name of the app, the instance or the container; raises NotFound."""
+        """The container of an app, by the name of the app, the instance or the container: one that runs, and the first, where
+        there are several. Raises NotFound."""
         seen = self.observe()
-        for found in seen.values():
-            for container in found if isinstance(found, tuple) else ():
-                if app in (container.app, container.instance, container.name):
-                    return container
+        containers = [container for found in seen.values() if isinstance(found, tuple) for container in found]
+        if named := [one for one in containers if app in (one.app, one.instance, one.name)]:
+            return min(named, key=lambda one: (not one.running, app not in (one.instance, one.name), one.slot, one.node))
         silent = [failure.node for failure in seen.values() if isinstance(failure, NodeFailure)]
         where = f"; {', '.join(silent)} did not answer and may have it" if silent else ""
         raise NotFound(f"no node has an app {app!r}{where}", "see `./inv ps`")

@@ -18,10 +18,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty
     if not rows:
         print(empty, file=sys.stderr)
         return
+    print("\n".join(table(rows, columns)))
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
+    """Its lines, the names of the columns first."""
     cells = [[column.upper() for column in columns], *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
 
 
 def print_apps(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:

@@ -13,11 +13,11 @@ NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[^ >]+).*> needed value and was
 # Tasks that take several words; to Invoke they are one, with commas.
 SEVERAL = ("scale",)
 # Tasks that take the command of a container after `--`.
-TAKES_COMMAND = frozenset({"run", "start-app"})
+TAKES_COMMAND = frozenset({"exec", "run", "start-app"})
 # Tasks whose first word says what to do with what the second one names; to Invoke both are one.
 ACTIONS = {"secret": ("set", "remove")}
-# Options of `logs` that are followed by their value.
-OF_LOGS = frozenset({"--since", "--tail"})
+# Tasks that take names beside their options, and those options that are followed by their value.
+OPTIONS_BESIDE_NAMES = {"logs": frozenset({"--since", "--tail"}), "stats": frozenset({"--node"})}
 EXAMPLE = re.compile(r"Example: (?P<command>.+)")
 
 
@@ -61,17 +61,18 @@ def with_files(argv: Sequence[str]) -> list[str]:
 
 
 def with_names(argv: Sequence[str]) -> list[str]:
-    """The words of a command line, with the names that `logs` is given made one, wherever they stand."""
+    """The words of a command line, with the names that a task is given made one, wherever they stand."""
     words = list(argv)
-    if words[1:2] != ["logs"]:
+    takes = OPTIONS_BESIDE_NAMES.get(words[1]) if len(words) > 1 else None
+    if takes is None:
         return words
     names: list[str] = []
     options: list[str] = []
-    takes_value = False
+    is_value = False
     for word in words[2:]:
-        (options if takes_value or word.startswith("-") else names).append(word)
-        takes_value = word in OF_LOGS and not takes_value
-    return [*words[:2], *([" ".join(names)] if names else []), *options]
+        (options if is_value or word.startswith("-") else names).append(word)
+        is_value = word in takes and not is_value
+    return [*words[:2], *(["--names", " ".join(names)] if names else []), *options]
 
 
 def with_action(argv: Sequence[str]) -> list[str]:

@@ -65,7 +65,7 @@ def execute(action: Action, cluster: str, runner: Runner, values: Values = no_va
     if isinstance(action, Start):
         _start(action, cluster, runner, values)
     elif isinstance(action, Restart):
-        labels = _require_ours(action.node, action.container, cluster, runner)
+        labels = require_own(action.node, action.container, cluster, runner)
         if action.unhealthy:
             _must(action.node, runner.run(engine.stop(action.container, stop_grace(labels.get(LABEL_MANIFEST, "")))))
         done = runner.run(engine.start_again(action.container))
@@ -76,7 +76,7 @@ def execute(action: Action, cluster: str, runner: Runner, values: Values = no_va
         _must(action.node, done)
         _require_architecture(action, runner)
     elif isinstance(action, Remove):
-        labels = _require_ours(action.node, action.container, cluster, runner)
+        labels = require_own(action.node, action.container, cluster, runner)
         grace = stop_grace(labels.get(LABEL_MANIFEST, ""))
         _must(action.node, runner.run(engine.stop(action.container, grace)))
         _must(action.node, runner.run(engine.remove(action.container, volumes=LABEL_SECRETS in labels)))
@@ -84,7 +84,7 @@ def execute(action: Action, cluster: str, runner: Runner, values: Values = no_va
             # Refused while another service is in it, and made again when one starts.
             runner.run(engine.drop_network(cluster, stack))
     elif isinstance(action, Kill):
-        _require_ours(action.node, action.container, cluster, runner)
+        require_own(action.node, action.container, cluster, runner)
         _must(action.node, runner.run(engine.kill(action.container)))
 
 
@@ -242,7 +242,7 @@ def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
     return True
 
 
-def _require_ours(node: str, container: str, cluster: str, runner: Runner) -> Mapping[str, str]:
+def require_own(node: str, container: str, cluster: str, runner: Runner) -> Mapping[str, str]:
     """Its labels; raises NotFound."""
     labels = _labels(node, container, runner)
     if not _ours(labels, node, cluster):

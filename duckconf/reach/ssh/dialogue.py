@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ import paramiko
 
 from duckconf.errors import Unreachable
 from duckconf.frame import Opening
+from duckconf.reach.ssh.transport import STALLED, OutflowGuard
 
 # A command that is silent for this long makes us ask whether the node still lives.
 PULSE = 1.0
@@ -55,11 +56,15 @@ class SshDialogue:
 
 
 class Attended:
-    """A command whose output is passed on until it ends. Its input stays open, so that it can see that nobody attends it."""
+    """A command whose output is passed on until it ends. Its input stays open, so that it can see that nobody attends it, unless
+    it is fed one that ends."""
 
-    def __init__(self, node: str, channel: paramiko.Channel, opening: Opening, check: Callable[[], None]) -> None:
+    def __init__(
+        self, node: str, transport: paramiko.Transport, channel: paramiko.Channel, opening: Opening, check: Callable[[], None]
+    ) -> None:
         """`check` raises NodeFailure when the node does not live any more."""
         self._node = node
+        self._transport = transport
         self._channel = channel
         self._opening = opening
         self._check = check
@@ -85,6 +90,18 @@ class Attended:
         if code < 0 and not self._is_closed_here:
             raise Unreachable(self._node, "the connection broke before the command ended", may_have_run=True)
         return code if code >= 0 else None
+
+    def feed(self, pieces: Iterable[bytes]) -> None:
+        """Its input, to the end, for a thread of its own. A node that takes nothing any more is given up: `pump` says so."""
+        with suppress(EOFError, OSError, paramiko.SSHException), OutflowGuard(self._transport, STALLED) as guard:
+            for piece in guard.counting(pieces):
+                self._channel.sendall(piece)
+            self._channel.shutdown_write()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Of its terminal."""
+        with suppress(EOFError, OSError, paramiko.SSHException):
+            self._channel.resize_pty(columns, rows)
 
     def close(self) -> None:
         """From any thread: the command sees that nobody attends it."""

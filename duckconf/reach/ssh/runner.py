@@ -23,10 +23,11 @@ from duckconf import backoff
 from duckconf.command import Command, Completed
 from duckconf.errors import BadInput, Fault, HostKeyRefused, LoginRefused, NodeFailure, Unreachable
 from duckconf.frame import Frame
+from duckconf.inside import Terminal
 from duckconf.reach.ssh.dialogue import PULSE, Attended, SshDialogue
 from duckconf.reach.ssh.engine_line import EngineLine
 from duckconf.reach.ssh.talk import Talk
-from duckconf.reach.ssh.transport import PACKET, OutflowGuard, Watchdog, bytes_under_way
+from duckconf.reach.ssh.transport import PACKET, STALLED, OutflowGuard, Watchdog, bytes_under_way
 
 # Commands at once. sshd serves 10 sessions per connection unless told otherwise: one is for the command that is
 # followed, three for the engine's lines, one for the watcher of health, and one is spare, because one that was cut off counts
@@ -35,8 +36,6 @@ SESSIONS = 4
 # Linux takes 128 KiB for one argument, and sshd hands the whole line to the login shell as one.
 LONGEST_LINE = 120_000
 DEFAULT_DEADLINE = 30.0
-# What is poured in may take as long as it needs, as long as the node goes on taking it: a lossy link recovers sooner.
-STALLED = 15.0
 RETRY_EVERY = 1.0
 # A host that shows another key costs nothing to ask; one that refuses our login counts how often, and may shut us out
 # (fail2ban: five times in ten minutes). The pauses double from a minute to five.
@@ -129,11 +128,12 @@ class SshRunner:
         _, channel = self._start(self._frame.line(command))
         return Talk(channel, self._frame.opening())
 
-    def attend(self, command: Command) -> Attended:
-        """Begin a command that ends with its connection; raises NodeFailure. It is for the caller to close."""
-        transport, channel = self._start(self._frame.line(command))
-        check = functools.partial(self._check_pulse, transport, math.inf)
-        return Attended(self._node, channel, self._frame.opening(), check)
+    def attend(self, command: Command, terminal: Terminal | None = None) -> Attended:
+        """Begin a command that ends with its connection, with a terminal of its own where one is given; raises NodeFailure. It is
+        for the caller to close."""
+        transport, channel = self._start(self._frame.line(command), terminal)
+        check = functools.partial(self._check_flow, transport)
+        return Attended(self._node, transport, channel, self._frame.opening(terminal=terminal is not None), check)
 
     def open(self) -> None:
         """Connect now instead of with the first command; raises NodeFailure."""
@@ -163,7 +163,7 @@ class SshRunner:
         finally:
             self._slots.release()
 
-    def _start(self, line: str) -> tuple[paramiko.Transport, paramiko.Channel]:
+    def _start(self, line: str, terminal: Terminal | None = None) -> tuple[paramiko.Transport, paramiko.Channel]:
         """The running command. A connection that turns out to be dead is replaced once: nothing was handed over."""
         for last_try in (False, True):
             transport = self._transport()
@@ -171,6 +171,8 @@ class SshRunner:
             with Watchdog(self._deadline, transport.close) as dog:
                 try:
                     channel = transport.open_session(timeout=self._deadline + 1)
+                    if terminal is not None:
+                        channel.get_pty(terminal.kind, terminal.columns, terminal.rows)
                     handed_over = True
                     channel.exec_command(line)
                     return transport, channel

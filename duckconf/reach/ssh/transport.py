@@ -27,6 +27,8 @@ import paramiko
 # packet costs about the same.
 PACKET = 32768 - 64
 RECEIVED_AT_ONCE = 65536
+# What is poured in may take as long as it needs, as long as the node goes on taking it: a lossy link recovers sooner.
+STALLED = 15.0
 QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 # Paramiko tells of every lost connection with a traceback; a NodeFailure says it in one line.
