@@ -97,16 +97,8 @@ def spread(
     fit: list[str] = []
     for node in (instance.bound,) if instance.bound else fleet.nodes:
         refusal = fleet.refusal(node, instance)
-        if node not in fleet.nodes:
-            misfits["not in the inventory"] += 1
-        elif node == instance.leaves:
-            misfits["that it leaves"] += 1
-        elif node in fleet.cordoned:
-            misfits["cordoned"] += 1
-        elif node in fleet.full:
-            misfits[FULL] += 1
-        elif fleet.views.get(node) is None:
-            misfits["unreadable" if node in fleet.unreadable else "unreachable"] += 1
+        if why := _shut(node, instance, fleet):
+            misfits[why] += 1
         elif refusal is not None:
             refused[node] = refusal.reason
         elif why := load.lacks(needs or app, node, fleet.facts.get(node, UNKNOWN)):
@@ -119,6 +111,29 @@ def spread(
         return prefer, ""
     best = min(load.order(app, node) for node in fit)
     return next(node for node in round_robin(fleet.nodes, turn) if node in fit and load.order(app, node) == best), ""
+
+
+def why_not(node: str, instance: Instance, fleet: Fleet, load: Load, needs: App | None = None) -> str:
+    """Why the instance cannot be placed on this node, "" when it can."""
+    refusal = fleet.refusal(node, instance)
+    refused = f"it refuses it: {refusal.reason}" if refusal is not None else ""
+    lacking = load.lacks(needs or instance.app, node, fleet.facts.get(node, UNKNOWN))
+    return _shut(node, instance, fleet) or refused or lacking
+
+
+def _shut(node: str, instance: Instance, fleet: Fleet) -> str:
+    """Why the node takes no new instance, in the sentence of `no_fit`."""
+    if node not in fleet.nodes:
+        return "not in the inventory"
+    if node == instance.leaves:
+        return "that it leaves"
+    if node in fleet.cordoned:
+        return "cordoned"
+    if node in fleet.full:
+        return FULL
+    if fleet.views.get(node) is None:
+        return "unreadable" if node in fleet.unreadable else "unreachable"
+    return ""
 
 
 def _unfit(instance: Instance, misfits: Mapping[str, int], refused: Mapping[str, str]) -> str:

@@ -387,6 +387,10 @@ def test_the_tasks_show_it_all(running: Live) -> None:
     assert (status.returncode, status.stdout.count("active")) == (0, 3)
     for what in ("scheduler", "node-controller", "api", "agent@node-1", "a"):
         assert running.inv("logs", what, "--tail", "5").returncode == 0
+    explained = running.inv("explain", "a").stdout
+    assert "Placement took the node with the fewest instances" in explained, explained
+    assert "an agent starts it again at once" in explained
+    assert "node node-1\n  node-1 is ready" in running.inv("explain", "node-1").stdout
     inside = running.inv("exec", "a", "--", "/bin/busybox", "sh", "-c", "echo $DUCKCONF_APP; exit 3")
     assert (inside.returncode, inside.stdout) == (3, "a\n"), inside.stderr
     assert [row["app"] for row in json.loads(running.inv("stats", "a", "--json").stdout)] == ["a"]

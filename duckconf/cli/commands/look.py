@@ -66,6 +66,15 @@ def nodes(_: Any, limit: str = "", fresh: bool = False, json: bool = False) -> i
     return look.nodes(project(), limit, fresh=fresh, as_json=json)
 
 
+@command(positional=["what"], help={"what": "an app, an instance (web.2) or a node", "json": "print JSON"})
+def explain(_: Any, what: str, json: bool = False) -> None:
+    """Say why an app or node is where and as it is, what was tried, what happens next and when, and which command changes it.
+    Example: ./inv explain web"""
+    from duckconf.cli.look.explain import explain as look
+
+    look(project(), what, as_json=json)
+
+
 @command(help={"json": "print JSON"})
 def diff(_: Any, json: bool = False) -> int:
     """Show what the loop would do now and why, and what it leaves unchanged. Exit code 2 if there is something to do."""
