@@ -15,6 +15,7 @@ from api.body import body
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.reach.state.cordons import drain, set_cordon
+from duckconf.suggest import meant
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Routes:
 
     def change(self, name: str) -> Response:
         if name not in (known := self.nodes()):
-            raise BadInput(Fault("node", f"there is no node {name!r}; the nodes are {', '.join(known) or 'none'}"))
+            nodes = f"the nodes are {', '.join(known) or 'none'}"
+            raise BadInput(Fault("node", f"there is no node {name!r}; {nodes}{meant(name, known)}"))
         wanted = body()
         if self.drains and wanted == {"draining": True}:
             return self._done(name, "draining", "is drained: its apps move to other nodes", drain(self.folder, name))

@@ -23,6 +23,7 @@ from duckconf.instance import Instance, instances_of, placed
 from duckconf.model import NAME, PLACEMENT, App, parse_app
 from duckconf.secrets import require_known
 from duckconf.stacks import of_stack, require_free
+from duckconf.suggest import meant
 from duckconf.together import anchor, unit_of
 
 NOT_HERE = "push mode keeps no state, and so no stacks; they need mode reconcile or agents: ./inv up reconcile"
@@ -68,7 +69,8 @@ class Routes:
             declared = view.apps()
             present = of_stack(declared, name)
             if not wanted and not present:
-                raise NotFound(f"there is no stack {name!r}", "see `./inv stacks`")
+                stacks = {app.stack for app in declared.values() if app.stack}
+                raise NotFound(f"there is no stack {name!r}{meant(name, stacks)}", "see `./inv stacks`")
             require_free(name, wanted, declared)
             before.update(present)
             changes.update(dict.fromkeys(present.keys() - wanted.keys()))

@@ -23,6 +23,7 @@ from duckconf.rebalancing import AUTO, MANUAL
 from duckconf.route import DIRECT, Origins, Refusal, Route, Way, refused_connection, refused_root, route, sudo, unreadable
 from duckconf.sites import Sites
 from duckconf.ssh_config import Answer, question
+from duckconf.suggest import meant
 
 LONGEST_CLUSTER = 20
 SHARED = "shared"
@@ -114,7 +115,9 @@ class Inventory:
     def node(self, name: str) -> Host:
         """The node called `name`; raises NotFound with the names there are."""
         if name not in self.nodes:
-            raise NotFound(f"there is no node {name!r}", f"the nodes are {', '.join(self.nodes) or 'none'}")
+            raise NotFound(
+                f"there is no node {name!r}{meant(name, self.nodes)}", f"the nodes are {', '.join(self.nodes) or 'none'}"
+            )
         return self.hosts[name]
 
     def node_hosts(self) -> list[Host]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from duckconf import suggest
 from duckconf.errors import BadInput, Fault, NotFound
 
 ALL = "all"
@@ -40,7 +41,8 @@ def choose(
     def matched(part: str) -> frozenset[str]:
         found = _matches(part, everybody, members, recall)
         if not found and part not in members:
-            raise NotFound(f"no host matches {part!r}", _what_there_is(names, groups))
+            like = suggest.meant(part, [*everybody, *members])
+            raise NotFound(f"no host matches {part!r}{like}", _what_there_is(names, groups))
         return found
 
     meant = [matched(part) for part in parts if part[0] not in "&!"]

@@ -38,6 +38,7 @@ from duckconf.naming import declared_number
 from duckconf.reach.state.before_edit import BeforeEdit
 from duckconf.reach.state.desired_file import BeingWritten, DesiredFile, stamp_from
 from duckconf.reach.state.files import exchange_durably
+from duckconf.suggest import meant
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +96,11 @@ class DesiredStore:
         app = self._document.app(name)
         if app is None:
             fault = self._document.names_badly(name)
-            raise NotFound(f"no app {name!r} is declared" + (f"; {fault}" if fault else ""), "see `./inv ps`")
+            raise NotFound(f"no app {name!r} is declared" + (f"; {fault}" if fault else self._meant(name)), "see `./inv ps`")
         return app
+
+    def _meant(self, name: str) -> str:
+        return meant(name, self._document.apps())
 
     def find(self, name: str) -> App | None:
         return self._document.app(name)
@@ -147,7 +151,7 @@ class DesiredStore:
         def decide(view: View) -> Changes:
             before = view.app(name)
             if before is None:
-                raise NotFound(f"no app {name!r} is declared", "see `./inv ps`")
+                raise NotFound(f"no app {name!r} is declared{self._meant(name)}", "see `./inv ps`")
             check(name, before, expected)
             return {name: None}
 

@@ -28,6 +28,7 @@ from duckconf.overview import BACKOFF, STARTING
 from duckconf.pins import Key
 from duckconf.reach.state.files import write_durably
 from duckconf.refusal import Refusal, shifted
+from duckconf.suggest import meant
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +201,8 @@ class NodeBook:
     def require(self, name: str) -> Node:
         """Raises BadInput for a name that is not in the inventory."""
         if name not in self.nodes:
-            raise BadInput(Fault("node", f"there is no node {name!r}; the nodes are {', '.join(self.nodes) or 'none'}"))
+            known = f"the nodes are {', '.join(self.nodes) or 'none'}"
+            raise BadInput(Fault("node", f"there is no node {name!r}; {known}{meant(name, self.nodes)}"))
         return self.nodes[name]
 
     def status(self, name: str) -> str:

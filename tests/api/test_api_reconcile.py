@@ -114,6 +114,12 @@ def test_a_put_that_cannot_be_meant_is_422_with_its_path(client: FlaskClient, pa
     assert declared(path) == {}
 
 
+def test_a_name_that_is_typed_wrong_comes_with_the_right_one(client: FlaskClient) -> None:
+    client.put("/app/web", json={"image": "nginx"})
+    assert "did you mean web?" in problem(client.get("/app/wbe"), 404)["detail"]
+    assert "did you mean web?" in problem(client.delete("/app/wbe"), 404)["detail"]
+
+
 def test_what_is_not_declared_is_404(client: FlaskClient) -> None:
     for answer in (client.get("/app/web"), client.delete("/app/web"), client.get("/app/Not A Name")):
         problem(answer, 404)

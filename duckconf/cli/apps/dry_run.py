@@ -30,6 +30,7 @@ from duckconf.restart import ALWAYS
 from duckconf.restart import policy_of as restart_policy_of
 from duckconf.rollout import History, last_good, order_of
 from duckconf.secrets import require_known
+from duckconf.suggest import meant
 
 Apps = Mapping[str, App]
 Changing = Callable[[Scene, Apps], Apps]
@@ -64,7 +65,7 @@ def scale(project: Project, wanted: Mapping[str, int], *, as_json: bool) -> None
 
 def _declared(apps: Apps, name: str) -> App:
     if name not in apps:
-        raise NotFound(f"no app {name!r} is declared", "see `./inv apps`")
+        raise NotFound(f"no app {name!r} is declared{meant(name, apps)}", "see `./inv apps`")
     return apps[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from duckconf.errors import BadInput, Fault, NotFound, SetupError
 from duckconf.reach.inventory.project import Project
+from duckconf.suggest import meant
 
 PUSH = "push"
 RECONCILE = "reconcile"
@@ -15,7 +16,7 @@ MODES = (PUSH, RECONCILE, AGENTS)
 
 def check_mode(mode: str) -> str:
     if mode not in MODES:
-        raise BadInput(Fault("MODE", f"should be {' or '.join(MODES)}, got {mode!r}"))
+        raise BadInput(Fault("MODE", f"should be {' or '.join(MODES)}, got {mode!r}{meant(mode, MODES)}"))
     return mode
 
 

@@ -25,6 +25,7 @@ from duckconf.reach.nodes.parallel import Result
 from duckconf.reach.nodes.sensor import observe_all
 from duckconf.reach.state import observer_socket
 from duckconf.restart import rests
+from duckconf.suggest import meant
 
 if TYPE_CHECKING:
     from duckconf.reach.ssh.fleet import Fleet
@@ -100,7 +101,8 @@ class Cluster:
             return min(named, key=lambda one: (not one.running, app not in (one.instance, one.name), one.slot, one.node))
         silent = [failure.node for failure in seen.values() if isinstance(failure, NodeFailure)]
         where = f"; {', '.join(silent)} did not answer and may have it" if silent else ""
-        raise NotFound(f"no node has an app {app!r}{where}", "see `./inv ps`")
+        names = {name for one in containers for name in (one.app, one.instance, one.name)}
+        raise NotFound(f"no node has an app {app!r}{meant(app, names) or where}", "see `./inv ps`")
 
     def act(self, action: Action) -> None:
         from duckconf.reach.nodes.actuator import execute

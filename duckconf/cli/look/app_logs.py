@@ -9,11 +9,11 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from duckconf.cli.cluster.nodes import Cluster, open_cluster
+from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.look.absent import why_absent
 from duckconf.cli.look.event_source import EventSource, event_line, event_source
 from duckconf.cli.look.log_reading import Ends, LogReading, Looked, News, Notice, Opens, Question, Said
@@ -25,6 +25,7 @@ from duckconf.events import Event
 from duckconf.log_lines import Line, Source, moment
 from duckconf.log_merge import Merge
 from duckconf.reach.inventory.project import Project
+from duckconf.suggest import meant
 from duckconf.visible import visible
 
 # Seconds: how long lines wait for those of a container that has not said anything yet, and for later ones while following.
@@ -49,12 +50,19 @@ class Look:
 
 def app_logs(project: Project, names: Sequence[str], look: Look) -> int:
     """The exit code. Raises NotFound where no node has anything of a name."""
-    question = Question(lambda container: not names_of(container).isdisjoint(names), look.tail, look.since, look.follow)
+    seen: set[str] = set()
+
+    def wanted(container: Container) -> bool:
+        found = names_of(container)
+        seen.update(found)
+        return not found.isdisjoint(names)
+
+    question = Question(wanted, look.tail, look.since, look.follow)
     with open_cluster(project, warm=True) as cluster:
         reading = LogReading(cluster, question)
         events = event_source(project) if look.follow else None
         try:
-            return Show(project, cluster, reading, names, look).run(events)
+            return Show(project, reading, names, look, seen).run(events)
         except KeyboardInterrupt:
             return INTERRUPTED
         finally:
@@ -70,10 +78,12 @@ def names_of(container: Container) -> set[str]:
 class Show:
     """Prints what is read, in this thread alone."""
 
-    def __init__(self, project: Project, cluster: Cluster, reading: LogReading, names: Sequence[str], look: Look) -> None:
+    def __init__(self, project: Project, reading: LogReading, names: Sequence[str], look: Look, seen: Collection[str]) -> None:
+        """`seen` are all names that the nodes have."""
         self._project = project
         self._reading = reading
         self._names = names
+        self._seen = seen
         self._look = look
         self._merge = Merge(FIRST_WORDS, LIVE if look.follow else FIRST_WORDS)
         self._printer = Printer(look, many=len(names) > 1)
@@ -156,7 +166,8 @@ class Show:
                 return declared
         silent = f"; {', '.join(self._failures)} did not answer and may have it" if self._failures else ""
         what = " or ".join(map(repr, names))
-        return NotFound(f"no node has an app, instance or stack {what}{silent}", "see `./inv ps`")
+        like = "".join(meant(name, self._seen) for name in names) or silent
+        return NotFound(f"no node has an app, instance or stack {what}{like}", "see `./inv ps`")
 
     def _withdrawn(self) -> bool:
         """Whether nothing can come any more: in push mode nobody starts it again."""

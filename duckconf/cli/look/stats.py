@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from duckconf import usage
@@ -23,6 +23,7 @@ from duckconf.engine_output import Container, engine_words
 from duckconf.errors import DuckconfError, EngineUnavailable, NodeFailure, NotFound
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
+from duckconf.suggest import meant
 from duckconf.usage import Usage
 from duckconf.visible import visible
 
@@ -49,6 +50,8 @@ class Sampler:
     names: Sequence[str]
     before: Mapping[str, Usage]
     asked: float = 0.0
+    seen: set[str] = field(default_factory=set)
+    """All names that the node has."""
 
     def look(self) -> list[Row]:
         """Raises DuckconfError."""
@@ -70,7 +73,9 @@ class Sampler:
         return any(one.cpu_seconds is not None for one in self.before.values())
 
     def _is_wanted(self, container: Container) -> bool:
-        return not self.names or not names_of(container).isdisjoint(self.names)
+        found = names_of(container)
+        self.seen |= found
+        return not self.names or not found.isdisjoint(self.names)
 
     def _ask(self, running: Sequence[Container]) -> dict[str, Usage]:
         runner = self.cluster.fleet.runner(self.node)
@@ -96,14 +101,14 @@ def stats(project: Project, names: Sequence[str], nodes: str, *, once: bool, as_
         if sys.stdout.isatty() and not once and not as_json:
             return Live(samplers).run()
         found = ask_all(samplers, lambda node: _measured(samplers[node]))
+        seen = {name for sampler in samplers.values() for name in sampler.seen}
     rows = [row for one in found.values() if not isinstance(one, DuckconfError) for row in one]
     failures = {node: one for node, one in found.items() if isinstance(one, DuckconfError)}
     for name in names:
         if not any(name in names_of(row.container) for row in rows):
             silent = f"; {', '.join(failures)} did not answer and may have it" if failures else ""
-            raise why_absent(project, name) or NotFound(
-                f"no node runs an app, instance or stack {name!r}{silent}", "see `./inv ps`"
-            )
+            missing = f"no node runs an app, instance or stack {name!r}{meant(name, seen) or silent}"
+            raise why_absent(project, name) or NotFound(missing, "see `./inv ps`")
     print_json([_told(row) for row in rows]) if as_json else print_table([_cells(row) for row in rows], COLUMNS, NONE)
     for node, failure in failures.items():
         print(f"unreachable: {node}: {_reason(failure)}", file=sys.stderr)

@@ -25,6 +25,7 @@ from duckconf.reach.inventory.project import Project
 from duckconf.reach.stacks.yaml_text import yaml_text
 from duckconf.reach.state.secrets import FILE_NAME, SecretFile
 from duckconf.stacks import of_stack
+from duckconf.suggest import meant
 
 HEAD = "# What runs in the Duckconf cluster {}: ./inv export {} writes it anew.\n"
 COMPOSE_FILE = "compose.yaml"
@@ -117,12 +118,14 @@ def choose(project: Project, app: str, stack: str) -> Chosen:
     api = api_client(project)
     listed = api.call("GET", "/apps")["apps"]
     apps = {entry["name"]: parse_app(fields_of(entry)) for entry in sorted(listed, key=lambda entry: str(entry["name"]))}
+    stacks, all_apps = {one.stack for one in apps.values()}, apps
     if stack:
         apps = of_stack(apps, stack)
     if app:
         apps = {name: one for name, one in apps.items() if name == app}
     if not apps:
-        what = f"there is no app {app}" if app else f"there is no stack {stack}" if stack else "no app is declared"
+        no_stack = f"there is no stack {stack}{meant(stack, stacks)}"
+        what = f"there is no app {app}{meant(app, all_apps)}" if app else no_stack if stack else "no app is declared"
         raise NotFound(what, "see ./inv apps" if app else "see ./inv stacks" if stack else "./inv start-app IMAGE")
     stacks = {one.stack for one in apps.values()}
     found = {name: serving(one, past_of(api, name)) for name, one in apps.items()}

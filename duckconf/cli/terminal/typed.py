@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Collection, Sequence
+
+from duckconf.suggest import meant
 
 UNKNOWN = re.compile(r"No idea what (?P<quote>['\"])(?P<word>.*)(?P=quote) is!", re.DOTALL)
 MISSING = re.compile(r"'.*' did not receive required positional arguments: (?P<names>.*)")
@@ -98,19 +99,12 @@ def words_for(problem: str, task: str, options: Collection[str], tasks: Collecti
 
 def _unknown(word: str, task: str, options: Collection[str], tasks: Collection[str], doc: str) -> str:
     if word.startswith("-") and task:
-        return f"{task} has no option {word}{_meant(word, options)}{_right(task, doc)}"
+        return f"{task} has no option {word}{meant(word, options)}{_right(task, doc)}"
     if word.startswith("-"):
         return f"there is no option {word} before a task (./inv lists the tasks)"
     if task:
         return f"{task}: {word!r} is not expected here{_right(task, doc)}"
-    return f"there is no task {word!r}{_meant(word, tasks)} (./inv lists the tasks)"
-
-
-def _meant(word: str, known: Collection[str]) -> str:
-    # The dashes, which all options share, are no likeness; neither is that `secret` and `user` have three letters in common.
-    bare = {name.lstrip("-"): name for name in sorted(known)}
-    close = difflib.get_close_matches(word.lstrip("-"), bare, n=1, cutoff=0.7)
-    return f"; did you mean {bare[close[0]]}?" if close else ""
+    return f"there is no task {word!r}{meant(word, tasks)} (./inv lists the tasks)"
 
 
 def _right(task: str, doc: str) -> str:

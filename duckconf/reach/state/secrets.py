@@ -22,6 +22,7 @@ from duckconf.desired import Desired
 from duckconf.errors import NotFound, NotNow
 from duckconf.reach.state.files import write_durably
 from duckconf.secrets import KeptSecret, value_at
+from duckconf.suggest import meant
 
 FILE_NAME = "secrets.json"
 SALT_BYTES = 16
@@ -73,7 +74,7 @@ class SecretFile:
         """Raises NotFound."""
         with self._writing() as kept:
             if name not in kept:
-                raise NotFound(f"there is no secret {name}", "see ./inv secret list")
+                raise NotFound(f"there is no secret {name}{meant(name, kept)}", "see ./inv secret list")
             self._write({other: secret for other, secret in kept.items() if other != name})
 
     def replace(self, kept: Mapping[str, KeptSecret]) -> None:
