@@ -50,6 +50,16 @@ def start_api(_: Any) -> None:
     switch_api(project(), on=True)
 
 
+@command(positional=["shell"], help={"shell": "bash, zsh or fish"})
+def completion(_: Any, shell: str) -> None:
+    """Print what makes TAB complete tasks, options, apps, nodes and groups in a shell.
+    Example: ./inv completion bash > ~/.local/share/bash-completion/completions/inv"""
+    from duckconf.cli.terminal.completion import script
+    from duckconf.cli.terminal.edge import ROOT
+
+    print(script(shell, ROOT), end="")
+
+
 @command(help={"mode": "push, reconcile or agents; or stack, which has a cluster of its own and takes it away"})
 def demo(_: Any, mode: str) -> None:
     """Start a cluster and run the explained tour of a mode, or of a stack behind a front. Example: ./inv demo push"""
