@@ -31,6 +31,7 @@ from api.live.of_agents import OfAgents
 from api.metrics import Metrics
 from api.page import routes as page
 from api.page.session import Sessions
+from api.request_id import request_id
 from api.server import bind, serve
 from api.stores.data import HeldData
 from api.stores.desired import DesiredStore
@@ -128,6 +129,7 @@ def create_agents(
 ) -> Flask:
     """The API in agents mode; at most `held` requests are held open at once."""
     metrics, watches = Metrics(), HeldRequests(held)
+    journal.request = request_id
     mode = Agents(store, nodes, index)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}

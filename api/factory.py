@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
-from api import cordoned, declared, front, ops, problems, pushed, rebalance, secrets, stacks
+from api import cordoned, declared, front, ops, problems, pushed, rebalance, request_id, secrets, stacks
 from api.held import HeldRequests
 from api.live import routes as live
 from api.live.hub import Hub
@@ -91,6 +91,7 @@ def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collectio
     from api.live.of_push import OfPush
 
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
+    journal.request = request_id.request_id
     refusing = secrets.elsewhere(NO_SECRETS), rebalance.elsewhere(), stacks.elsewhere()
     pictures = OfPush(cluster, pusher, journal.news.tell)
     pusher.acts = pictures.acts
@@ -115,6 +116,7 @@ def create_reconcile(
     """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state.
     `address_of` has where a front reaches a node."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
+    journal.request = request_id.request_id
     kept = SecretFile(store.path.with_name(SECRETS))
     past = partial(read_told, store.path.with_name(HISTORY))
     folder = store.path.parent
@@ -170,6 +172,7 @@ def create(
     def count(answer: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         metrics.count_answer(route, answer.status_code)
+        request_id.named(answer)
         if request.method not in READS and request.endpoint not in REPORTS:
             changed()
         return answer

@@ -296,7 +296,7 @@ SCHEMAS: dict[str, Any] = {
                     "required": ["time", "kind", "message"],
                     "properties": {
                         "time": {"type": "number", "description": "Seconds since the epoch."},
-                        **dict.fromkeys(("kind", "message", "app", "instance", "node", "source"), TEXT),
+                        **dict.fromkeys(("kind", "message", "app", "instance", "node", "source", "id"), TEXT),
                     },
                 },
             },

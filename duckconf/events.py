@@ -21,6 +21,8 @@ class Event:
     time: float = 0.0
     instance: str = ""
     """The instance that waits, where one is meant: an app has several."""
+    id: str = ""
+    """Of the request that it goes back to, "" where none is known."""
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value != ""}
@@ -28,5 +30,5 @@ class Event:
 
 def event_from_json(data: Any) -> Event:
     """Raises TypeError, ValueError or KeyError for something that is no event."""
-    texts = {name: str(data.get(name, "")) for name in ("app", "node", "source", "instance")}
+    texts = {name: str(data.get(name, "")) for name in ("app", "node", "source", "instance", "id")}
     return Event(str(data["kind"]), str(data["message"]), **texts, time=float(data["time"]))

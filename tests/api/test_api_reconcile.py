@@ -114,6 +114,14 @@ def test_a_put_that_cannot_be_meant_is_422_with_its_path(client: FlaskClient, pa
     assert declared(path) == {}
 
 
+def test_a_request_and_what_it_led_to_have_one_id(client: FlaskClient) -> None:
+    given = client.put("/app/web", json={"image": "nginx"}, headers={"X-Request-Id": "ticket-17"})
+    assert given.headers["X-Request-Id"] == "ticket-17"
+    own = client.delete("/app/web", headers={"X-Request-Id": "bad id\t"}).headers["X-Request-Id"]
+    assert len(own) == 8
+    assert [event["id"] for event in client.get("/events").json["events"]][-2:] == ["ticket-17", own]  # type: ignore[index]
+
+
 def test_a_name_that_is_typed_wrong_comes_with_the_right_one(client: FlaskClient) -> None:
     client.put("/app/web", json={"image": "nginx"})
     assert "did you mean web?" in problem(client.get("/app/wbe"), 404)["detail"]

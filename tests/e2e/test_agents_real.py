@@ -397,6 +397,8 @@ def test_the_tasks_show_it_all(running: Live) -> None:
     assert running.inv("diff").returncode == 0
     submitted = running.inv("start-app", WEB_IMAGE, "--name", "more", "--wait")
     assert "more runs on node-" in submitted.stdout, submitted.stderr
+    told = [json.loads(line) for line in running.inv("events", "--json").stdout.splitlines()]
+    assert len({event["id"] for event in told if event.get("app") == "more"}) == 1, told
     assert running.inv("stop-app", "more").returncode == 0
     until("it is gone", lambda: "more" not in running.ids())
     refused = running.inv("start-app", WEB_IMAGE)

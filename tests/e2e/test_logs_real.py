@@ -32,6 +32,7 @@ def talking(declared: Declared) -> Live:
 
 
 def test_the_logs_of_all_instances_are_merged_and_followed_where_they_move(talking: Live, tmp_path: Path) -> None:
+    see_one_id(talking)
     until("all have spoken", lambda: rows_of(talking, "web", "--tail", "2").keys() == {1, 2, 3})
     see_merged_lines(talking)
     see_that_a_reader_may_leave(talking)
@@ -45,6 +46,16 @@ def test_the_logs_of_all_instances_are_merged_and_followed_where_they_move(talki
         lose_a_node(talking, followed)
         assert (followed.ends_at(signal.SIGINT), "Traceback" in followed.err) == (130, False)
     until("no program is left on the nodes", lambda: not followers_on(talking))
+
+
+def see_one_id(live: Live) -> None:
+    """From the request that declared the app to the starts of its containers."""
+    told = [json.loads(line) for line in live.inv("events", "--json").stdout.splitlines()]
+    number = next(event["id"] for event in reversed(told) if event["kind"] == "declared" and event["app"] == "web")
+    mine = live.inv("events", "--id", number).stdout.splitlines()
+    assert sum(" started " in line for line in mine) >= 3
+    assert all(line.endswith(f"  [{number}]") for line in mine)
+    assert "no event has the id nothing" in live.inv("events", "--id", "nothing").stderr
 
 
 def rows_of(live: Live, *words: str) -> dict[int, list[str]]:

@@ -87,14 +87,15 @@ def diff(_: Any, json: bool = False) -> int:
     help={
         "follow": "print new events until interrupted",
         "limit": "number of events, the newest",
+        "id": "only what goes back to this request: the id in brackets, which the API's answer bears as X-Request-Id",
         "json": "print one JSON object per line",
     }
 )
-def events(_: Any, follow: bool = False, limit: int = 50, json: bool = False) -> int:
-    """Show the events of the cluster, oldest first. Example: ./inv events -f"""
+def events(_: Any, follow: bool = False, limit: int = 50, id: str = "", json: bool = False) -> int:
+    """Show the events of the cluster, oldest first: who decided what, when and why. Example: ./inv events -f"""
     from duckconf.cli.look import tasks as look
 
-    return look.events(project(), limit, follow=follow, as_json=json)
+    return look.events(project(), limit, id, follow=follow, as_json=json)
 
 
 @command(

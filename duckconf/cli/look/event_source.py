@@ -42,4 +42,5 @@ def event_source(project: Project) -> EventSource:
 
 def event_line(event: Event) -> str:
     about = " ".join(part for part in (event.instance or event.app, event.node) if part)
-    return f"{clock(event.time)}  {event.kind:<{KIND}} {about:<24} {event.message}"
+    number = f"  [{event.id}]" if event.id else ""
+    return f"{clock(event.time)}  {event.kind:<{KIND}} {about:<24} {event.message}{number}"

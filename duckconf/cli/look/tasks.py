@@ -33,6 +33,9 @@ from duckconf.report import Report
 from duckconf.restart import DONE
 from duckconf.rollout import History
 
+# As many as the API tells at once.
+MOST_EVENTS = 10_000
+
 
 def status(project: Project, *, as_json: bool) -> int:
     """Services, nodes and what is wrong on one screen."""
@@ -166,17 +169,18 @@ def diff(project: Project, *, as_json: bool) -> int:
     return DIFFERENCES if plan.steps or goes_on(later) else code
 
 
-def events(project: Project, limit: int, *, follow: bool, as_json: bool) -> int:
-    """Events, oldest first."""
+def events(project: Project, limit: int, number: str, *, follow: bool, as_json: bool) -> int:
+    """Events, oldest first; only those that go back to the request `number`, where it is not ""."""
     tail, after = event_source(project)
-    page = tail(limit)
+    page = tail(MOST_EVENTS if number else limit)
     show = print_events_json if as_json else print_events
-    if not page.events and not follow:
-        print("no events yet", file=sys.stderr)
-    show(page.events)
+    found = [event for event in page.events if number in ("", event.id)][-limit:]
+    if not found and not follow:
+        print(f"no event has the id {number}" if number else "no events yet", file=sys.stderr)
+    show(found)
     while follow:
         page = after(page.cursor)
-        show(page.events)
+        show(event for event in page.events if number in ("", event.id))
     return 0
 
 

@@ -9,19 +9,27 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
+import secrets
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from duckconf.causes import BEGINS, Causes, is_of_request
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event, event_from_json
 from duckconf.reach.state.news import NOT_TOLD, News
 
 FILE_NAME = "events.jsonl"
 LARGEST = 2 * 1024 * 1024
+# Of the events before our own first one.
+MOST_NOTED = 20_000
+
+log = logging.getLogger("events")
 
 
 class Page(NamedTuple):
@@ -38,14 +46,21 @@ class Journal:
     def __init__(self, path: Path, source: str = "", largest: int = LARGEST, news: News | None = None) -> None:
         self.path = path
         self.news = news or News(NOT_TOLD)
+        self.request: Callable[[], str] = str
+        """The id of the request that is being answered, "" for none."""
         self._source = source
         self._largest = largest
+        self._adding = threading.Lock()
+        self._causes = Causes()
+        self._noted_to = ""
 
     def add(self, event: Event) -> None:
-        """Write it down with the time of now, and our name when it bears none. A full disk loses the event and nothing else."""
-        line = json.dumps(
-            replace(event, source=event.source or self._source, time=round(time.time(), 3)).to_json(), ensure_ascii=False
-        )
+        """Write it down with the time of now, our name when it bears none, and the id of the request that it goes back to. A full
+        disk loses the event and nothing else."""
+        number = event.id or self._id_of(event)
+        told = replace(event, id=number, source=event.source or self._source, time=round(time.time(), 3))
+        log.info("%s", told.message, extra={"event": told})
+        line = json.dumps(told.to_json(), ensure_ascii=False)
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
@@ -55,6 +70,21 @@ class Journal:
             finally:
                 os.close(descriptor)
         self.news.tell()
+
+    def _id_of(self, event: Event) -> str:
+        asked = self.request() if is_of_request(event) else ""
+        if asked or not event.app:
+            return asked
+        if event.kind in BEGINS:
+            return secrets.token_hex(4)
+        with self._adding, contextlib.suppress(BadInput):
+            # Others write here too: what a request did, the API has told.
+            page = self.after(self._noted_to) if self._noted_to else self.tail(MOST_NOTED)
+            for earlier in page.events:
+                self._causes.note(earlier)
+            self._noted_to = page.cursor
+            return self._causes.of(event)
+        return ""
 
     def tail(self, limit: int) -> Page:
         """The newest `limit` events."""

@@ -25,6 +25,8 @@ class _Objects(logging.Formatter):
         entry: dict[str, Any] = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name}
         if step := getattr(record, "step", ""):
             entry["step"] = step
+        if event := getattr(record, "event", None):
+            entry |= {name: value for name, value in event.to_json().items() if name not in ("time", "message")}
         entry["message"] = record.getMessage()
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
@@ -35,6 +37,9 @@ def set_up(*, as_json: bool = False) -> None:
     """Log to stderr from now on."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Objects() if as_json else _Lines())
+    if not as_json:
+        # A person reads the events in a list of their own.
+        handler.addFilter(lambda record: not hasattr(record, "event"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
