@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,6 +13,7 @@ from duckconf.become import as_root, refusal
 from duckconf.command import Command, Completed, Secret
 from duckconf.errors import LoginRefused
 from duckconf.inventory import Host, read_inventory
+from duckconf.reach.ssh.dialogue import Attended
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts
 from duckconf.reach.ssh.root import RootRunner
@@ -128,21 +131,47 @@ def test_what_the_command_itself_says_is_no_refusal(done: Completed) -> None:
     assert refusal(done, ADMIN) is None
 
 
+class Node:
+    """Gives one answer to whatever it is asked, also piece by piece."""
+
+    def __init__(self) -> None:
+        self.answer = Completed(1, "", "sudo: a password is required")
+        self.fed: list[bytes] = []
+
+    def run(self, command: Command) -> Completed:
+        return self.answer
+
+    def attend(self, command: Command) -> Attended:
+        return cast(Attended, self)
+
+    def feed(self, pieces: Iterable[bytes]) -> None:
+        self.fed += pieces
+
+    def pump(self, out: Callable[[bytes], None], err: Callable[[bytes], None]) -> int:
+        out(self.answer.stdout.encode())
+        err(self.answer.stderr.encode())
+        return self.answer.code
+
+    def close(self) -> None:
+        self.fed.append(b"closed")
+
+
 def test_a_refusal_is_raised_and_an_answer_passed_on() -> None:
-    class Node:
-        answer = Completed(1, "", "sudo: a password is required")
-
-        def run(self, command: Command) -> Completed:
-            return self.answer
-
-        def follow(self, command: Command, on_data: object) -> None:
-            raise AssertionError
-
     node = Node()
     with pytest.raises(LoginRefused):
         RootRunner(NO_PASSWORD, node).run(LOOK)
     node.answer = Completed(3, "inactive", "")
     assert RootRunner(NO_PASSWORD, node).run(LOOK) == node.answer
+
+
+def test_what_is_followed_as_root_comes_piece_by_piece_and_a_refusal_is_raised() -> None:
+    node, told = Node(), list[bytes]()
+    with pytest.raises(LoginRefused):
+        RootRunner(NO_PASSWORD, node).follow(LOOK, told.append)
+    node.answer = Completed(0, "a line", "")
+    RootRunner(NO_PASSWORD, node).follow(LOOK, told.append)
+    assert told[-1] == b"a line"
+    assert node.fed.count(b"closed") == 2
 
 
 def test_a_missing_login_key_says_what_makes_it(tmp_path: Path) -> None:

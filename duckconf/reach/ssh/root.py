@@ -12,19 +12,20 @@ from duckconf.become import as_root, refusal
 from duckconf.command import Command, Completed, Runner
 from duckconf.errors import LoginRefused
 from duckconf.inventory import Host
+from duckconf.reach.ssh.dialogue import Attended
 
 
-class Following(Runner, Protocol):
+class Attending(Runner, Protocol):
     """A runner that can also hand over what a command prints as it comes."""
 
-    def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None: ...  # pragma: no cover
+    def attend(self, command: Command) -> Attended: ...  # pragma: no cover
 
 
 class RootRunner:
     """A `Runner` for commands without input. Raises LoginRefused in clear words when sudo says no, or the inventory
     wants another way than sudo."""
 
-    def __init__(self, host: Host, runner: Following) -> None:
+    def __init__(self, host: Host, runner: Attending) -> None:
         self._host = host
         self._runner = runner
 
@@ -36,8 +37,19 @@ class RootRunner:
         return done
 
     def follow(self, command: Command, on_data: Callable[[bytes], None]) -> None:
+        """Until it ends. A host that freezes meanwhile is noticed; raises NodeFailure."""
         self._check()
-        self._runner.follow(as_root(command, self._host), on_data)
+        wanted, said = as_root(command, self._host), list[bytes]()
+        attended = self._runner.attend(wanted)
+        try:
+            # A password at most, for which there is always room.
+            attended.feed([wanted.stdin])
+            code = attended.pump(on_data, said.append)
+        finally:
+            attended.close()
+        done = Completed(code or 0, "", b"".join(said).decode("utf-8", errors="replace"))
+        if (failure := refusal(done, self._host)) is not None:
+            raise failure
 
     def _check(self) -> None:
         if (refused := self._host.root_refused) is not None:
