@@ -48,6 +48,15 @@ def test_a_number_that_cannot_be_meant_is_told_in_one_line(words: tuple[str, ...
     assert "should be a whole number" in said
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_the_caller_closed_ends_in_no_traceback(closed: str) -> None:
+    line = f'exec "$@" {closed}'
+    argv = ["sh", "-c", line, "sh", *PROGRAM, "history", "nobody"]
+    environ = {**os.environ, "DUCKCONF_CLUSTER": "never-up"}
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+
+
 def test_a_path_means_what_it_means_where_it_was_typed(tmp_path: Path) -> None:
     done = typed("add-node", "web-9", "--host", "192.0.2.1", "--key-file", "missing", folder=tmp_path)
     assert done.stderr == f"error: --key-file: {tmp_path}/missing does not exist\n"

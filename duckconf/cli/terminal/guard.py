@@ -6,6 +6,7 @@ Whoever means to control the terminal writes to the stream behind it (`buffer`; 
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -38,8 +39,20 @@ class Guarded:
 
 def guard_terminal() -> None:
     """From now on, for the whole process. What the terminal's character set lacks is spelled out too, instead of an error."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.stdout = Guarded(sys.stdout)
     sys.stderr = Guarded(sys.stderr)
+
+
+def _open_what_is_closed() -> None:
+    """Who calls us may have closed our input or output: the next connection would get its number, and what is printed."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.dup2(descriptor, number)
+            if descriptor != number:
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (as long as the process)
