@@ -183,12 +183,12 @@ def _next(name: str, status: str, node: str, note: str, place: Place, tries: Tri
 
 def _when_lost(name: str, node: str, place: Place, known: Known) -> str:
     seen = known.nodes.get(node)
-    left = math.ceil(known.timeout - (known.now - seen.heard)) if seen is not None and seen.heard and known.timeout else None
-    when = (
-        f"in {left} s" if left is not None and left > 0 else f"after {known.timeout:g} s of silence" if known.timeout else "later"
-    )
+    left = math.ceil(known.timeout - (known.now - seen.heard)) if seen is not None and seen.heard else 0
     then = f"{name} waits for it, because its data is there" if place.bound else f"{name} is started on another node"
-    return f"If {node} stays silent, it is lost {when}, and {then}. Not where all or most nodes fall silent together."
+    if left <= 0:
+        over = f"{node} is silent for longer than {known.timeout:g} s (node_timeout)"
+        return f"{over}, so that {then}, unless most nodes are silent."
+    return f"If {node} stays silent, it is lost in {left} s, and {then}. Not where all or most nodes fall silent together."
 
 
 def _change(app: str, name: str, status: str, node: str, one: Mapping[str, Any], place: Place) -> list[str]:

@@ -82,10 +82,12 @@ def _next(
     moves = [one for one in here if one not in data]
     if seen.status in SILENT and timeout:
         left = math.ceil(timeout - (now - seen.heard)) if seen.heard else 0
-        when = f"in {left} s" if left > 0 else f"after {timeout:g} s of silence, unless most nodes are silent together"
         then = f"; {', '.join(moves)} {'is' if len(moves) == 1 else 'are'} started on other nodes then" if moves else ""
         stay = f"; {', '.join(data)} would wait for it" if data else ""
-        return [f"If it stays silent, it is lost {when}{then}{stay}."]
+        if left <= 0:
+            over = f"It is silent for longer than {timeout:g} s (node_timeout), and lost unless most nodes are silent together"
+            return [f"{over}{then}{stay}."]
+        return [f"If it stays silent, it is lost in {left} s{then}{stay}."]
     if seen.status == LOST:
         return ["When it answers again, it is ready at once, and copies of what runs elsewhere by then are removed from it."]
     if seen.draining and moves:

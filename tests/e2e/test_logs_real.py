@@ -45,6 +45,11 @@ def test_the_logs_of_all_instances_are_merged_and_followed_where_they_move(talki
         until("the new one is followed", lambda: "web.2 says 2\n" in followed.out)
         lose_a_node(talking, followed)
         assert (followed.ends_at(signal.SIGINT), "Traceback" in followed.err) == (130, False)
+    with running(talking, tmp_path / "end", "logs", "web", "-f", "--tail", "1") as followed:
+        until("it is followed", lambda: "web.1 says" in followed.out)
+        Declared(talking).withdraw("web")
+        assert followed.process.wait(timeout=40) == 0
+        assert "web: no instance is left" in followed.err
     until("no program is left on the nodes", lambda: not followers_on(talking))
 
 

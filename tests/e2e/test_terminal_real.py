@@ -103,18 +103,16 @@ def test_files_go_into_a_container_and_come_back_as_they_were(shelled: tuple[Liv
     (source / "run").write_text("#!/bin/sh\n")
     (source / "run").chmod(0o755)
     assert live.inv("cp", str(source), f"{app}:/srv").returncode == 0
-    assert live.inv("exec", app, "--", "stat", "-c", "%U %a", "/srv/site/run").stdout == "root 755\n"
-    assert live.inv("cp", str(source), f"{app}:/srv/other").returncode == 0
-    back = live.inv("cp", f"{app}:/srv/other", str(tmp_path / "back"))
+    back = live.inv("cp", f"{app}:/srv/site", str(tmp_path / "back"))
     assert (back.returncode, "(2 files)" in back.stderr) == (0, True), back.stderr
     assert (tmp_path / "back" / "sub" / "page").read_bytes() == (source / "sub" / "page").read_bytes()
     assert (tmp_path / "back" / "run").stat().st_mode & 0o777 == 0o755
-    assert live.inv("cp", f"{app}:/srv/other/sub/page", str(tmp_path)).returncode == 0
+    assert live.inv("cp", f"{app}:/srv/site/sub/page", str(tmp_path)).returncode == 0
     assert (tmp_path / "page").read_bytes() == (source / "sub" / "page").read_bytes()
     archive = typed_into(live, b"", "cp", f"{app}:/srv/site", "-").stdout
     assert typed_into(live, archive, "cp", "-", f"{app}:/tmp").returncode == 0
-    assert live.inv("exec", app, "--", "ls", "/tmp/site").stdout == "run\nsub\n"
-    for words in ((f"{app}:/nowhere", str(tmp_path)), (str(source), f"{app}:/nowhere/x/"), ("/nowhere", f"{app}:/tmp")):
+    assert live.inv("exec", app, "--", "stat", "-c", "%U %a", "/tmp/site/run").stdout == "root 755\n"
+    for words in ((f"{app}:/nowhere", str(tmp_path)), (str(source), f"{app}:/nowhere/x/")):
         refused = live.inv("cp", *words)
         assert (refused.returncode, refused.stderr.count("\n"), "nowhere" in refused.stderr) == (1, 1, True), refused.stderr
 

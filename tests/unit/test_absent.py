@@ -47,6 +47,29 @@ def test_an_app_that_waits_for_a_node_is_told_as_that(project: Project, monkeypa
     assert absent.why_absent(project, "web") is None
 
 
+def test_an_instance_is_told_by_its_own_state_and_one_that_runs_is_not_called_absent(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.state / "mode").write_text(f"{RECONCILE}\n")
+    instances = [{"slot": 1, "status": "running"}, {"slot": 2, "status": "unreachable", "note": "node-2 is silent"}]
+    entry = {"name": "web", "status": "running", "instances": instances}
+    monkeypatch.setattr(absent, "api_client", lambda _: Api(entry))
+    said = str(absent.why_absent(project, "web.2"))
+    assert "web.2 is declared and does not run: unreachable, because: node-2 is silent" in said
+    assert "./inv stop-app web)" in said
+    assert [absent.why_absent(project, name) for name in ("web", "web.7")] == [None, None]
+
+
+def test_what_may_come_back_is_declared_and_in_push_mode_nothing_is(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = {"apps": [{"name": "web"}, {"name": "db", "stack": "shop"}]}
+    monkeypatch.setattr(absent, "api_client", lambda _: Api(listing))
+    assert not absent.is_declared(project, "web")
+    (project.state / "mode").write_text(f"{AGENTS}\n")
+    assert [absent.is_declared(project, name) for name in ("web", "web.3", "shop", "gone")] == [True, True, True, False]
+    monkeypatch.setattr(absent, "api_client", lambda _: Api(None))
+    assert absent.is_declared(project, "gone")
+
+
 @pytest.mark.parametrize(("name", "mode"), [("agent@node-1", AGENTS), ("scheduler", AGENTS), ("reconciler", RECONCILE)])
 def test_a_service_of_another_mode_is_told_with_its_mode(project: Project, name: str, mode: str) -> None:
     (project.state / "mode").write_text("push\n")

@@ -69,6 +69,8 @@ def test_a_silent_node_says_when_it_is_lost_and_what_becomes_of_the_instance() -
     one = {**RUNS, "status": "unreachable"}
     (free,) = told(one, timeout=20.0, nodes=nodes).next
     assert free.startswith("If n1 stays silent, it is lost in 8 s, and web is started on another node.")
+    (over,) = told(one, timeout=10.0, nodes=nodes).next
+    assert over.startswith("n1 is silent for longer than 10 s (node_timeout), so that web is started on another node")
     (bound,) = told(one, timeout=20.0, nodes=nodes, places={"web": Place("n1", bound=True)}).next
     assert "web waits for it, because its data is there" in bound
 
@@ -153,6 +155,10 @@ def test_a_node_tells_what_is_on_it_what_it_refuses_and_what_comes_next() -> Non
 def test_a_node_that_is_silent_lost_or_drained_says_what_becomes_of_its_instances() -> None:
     (silent,) = node(NodeSeen("suspect", heard=NOW - 15), data=["db"]).next
     assert silent == "If it stays silent, it is lost in 5 s; web is started on other nodes then; db would wait for it."
+    (over,) = node(NodeSeen("unreachable", heard=NOW - 25)).next
+    assert over.startswith(
+        "It is silent for longer than 20 s (node_timeout), and lost unless most nodes are silent together; web, db are"
+    )
     assert node(NodeSeen("lost")).next[0].startswith("When it answers again")
     drained = node(NodeSeen("ready", draining=True), data=["db"])
     assert drained.next == ["web moves next, when the one before runs elsewhere; 1 instance in all."]

@@ -102,7 +102,7 @@ class Cluster:
         silent = [failure.node for failure in seen.values() if isinstance(failure, NodeFailure)]
         where = f"; {', '.join(silent)} did not answer and may have it" if silent else ""
         names = {name for one in containers for name in (one.app, one.instance, one.name)}
-        raise NotFound(f"no node has an app {app!r}{meant(app, names) or where}", "see `./inv ps`")
+        raise NotFound(f"no node has an app {app!r}{where or meant(app, names)}", "see `./inv ps`")
 
     def act(self, action: Action) -> None:
         from duckconf.reach.nodes.actuator import execute

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from duckconf.cli.cluster.nodes import open_cluster
-from duckconf.cli.look.absent import why_absent
+from duckconf.cli.look.absent import is_declared, why_absent
 from duckconf.cli.look.event_source import EventSource, event_line, event_source
 from duckconf.cli.look.log_reading import Ends, LogReading, Looked, News, Notice, Opens, Question, Said
 from duckconf.cli.terminal.edge import SOME_UNREACHABLE
@@ -166,12 +166,12 @@ class Show:
                 return declared
         silent = f"; {', '.join(self._failures)} did not answer and may have it" if self._failures else ""
         what = " or ".join(map(repr, names))
-        like = "".join(meant(name, self._seen) for name in names) or silent
+        like = silent or "".join(meant(name, self._seen) for name in names)
         return NotFound(f"no node has an app, instance or stack {what}{like}", "see `./inv ps`")
 
     def _withdrawn(self) -> bool:
         """Whether nothing can come any more: in push mode nobody starts it again."""
-        gone = all(why_absent(self._project, name) is None for name in self._names)
+        gone = not any(is_declared(self._project, name) for name in self._names)
         if gone:
             print(f"{', '.join(self._names)}: no instance is left", file=sys.stderr)
         return gone

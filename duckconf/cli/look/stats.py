@@ -107,7 +107,7 @@ def stats(project: Project, names: Sequence[str], nodes: str, *, once: bool, as_
     for name in names:
         if not any(name in names_of(row.container) for row in rows):
             silent = f"; {', '.join(failures)} did not answer and may have it" if failures else ""
-            missing = f"no node runs an app, instance or stack {name!r}{meant(name, seen) or silent}"
+            missing = f"no node runs an app, instance or stack {name!r}{silent or meant(name, seen)}"
             raise why_absent(project, name) or NotFound(missing, "see `./inv ps`")
     print_json([_told(row) for row in rows]) if as_json else print_table([_cells(row) for row in rows], COLUMNS, NONE)
     for node, failure in failures.items():
