@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+from typing import TextIO, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duckconf.cli.terminal.guard import Guarded, guard_terminal
+from duckconf.cli.terminal.guard import Guarded, behind, guard_terminal
+from duckconf.cli.terminal.upload_progress import Bars
 from duckconf.visible import ACTED_UPON, visible
 
 
@@ -37,13 +39,25 @@ def test_nothing_that_is_shown_is_acted_upon_and_json_stays_what_it_was(text: st
     assert json.loads(visible(json.dumps(text, ensure_ascii=False))) == text
 
 
-def test_the_guard_lets_rich_write_past_itself() -> None:
-    behind = io.StringIO()
-    guarded = Guarded(behind)
+def test_the_guard_shows_what_is_printed_and_bars_go_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    guarded = Guarded(out)
     print("\x1b[2Jgone?", file=guarded)
     guarded.writelines(["\x07", "b\n"])
-    assert behind.getvalue() == "\\x1b[2Jgone?\n\\x07b\n"
-    assert guarded.rich_proxied_file is behind
+    assert out.getvalue() == "\\x1b[2Jgone?\n\\x07b\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", guarded)
+    with Bars(lambda: 100) as bars:
+        bars.told("node-1", 0, 0)
+        bars.told("node-1", 0, 50)
+        bars.ended("node-1", "done \x1b[2J")
+        bars.ended("node-2", "refused \x1b[2J")
+    shown = out.getvalue()
+    assert "\x1b[" in shown
+    assert "\\x1b[0m" not in shown
+    assert shown.count("done \\x1b[2J") >= 1
+    assert "node-2: refused \\x1b[2J" in shown
+    assert (behind(cast(TextIO, guarded)), behind(out)) == (out, out)
 
 
 def test_what_the_character_set_of_the_terminal_lacks_is_spelled_out(monkeypatch: pytest.MonkeyPatch) -> None:

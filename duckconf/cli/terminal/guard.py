@@ -1,6 +1,6 @@
 """Standard output and standard error behind a guard: what is printed is shown, and nothing in it is executed by the terminal.
 
-Whoever means to control the terminal writes to the stream behind it (`buffer`; rich finds it by itself).
+Whoever means to control the terminal writes to the stream `behind` it, or to its `buffer`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,6 @@ class Guarded:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    @property
-    def rich_proxied_file(self) -> TextIO:
-        """Where rich writes to: its bars are made of control characters."""
-        return self._stream
-
     def write(self, text: str) -> int:
         self._stream.write(visible(text))
         return len(text)
@@ -35,6 +30,11 @@ class Guarded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def behind(stream: TextIO) -> TextIO:
+    """For bars and pictures, such as rich's `Console(file=…)`: all that others provide has to be made visible there."""
+    return stream._stream if isinstance(stream, Guarded) else stream
 
 
 def guard_terminal() -> None:

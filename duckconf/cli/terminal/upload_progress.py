@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Union
 
+from duckconf.cli.terminal.guard import behind
 from duckconf.cli.terminal.say import say
 from duckconf.image import flow
 from duckconf.visible import visible
@@ -63,7 +64,7 @@ class Bars:
             TransferSpeedColumn(),
             TimeRemainingColumn(),
         )
-        self._bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+        self._bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(file=behind(sys.stderr)))
         self._total = total
         self._lock = threading.Lock()
         self._tasks: dict[str, Any] = {}
