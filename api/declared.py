@@ -16,6 +16,7 @@ from api import history
 from api.body import body, expected_revisions, query, seconds, whole
 from api.held import HeldRequests
 from api.history import Told
+from api.journaled import of_change
 from api.stores.changes import Update
 from api.stores.desired import DesiredStore
 from duckconf.codec import revision, to_json
@@ -54,7 +55,7 @@ class Routes:
         parsed = parse_app(body())
         require_known(parsed, self.known() if parsed.secrets else ())
         app = self.store.add(parsed)
-        self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
+        self.tell(of_change(app.name, None, app))
         return with_etag(jsonify(app=app.name, revision=revision(app)), app), HTTPStatus.ACCEPTED
 
     def apps(self) -> Response:
@@ -103,16 +104,14 @@ class Routes:
 
     def _declare(self, name: str, update: Update) -> tuple[Response, HTTPStatus]:
         before, after = self.store.put(name, update, expected_revisions())
-        if before is None:
-            self.tell(Event("declared", f"{name} declared ({after.image})", name))
-        elif after != before:
-            self.tell(Event("updated", f"{name} updated ({after.image})", name))
+        if after != before:
+            self.tell(of_change(name, before, after))
         answer = with_etag(jsonify(_shown(after, self.reported())), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
 
     def delete(self, name: str) -> Response:
         self.store.delete(name, expected_revisions())
-        self.tell(Event("withdrawn", f"{name} withdrawn", name))
+        self.tell(of_change(name, None, None))
         return jsonify(app=name)
 
 

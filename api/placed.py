@@ -18,6 +18,7 @@ from api.bindings import Binding, by_app, read_bindings
 from api.body import LARGE_BODY, body, expected_revisions, query, seconds, whole
 from api.declared import changes_of, with_etag
 from api.held import HeldRequests
+from api.journaled import of_change
 from api.rollouts import Rollouts
 from api.shown import shown_app
 from api.stacks import home_of_stack
@@ -66,7 +67,7 @@ class Routes:
         if self.store.find(app.name) is None:
             self.updates.forget_app(app.name)
         self.store.add(app)
-        self.tell(Event("declared", f"{app.name} declared ({app.image})", app.name))
+        self.tell(of_change(app.name, None, app))
         return with_etag(jsonify(app=app.name, revision=codec.revision(app)), app), HTTPStatus.ACCEPTED
 
     def apps(self) -> Response:
@@ -219,10 +220,8 @@ class Routes:
         else:
             self.updates.forget_app(name)
         before, after = self.store.put(name, update, expected_revisions())
-        if before is None:
-            self.tell(Event("declared", f"{name} declared ({after.image})", name))
-        elif codec.spec_hash(before) != codec.spec_hash(after):
-            self.tell(Event("updated", f"{name} updated ({after.image})", name))
+        if before is None or codec.spec_hash(before) != codec.spec_hash(after):
+            self.tell(of_change(name, before, after))
         _tell_of_places(_moved(before, after), self.index, self.tell)
         answer = with_etag(jsonify(shown_app(after, self.index, self.nodes)), after)
         return answer, HTTPStatus.CREATED if before is None else HTTPStatus.OK
@@ -231,7 +230,7 @@ class Routes:
         require_operator()
         self.store.delete(name, expected_revisions())
         self.updates.forget_app(name)
-        self.tell(Event("withdrawn", f"{name} withdrawn", name))
+        self.tell(of_change(name, None, None))
         return jsonify(app=name)
 
 

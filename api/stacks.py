@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from api.auth import require_operator
 from api.body import LARGE_BODY, body
+from api.journaled import of_change
 from api.rollouts import Rollouts
 from api.stores.changes import Changes, View
 from api.stores.desired import DesiredStore
@@ -101,14 +102,10 @@ class Routes:
             old = before.get(name)
             if app is None:
                 self.keeping.forget(name)
-                what, words = "withdrawn", f"{name} withdrawn"
-            elif old is None:
-                what, words = "declared", f"{name} declared ({app.image})"
-            else:
-                what, words = "updated", f"{name} updated ({app.image})"
-            done[what].append(name)
+            event = of_change(name, old, app)
+            done[event.kind].append(name)
             if old is None or app is None or spec_hash(old) != spec_hash(app):
-                self.tell(Event(what, words, name))
+                self.tell(event)
         return done
 
 

@@ -14,13 +14,13 @@ from duckconf.command import Runner
 from duckconf.edge_admin import Answer, asking, read_answer
 from duckconf.edge_certificates import Certificates
 from duckconf.edge_config import document
+from duckconf.edge_turn import Applied, Ask, Known, next_ask, next_turn, parked
 from duckconf.errors import DuckconfError, NodeFailure
 from duckconf.events import Event
 from duckconf.front import Serving
 from duckconf.leaving import Where
 
-# Seconds between two looks at upstreams whose last requests are waited for, and after a failure.
-LOOK_EVERY = 0.2
+# Seconds after a failure.
 AGAIN = 1.0
 # Seconds without a change after which is seen whether Caddy still has what it was told: its host may be a new one.
 LOOK_AGAIN = 30.0
@@ -44,8 +44,7 @@ class Keeper:
         self._ended = False
         self._wanted: tuple[Serving, ...] | None = None
         self._names: dict[str, Where] = {}
-        self._applied: tuple[Sequence[Serving], Collection[str]] | None = None
-        """What Caddy has been told last, and which certificates it had by then."""
+        self._applied: Applied | None = None
         self._addresses: set[str] | None = None
         """What Caddy may send requests to, or waits for: None while nobody has asked it."""
         self._parked: set[str] = set()
@@ -110,44 +109,60 @@ class Keeper:
 
     def _once(self) -> float | None:
         """Seconds until there is something to do without a change."""
+        done: set[Ask] = set()
+        while (ask := next_ask(self._known(), done)) is not None:
+            self._act(ask)
+            done.add(ask)
+        known = self._known()
+        soon = next_turn(known)
+        if soon is None and known.wanted is not None and self._old:
+            return self._certificates.next_look(_hosts(known.wanted[0]))
+        return soon
+
+    def _known(self) -> Known:
         wanted = self._wanted
-        if wanted is None:
-            return None
-        if self._addresses is None or self._old is None:
-            upstreams = self._ask(None).upstreams
-            self._addresses = set(upstreams) if self._addresses is None else self._addresses
-        if self._check and self._told is not None:
+        return Known(
+            (wanted, self._certified()) if wanted is not None else None,
+            self._applied,
+            learned=self._addresses is not None and self._old is not None,
+            doubt=self._check and self._told is not None,
+            parked=self._parked,
+            lacks=bool(self._old) and not self._certificates.there.issuperset(_hosts(wanted or ())),
+        )
+
+    def _act(self, ask: Ask) -> None:
+        if ask is Ask.REPEAT:
             self._ask(self._told)
             self._check = False
-        if (wanted, self._certified()) != self._applied:
-            self._parked |= self._addresses - _addresses(wanted)
-            self._parked -= _addresses(wanted)
-            self._load(wanted)
-            with self._lock:
-                self._addresses = _addresses(wanted)
-        elif self._parked:
-            # Not by the answer to the load: a request that came at that moment may be counted a little later.
-            told = self._ask(None).upstreams
-            with self._lock:
-                self._parked = {address for address in self._parked if told.get(address, 0) > 0}
-                there = self._addresses | self._parked | _addresses(self._wanted or ())
-                self._names = {address: where for address, where in self._names.items() if address in there}
-        elif self._old and not self._certificates.there.issuperset(_hosts(wanted)):
-            self._ask(None)
-        if self._parked or (wanted, self._certified()) != self._applied:
-            return LOOK_EVERY
-        return self._certificates.next_look(_hosts(wanted)) if self._old else None
+        elif ask is Ask.LOAD:
+            self._load(self._wanted or ())
+        elif ask is Ask.LOOK:
+            self._look()
+        else:
+            upstreams = self._ask(None).upstreams
+            self._addresses = set(upstreams) if self._addresses is None else self._addresses
+
+    def _look(self) -> None:
+        # Not by the answer to the load: a request that came at that moment may be counted a little later.
+        told = self._ask(None).upstreams
+        with self._lock:
+            self._parked = {address for address in self._parked if told.get(address, 0) > 0}
+            there = (self._addresses or set()) | self._parked | _addresses(self._wanted or ())
+            self._names = {address: where for address, where in self._names.items() if address in there}
 
     def _certified(self) -> Collection[str]:
         return self._certificates.there if self._old else frozenset()
 
     def _load(self, wanted: tuple[Serving, ...]) -> None:
         certified = self._certified()
+        self._parked = parked(self._parked, self._addresses or (), _addresses(wanted))
         self._told = document(wanted, self._parked, self._acme, certified=certified, old=bool(self._old))
         answer = self._ask(self._told)
         if answer.refused:
             raise NodeFailure(self._node, f"Caddy refuses its configuration: {answer.refused}")
         self._applied = wanted, certified
+        with self._lock:
+            self._addresses = _addresses(wanted)
 
     def _ask(self, wanted: dict[str, object] | None) -> Answer:
         acme, certificates = self._acme, self._certificates

@@ -12,8 +12,8 @@ from duckconf.command import Runner
 from duckconf.desired import Desired
 from duckconf.events import Event
 from duckconf.front import servings
-from duckconf.front_seen import Beginning, Served, routed, seen_in
-from duckconf.leaving import Fronted, Where
+from duckconf.front_seen import Telling, routed
+from duckconf.leaving import Fronted
 from duckconf.model import App
 from duckconf.overview import AppView
 
@@ -27,9 +27,7 @@ class Fronts:
         self._tell = tell
         self._keepers: dict[tuple[str, Acme], Keeper] = {}
         self._apps: Mapping[str, App] = {}
-        self._known: Mapping[Where, Served] = {}
-        """Containers that have been ready, until they are gone."""
-        self._beginning = Beginning()
+        self._telling = Telling()
 
     def follow(self, edges: Mapping[str, Acme]) -> None:
         """These hosts have a front from now on, with certificates from there."""
@@ -50,12 +48,11 @@ class Fronts:
         if not self._keepers:
             return
         self._apps = routed(desired, self._apps)
-        seen = seen_in(views, self._known)
-        self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
-        if not self._beginning.is_over(seen, time.monotonic()):
+        told = self._telling.look(views, time.monotonic())
+        if told is None:
             return
-        ready = servings(self._apps.values(), seen.served(), lambda node: addresses.get(node, node))
-        known = servings(self._apps.values(), (one.copy for one in self._known.values()), lambda node: addresses.get(node, node))
+        ready = servings(self._apps.values(), told.ready, lambda node: addresses.get(node, node))
+        known = servings(self._apps.values(), told.known, lambda node: addresses.get(node, node))
         names = {upstream.address: (upstream.node, upstream.container) for one in known for upstream in one.upstreams}
         for keeper in self._keepers.values():
             keeper.want(ready, names)

@@ -43,8 +43,13 @@ NEVER_PUBLIC = (".localhost", ".local", ".internal", ".home.arpa")
 # Renewals at handshakes, of all hosts together: a bound for the time between two looks at what is due. An old Caddy panics over a
 # document without it after one with it.
 AT_HANDSHAKES = {"interval": "1h", "burst": 4}
+# Who the client is, also for apps that do not read X-Forwarded-For, which Caddy sets: none of it is what the client says.
+CLIENT = {"set": {"X-Real-Ip": ["{http.request.remote.host}"]}, "delete": ["Forwarded", "X-Client-Ip", "True-Client-Ip"]}
+# Seconds that a client has for the head of a request: one that sends a byte now and then holds a connection otherwise.
+HEAD_WITHIN = "20s"
 NOBODY = "No app is served as {http.request.host}{http.request.uri.path} here.\n"
 NONE_READY = "No instance of {} is ready.\n"
+HEADS = {"read_header_timeout": HEAD_WITHIN}
 Json = dict[str, Any]
 
 
@@ -53,13 +58,14 @@ def document(
 ) -> Json:
     """`parked` are the addresses whose last requests are waited for. `old` is a Caddy before 2.7, and `certified` are the hosts
     whose certificate it has, and not due."""
-    servers: Json = {"plain": {"listen": [":80"], "automatic_https": {"disable": True}, "routes": _plain(servings)}}
+    servers: Json = {"plain": {"listen": [":80"], "automatic_https": {"disable": True}, "routes": _plain(servings), **HEADS}}
     if servings:
         servers["secure"] = {
             "listen": [":443"],
             "automatic_https": {"disable_redirects": True},
             "routes": [*_secure(servings, old=old), _said(404, NOBODY)],
             "errors": {"routes": _last_tries(servings, old=old)},
+            **HEADS,
         }
     if parked:
         proxy = {"handler": "reverse_proxy", "upstreams": [{"dial": address} for address in sorted(parked)]}
@@ -157,6 +163,7 @@ def _proxy(one: Serving, *, old: bool) -> Json:
         },
         "health_checks": checks,
         "transport": {"protocol": "http", "dial_timeout": DIALLED_WITHIN},
+        "headers": {"request": CLIENT},
         **({STREAMS: STREAMS_FOR} if not old else {}),
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from duckconf.durations import seconds_in
@@ -79,7 +80,14 @@ def _upstream(app: App, copy: Copy, inside: int, address_of: Callable[[str], str
     port = host_port(inside, copy.ports)
     if port is None or port.host is None:
         return None
-    return Upstream(instance, copy.node, copy.container, with_port(port.address or address_of(copy.node), port.host))
+    # What a node reports must not lead a front to itself: an address that means another machine on each is that of the node.
+    address = port.address if port.address and not _is_of_each_machine(port.address) else address_of(copy.node)
+    return Upstream(instance, copy.node, copy.container, with_port(address, port.host))
+
+
+def _is_of_each_machine(address: str) -> bool:
+    found = ip_address(address.partition("%")[0])
+    return found.is_loopback or found.is_link_local or found.is_unspecified
 
 
 def _check(app: App, inside: int) -> str:

@@ -100,6 +100,28 @@ def _goes_on(view: AppView, before: Served) -> bool:
     return view.state == "running" and view.started == before.started and (view.desired == "unclear" or view.health == STARTING)
 
 
+class Told(NamedTuple):
+    """What the fronts are to send requests to, and all that has been ready and may still be there."""
+
+    ready: Sequence[Copy]
+    known: Sequence[Copy]
+
+
+class Telling:
+    """What the fronts are told, look after look; nothing before it is known what serves. `now` is in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._known: Mapping[Where, Served] = {}
+        self._beginning = Beginning()
+
+    def look(self, views: Sequence[AppView], now: float) -> Told | None:
+        seen = seen_in(views, self._known)
+        self._known = {**{where: one for where, one in self._known.items() if where in seen.there}, **seen.ready}
+        if not self._beginning.is_over(seen, now):
+            return None
+        return Told(tuple(seen.served()), tuple(one.copy for one in self._known.values()))
+
+
 def routed(desired: Desired, before: Mapping[str, App]) -> dict[str, App]:
     """The apps with routes. One whose row cannot be read now has those of before."""
     now = {instance.app.name: instance.app for instance in desired.instances.values()}

@@ -24,7 +24,7 @@ LEAVES = "leaves the front first"
 
 class Fronted(NamedTuple):
     """The containers that a front may send requests to. Not `told` is that nobody tells the fronts of changes yet, as what serves
-    is not known: nothing has time to leave before that."""
+    is not known: they may have whatever has a route, and nothing has time to leave before that."""
 
     containers: Collection[Where] = ()
     told: bool = True
@@ -66,7 +66,7 @@ def front_first(
         if copy is None or not _stops(step) or not (where in fronted.containers or where in before or _is_routed(copy, desired)):
             continue
         since[where] = before.get(where, now) if fronted.told else now
-        if where not in fronted.containers:
+        if where not in fronted.containers and fronted.told:
             continue
         left = since[where] + stop_grace(copy.manifest) - now
         if left > 0:

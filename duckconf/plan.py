@@ -12,6 +12,7 @@ The rules, in order:
 7. A copy elsewhere goes only once the placed one is ready, or is over; or before it starts, where the app moves and stops first.
 8. An instance that is over by its restart policy is left as it ended.
 9. Before a container goes whose network another one shares, that one goes.
+10. A copy elsewhere stays while the old container of what depends on it runs there too.
 
 Where nothing is done although something is not as desired, a note says why.
 """
@@ -24,6 +25,7 @@ from types import MappingProxyType
 
 from duckconf.actions import Action, Remove, Restart, Start
 from duckconf.codec import runs_as
+from duckconf.dependents import Leftovers
 from duckconf.desired import Desired
 from duckconf.ended import Over
 from duckconf.engine_output import Container
@@ -84,6 +86,7 @@ def plan(
     that are ready; None where every one that runs is."""
     steps: list[Step] = []
     notes: dict[str, str] = {}
+    left = Leftovers(desired.instances.values(), fleet.copies, assignment.placements)
     seen = {app_of(name) for name in fleet.copies}
     for name in sorted({*desired.instances, *fleet.copies, *(desired.unreadable - seen)}):
         found = fleet.copies.get(name, ())
@@ -107,6 +110,7 @@ def plan(
         elif name in assignment.placements:
             place = assignment.placements[name]
             done, note = _placed(desired.instances[name], place, found, fleet, held.get(name, ""), ready, anew=name in worn)
+            done, note = left.without_needed(app_of(name), done, note)
             steps += [Step(name, action, reason) for action, reason in done]
             if note := note or ("" if done else assignment.reasons.get(name, "")):
                 notes[name] = note

@@ -57,7 +57,7 @@ class PlacedIndex:
         """`resolve` gives an app the revisions of its secrets, `past` has the revisions of each app."""
         self._nodes = nodes
         self.resolve = resolve
-        self._past = past
+        self.past = past
         self.sites = sites
         self._lock = threading.RLock()
         self._watches = Watches(self._lock, nodes.epoch << 20)
@@ -139,7 +139,7 @@ class PlacedIndex:
             self._watches.bump(touched)
 
     def _instances(self, app: App) -> dict[str, Instance]:
-        return {one.name: one for one in as_meant(self.resolve(app), self._past(app.name))}
+        return {one.name: one for one in as_meant(self.resolve(app), self.past(app.name))}
 
     def _forget_notes(self, before: Mapping[str, Instance], now: Mapping[str, Instance]) -> None:
         """Of instances that have another node than before, or none any more."""
@@ -151,7 +151,7 @@ class PlacedIndex:
         """Note whether the app has an update to decide on; whom that concerns."""
         before = self.restless.pop(name, None)
         resolved = self.resolve(app) if app is not None else None
-        if resolved is None or is_at_rest(resolved, self._past(name)):
+        if resolved is None or is_at_rest(resolved, self.past(name)):
             self.updates.pop(name, None)
             return set()
         self.restless[name] = resolved
@@ -311,10 +311,6 @@ class PlacedIndex:
                     return node, seen
         return None
 
-    def past(self, app: str) -> History:
-        """The revisions of an app, the newest last."""
-        return self._past(app)
-
     def instances(self, app: str) -> list[Instance]:
         """By slot, each with the spec that it was placed to run."""
         return list(self._apps.get(app, {}).values())
@@ -327,11 +323,12 @@ class PlacedIndex:
             self._watches.bump(self._nodes.nodes)
 
     def _kept_now(self, node: str) -> tuple[str, ...]:
-        if node not in self._nodes.nodes:
-            return ()
-        mine = self._by_node.get(node, {})
-        others = {seen.instance for seen in self._nodes.nodes[node].containers} - mine.keys()
-        return tuple(sorted(name for name in others if self._must_stay(name)))
+        seen = self._nodes.nodes[node].containers if node in self._nodes.nodes else ()
+        others = {one.instance: one for one in seen if one.instance not in self._by_node.get(node, {})}
+        # Of a stack, what an old container there depends on stays until that has gone.
+        users = [one for other in others.values() if other.running for one in self.instances(other.app)[:1]]
+        needed = {app for one in users for app in one.app.depends_on} & self._apps.keys()
+        return tuple(sorted(name for name in others if self._must_stay(name) or app_of(name) in needed))
 
     def _must_stay(self, name: str) -> bool:
         if app_of(name) in self._unreadable:

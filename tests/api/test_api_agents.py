@@ -250,3 +250,19 @@ def test_the_description_is_valid_and_complete(app: Flask, operator: Client) -> 
     assert operator("GET", "/openapi.json").json == document("agents")
     rules = {rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
     assert rules == set(document("agents")["paths"])
+
+
+def test_what_is_left_of_a_stack_on_a_node_goes_in_the_reverse_order_of_depends_on(app: Flask, operator: Client) -> None:
+    one, two = Client(app, "token of node-1"), Client(app, "token of node-2")
+    operator("PUT", "/app/db", {"image": "nginx", "node": "node-2"})
+    operator("PUT", "/app/web", {"image": "nginx", "node": "node-2", "depends_on": ["db"]})
+    beat(two, "node-2", copy("db"), copy("web"), instance="two")
+
+    def kept(*names: str) -> list[str]:
+        beat(one, "node-1", *map(copy, names))
+        return list((one("GET", "/apps?nodeName=node-1").json or {})["kept"])
+
+    assert kept("db", "web") == ["db"]
+    assert kept("db") == []
+    operator("DELETE", "/app/db")
+    assert kept("db", "web") == []

@@ -81,6 +81,16 @@ def test_a_stack_is_declared_changed_and_withdrawn_as_a_whole(call: Any) -> None
             "the port 9000/tcp of the node is that of blog",
         ),
         (
+            {
+                "apps": {
+                    "shop-web": {"image": "nginx"},
+                    "shop-db": {"image": "x", "ports": ["80"], "routes": ["blog.example.org"]},
+                }
+            },
+            409,
+            "blog.example.org leads to blog-web already",
+        ),
+        (
             {"apps": {"shop-web": {"image": "nginx"}, "shop-db": {"image": "x", "secrets": ["none"]}}},
             422,
             "the secret none is not",
@@ -93,7 +103,7 @@ def test_a_stack_is_declared_changed_and_withdrawn_as_a_whole(call: Any) -> None
 )
 def test_what_is_wrong_with_one_app_keeps_the_stack_as_it_was(call: Any, body: Any, status: int, words: str) -> None:
     call("PUT", "/app/alone", {"image": "x"})
-    call("PUT", "/stacks/blog", {"apps": {"blog-web": {"image": "x", "ports": ["9000:80"]}}})
+    call("PUT", "/stacks/blog", {"apps": {"blog-web": {"image": "x", "ports": ["9000:80"], "routes": ["blog.example.org"]}}})
     call("PUT", "/stacks/shop", SHOP)
     before = call("GET", "/apps").json
     assert words in problem(call("PUT", "/stacks/shop", body), status)["detail"]

@@ -40,6 +40,18 @@ TOO_MUCH = "deploy: {resources: {reservations: {cpus: '1000'}}}"
 LARGE = f"  large: {{image: {NGINX_IMAGE}, {TOO_MUCH}}}\n"
 
 
+# What is no compose file, or none that means something, and what is said of it.
+LEVELS = "".join(f"x-{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]\n" for level in range(1, 9))
+ODD = (
+    ("services: [\n", "compose.yaml:2"),
+    ("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n", "depends_on"),
+    ("services:\n  a: {image: '${MISSING}'}\n", "compose.yaml:2: services/a/image"),
+    ("services:\n  a: {image: x, env_file: ../../outside.env}\n", "outside.env is outside of the folder"),
+    (f"services:\n  a: {{image: x}}\nx-large: {'y' * 10_000_000}\n", "KiB"),
+    (f"x-0: &l0 [lol]\n{LEVELS}services:\n  a: {{image: x}}\n", "values"),
+)
+
+
 def said_in(cluster: Live, app: str, *words: str) -> str:
     """ "" while it is replaced."""
     return cluster.engine.run("exec", cluster.ids().get(app, ""), *words).stdout.strip()
@@ -129,6 +141,10 @@ def nothing_that_is_refused_changes_anything(cluster: Live, file: Path, web: str
     assert (taken.returncode, "is that of shop-web, which is part of the stack shop" in taken.stderr) == (1, True), taken.stderr
     assert "compose.yaml:3: blog-web: the port" in taken.stderr
     assert "Traceback" not in large.stderr + wrong.stderr + taken.stderr
+    for text, words in ODD:
+        file.write_text(text)
+        odd = cluster.inv("apply", str(file))
+        assert (odd.returncode, words in odd.stderr, "Traceback" in odd.stderr) == (1, True, False), (words, odd.stderr)
     assert cluster.ids() == before
     file.write_text(good)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +26,7 @@ from duckconf.restart import recorded
 from duckconf.rollout import FAILED, last_good, with_service
 from tests.sim.engines import CLUSTER, CRASHING, ENDLESS, JOB, REFUSED, SHAKY, STUCK, Box
 from tests.sim.faults import NODES_OWN, Faults, Kinds
+from tests.sim.front import Front
 from tests.sim.kinds import KINDS, REFUSALS
 from tests.sim.services import SERVICES
 from tests.sim.sickness import SICKNESS, begin_check, heal_all
@@ -51,6 +53,8 @@ class Run:
     folder: Path
     more: Kinds = field(default_factory=dict)
     """Kinds of faults beside the usual ones."""
+    front: bool = False
+    """Whether all apps have routes, and a front serves them."""
 
     def __post_init__(self) -> None:
         self.world = SimWorld(self.seed, self.folder)
@@ -60,6 +64,8 @@ class Run:
             names = tuple(self.world.nodes)
             self.world.groups = {"nodes": names, "odd": names[::2], "even": names[1::2]}
             self.world.zones = {name: f"zone-{number % 2}" for number, name in enumerate(names)} if self.seed % 3 else {}
+        if self.front:
+            self.world.front = Front(self.world, random.Random(-self.seed))
         self.faults = Faults(self.world, kinds={**KINDS, **self.more})
         self._start_loop()
 
@@ -170,6 +176,9 @@ class Run:
             if box.instance not in wanted and box.app not in everywhere:
                 raise Violation(f"{box} is not desired and stays")
         apps = self.world.person.apps
+        if self.world.front is not None:
+            hopeful = {name for name, app in apps.items() if not (hopeless(app) or app.restart or app.mode == GLOBAL)}
+            self.world.front.check_rest(boxes, hopeful)
         idle = {
             name
             for name in self.world.watch.issued_at_all[acted:]

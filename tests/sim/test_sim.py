@@ -63,6 +63,11 @@ def test_nodes_that_refuse_apps_among_faults_stay_safe_too(seed: int, tmp_path: 
     Run(seed, tmp_path, {**(DRAINS if seed % 2 == 0 else {}), **REFUSALS}).go(STEPS)
 
 
+@pytest.mark.parametrize("seed", FRESH or range(9000, 9010))
+def test_an_instance_leaves_the_front_before_it_is_stopped_and_what_is_ready_is_in_it(seed: int, tmp_path: Path) -> None:
+    Run(seed, tmp_path, {**SERVICES, **(DRAINS if seed % 2 == 0 else SCALES)}, front=True).go(STEPS)
+
+
 @pytest.mark.parametrize("seed", FRESH or range(3000, 3008))
 def test_a_desired_state_that_is_cut_anywhere_withdraws_nothing(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, CUTS).go(STEPS)

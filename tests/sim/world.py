@@ -20,7 +20,7 @@ from duckconf.errors import DuckconfError, Unreachable, Unreadable
 from duckconf.events import Event
 from duckconf.facts import Facts
 from duckconf.inventory import Host, Inventory
-from duckconf.leaving import Fronted
+from duckconf.leaving import NO_FRONT, Fronted
 from duckconf.local_data import Move
 from duckconf.overview import AppView
 from duckconf.pins import Question
@@ -31,6 +31,7 @@ from duckconf.reach.state.placements import FILE_NAME
 from duckconf.rebalancing import MANUAL
 from duckconf.report import Report, report_from_json
 from tests.sim.engines import CLUSTER, CRASHING, JOB, KILLED, REFUSED, SHAKY, Box, Engine, Hand
+from tests.sim.front import Front
 from tests.sim.node import Node
 from tests.sim.person import Person
 from tests.sim.timeline import Timeline
@@ -75,6 +76,7 @@ class SimWorld:
         # A host port is held once per engine, and each node can serve it only where it has an engine of its own.
         self.ported = self.shared is None and self.dice.random() < 0.3
         self.looks: dict[str, Seen] = {}
+        self.front: Union[Front, None] = None
         self.groups: Mapping[str, Sequence[str]] = {}
         self.zones: Mapping[str, str] = {}
         self._inventory: Union[tuple[object, Inventory], None] = None
@@ -118,6 +120,8 @@ class SimWorld:
     def setpoint(self) -> Setpoint:
         self._may_die()
         setpoint = self.person.setpoint()
+        if self.front is not None:
+            setpoint = setpoint._replace(desired=self.front.with_routes(setpoint.desired))
         self.watch.sensed(self.looks, setpoint.desired)
         return setpoint
 
@@ -142,10 +146,11 @@ class SimWorld:
         return future
 
     def fronted(self) -> Fronted:
-        return Fronted()
+        return self.front.fronted() if self.front is not None else NO_FRONT
 
     def serve(self, desired: Desired, views: Sequence[AppView]) -> None:
-        """No front."""
+        if self.front is not None:
+            self.front.serve(views)
 
     def rest(self, looks: Sequence[Look], seconds: float) -> None:
         self._may_die()
@@ -156,6 +161,10 @@ class SimWorld:
         node = self.nodes[step.action.node]
         job = Job(step, self.process, done)
         self.watch.issued(job)
+        if self.front is not None:
+            wanted = self.watch.desired.instances.get(step.instance)
+            box = node.engine.boxes.get(step.action.container)
+            self.front.issued(step, wanted is not None and bool(wanted.app.routes), box)
         node.queue.append(job)
         self._begin_next(node)
 
@@ -223,6 +232,8 @@ class SimWorld:
         for node in self.nodes.values():
             node.queue.clear()
             node.working = 0
+        if self.front is not None:
+            self.front.begin_again()
         for job in self.watch.open_jobs():
             job.dropped = self._happens(0.4)
         self.watch.begin_again()

@@ -80,6 +80,16 @@ def test_an_upstream_that_its_checks_pass_over_is_asked_when_no_other_is_left() 
     assert (web["handle"][0]["handler"], api["terminal"], web["terminal"]) == ("static_response", True, True)
 
 
+def test_a_client_says_nothing_of_who_it_is_and_has_some_time_for_the_head_of_a_request() -> None:
+    found = document([serving("a.example.org", "web", "192.0.2.2:80")], (), Acme())["apps"]["http"]["servers"]
+    secure = found["secure"]
+    for routes in (secure["routes"], secure["errors"]["routes"]):
+        told = routes[0]["handle"][0]["routes"][0]["handle"][0]["headers"]["request"]
+        assert told["set"]["X-Real-Ip"] == ["{http.request.remote.host}"]
+        assert "Forwarded" in told["delete"]
+    assert [found[name]["read_header_timeout"] for name in ("plain", "secure")] == ["20s", "20s"]
+
+
 def test_what_leaves_is_named_where_nobody_reaches_it() -> None:
     found = document([serving("a.example.org", "web", "192.0.2.2:80")], {"192.0.2.1:80"}, Acme())
     parked = found["apps"]["http"]["servers"]["parked"]

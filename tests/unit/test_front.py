@@ -25,6 +25,19 @@ def served(apps: list[App], *copies: Copy) -> list[Serving]:
     return servings(apps, copies, ADDRESSES.__getitem__)
 
 
+def test_what_a_node_reports_leads_no_front_to_itself() -> None:
+    """A node that somebody took over could lead a front to what listens on its loopback, or to the metadata of a cloud."""
+    fields = {"name": "web", "image": "web", "routes": ["a.example.org"]}
+    for ports, reported, address in [
+        (["80"], "127.0.0.1:9000:80", "192.0.2.1:9000"),
+        (["80"], "169.254.169.254:80:80", "192.0.2.1:80"),
+        (["80"], "[::1]:9000:80", "192.0.2.1:9000"),
+        (["198.51.100.7:8080:80"], "198.51.100.7:8080:80", "198.51.100.7:8080"),
+    ]:
+        (found,) = served([parse_app({**fields, "ports": ports})], copy("web", port=reported))
+        assert [one.address for one in found.upstreams] == [address]
+
+
 @pytest.mark.parametrize(
     ("text", "route"),
     [

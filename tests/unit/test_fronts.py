@@ -18,6 +18,7 @@ from duckconf.command import Command, Completed
 from duckconf.desired import Desired
 from duckconf.edge_certificates import FIRST
 from duckconf.edge_config import STREAMS
+from duckconf.edge_turn import LOOK_EVERY
 from duckconf.errors import NodeFailure, Unreachable
 from duckconf.events import Event
 from duckconf.front import Serving, Upstream
@@ -94,7 +95,7 @@ def test_what_leaves_is_there_until_its_last_request_has_ended() -> None:
     rig.serves("a:1")
     rig.caddy.busy = {"a:1"}
     for _ in range(2):
-        assert rig.serves("b:1") == front.LOOK_EVERY
+        assert rig.serves("b:1") == LOOK_EVERY
         assert set(rig.keeper.has()) == {("n1", "old"), ("n2", "new")}
     rig.caddy.busy = set()
     assert rig.keeper._once() is None
@@ -150,7 +151,7 @@ def test_of_a_front_that_was_never_asked_everything_counts_as_being_there() -> N
 def test_a_keeper_that_begins_anew_waits_for_what_its_front_still_has() -> None:
     rig = Rig()
     rig.caddy.busy = {"a:1"}
-    assert rig.serves("b:1") == front.LOOK_EVERY
+    assert rig.serves("b:1") == LOOK_EVERY
     assert set(rig.keeper.has()) == {("n1", "old"), ("n2", "new")}
 
 
@@ -162,7 +163,7 @@ def test_an_old_caddy_loads_a_certificate_during_handshakes_once_it_is_there_and
     rig.caddy.knows = []
     assert (rig.serves("a:1"), rig.caddy.loaded_at_handshakes()) == (FIRST, [])
     rig.caddy.certificates = {HOST: True}
-    assert rig.keeper._once() == front.LOOK_EVERY
+    assert rig.keeper._once() == LOOK_EVERY
     assert (rig.keeper._once(), rig.caddy.loaded_at_handshakes()) == (None, [HOST])
     rig.serves("a:1", "b:1")
     assert (rig.caddy.loaded_at_handshakes(), rig.caddy.looked_at) == ([HOST], [])

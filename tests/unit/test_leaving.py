@@ -60,6 +60,8 @@ def test_its_time_begins_when_the_fronts_are_told_of_changes() -> None:
     waits = left(REMOVE, fronted=[OLD], before={OLD: 80.0}, told=False)
     assert (waits.plan.steps, waits.since, waits.late) == ((), {OLD: 100.0}, [])
     assert left(REMOVE, fronted=[OLD], before=waits.since, now=103.9).plan.steps == ()
+    # What a front has from the process before is not known either.
+    assert left(REMOVE, told=False).plan.steps == ()
 
 
 def test_while_it_is_being_stopped_it_stays_away_from_the_fronts() -> None:

@@ -309,3 +309,27 @@ def applied(result: Plan, seen: Fleet) -> Fleet:
         else:
             del view[step.action.container]
     return replace(seen, views={node: None if view is None else tuple(view.values()) for node, view in views.items()})
+
+
+def test_what_is_left_of_a_stack_on_a_node_goes_in_the_reverse_order_of_depends_on() -> None:
+    db, web = App("db", "db"), App("web", "web", depends_on={"db": "service_started"})
+    placements = {app.name: Placement("n1", app.name, 2, spec=spec_hash(app)) for app in (db, web)}
+    here, old = (
+        {app.name: container(app, "n1", app.name) for app in (db, web)},
+        {app.name: container(app, "n2", f"old-{app.name}") for app in (db, web)},
+    )
+    wanted = Desired(instances_of([db, web]))
+
+    def removed(*seen: Container) -> list[Remove]:
+        found = decide(wanted, fleet(*seen), placements)
+        assert all(isinstance(step.action, Remove) for step in found.steps)
+        return [step.action for step in found.steps if isinstance(step.action, Remove)]
+
+    assert removed(*here.values(), *old.values()) == [Remove("n2", "old-web")]
+    assert removed(*here.values(), old["db"]) == [Remove("n2", "old-db")]
+    assert removed(*here.values(), old["db"], replace(old["web"], state="exited")) == [
+        Remove("n2", "old-db"),
+        Remove("n2", "old-web"),
+    ]
+    found = decide(wanted, fleet(*here.values(), *old.values()), placements)
+    assert found.notes["db"] == "stays on n2 until web has left it"
