@@ -22,7 +22,8 @@ class Declaration:
     """One field. `option` is the option of `start-app`, `flag` that of the engine; "" if there is none. A field that is put
     together from several options has the key that each of them sets in `options`. `part` says what it is about: the container
     (SPEC, RESOLVED), the app as a set of containers (SERVICE), or where it runs (PLACED). `wire` is how the engine's HTTP API
-    takes what `flag` says; an app with a field that has none is started by a command."""
+    takes what `flag` says; an app with a field that has none is started by a command. `found_from` is the field of a request
+    that a RESOLVED one follows from."""
 
     kind: Kind
     help: str
@@ -32,6 +33,7 @@ class Declaration:
     part: str = SPEC
     options: Mapping[str, str] = field(default_factory=dict)
     wire: Wire | None = None
+    found_from: str = ""
 
 
 KEY = "declaration"

@@ -250,7 +250,11 @@ class App:
         "secret",
     )
     secret_revisions: Mapping[str, str] = given(
-        secret_kinds.REVISIONS_KIND, "the revision of each of its secrets", {"db": "0123456789abcdef"}, part=RESOLVED
+        secret_kinds.REVISIONS_KIND,
+        "the revision of each of its secrets",
+        {"db": "0123456789abcdef"},
+        part=RESOLVED,
+        found_from="secrets",
     )
     routes: tuple[str, ...] = given(
         front.ROUTES_KIND,

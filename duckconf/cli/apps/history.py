@@ -9,7 +9,7 @@ from duckconf.by_revision import revision_from_json
 from duckconf.changes import Change, changes
 from duckconf.cli.apps.update import api_of
 from duckconf.cli.terminal.tables import age, print_json, print_table
-from duckconf.model import FOUND_OUT
+from duckconf.model import DECLARED, FOUND_OUT
 from duckconf.pins import REDEPLOYED
 from duckconf.reach.api.client import path_of
 from duckconf.reach.inventory.project import Project
@@ -71,10 +71,10 @@ def _words(item: Revision, before: Revision) -> Iterator[str]:
     found = changes(before.app, item.app)
     for change in found:
         yield "redeployed" if change.field == f"labels.{REDEPLOYED}" else _change_words(change)
+    told = {change.field.partition(".")[0] for change in found}
     for field in FOUND_OUT:
         # With other secrets, their revisions are others too.
-        of_another_change = field == "secret_revisions" and any(change.field == "secrets" for change in found)
-        if getattr(before.app, field) != getattr(item.app, field) and not of_another_change:
+        if getattr(before.app, field) != getattr(item.app, field) and DECLARED[field].found_from not in told:
             yield f"{field.replace('_', ' ')} changed"
 
 
