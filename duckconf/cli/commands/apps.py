@@ -24,7 +24,7 @@ DRY_RUN = "show what would change and each step that would follow, with its reas
         **HELP,
         "image": "what to run, such as nginx or localhost/duckconf/web",
         "push": "first copy the image from this machine's engine to the nodes that lack it",
-        "wait": "return when each instance has run for one second; if one ends before, fail and print its last output",
+        "wait": "return when each instance has run for one second, or when a job is over; if one fails before, fail and say how",
         "dry_run": DRY_RUN,
         "json": "print JSON",
     },
