@@ -146,9 +146,9 @@ def test_jobs_of_the_loop_end_and_what_is_done_is_never_run_again(declared: Decl
     declared.put("count", **JOB, replicas=3)
     ended = {"once": "done", "bad": "failed (1)", "tries": "failed (1)", "count": "done"}
     until("all are over", lambda: states(cluster) == ended, 60)
-    waited = cluster.inv("start-app", WEB_IMAGE, "--name", "waited", "--restart", "no", "--wait", *SHELL, "exit 0")
-    assert (waited.returncode, waited.stdout.startswith("waited ")) == (0, True), waited.stderr
-    refused = cluster.inv("start-app", WEB_IMAGE, "--name", "refused", "--restart", "no", "--wait", *SHELL, "exit 5")
+    waited = cluster.inv("start-app", WEB_IMAGE, "--name", "waited", "--restart", "no", "--wait", *SHELL, "sleep 3")
+    assert (waited.returncode, waited.stdout.startswith("waited is done on node-")) == (0, True), (waited.stdout, waited.stderr)
+    refused = cluster.inv("start-app", WEB_IMAGE, "--name", "refused", "--restart", "no", "--wait", *SHELL, "sleep 3; exit 5")
     assert (refused.returncode, "code 5" in refused.stderr) == (1, True), refused.stderr
     for name in ("waited", "refused"):
         declared.withdraw(name)
