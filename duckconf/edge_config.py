@@ -130,21 +130,30 @@ def _path(one: Serving, *, old: bool) -> Json:
 
 
 def _last_tries(servings: Sequence[Serving], *, old: bool) -> list[Json]:
-    """For requests that found no upstream: all of them, whatever the checks say. Of one host in the order of its paths."""
+    """For requests that found no upstream: all of them in turn, whatever the checks say. For those whose upstream died after the
+    time for other tries, and that may be sent again: the others. Of one host in the order of its paths."""
     found = []
     for host, group in groupby(servings, key=lambda one: one.route.host):
-        inside = [{**_path(one, old=old), "handle": [_last_try(one, old=old)]} for one in group]
-        match = [{"host": [host], "expression": NONE_LEFT}, {"host": [host], "method": list(AGAIN), "expression": NOT_ANSWERED}]
-        found.append({"match": match, "handle": [{"handler": "subroute", "routes": inside}], "terminal": True})
+        some = list(group)
+        for match, all_of_them in (
+            ({"expression": NONE_LEFT}, True),
+            ({"expression": NOT_ANSWERED, "method": list(AGAIN)}, False),
+        ):
+            inside = [{**_path(one, old=old), "handle": [_last_try(one, old=old, all_of_them=all_of_them)]} for one in some]
+            handle = {"handler": "subroute", "routes": inside}
+            found.append({"match": [{"host": [host], **match}], "handle": [handle], "terminal": True})
     return found
 
 
-def _last_try(one: Serving, *, old: bool) -> Json:
+def _last_try(one: Serving, *, old: bool, all_of_them: bool) -> Json:
     if not one.upstreams:
         return {"handler": "static_response", "status_code": "{http.error.status_code}"}
     proxy = _proxy(one, old=old)
-    del proxy["health_checks"]
-    return {**proxy, "load_balancing": {**proxy["load_balancing"], "try_duration": LAST_TRIES_FOR}}
+    checks = {} if all_of_them else {"passive": proxy["health_checks"]["passive"]}
+    balancing = {**proxy["load_balancing"], "try_duration": LAST_TRIES_FOR}
+    # The one with the fewest requests may be the one that is dead.
+    balancing |= {"selection_policy": {"policy": "round_robin"}} if all_of_them else {}
+    return {**proxy, "load_balancing": balancing, "health_checks": checks}
 
 
 def _proxy(one: Serving, *, old: bool) -> Json:

@@ -69,15 +69,16 @@ def test_a_check_may_take_as_long_as_the_app_says_and_never_less_than_a_moment()
 
 def test_an_upstream_that_its_checks_pass_over_is_asked_when_no_other_is_left() -> None:
     served = [serving("a.example.org/api", "api", "192.0.2.1:80"), serving("a.example.org", "web")]
-    (host,) = document(served, (), Acme())["apps"]["http"]["servers"]["secure"]["errors"]["routes"]
-    any_method, again = host["match"]
-    assert [entry["host"] for entry in host["match"]] == [["a.example.org"]] * 2
+    none_left, not_answered = document(served, (), Acme())["apps"]["http"]["servers"]["secure"]["errors"]["routes"]
+    (any_method,), (again,) = none_left["match"], not_answered["match"]
+    assert [entry["host"] for entry in (any_method, again)] == [["a.example.org"]] * 2
     assert ("method" in any_method, "503" in any_method["expression"]) == (False, True)
     assert ("POST" in again["method"], "502" in again["expression"]) == (False, True)
-    api, web = host["handle"][0]["routes"]
-    assert (api["match"], "health_checks" in api["handle"][0]) == ([{"path": ["/api", "/api/*"]}], False)
-    # A longer path of the same host must not fall to a shorter one.
-    assert (web["handle"][0]["handler"], api["terminal"], web["terminal"]) == ("static_response", True, True)
+    for route, checks in ((none_left, []), (not_answered, ["passive"])):
+        api, web = route["handle"][0]["routes"]
+        assert (api["match"], list(api["handle"][0]["health_checks"])) == ([{"path": ["/api", "/api/*"]}], checks)
+        # A longer path of the same host must not fall to a shorter one.
+        assert (web["handle"][0]["handler"], api["terminal"], web["terminal"]) == ("static_response", True, True)
 
 
 def test_a_client_says_nothing_of_who_it_is_and_has_some_time_for_the_head_of_a_request() -> None:

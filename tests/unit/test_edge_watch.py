@@ -55,10 +55,11 @@ def test_a_host_that_refuses_a_connection_lives_and_one_whose_instance_has_a_ful
         port = closed.getsockname()[1]
         closed.close()
         assert [watch.answers("127.0.0.1", one) for one in (listening.getsockname()[1], port)] == [True, True]
-    monkeypatch.setattr(watch, "answers", lambda host, port: port == watch.OF_THE_HOST)
-    assert watch.reached("192.0.2.1:8080")
-    monkeypatch.setattr(watch, "answers", lambda host, port: False)
-    assert not watch.reached("[2001:db8::1]:8080")
+    alive = {("192.0.2.1", watch.OF_THE_HOST), ("192.0.2.2", 80)}
+    monkeypatch.setattr(watch, "answers", lambda host, port: (host, port) in alive)
+    with ThreadPoolExecutor(4) as pool:
+        seen = watch.reached(["192.0.2.1:8080", "192.0.2.2:80", "[2001:db8::1]:8080"], pool)
+    assert seen == {"192.0.2.1:8080": True, "192.0.2.2:80": True, "[2001:db8::1]:8080": False}
 
 
 def test_an_address_has_a_host_and_a_port() -> None:
@@ -97,15 +98,15 @@ def test_connections_to_the_silent_are_ended_and_no_others(
     reached: Mapping[str, bool] = {"a:80": False, "b:80": True}
     asked, ended = list[str](), list[str]()
 
-    def is_reached(address: str) -> bool:
-        asked.append(address)
-        return reached[address]
+    def are_reached(addresses: list[str], _: object) -> Mapping[str, bool]:
+        asked.extend(addresses)
+        return {address: reached[address] for address in addresses}
 
     def end(address: str) -> int:
         ended.append(address)
         return 1
 
-    monkeypatch.setattr(watch, "reached", is_reached)
+    monkeypatch.setattr(watch, "reached", are_reached)
     monkeypatch.setattr(watch, "end", end)
     silence = watch.Silence()
     with ThreadPoolExecutor(2) as pool:

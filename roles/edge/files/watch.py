@@ -20,7 +20,9 @@ WITHIN = 0.7
 MOST_MISSES = 2
 # A port that answers on a host that lives, open or not. The queue of an instance that is overloaded may be full.
 OF_THE_HOST = 22
-PROBES = 16
+PROBES = 32
+# As many of the others are asked when all that have requests are silent.
+MOST_IDLE = 16
 
 
 class Silence:
@@ -65,10 +67,13 @@ def answers(host, port):
     return True
 
 
-def reached(address):
-    """Whether its host answers, there or elsewhere."""
-    host, port = parts(address)
-    return answers(host, port) or answers(host, OF_THE_HOST)
+def reached(addresses, pool):
+    """Of each whether its host answers, there or elsewhere; both are asked at once."""
+    asked = [(address, host, port) for address in addresses for host, own in [parts(address)] for port in (own, OF_THE_HOST)]
+    seen = dict.fromkeys(addresses, False)
+    for (address, _, _), answered in zip(asked, pool.map(lambda one: answers(*one[1:]), asked)):
+        seen[address] = seen[address] or answered
+    return seen
 
 
 def end(address):
@@ -85,9 +90,9 @@ def end(address):
 def look(silence, path, pool):
     found = upstreams(path)
     busy = [address for address, requests in found.items() if requests]
-    seen = dict(zip(busy, pool.map(reached, busy)))
-    idle = [address for address in found if address not in seen][:PROBES] if seen and not any(seen.values()) else []
-    for address in silence.judge(seen, any(pool.map(reached, idle))):
+    seen = reached(busy, pool)
+    idle = [address for address in found if address not in seen][:MOST_IDLE] if seen and not any(seen.values()) else []
+    for address in silence.judge(seen, any(reached(idle, pool).values())):
         print(f"{address} is silent, with {found[address]} open requests: {end(address)} connections ended")
 
 
