@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -29,9 +30,13 @@ HOST = "shop.example.org"
 class Handler(BaseHTTPRequestHandler):
     """Its check takes a second, which is longer than a front waits by itself."""
 
+    told: ClassVar[list[dict[str, str]]] = []
+    """The headers of requests, in lower case."""
+
     def do_GET(self) -> None:
         if self.path == "/up":
             time.sleep(1)
+        self.told.append({name.lower(): value for name, value in self.headers.items()})
         self.answer()
 
     def do_POST(self) -> None:
@@ -81,10 +86,10 @@ def caddy(folder: Path, *servings: Serving) -> Iterator[int]:
         process.wait(20)
 
 
-def status(port: int, method: str, host: str = HOST) -> int:
+def status(port: int, method: str, host: str = HOST, **headers: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
-        connection.request(method, "/", b"x" if method == "POST" else None, {"Host": host})
+        connection.request(method, "/", b"x" if method == "POST" else None, {"Host": host, **headers})
         return connection.getresponse().status
     except OSError:
         return 0
@@ -105,6 +110,19 @@ def test_an_app_whose_checks_are_all_too_slow_for_its_front_is_served_neverthele
             # From then on a GET waits for an upstream that passes. A POST does not wait.
             until("its checks have failed", lambda: seconds_for_an_answer(port) > 1, 20)
             assert status(port, "POST") == 200
+
+
+def test_an_app_is_told_who_the_client_is_and_not_what_it_says_of_itself(tmp_path: Path) -> None:
+    lies = {"X-Forwarded-For": "10.0.0.1", "X-Real-Ip": "10.0.0.1", "Forwarded": "for=10.0.0.1", "True-Client-IP": "10.0.0.1"}
+    # A header that is named here is one of the connection, which a proxy drops.
+    drops = {"Connection": "close, X-Real-Ip, X-Forwarded-For"}
+    with served() as one, caddy(tmp_path, Serving(parse_route(HOST), "web", (Upstream("web", "n1", "c", one),))) as port:
+        for headers in (lies, {**lies, **drops}):
+            Handler.told.clear()
+            assert status(port, "GET", **headers) == 200
+            (told,) = Handler.told
+            assert (told["x-forwarded-for"], told["x-real-ip"]) == ("127.0.0.1", "127.0.0.1")
+            assert "10.0.0.1" not in str(told)
 
 
 def test_an_app_that_nothing_serves_any_more_is_answered_with_502_after_some_seconds(tmp_path: Path) -> None:
