@@ -94,12 +94,17 @@ def test_events_are_lines_of_json_logs_and_not_of_those_for_people(
     try:
         logs.set_up(as_json=as_json)
         loop.add(Event("updated", "web is updated", "web", id="one"))
+        events = out.getvalue()
+        logging.getLogger("x").info("it said %s", "\x1b[2Jgone\nand more")
+        said = out.getvalue().removeprefix(events)
     finally:
         root.setLevel(before)
+    assert "\x1b" not in said
     if not as_json:
-        assert out.getvalue() == ""
+        assert events == ""
+        assert said.endswith("Z it said \\x1b[2Jgone\nand more\n")
         return
-    told = json.loads(out.getvalue())
+    told = json.loads(events)
     assert (told["logger"], told["kind"], told["app"], told["id"], told["message"]) == (
         "events", "updated", "web", "one", "web is updated",
     )  # fmt: skip

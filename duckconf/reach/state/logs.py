@@ -7,6 +7,8 @@ import json
 import logging
 from typing import Any
 
+from duckconf.visible import visible
+
 STEPS = ("SENSOR", "SETPOINT", "COMPARATOR", "ACTUATOR")
 WIDEST = max(map(len, STEPS))
 
@@ -17,7 +19,8 @@ class _Lines(logging.Formatter):
         level = "" if record.levelno == logging.INFO else f"{record.levelname} "
         words = f"{step:<{WIDEST}}  " if step else ""
         text = f"{_time(record)} {level}{words}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        # What a host or a container said is in it, and the file is read with whatever is at hand.
+        return visible(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text)
 
 
 class _Objects(logging.Formatter):
