@@ -59,7 +59,7 @@ def see_one_id(live: Live) -> None:
     number = next(event["id"] for event in reversed(told) if event["kind"] == "declared" and event["app"] == "web")
     mine = live.inv("events", "--id", number).stdout.splitlines()
     assert sum(" started " in line for line in mine) >= 3
-    assert all(line.endswith(f"  [{number}]") for line in mine)
+    assert {line.rpartition("  [")[2] for line in mine} == {f"api {number}]", f"reconciler {number}]"}
     assert "no event has the id nothing" in live.inv("events", "--id", "nothing").stderr
 
 

@@ -87,7 +87,7 @@ def diff(_: Any, json: bool = False) -> int:
     help={
         "follow": "print new events until interrupted",
         "limit": "number of events, the newest",
-        "id": "only what goes back to this request: the id in brackets, which the API's answer bears as X-Request-Id",
+        "id": "only what goes back to this request: the id at the end of a line, which the API's answer bears as X-Request-Id",
         "json": "print one JSON object per line",
     }
 )

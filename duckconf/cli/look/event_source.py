@@ -41,6 +41,7 @@ def event_source(project: Project) -> EventSource:
 
 
 def event_line(event: Event) -> str:
+    """When, what, about what, why, and at its end who says so and the id of the request that it goes back to."""
     about = " ".join(part for part in (event.instance or event.app, event.node) if part)
-    number = f"  [{event.id}]" if event.id else ""
-    return f"{clock(event.time)}  {event.kind:<{KIND}} {about:<24} {event.message}{number}"
+    who = " ".join(part for part in (event.source, event.id) if part)
+    return f"{clock(event.time)}  {event.kind:<{KIND}} {about:<24} {event.message}" + (f"  [{who}]" if who else "")
