@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, request
 
-from api import cordoned, declared, front, ops, problems, pushed, rebalance, request_id, secrets, stacks
+from api import cordoned, declared, front, hands, ops, problems, pushed, rebalance, request_id, secrets, stacks
 from api.held import HeldRequests
 from api.live import routes as live
 from api.live.hub import Hub
@@ -20,6 +21,7 @@ from api.metrics import Metrics
 from api.page import routes as page
 from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
+from duckconf.reach.nodes.hands import AskedHands, OwnHands
 from duckconf.reach.state import passings as passing_file
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.passings import PassingFile
@@ -99,7 +101,8 @@ def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collectio
     operated = ops.blueprint(Push(pusher), metrics, cluster, journal, held, hub)
     apps = pushed.blueprint(pusher, metrics, journal.add, pictures.asked)
     nodes = cordoned.blueprint(journal.path.parent, pusher.nodes, journal.add, drains=False)
-    return create(metrics, names, apps, nodes, *refusing, operated, live.blueprint(hub), changed=hub.changed)
+    own = hands.blueprint(OwnHands(cluster, lambda node: pusher.pairs()[node][1]), journal.add)
+    return create(metrics, names, apps, nodes, own, *refusing, operated, live.blueprint(hub), changed=hub.changed)
 
 
 def create_reconcile(
@@ -130,6 +133,7 @@ def create_reconcile(
         names,
         apps,
         nodes,
+        hands.blueprint(AskedHands(folder), journal.add),
         stacks.blueprint(store, journal.add, kept.current),
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
         front.blueprint(front.of_loop(store, reports, address_of, held, journal.news)),
@@ -162,6 +166,14 @@ def create(
         if _spelled(name) in known_as:
             return None
         return problems.problem(HTTPStatus.MISDIRECTED_REQUEST, f"this server is not called {name!r}")
+
+    @app.before_request
+    def refuse_other_sites() -> Response | None:
+        """A browser says which page sends a request that may change something; a program says nothing."""
+        origin = request.headers.get("Origin")
+        if request.method in READS or origin is None or urlsplit(origin).netloc == request.host:
+            return None
+        return problems.problem(HTTPStatus.FORBIDDEN, f"a page of {origin} may change nothing here")
 
     @app.before_request
     def know_the_caller() -> None:

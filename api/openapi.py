@@ -7,6 +7,7 @@ from typing import Any
 from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
 from api.openapi_front import EDGES, FRONT
+from api.openapi_hands import HANDS
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
@@ -280,10 +281,11 @@ OF_AGENTS = {
     **OPERATIONS,
 }
 PATHS = {
-    "push": {**PUSH, **CORDON, **ELSEWHERE, **NO_STACK, **REFUSED, **OPERATIONS},
+    "push": {**PUSH, **CORDON, **HANDS, **ELSEWHERE, **NO_STACK, **REFUSED, **OPERATIONS},
     "reconcile": {
         **RECONCILE,
         **CORDON,
+        **HANDS,
         **FRONT,
         **STACKS,
         **HISTORY,

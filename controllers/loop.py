@@ -38,7 +38,9 @@ from duckconf.plan import Step
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.inventory.topology import front_addresses
+from duckconf.reach.nodes import hands
 from duckconf.reach.nodes.actuator import execute, last_words
+from duckconf.reach.nodes.hands import OwnHands
 from duckconf.reach.nodes.identify import Answered, answer
 from duckconf.reach.nodes.observer import Observer, Pairs
 from duckconf.reach.nodes.sensor import observe
@@ -218,6 +220,7 @@ class Outside:
         observer = Observer(self._pairs, self._observe)
         threading.Thread(target=observer.keep_facts, args=(self._ended,), name="facts", daemon=True).start()
         observer_socket.serve(self._project.state, observer.look)
+        hands.serve(self._project.state, OwnHands(cluster, self._fleet.runner))
         while not self._ended.is_set():
             self._woken.clear()
             begun = time.monotonic()

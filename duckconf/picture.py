@@ -74,7 +74,8 @@ class InstanceSeen:
 
 @dataclass(frozen=True)
 class AppSeen:
-    """What is desired of an app, and how much of it there is. `rollout` is how far its update is, "" without one."""
+    """What is desired of an app, and how much of it there is: `updated` are the ready ones that run what is desired now.
+    `rollout` is how far its update is, "" without one."""
 
     image: str
     wanted: int = 0
@@ -144,7 +145,7 @@ def _app(entry: Mapping[str, Any]) -> AppSeen:
         len(entry["instances"]) if everywhere else int(entry.get("replicas", 1)),
         int(entry["running"]),
         int(entry["ready"]),
-        int(entry["updated"]),
+        sum(bool(one.get("updated")) and _is_ready(one) for one in entry["instances"]),
         everywhere,
         str(entry.get("stack", "")),
         str(entry["revision"]),
@@ -169,15 +170,19 @@ def _instance(app: Mapping[str, Any], one: Mapping[str, Any]) -> InstanceSeen:
         str(one["node"] or one.get("serves", "")),
         status,
         str(one.get("container", "")),
-        bool(one.get("ready", False)) and status == "running",
+        _is_ready(one),
         str(one.get("health", "")),
         str(one.get("image") or app["image"]),
-        bool(one.get("container")) and not one.get("updated", True),
+        status == "running" and not one.get("updated", True),
         ports=tuple(one.get("published", ())),
         started=float(one.get("started", 0.0)),
         restarts=int(one.get("restarts", 0)),
         note=str(one.get("note", "")),
     )
+
+
+def _is_ready(one: Mapping[str, Any]) -> bool:
+    return bool(one.get("ready")) and one["status"] == "running"
 
 
 def counted(nodes: Mapping[str, NodeSeen], instances: Iterable[InstanceSeen]) -> dict[str, NodeSeen]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from api.live.components import Components
-from api.shown import shown_app
+from api.live.shown_apps import ShownApps
 from api.stores.desired import DesiredStore
-from api.stores.nodes import READY, NodeBook, Seen
+from api.stores.nodes import READY, UNREACHABLE, NodeBook, Seen
 from api.stores.placed import PlacedIndex
 from duckconf.picture import (
     COMPARATOR,
@@ -21,9 +21,7 @@ from duckconf.picture import (
     Picture,
     Process,
     Step,
-    apps_in,
     counted,
-    instances_in,
 )  # fmt: skip
 from duckconf.reach.state.journal import Journal
 from duckconf.stepped import steps_in
@@ -54,6 +52,7 @@ class OfAgents:
         self._journal = journal
         self._components = components
         self._changed = changed
+        self._apps = ShownApps(index, nodes)
         self._steps: dict[str, Step] = {}
         self._cursor = ""
         self._shown: dict[str, tuple[str, tuple[Seen, ...]]] = {}
@@ -61,15 +60,16 @@ class OfAgents:
     def look(self) -> Picture:
         self._shown = {name: (self._nodes.status(name), node.containers) for name, node in self._nodes.nodes.items()}
         listing = self._store.listing()
-        entries = [shown_app(app, self._index, self._nodes) for app in listing.apps.values()]
-        instances = {**instances_in(entries), **self._surplus()}
+        statuses = {name: status for name, (status, _) in self._shown.items()}
+        apps = self._apps.of(listing.apps, statuses)
+        instances = {name: one for app in apps.values() for name, one in app.instances.items()} | self._surplus()
         return Picture(
             self._cluster,
             "agents",
             self._nodes.timeout,
             {"api": Process(RUNS, does=(SETPOINT,)), **self._processes()},
             counted(self._seen_nodes(), instances.values()),
-            apps_in(entries),
+            {name: shown.app for name, shown in apps.items()},
             instances,
             self._four_steps(),
             {},
@@ -109,7 +109,7 @@ class OfAgents:
     def _surplus(self) -> dict[str, InstanceSeen]:
         """Containers that run where their instance is not placed."""
         return {
-            f"{name}/{seen.container}": _stray(name, seen)
+            f"{name}/{seen.container}": _stray(name, seen, silent=self._nodes.status(name) == UNREACHABLE)
             for name, node in self._nodes.nodes.items()
             for seen in node.containers
             if seen.running and not self._is_shown(name, seen)
@@ -131,14 +131,14 @@ class OfAgents:
         return {SENSOR: sensed} | {step: self._steps.get(step, Step()) for step in STEPS if step != SENSOR}
 
 
-def _stray(node: str, seen: Seen) -> InstanceSeen:
+def _stray(node: str, seen: Seen, *, silent: bool) -> InstanceSeen:
     return InstanceSeen(
         seen.app,
         seen.slot,
         node,
-        seen.state,
+        UNREACHABLE if silent else seen.state,
         seen.container,
-        seen.ready,
+        seen.ready and not silent,
         seen.health,
         seen.image,
         surplus=True,

@@ -78,7 +78,7 @@ def test_the_picture_has_what_is_desired_beside_what_the_loop_reported(loop: Loo
     validate(told, PICTURE)
     assert told["mode"] == "reconcile"
     assert told["apps"]["web"] | {"revision": ""} == {
-        "image": "nginx", "wanted": 2, "running": 1, "ready": 1, "updated": 2, "rollout": "1 of 2", "revision": "",
+        "image": "nginx", "wanted": 2, "running": 1, "ready": 1, "updated": 1, "rollout": "1 of 2", "revision": "",
     }  # fmt: skip
     assert {name: (one.get("node", ""), one["status"]) for name, one in told["instances"].items()} == {
         "web": ("n1", "running"),
@@ -195,6 +195,29 @@ def test_agents_mode_shows_heartbeats_and_who_decides(operator: Client, app: Fla
     assert {name: one["state"] for name, one in told["processes"].items()} == {
         "api": "running", "scheduler": "running", "node-controller": "silent",
     }  # fmt: skip
+
+
+def test_an_app_of_agents_mode_is_shown_as_it_is_after_each_thing_that_changes_it(operator: Client, app: Flask) -> None:
+    def web() -> dict[str, Any]:
+        told = operator("GET", "/picture").json or {}
+        return {**told["apps"]["web"], **told["instances"]["web"]}
+
+    operator("PUT", "/app/web", {"image": "nginx"})
+    assert web()["status"] == "pending"
+    operator("PUT", "/apps", {"apps": [{"name": "web", "node": "node-1"}]})
+    beat(operator, "node-1")
+    assert web()["status"] == "starting"
+    beat(operator, "node-1", copy("web"))
+    assert (web()["status"], web()["ready"], web().get("restarts", 0)) == ("running", 1, 0)
+    beat(operator, "node-1", {**copy("web"), "restarts": 2})
+    assert web()["restarts"] == 2
+    beat(operator, "node-1", {**copy("web"), "health": "unhealthy", "ready": False})
+    assert (web()["health"], web().get("ready", 0)) == ("unhealthy", 0)
+    operator("PUT", "/app/web", {"image": "nginx:2"})
+    assert web()["image"] != "nginx:1"
+    assert web()["outdated"]
+    operator("PUT", "/app/web", {"replicas": 2})
+    assert web()["wanted"] == 2
 
 
 def test_in_agents_mode_the_picture_and_the_stream_are_the_operators(app: Flask) -> None:

@@ -135,3 +135,26 @@ def test_in_push_mode_a_node_is_cordoned_and_nothing_else(client: FlaskClient, w
     assert "node-1, node-2" in problem(client.put("/node/nobody", json={"cordoned": True}), 422)["detail"]
     assert client.put("/node/node-1", json={"cordoned": True}).json == {"name": "node-1", "changed": True}
     assert (client.post("/app/start", json={"image": "nginx"}).json or {})["node"] != "node-1"
+
+
+def test_a_page_of_another_site_changes_nothing_in_any_mode(loop: Loop, client: FlaskClient, operator: Client) -> None:
+    for origin in ("http://evil.example", "null", "http://localhost:1"):
+        problem(loop.client.post("/apps/confirm", headers={"Origin": origin}), 403)
+        problem(loop.client.put("/app/web", json={"image": "nginx"}, headers={"Origin": origin}), 403)
+        problem(client.post("/app/start", json={"image": "nginx"}, headers={"Origin": origin}), 403)
+        problem(operator("POST", "/session", None, Origin=origin), 403)
+    assert loop.client.put("/app/web", json={"image": "nginx"}, headers={"Origin": "http://localhost"}).status_code == 201
+
+
+def test_a_kill_asks_for_json_and_says_when_nobody_holds_the_connections(loop: Loop) -> None:
+    path = "/node/n1/container/duckconf-web"
+    problem(loop.client.post(f"{path}/kill"), 415)
+    problem(loop.client.post(f"{path}/kill", json={"signal": "TERM"}), 422)
+    assert "the control loop" in problem(loop.client.post(f"{path}/kill", json={}), 503)["detail"]
+    assert "the control loop" in problem(loop.client.get(f"{path}/log"), 503)["detail"]
+    problem(loop.client.get(f"{path}/log?since=1"), 422)
+
+
+def test_in_push_mode_only_what_is_ours_is_killed(client: FlaskClient) -> None:
+    problem(client.post("/node/node-1/container/stranger/kill", json={}), 404)
+    problem(client.post("/node/nobody/container/stranger/kill", json={}), 404)

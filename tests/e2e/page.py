@@ -62,7 +62,7 @@ class Page:
         return sum(bool(node) and name.split(".")[0] == app and state == "ready" for node, name, state in self.boxes())
 
     def events(self) -> list[str]:
-        return self.browser.texts("#events .kind")
+        return [words.split()[0] for words in self.browser.texts("#events .kind")]
 
     def act(self, form: str, **fields: str) -> str:
         """Fill in and send a form of the open dialog; what it says then."""
@@ -90,6 +90,22 @@ class Page:
         said = self.act(form)
         self.escape()
         return said
+
+    def kill(self, app: str, instance: str) -> None:
+        self._do(app, instance, "kill")
+        until("the page says so", lambda: "was killed" in self.browser.text(".output"), 20, self.seen)
+        self.escape()
+
+    def log(self, app: str, instance: str) -> str:
+        self._do(app, instance, "log")
+        until("the log is there", lambda: self.browser.text(".output .lines") != "", 20, self.seen)
+        said = self.browser.text(".output .lines")
+        self.escape()
+        return said
+
+    def _do(self, app: str, instance: str, what: str) -> None:
+        self.browser.click(f'[data-part="apps"][data-key="{app}"] h3 button')
+        self.browser.click(f'tr[data-key="{instance}"] [data-do="{what}"]')
 
     def escape(self) -> None:
         self.browser.press(ESCAPE)

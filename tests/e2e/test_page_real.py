@@ -32,12 +32,15 @@ def test_in_push_mode_a_person_starts_an_app_and_sees_the_node_that_freezes(
     said = page.start(image=WEB_IMAGE)
     assert "runs on node-" in said
     until("the app is shown in its node", lambda: [state for _, _, state in page.boxes()] == ["ready"], 20, page.seen)
-    node, app, _ = page.boxes()[0]
+    node = page.boxes()[0][0]
+    app = next(iter(cluster.nodes_of()))
     assert cluster.nodes_of() == {app: node}
     assert "started" in page.events()
     assert "nosuch/image:1" in page.start(image="nosuch/image:1")
     assert ["422" in words or "409" in words for words in browser.complaints()] == [True]
     page.is_sound()
+    page.kill(app, app)
+    until("it is shown as ended", lambda: [state for _, _, state in page.boxes()] != ["ready"], 20, page.seen)
     assert page.of_node(node, "cordon") == "cordoned"
     until("it is cordoned", lambda: "cordoned" in browser.text(f'[data-key="{node}"] .tags'), 10, page.seen)
     assert page.of_node(node, "uncordon") == "uncordoned"
@@ -92,6 +95,13 @@ def test_in_reconcile_mode_a_person_declares_scales_and_stops_while_the_api_rest
     until("three are ready", lambda: page.ready("web") == 3, 40, page.seen)
     assert browser.text('[data-part="apps"][data-key="web"] .number') == "3/3"
     page.is_sound()
+    before = declared.cluster.instances()["web"]
+    assert page.log("web", "web")
+    page.kill("web", "web")
+    until("another start of it", lambda: declared.cluster.instances().get("web", before) != before, 20, page.seen)
+    until("three are ready", lambda: page.ready("web") == 3, 40, page.seen)
+    assert "killed" in page.events()
+    page.is_sound()
     assert page.of_app("web", "stop") == "withdrawn"
     until("all are gone", lambda: page.boxes() == [], 40, page.seen)
 
@@ -106,7 +116,7 @@ def test_in_reconcile_mode_the_page_shows_an_update_that_is_taken_back_and_a_nod
     until("three are ready", lambda: page.ready("web") == 3, 40, page.seen)
     until("the revision has served", lambda: browser.text('[data-key="web"] .rollout') == "", 40, page.seen)
     assert "declared" in page.of_app("web", "update", image="localhost/nothing/here:1")
-    until("the update is shown", lambda: "Update" in browser.text('[data-key="web"] .rollout'), 20, page.seen)
+    until("the update is shown", lambda: "Rollout" in browser.text('[data-key="web"] .rollout'), 20, page.seen)
     until("it has failed", lambda: "update-failed" in page.events(), 60, page.seen)
     until("three are ready", lambda: page.ready("web") == 3, 40, page.seen)
     page.is_sound()

@@ -38,7 +38,7 @@ WEB = {
             "image": "nginx:2",
             "published": ["1:1"],
         },
-        {"slot": 2, "node": "n1", "status": "starting", "updated": False, "image": "nginx:1", "container": "duckconf-web.2"},
+        {"slot": 2, "node": "n1", "status": "running", "updated": False, "image": "nginx:1", "container": "duckconf-web.2"},
         {"slot": 3, "node": "", "serves": "n2", "status": "pending", "note": "no place"},
     ],
 }
@@ -67,7 +67,7 @@ def test_an_instance_without_a_place_is_shown_where_its_container_serves_on() ->
     found = instances_in([WEB])
     assert {name: (one.node, one.status, one.ready, one.outdated) for name, one in found.items()} == {
         "web": ("n1", "running", True, False),
-        "web.2": ("n1", "starting", False, True),
+        "web.2": ("n1", "running", False, True),
         "web.3": ("n2", "pending", False, False),
     }
     nodes = counted({"n1": NodeSeen("ready"), "n2": NodeSeen("ready"), "n3": NodeSeen("lost")}, found.values())

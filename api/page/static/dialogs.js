@@ -1,9 +1,9 @@
 // The dialogs: an app and a node with what can be done to them, a new app, and the token.
 
 import { call } from "./api.js";
-import { make } from "./dom.js";
+import { make, place, say } from "./dom.js";
 import { known } from "./state.js";
-import { stateOf } from "./words.js";
+import { called, stateOf } from "./words.js";
 
 const dialog = document.getElementById("dialog");
 const path = (...parts) => parts.map((part) => `/${encodeURIComponent(part)}`).join("");
@@ -37,16 +37,69 @@ function field(label, name, value, more = {}) {
   return make("label", {}, make("span", {}, label), make("input", { name, value, autocomplete: "off", spellcheck: "false", ...more }));
 }
 
+/** The app whose dialog is open, and the parts of it that follow the picture. */
+let shown = null;
+
 export function openApp(name) {
-  const picture = known.picture, app = picture.apps[name];
-  const instances = Object.entries(picture.instances).filter(([, one]) => one.app === name);
-  const rows = instances.map(([key, one]) =>
-    make("tr", {}, make("th", { scope: "row" }, key), make("td", {}, one.node || "no node"), make("td", {}, stateOf(one)),
-      make("td", {}, String(one.restarts || 0)), make("td", {}, one.note || "")));
-  const heads = ["Instance", "Node", "State", "Restarts", "Note"].map((head) => make("th", { scope: "col" }, head));
+  const app = known.picture.apps[name];
+  const reaches = known.picture.mode !== "agents";
+  const heads = ["Instance", "Node", "State", "Restarts", ...(reaches ? ["Container"] : []), "Note"];
+  const rows = make("tbody", {});
   const table = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Instances of ${name}` },
-    make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
-  show(name, make("p", { class: "image" }, app ? app.image : "not desired"), table, ...(app && picture.mode !== "push" ? deeds(name, app) : []));
+    make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), rows));
+  const output = make("div", { class: "output", role: "status" });
+  show(name, make("p", { class: "image" }, app ? app.image : "not desired"), table, output,
+    ...(app && known.picture.mode !== "push" ? deeds(name, app) : []));
+  shown = { name, rows, output, reaches };
+  fillRows(known.picture);
+}
+
+/** Called with each patch: the table of an open dialog shows what is, as the page behind it. */
+export function followApp(picture, patch) {
+  if (dialog.open && shown?.rows.isConnected && patch.instances) fillRows(picture);
+}
+
+function fillRows(picture) {
+  const own = Object.entries(picture.instances).filter(([, one]) => one.app === shown.name);
+  for (const row of [...shown.rows.children]) if (!own.some(([key]) => key === row.dataset.key)) row.remove();
+  for (const [key, one] of own) {
+    let row = [...shown.rows.children].find((found) => found.dataset.key === key);
+    if (!row) {
+      row = newInstanceRow(key);
+      place(shown.rows, row, key);
+    }
+    const texts = { node: one.node || "no node", state: stateOf(one), restarts: String(one.restarts || 0), note: one.note || "" };
+    for (const [cell, text] of Object.entries(texts)) say(row.querySelector(`.${cell}`), text);
+    for (const button of row.querySelectorAll("button")) button.disabled = !(one.node && one.container);
+  }
+}
+
+function newInstanceRow(key) {
+  const of = () => known.picture.instances[key];
+  const reach = (...words) => path("node", of().node, "container", of().container, ...words);
+  const act = async (does) => {
+    try {
+      await does();
+    } catch (error) {
+      shown.output.replaceChildren(make("p", { class: "outcome", "data-tone": "bad" }, error.message));
+    }
+  };
+  const kill = () => act(async () => {
+    await call("POST", reach("kill"), {});
+    shown.output.replaceChildren(make("p", { class: "outcome" }, `${key} was killed`));
+  });
+  const log = () => act(async () => {
+    const { text } = await call("GET", reach("log"));
+    const lines = make("pre", { class: "lines", tabindex: "0", "aria-label": `Log of ${key}` }, text || "it has printed nothing");
+    shown.output.replaceChildren(lines);
+    lines.scrollTop = lines.scrollHeight;
+  });
+  const buttons = make("td", { class: "hands" },
+    make("button", { type: "button", class: "small", "data-do": "log", onclick: log, "aria-label": `Log of ${key}` }, "Log"),
+    make("button", { type: "button", class: "small", "data-do": "kill", onclick: kill, "aria-label": `Kill ${key}` }, "Kill"));
+  const cells = ["node", "state", "restarts"].map((name) => make("td", { class: name }));
+  return make("tr", { "data-key": key }, make("th", { scope: "row" }, called(key, known.picture.mode)), ...cells,
+    ...(shown.reaches ? [buttons] : []), make("td", { class: "note" }));
 }
 
 function deeds(name, app) {

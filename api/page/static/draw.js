@@ -2,6 +2,7 @@
 
 import { drawApp, drawNoApps } from "./apps.js";
 import { drawControl, drawSteps, stepAges } from "./control.js";
+import { followApp } from "./dialogs.js";
 import { say } from "./dom.js";
 import { drawCalls, drawInstance, drawNode, drawTally, nodeAges } from "./fleet.js";
 
@@ -13,6 +14,7 @@ export function drawPicture(picture) {
   document.body.dataset.mode = picture.mode;
   say(document.getElementById("cluster"), picture.cluster);
   say(document.getElementById("mode"), picture.mode);
+  say(document.getElementById("apps-means"), picture.mode === "push" ? "what was started; nothing is desired" : "desired beside observed");
   document.getElementById("start").hidden = false;
   for (const [part, draw] of PARTS) {
     const drawn = [...document.querySelectorAll(`[data-part="${part}"]`)].map((element) => element.dataset.key);
@@ -27,6 +29,7 @@ export function drawPatch(picture, patch) {
     for (const name of Object.keys(patch[part] || {})) draw(name, picture, false);
   }
   drawRest(picture, patch, false);
+  followApp(picture, patch);
 }
 
 function drawRest(picture, patch, whole) {

@@ -24,6 +24,6 @@ function line(event) {
   const when = new Date(event.time * 1000);
   return make("li", { "data-tone": tone },
     make("time", { datetime: when.toISOString() }, CLOCK.format(when)),
-    make("span", { class: "kind" }, event.kind),
+    make("span", { class: "kind" }, `${event.kind} `, make("b", {}, event.instance || event.app || "")),
     make("p", {}, event.message, event.source ? make("small", {}, ` ${event.source}`) : null));
 }

@@ -3,7 +3,7 @@
 import { light, make, mark, place, say } from "./dom.js";
 import { openApp, openNode } from "./dialogs.js";
 import { known, now } from "./state.js";
-import { ago, plural, short, sign, stateOf, tone } from "./words.js";
+import { ago, called, plural, short, sign, stateOf, tone } from "./words.js";
 
 // Above this many instances each is drawn small.
 const MANY = 300;
@@ -11,7 +11,7 @@ const UPWARDS = "agents";
 
 const nodes = new Map();
 const boxes = new Map();
-const called = new Map();
+const calls = new Map();
 
 export function drawNode(name, picture, whole) {
   const node = picture.nodes[name];
@@ -78,7 +78,7 @@ export function drawInstance(name, picture, whole) {
     if (!whole) light(box);
   }
   place(list, box, name);
-  fill(box, name, instance, list);
+  fill(box, name, instance, list, picture);
 }
 
 function listOf(instance, picture) {
@@ -94,9 +94,10 @@ function newBox(name) {
       make("span", { class: "name" }), make("span", { class: "spoken" }), make("span", { class: "detail" }), make("span", { class: "note" })));
 }
 
-function fill(box, name, instance, list) {
+function fill(box, name, instance, list, picture) {
   const state = stateOf(instance);
-  const label = instance.surplus ? instance.container : name;
+  const own = instance.slot > 1 ? `${instance.app}.${instance.slot}` : instance.app;
+  const label = instance.surplus ? own : called(name, picture.mode);
   const kind = instance.surplus ? "not desired" : instance.outdated ? "earlier revision" : "";
   const ports = (instance.ports || []).map((port) => `:${port.replace(/:.*/, "")}`).join(" ");
   if (box.dataset.state && box.dataset.state !== state) light(box);
@@ -110,7 +111,7 @@ function fill(box, name, instance, list) {
   say(box.querySelector(".note"), state === "ready" || instance.note === kind ? "" : instance.note || "");
   const button = box.querySelector("button");
   say(box.querySelector(".spoken"), state === "ready" ? `, ${state}, ` : ", ");
-  mark(button, "title", instance.note || instance.container || "");
+  mark(button, "title", [instance.container, instance.note].filter(Boolean).join(": "));
   button.tabIndex = list.id === "waits" || !list.querySelector('button[tabindex="0"]') || button.tabIndex === 0 && onlyOne(list, button) ? 0 : -1;
 }
 
@@ -122,17 +123,17 @@ function onlyOne(list, button) {
 export function drawCalls(picture, patch) {
   for (const key of Object.keys(patch)) {
     const call = picture.calls[key];
-    if (call) called.set(key, call.node);
-    reach(called.get(key), Object.values(picture.calls).filter((one) => one.node === called.get(key)));
-    if (!call) called.delete(key);
+    if (call) calls.set(key, call.node);
+    reach(calls.get(key), Object.values(picture.calls).filter((one) => one.node === calls.get(key)));
+    if (!call) calls.delete(key);
   }
 }
 
-function reach(name, calls) {
+function reach(name, open) {
   const port = nodes.get(name)?.querySelector(".port");
   if (!port) return;
-  mark(port, "data-calls", calls.length || "");
-  say(port.querySelector(".call"), calls.length > 1 ? plural(calls.length, "call") : calls[0]?.words || "");
+  mark(port, "data-calls", open.length || "");
+  say(port.querySelector(".call"), open.length > 1 ? plural(open.length, "call") : open[0]?.words || "");
   light(port);
 }
 

@@ -25,6 +25,11 @@ export function stateOf(instance) {
   return instance.ready ? "ready" : "starting";
 }
 
+/** The name of an app of push mode is that of its container, which begins with cluster and node: `app-7` tells it from others. */
+export function called(name, mode) {
+  return mode === "push" ? name.replace(/^duckconf-.*-(app-\d+)$/, "$1") : name;
+}
+
 /** Seconds as a person says them. */
 export function ago(seconds) {
   if (seconds < 1) return "now";

@@ -52,6 +52,7 @@ from duckconf.refusal_words import IMAGE, PORT
 from duckconf.secrets import Values, no_values
 from duckconf.spreading import host_ports
 from duckconf.together import unit_of
+from duckconf.visible import visible
 
 MOST_WORDS = 400
 NEVER = "never"
@@ -232,6 +233,15 @@ def last_words(container: str, runner: Runner) -> str:
 def _printed(container: str, runner: Runner, began: str = "") -> str:
     said = runner.run(engine.last_words(container, 10, began))
     return f"{once(said.stdout)} {once(said.stderr)}".strip()[-MOST_WORDS:] if said.ok else ""
+
+
+def printed(node: str, container: str, cluster: str, runner: Runner, lines: int) -> str:
+    """Its last lines, each with its time, with nothing in them that a terminal would act upon. Raises NotFound, NodeFailure or
+    EngineRefused."""
+    require_own(node, container, cluster, runner)
+    done = runner.run(engine.words(container, tail=str(lines)))
+    _must(node, done)
+    return visible(done.stdout)
 
 
 def clean_up(node: str, container: str, cluster: str, runner: Runner) -> bool:
