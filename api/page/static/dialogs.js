@@ -69,7 +69,7 @@ function fillRows(picture) {
       place(shown.rows, row, key);
     }
     const texts = { node: one.node || "no node", state: stateOf(one), restarts: String(one.restarts || 0), note: one.note || "" };
-    for (const [cell, text] of Object.entries(texts)) say(row.querySelector(`.${cell}`), text);
+    for (const [cell, text] of Object.entries(texts)) say(row.querySelector(`[data-cell="${cell}"]`), text);
     for (const button of row.querySelectorAll("button")) button.disabled = !(one.node && one.container);
   }
 }
@@ -94,12 +94,12 @@ function newInstanceRow(key) {
     shown.output.replaceChildren(lines);
     lines.scrollTop = lines.scrollHeight;
   });
-  const buttons = make("td", { class: "hands" },
+  const buttons = make("span", { class: "hands" },
     make("button", { type: "button", class: "small", "data-do": "log", onclick: log, "aria-label": `Log of ${key}` }, "Log"),
     make("button", { type: "button", class: "small", "data-do": "kill", onclick: kill, "aria-label": `Kill ${key}` }, "Kill"));
-  const cells = ["node", "state", "restarts"].map((name) => make("td", { class: name }));
+  const cells = ["node", "state", "restarts"].map((name) => make("td", { "data-cell": name }));
   return make("tr", { "data-key": key }, make("th", { scope: "row" }, called(key, known.picture.mode)), ...cells,
-    ...(shown.reaches ? [buttons] : []), make("td", { class: "note" }));
+    ...(shown.reaches ? [make("td", {}, buttons)] : []), make("td", { "data-cell": "note" }));
 }
 
 function deeds(name, app) {
