@@ -129,7 +129,6 @@ def create_agents(
 ) -> Flask:
     """The API in agents mode; at most `held` requests are held open at once."""
     metrics, watches = Metrics(), HeldRequests(held)
-    journal.request = request_id
     mode = Agents(store, nodes, index)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
@@ -192,6 +191,7 @@ def run(config: ControlConfig) -> None:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FolderLock(state / "api.lock", "the API server")
     journal = Journal(state / journal_file.FILE_NAME, "api", news=News())
+    journal.request = request_id
     if not (state / STATE).exists() and not (state / NODES).exists():
         # The first start ever. Later, a state that is missing is an accident and stops nothing.
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())

@@ -21,6 +21,7 @@ from duckconf.errors import DuckconfError
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.state.data import read_held
+from tests.e2e import typed
 from tests.e2e.agents_fleet import (
     APPS,
     UNITS,
@@ -133,11 +134,16 @@ def test_all_nodes_are_cut_off_together_and_nothing_is_unscheduled(running: Live
     assert (lives(running), {app["name"]: app["node"] for app in apps(api)}) == (before, placed)
 
 
-def test_the_api_is_away_for_long_and_no_app_restarts_or_moves(running: Live, api: ApiClient) -> None:
+def test_the_api_is_away_for_long_and_no_app_restarts_or_moves(running: Live, api: ApiClient, tmp_path: Path) -> None:
     before, placed = lives(running), running.nodes_of()
     assert running.inv("stop-api").returncode == 0
     gone = time.monotonic()
     try:
+        # What needs no API goes on without it.
+        with typed.running(running, tmp_path / "logs", "logs", "a", "-f") as followed:
+            said = running.inv("exec", "a", "--", "/bin/busybox", "sh", "-c", "echo quack >/proc/1/fd/1")
+            assert said.returncode == 0, said.stderr
+            until("it is followed", lambda: "quack" in followed.out, 30)
         until("it was away for long", lambda: time.monotonic() > gone + AWAY, AWAY + 1)
         assert lives(running) == before
     finally:

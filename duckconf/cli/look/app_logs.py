@@ -60,13 +60,22 @@ def app_logs(project: Project, names: Sequence[str], look: Look) -> int:
     question = Question(wanted, look.tail, look.since, look.follow)
     with open_cluster(project, warm=True) as cluster:
         reading = LogReading(cluster, question)
-        events = event_source(project) if look.follow else None
+        events = _events(project) if look.follow else None
         try:
             return Show(project, reading, names, look, seen).run(events)
         except KeyboardInterrupt:
             return INTERRUPTED
         finally:
             reading.close()
+
+
+def _events(project: Project) -> EventSource | None:
+    """None where there is no way to them: the logs are there without."""
+    try:
+        return event_source(project)
+    except DuckconfError as error:
+        print(f"events are not told: {error}", file=sys.stderr)
+        return None
 
 
 def names_of(container: Container) -> set[str]:
@@ -95,12 +104,11 @@ class Show:
         self._apps, self._nodes = set(names), set[str]()
 
     def run(self, events: EventSource | None) -> int:
-        cursor = events.tail(0).cursor if events is not None else ""
         for node in self._reading.start():
             self._there[node] = None
             self._merge.opens(node, time.monotonic())
         if events is not None:
-            threading.Thread(target=self._hear, args=(events, cursor), name="events", daemon=True).start()
+            threading.Thread(target=self._hear, args=(events,), name="events", daemon=True).start()
         while not self._is_over():
             self._take()
             self._print(self._merge.due(time.monotonic()))
@@ -179,11 +187,13 @@ class Show:
     def _print(self, lines: Iterable[tuple[Hashable, Line]]) -> None:
         self._printer.print([(source, line) for source, line in lines if isinstance(source, Source)])
 
-    def _hear(self, events: EventSource, cursor: str) -> None:
-        """For a thread of its own. An event is told before the lines of the container that it is about."""
+    def _hear(self, events: EventSource) -> None:
+        """For a thread of its own, because who tells them may be frozen. An event is told before the lines of the container that
+        it is about."""
+        cursor = ""
         while True:
             try:
-                page = events.after(cursor)
+                page = events.after(cursor) if cursor else events.tail(0)
             except DuckconfError:
                 # The lines still come; the nodes are looked at every few seconds.
                 time.sleep(AGAIN)
