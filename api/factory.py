@@ -35,6 +35,7 @@ from duckconf.report import READY, Report
 
 if TYPE_CHECKING:
     # Push mode holds SSH connections; what the other modes import must not need them.
+    from api.live.of_push import OfPush
     from api.push import Pusher
 
 LARGEST_BODY = 64 * 1024
@@ -88,14 +89,13 @@ class Reconcile:
         return Counter(view.state for view in report.apps) if report else {}
 
 
-def create_push(pusher: Pusher, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8) -> Flask:
+def create_push(
+    pusher: Pusher, pictures: OfPush, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8
+) -> Flask:
     """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
-    from api.live.of_push import OfPush
-
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
     journal.request = request_id.request_id
     refusing = secrets.elsewhere(NO_SECRETS), rebalance.elsewhere(), stacks.elsewhere()
-    pictures = OfPush(cluster, pusher, journal.news.tell)
     pusher.acts = pictures.acts
     hub = Hub(pictures, journal, journal.news)
     operated = ops.blueprint(Push(pusher), metrics, cluster, journal, held, hub)

@@ -21,6 +21,7 @@ from cheroot import wsgi
 from flask import Flask
 
 from api.factory import create_push, create_reconcile
+from api.live.of_push import OfPush
 from api.ops import FOLDER
 from api.push import Pusher
 from api.server import bind, serve
@@ -102,7 +103,9 @@ def push_mode(project: Project) -> Iterator[Served]:
     threading.Thread(target=observer.keep_facts, args=(ended,), name="facts", daemon=True).start()
     observer_socket.serve(project.state, observer.look)
     try:
-        yield Served(create_push(pusher, project.cluster, open_journal(project), names, threads), server)
+        journal = open_journal(project)
+        pictures = OfPush(project.cluster, pusher, journal.news.tell)
+        yield Served(create_push(pusher, pictures, project.cluster, journal, names, threads), server)
     finally:
         ended.set()
         fleet.close()

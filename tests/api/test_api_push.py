@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
 from api.factory import create_push
+from api.live.of_push import OfPush
 from api.openapi import document
 from api.push import Pusher
 from api.turns import TurnBook
@@ -36,7 +37,8 @@ def nodes() -> dict[str, FakeNode]:
 def client(nodes: dict[str, FakeNode], tmp_path: Path) -> FlaskClient:
     fleet, hosts = cast(Fleet, FakeFleet(nodes.values())), cast(InventoryFollower, FakeHosts(NAMES))
     pusher = Pusher("demo", hosts, fleet, TurnBook(tmp_path / "push.json"), Cordons(tmp_path / "cordoned"))
-    return create_push(pusher, "demo", Journal(tmp_path / "events.jsonl", "api")).test_client()
+    journal = Journal(tmp_path / "events.jsonl", "api")
+    return create_push(pusher, OfPush("demo", pusher, journal.news.tell), "demo", journal).test_client()
 
 
 def problem(answer: TestResponse, status: int) -> dict[str, Any]:

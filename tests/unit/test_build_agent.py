@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,9 +39,29 @@ def test_equal_sources_give_equal_bytes_and_are_not_written_twice(root: Path) ->
 
 
 def test_the_agent_carries_what_it_needs_and_little_else(root: Path) -> None:
-    names = zipfile.ZipFile(builder.build_agent(root)).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"__main__.py", "controllers", "duckconf", "urllib3"}
+    names = [name for name in zipfile.ZipFile(builder.build_agent(root)).namelist() if not name.endswith("c")]
+    assert {name.split("/")[0].split("-")[0] for name in names} == {
+        "__main__.py",
+        "controllers",
+        "duckconf",
+        "urllib3",
+    }
     assert not {"controllers/scheduler.py", "duckconf/reach/ssh/runner.py", "duckconf/cli/roles/build_agent.py"} & set(names)
+
+
+def test_the_control_plane_carries_no_way_to_a_node(root: Path) -> None:
+    names = {name.split("/")[0] for name in zipfile.ZipFile(builder.build_control_plane(root)).namelist()}
+    assert {"api", "controllers", "duckconf", "flask", "cheroot"} <= names
+    assert not {"paramiko", "fabric", "invoke", "cryptography"} & names
+
+
+def test_what_this_python_has_compiled_is_not_compiled_at_each_start(root: Path, tmp_path: Path) -> None:
+    spoilt = tmp_path / "spoilt.pyz"
+    with zipfile.ZipFile(builder.build_agent(root)) as agent, zipfile.ZipFile(spoilt, "w") as other:
+        for name in agent.namelist():
+            other.writestr(name, b"this is no Python" if name.endswith(".py") else agent.read(name))
+    done = run([sys.executable, "-I", str(spoilt), "--help"], tmp_path)
+    assert (done.returncode, done.stdout[:6]) == (0, "usage:"), done.stderr
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -5,17 +5,19 @@ The content is what they import, found in the sources and in this project's `.ve
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
-import io
+import importlib.util
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 import grimp
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from duckconf.cli.roles.bytecode import compiled
 from duckconf.errors import SetupError
 
 FOLDER = Path(".duckconf", "build")
@@ -95,19 +97,30 @@ def _pure(distribution: importlib.metadata.Distribution) -> Files:
     return {file.as_posix(): Path(str(distribution.locate_file(file))).read_bytes() for file in inside}
 
 
-def _write(path: Path, files: Mapping[str, bytes]) -> Path:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+def _write(path: Path, files: Files) -> Path:
+    """Compiled by this Python too, whose version most hosts have: others compile the sources when they start."""
+    mark = _mark(files)
+    if path.is_file() and zipfile.is_zipfile(path) and zipfile.ZipFile(path).comment == mark:
+        return path
+    files = files | compiled({name: content for name, content in files.items() if name.endswith(".py")})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = mark
         # A package without an __init__.py is found by the entry of its folder.
         folders = {f"{folder}/" for name in files for folder in PurePath(name).parents if folder.name}
         for name in sorted({*folders, *files}):
             entry = zipfile.ZipInfo(name, DATE)
             entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, MODE, UNIX
             archive.writestr(entry, files.get(name, b""))
-    content = buffer.getvalue()
-    if not path.is_file() or path.read_bytes() != content:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+    temporary.replace(path)
     return path
+
+
+def _mark(files: Files) -> bytes:
+    """The same for the same sources and version of Python."""
+    digest = hashlib.sha256(importlib.util.MAGIC_NUMBER)
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest().encode()
