@@ -19,9 +19,10 @@ from duckconf.model import App
 from duckconf.naming import app_of, instance_name, slot_of
 from duckconf.sites import Sites
 
-Rank = tuple[bool, float]
-# Of a slot whose instance does not serve on its node.
-LAST: Rank = (True, 0.0)
+Rank = tuple[int, float]
+# Of slots whose instance does not serve on their node: with a container there, and without one.
+IDLE: Rank = (1, 0.0)
+LAST: Rank = (2, 0.0)
 
 
 def slots(
@@ -95,9 +96,10 @@ def _node_of(place: Placement | None, copies: Sequence[Container], fleet: Fleet)
 
 def _rank(instance: str, node: str, fleet: Fleet) -> Rank:
     """What serves on its node comes first, and of several what has done so for longest. A loop without memory may have given a
-    node another slot while a start was on its way: what runs there is not removed for one that is still being started."""
-    ready = [copy.started for copy in fleet.copies.get(instance, ()) if copy.node == node and copy.ready]
-    return (False, min(ready)) if ready else LAST
+    node another slot while a start was on its way: what is there is not removed for one that is still being started."""
+    there = [copy for copy in fleet.copies.get(instance, ()) if copy.node == node]
+    ready = [copy.started for copy in there if copy.ready]
+    return (0, min(ready)) if ready else IDLE if there else LAST
 
 
 def _free(taken: Collection[int]) -> Iterator[int]:

@@ -17,7 +17,7 @@ from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import Desired, changed, desired_of, empty_document, read_document
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
-from duckconf.globally import slots
+from duckconf.globally import IDLE, LAST, slots
 from duckconf.instance import instances_of, placed, slots_of
 from duckconf.model import App, parse_app
 from duckconf.placement import Fleet, Placement
@@ -79,8 +79,9 @@ def test_new_nodes_get_the_lowest_numbers_that_are_free() -> None:
     assert slots([], {1: "n1"}) == {}
 
 
-def test_a_slot_that_leaves_its_node_goes_to_where_a_container_of_it_is_too() -> None:
+def test_a_container_that_is_there_keeps_its_slot_also_when_it_has_exited() -> None:
     assert slots(["n2", "n3"], {1: "n1"}, [1], {}, {1: ["n3"]}) == {1: "n3", 2: "n2"}
+    assert slots(["n3"], {1: "n3", 3: "n3"}, [3], {1: LAST, 3: IDLE}) == {3: "n3"}
     moved = Container("1", "c.4", "n3", "exporter", spec_hash(EXPORTER), "web", "exited", 0.0, 4)
     leaves = replace(moved, id="0", name="c", node="n1", state="running", generation=1)
     seen = Fleet(NODES, {"n1": (leaves,), "n2": (), "n3": (moved,)}, cordoned=("n1",), draining=("n1",))
