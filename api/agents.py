@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,6 @@ from api.stores.placed import PlacedIndex
 from duckconf.actions import Pin
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
-from duckconf.instance import instances_of
 from duckconf.pins import Key
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.state import journal as journal_file
@@ -72,10 +70,9 @@ class Agents:
 
     name = "agents"
 
-    def __init__(self, store: DesiredStore, nodes: NodeBook, index: PlacedIndex) -> None:
+    def __init__(self, store: DesiredStore, nodes: NodeBook) -> None:
         self._store = store
         self._nodes = nodes
-        self._index = index
 
     def troubles(self) -> Mapping[str, str]:
         trouble = self._store.trouble
@@ -83,13 +80,6 @@ class Agents:
 
     def away(self) -> Mapping[str, bool]:
         return {name: self._nodes.status(name) != READY for name in self._nodes.nodes}
-
-    def apps(self) -> Mapping[str, int]:
-        states: Counter[str] = Counter()
-        for instance in instances_of(self._store.listing().apps.values()).values():
-            seen = self._index.seen(instance)
-            states[seen.state if seen else "starting" if instance.node else "pending"] += 1
-        return states
 
 
 @dataclass(frozen=True)
@@ -129,7 +119,7 @@ def create_agents(
 ) -> Flask:
     """The API in agents mode; at most `held` requests are held open at once."""
     metrics, watches = Metrics(), HeldRequests(held)
-    mode = Agents(store, nodes, index)
+    mode = Agents(store, nodes)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     images = Images(index, nodes, book)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, g, request
 
 from api import cordoned, declared, front, hands, ops, problems, pushed, rebalance, request_id, secrets, stacks
 from api.held import HeldRequests
@@ -63,9 +62,6 @@ class Push:
         away = self._pusher.away()
         return {node: node in away for node in self._pusher.nodes()}
 
-    def apps(self) -> Mapping[str, int]:
-        return {}
-
 
 class Reconcile:
     """Reconcile mode: what the loop reported, and whether the desired state can be read."""
@@ -83,10 +79,6 @@ class Reconcile:
     def away(self) -> Mapping[str, bool]:
         report = self._reports.read()
         return {name: view.status != READY for name, view in report.nodes.items()} if report else {}
-
-    def apps(self) -> Mapping[str, int]:
-        report = self._reports.read()
-        return Counter(view.state for view in report.apps) if report else {}
 
 
 def create_push(
@@ -138,7 +130,7 @@ def create_reconcile(
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
         front.blueprint(front.of_loop(store, reports, address_of, held, journal.news)),
         secrets.elsewhere(IN_A_FILE),
-        ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held, hub),
+        ops.blueprint(Reconcile(store, reports), metrics, cluster, journal, held, hub, pictures.passes),
         live.blueprint(hub),
         changed=hub.changed,
     )
@@ -158,6 +150,10 @@ def create(
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     known_as = {_spelled(name) for name in (*LOOPBACK, *names)}
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.monotonic()
 
     @app.before_request
     def refuse_foreign_names() -> Response | None:
@@ -183,7 +179,8 @@ def create(
     @app.after_request
     def count(answer: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
-        metrics.count_answer(route, answer.status_code)
+        took = None if "wait" in request.args or "begun" not in g else time.monotonic() - g.begun
+        metrics.count_answer(route, answer.status_code, took)
         request_id.named(answer)
         if request.method not in READS and request.endpoint not in REPORTS:
             changed()

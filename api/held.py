@@ -12,6 +12,12 @@ class HeldRequests:
 
     def __init__(self, most: int) -> None:
         self._places = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._held = 0
+
+    def __len__(self) -> int:
+        """How many are held now."""
+        return self._held
 
     @contextmanager
     def up_to(self, seconds: float) -> Iterator[float]:
@@ -19,7 +25,13 @@ class HeldRequests:
         if seconds <= 0 or not self._places.acquire(blocking=False):
             yield 0.0
             return
+        self._count(1)
         try:
             yield seconds
         finally:
+            self._count(-1)
             self._places.release()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._held += more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -12,8 +12,9 @@ from api.body import query, seconds, whole
 from api.held import HeldRequests
 from api.live.hub import Hub
 from api.live.routes import stream, wants_stream
-from api.metrics import MEDIA_TYPE, Metrics
+from api.metrics import MEDIA_TYPE, ClusterNumbers, Metrics
 from api.openapi import document
+from duckconf.measures import Passes
 from duckconf.reach.state.journal import Journal
 
 MOST_EVENTS = 10_000
@@ -32,9 +33,6 @@ class Mode(Protocol):
     def away(self) -> Mapping[str, bool]:
         """All nodes as far as they are known without asking, and whether each is out of reach."""
 
-    def apps(self) -> Mapping[str, int]:
-        """How many apps there are in each state, empty for a mode that does not look."""
-
 
 def folder() -> dict[str, str]:
     """The checkout that this server is of, by which its tasks know it among others on the machine."""
@@ -42,8 +40,22 @@ def folder() -> dict[str, str]:
     return {} if place is None else {"folder": str(place)}
 
 
-def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held: HeldRequests, hub: Hub) -> Blueprint:
+def no_passes() -> Passes:
+    """Of a mode without a loop, or whose passes are another process's own."""
+    return Passes()
+
+
+def blueprint(
+    mode: Mode,
+    metrics: Metrics,
+    cluster: str,
+    journal: Journal,
+    held: HeldRequests,
+    hub: Hub,
+    passes: Callable[[], Passes] = no_passes,
+) -> Blueprint:
     routes = Blueprint(NAME, __name__)
+    metrics.registry.register(ClusterNumbers(hub.look, passes, journal))
 
     @routes.get("/healthz")
     def healthz() -> Response:
@@ -61,7 +73,7 @@ def blueprint(mode: Mode, metrics: Metrics, cluster: str, journal: Journal, held
 
     @routes.get("/metrics")
     def numbers() -> Response:
-        return Response(metrics.text(mode.away(), mode.apps()), content_type=MEDIA_TYPE)
+        return Response(metrics.text(len(held), len(hub)), content_type=MEDIA_TYPE)
 
     @routes.get("/events")
     def events() -> Response:

@@ -101,6 +101,7 @@ class Outside:
         self._secrets = SecretFile(project.state / secrets.FILE_NAME)
         self._journal = journal.Journal(project.state / journal.FILE_NAME, "reconciler")
         self._report = reports.ReportFile(project.state / reports.FILE_NAME)
+        self._began = time.monotonic()
         self._passing = passings.PassingFile(project.state / passings.FILE_NAME, time.time)
         self._ended = threading.Event()
         self._followed: set[str] = set()
@@ -192,7 +193,7 @@ class Outside:
         log.info("%s", text, extra={"step": step})
 
     def passed(self, words: dict[str, str], heard: Collection[str]) -> None:
-        self._passing.passed(words, heard)
+        self._passing.passed(words, heard, time.monotonic() - self._began)
 
     def acts(self, step: Step, words: str, *, done: bool) -> None:
         key = f"{step.action.node}/{step.action.container}"
@@ -223,12 +224,12 @@ class Outside:
         hands.serve(self._project.state, OwnHands(cluster, self._fleet.runner))
         while not self._ended.is_set():
             self._woken.clear()
-            begun = time.monotonic()
+            self._began = time.monotonic()
             try:
                 cycle.once()
             except OSError as error:
                 log.error("placements or history cannot be written, so no action is taken: %s", error)
-            log.debug("the pass took %.1f ms", (time.monotonic() - begun) * 1000)
+            log.debug("the pass took %.1f ms", (time.monotonic() - self._began) * 1000)
             due = cycle.due()
             interval = self._project.settings.loop_interval
             self._woken.wait(interval if due is None else min(interval, due + 0.01))

@@ -14,12 +14,15 @@ from duckconf.picture import Call, Step
 
 @dataclass(frozen=True)
 class Passing:
-    """`process` is the number of the loop's process; `heard` has when each node last answered, in seconds since the epoch."""
+    """`process` is the number of the loop's process; `heard` has when each node last answered, in seconds since the epoch. It has
+    made so many `passes`, which took `seconds` together until they had decided."""
 
     process: int = 0
     steps: Mapping[str, Step] = field(default_factory=dict)
     heard: Mapping[str, float] = field(default_factory=dict)
     calls: Mapping[str, Call] = field(default_factory=dict)
+    passes: int = 0
+    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -27,6 +30,8 @@ class Passing:
             "steps": {name: vars(step) for name, step in self.steps.items()},
             "heard": dict(self.heard),
             "calls": {name: vars(call) for name, call in self.calls.items()},
+            "passes": self.passes,
+            "seconds": self.seconds,
         }
 
 
@@ -37,6 +42,8 @@ def passing_from_json(data: Any) -> Passing:
         {str(name): Step(**_known(Step, step)) for name, step in data["steps"].items()},
         {str(name): float(when) for name, when in data["heard"].items()},
         {str(name): Call(**_known(Call, call)) for name, call in data["calls"].items()},
+        int(data.get("passes", 0)),
+        float(data.get("seconds", 0.0)),
     )
 
 

@@ -71,9 +71,12 @@ class Hub:
         """Something may be another than it was."""
         self._news.tell()
 
-    def picture(self) -> dict[str, Any]:
+    def look(self) -> Picture:
         """Made now."""
-        return self._source.look().to_json() | {"now": round(self._clock(), 3)}
+        return self._source.look()
+
+    def picture(self) -> dict[str, Any]:
+        return self.look().to_json() | {"now": round(self._clock(), 3)}
 
     def is_full(self) -> bool:
         return len(self) >= MOST_STREAMS

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from api.declared import shown_apps
 from api.stores.desired import DesiredStore
+from duckconf.measures import Passes
 from duckconf.overview import AppView
 from duckconf.passing import Passing
 from duckconf.picture import (
@@ -72,6 +73,10 @@ class OfLoop:
 
     def watch(self) -> None:
         """The loop looks all the time."""
+
+    def passes(self) -> Passes:
+        passing = self.passings.read()
+        return Passes(passing.passes, passing.seconds)
 
     def _loop(self, passing: Passing) -> Process:
         does = (SENSOR, SETPOINT, COMPARATOR, ACTUATOR)

@@ -73,7 +73,7 @@ def test_the_picture_has_what_is_desired_beside_what_the_loop_reported(loop: Loo
     old = AppView("old", "n1", "duckconf-old", "redis", "no", "running", note="not desired")
     nodes = {"n1": NodeView("ready"), "n2": NodeView("lost", "no route")}
     loop.reports.write(Report(nodes, (WEB, old), rollouts={"web": "1 of 2"}))
-    loop.passing.passed({"sensor": "1 of 2 nodes answer"}, ["n1"])
+    loop.passing.passed({"sensor": "1 of 2 nodes answer"}, ["n1"], 0.25)
     told: dict[str, Any] = loop.client.get("/picture").json or {}
     validate(told, PICTURE)
     assert told["mode"] == "reconcile"

@@ -145,8 +145,9 @@ def test_a_listing_shows_what_the_loop_reported(client: FlaskClient, reports: Re
     for node, name in (("node-2", "a"), ("", "b")):
         assert [entry["name"] for entry in (client.get(f"/apps?nodeName={node}").json or {})["apps"]] == [name]
     metrics = client.get("/metrics").get_data(as_text=True)
-    assert 'duckconf_apps{state="running"} 1.0' in metrics
-    assert 'duckconf_node_away{node="node-1"} 1.0' in metrics
+    assert 'duckconf_app_instances{app="a",state="running"} 1.0' in metrics
+    assert 'duckconf_app_instances{app="b",state="pending"} 1.0' in metrics
+    assert 'duckconf_node_status{node="node-1",status="lost"} 1.0' in metrics
 
 
 def test_a_listing_has_every_instance_and_counts_those_that_run(client: FlaskClient, reports: ReportFile) -> None:

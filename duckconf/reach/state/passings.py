@@ -32,13 +32,14 @@ class PassingFile:
         self._passing = Passing(os.getpid())
         self._stamp = 0
 
-    def passed(self, words: dict[str, str], heard: Collection[str]) -> None:
-        """A pass has decided; `words` has what its steps did, `heard` the nodes that answered."""
+    def passed(self, words: dict[str, str], heard: Collection[str], took: float) -> None:
+        """A pass has decided after `took` seconds; `words` has what its steps did, `heard` the nodes that answered."""
         now = round(self._clock(), 3)
         with self._lock:
             steps = {**self._passing.steps, **{step: Step(said, now) for step, said in words.items()}}
             told = {**self._passing.heard, **dict.fromkeys(heard, now)}
-            self._write(replace(self._passing, steps=steps, heard=told))
+            passes, seconds = self._passing.passes + 1, round(self._passing.seconds + took, 6)
+            self._write(replace(self._passing, steps=steps, heard=told, passes=passes, seconds=seconds))
 
     def acts(self, step: str, key: str, node: str, words: str, *, done: bool) -> None:
         """The step has begun something on a node, or has done it."""
