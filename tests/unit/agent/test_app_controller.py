@@ -30,7 +30,11 @@ def test_what_is_placed_here_runs_and_is_told(agent: AgentProcess, api: FakeApi,
     assert told.items() >= {"container": "duckconf-sim-web", "image": "web", "generation": 7, "restarts": 0}.items()
     assert told["spec"] == spec_hash(App("web", "web"))
     # A first look that is slow makes an event of its own.
-    until("an event says so", lambda: [event["kind"] for event in api.events if event["app"]] == ["started"])
+    until(
+        "an event says so",
+        lambda: [event["kind"] for event in api.events if event["app"]] == ["started"],
+        seen=lambda: str(api.events),
+    )
 
 
 def test_on_a_machine_of_another_name_nothing_is_done_until_it_has_its_own_again(
