@@ -6,6 +6,7 @@ Without anybody who looks it does nothing. A picture is made by one thread at a 
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 import threading
@@ -30,6 +31,9 @@ KEPT_PATCHES = 200
 SHORTEST = 0.04
 SHARE = 3.0
 MOST_STREAMS = 500
+
+
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -85,6 +89,9 @@ class Hub:
         """Write to this connection from now on, beginning with what its reader does not know."""
         self._look_once()
         with self._lock:
+            # What the others are not told yet either: it would be told twice to this one.
+            for content in self._events():
+                self._streams.send(content)
             self._streams.add(line, self._greeting(known_by(known)))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._follow, name="pictures", daemon=True)
@@ -100,7 +107,7 @@ class Hub:
     def _greeting(self, known: Known) -> bytes:
         page = self._journal.after(known.cursor) if _is_place(known.cursor) else self._journal.tail(FIRST_EVENTS)
         events = [event.to_json() for event in page.events[-FIRST_EVENTS:]]
-        told = frame("events", events, self._known(page.cursor if not self._cursor else self._cursor)) if events else b""
+        told = frame("events", events, self._known()) if events else b""
         missed = [content for version, content in self._patches if version > known.version]
         if known.epoch == self._epoch and len(missed) == self._version - known.version:
             return RETRY + frame("now", self._time(), self._known()) + b"".join(missed) + told
@@ -111,8 +118,8 @@ class Hub:
     def _time(self) -> dict[str, float]:
         return {"now": round(self._clock(), 3)}
 
-    def _known(self, cursor: str = "") -> Known:
-        return Known(self._epoch, self._version, cursor or self._cursor)
+    def _known(self) -> Known:
+        return Known(self._epoch, self._version, self._cursor)
 
     def _look_once(self) -> None:
         """Before the first of them joins, nobody has made a picture for a while."""
@@ -130,12 +137,19 @@ class Hub:
                 if not len(self):
                     self._thread = None
                     return
-                for content in (*self._events(), *self._renew()):
-                    self._streams.send(content)
+                self._tell_all()
             # What it cost, and not how long the machine let it wait for a processor.
             took = time.thread_time() - begun
             time.sleep(max(SHORTEST - took, took * (SHARE - 1) if took > SHORTEST / 2 else 0.0, 0.0))
             seen = self._news.wait(seen, self._source.due())
+
+    def _tell_all(self) -> None:
+        try:
+            for content in (*self._events(), *self._renew()):
+                self._streams.send(content)
+        except Exception:
+            # A picture that cannot be made is one that is late; without this thread there would be none any more.
+            log.exception("no picture can be made for now")
 
     def _events(self) -> list[bytes]:
         page = self._journal.after(self._cursor) if _is_place(self._cursor) else self._journal.tail(FIRST_EVENTS)

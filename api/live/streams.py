@@ -21,8 +21,8 @@ from api.live.frames import KEEP_ALIVE
 
 # Seconds. A page that hears nothing for longer than two of these calls itself stale.
 KEEP_ALIVE_EVERY = 5.0
-# Bytes that wait for one reader, beside the first picture.
-LONGEST_QUEUE = 1 << 20
+# Bytes that wait for one reader, beside the first picture, when more is to come. Readers share them: they cost little.
+LONGEST_QUEUE = 8 << 20
 LARGEST_READ = 1 << 12
 WAITS = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -32,10 +32,11 @@ class _Stream:
     line: socket.socket
     queue: deque[memoryview] = field(default_factory=deque)
     waiting: int = 0
+    most: int = LONGEST_QUEUE
 
-    def put(self, content: bytes, counted: int) -> None:
+    def put(self, content: bytes) -> None:
         self.queue.append(memoryview(content))
-        self.waiting += counted
+        self.waiting += len(content)
 
     def flush(self) -> bool:
         """Write what the socket takes; whether all is written. Raises OSError when the reader is gone."""
@@ -44,12 +45,12 @@ class _Stream:
                 written = self.line.send(self.queue[0])
             except WAITS:
                 return False
+            self.waiting -= written
             left = self.queue[0][written:]
             if left:
                 self.queue[0] = left
             else:
                 self.queue.popleft()
-        self.waiting = 0
         return True
 
 
@@ -72,7 +73,7 @@ class Streams:
     def add(self, line: socket.socket, first: bytes) -> None:
         """From now on, `line` is ours: it gets `first`, and then all that is sent."""
         line.setblocking(False)
-        self._ask(_Stream(line), first)
+        self._ask(_Stream(line, most=LONGEST_QUEUE + len(first)), first)
 
     def send(self, content: bytes) -> None:
         """To all streams."""
@@ -111,7 +112,7 @@ class Streams:
                 self._broadcast(content)
                 continue
             self._selector.register(stream.line, selectors.EVENT_READ, stream)
-            stream.put(content, 0)
+            stream.put(content)
             self._write(stream)
 
     def _taken(self) -> Iterator[tuple[_Stream | None, bytes]]:
@@ -120,11 +121,11 @@ class Streams:
 
     def _broadcast(self, content: bytes) -> None:
         for stream in [key.data for key in self._selector.get_map().values() if key.data is not None]:
-            stream.put(content, len(content))
-            if stream.waiting > LONGEST_QUEUE:
+            if stream.waiting > stream.most:
                 self._drop(stream)
-            else:
-                self._write(stream)
+                continue
+            stream.put(content)
+            self._write(stream)
 
     def _write(self, stream: _Stream) -> None:
         if stream not in self._streams:

@@ -5,11 +5,14 @@ The worker that served the request sends status and headers, and is free for oth
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cheroot import server, wsgi
+
+log = logging.getLogger(__name__)
 
 # In the environment of a request: a call with what is given the socket once the headers are sent.
 TAKE = "duckconf.take"
@@ -24,10 +27,15 @@ class Connection(server.HTTPConnection):
 
     def close(self) -> None:
         taker, self.taker = self.taker, None
-        if taker is None:
-            super().close()
-        else:
-            taker(self.socket)
+        if taker is not None:
+            try:
+                taker(self.socket)
+            except Exception:
+                # It would end the worker, and with that the server.
+                log.exception("a connection cannot be handed over")
+            else:
+                return
+        super().close()
 
 
 class Gateway(wsgi.Gateway_10):

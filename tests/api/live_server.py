@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ from duckconf.merge_patch import patched
 
 
 @contextmanager
-def served(app: Flask, threads: int = 4) -> Iterator[int]:
+def served(app: Flask, threads: int = 4, certificate: str = "", key: str = "") -> Iterator[int]:
     """The port at which the app is served until the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    server = bind(f"http://127.0.0.1:{port}", threads)
+    server = bind(f"http{'s' if certificate else ''}://127.0.0.1:{port}", threads, certificate, key)
     server.wsgi_app = app
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
@@ -43,8 +44,9 @@ class Frame(NamedTuple):
 class Reader:
     """One who looks: reads the stream, and keeps the picture that it makes."""
 
-    def __init__(self, port: int, known: str = "", **headers: str) -> None:
-        self._line = socket.create_connection(("127.0.0.1", port), 10)
+    def __init__(self, port: int, known: str = "", trust: ssl.SSLContext | None = None, **headers: str) -> None:
+        line = socket.create_connection(("127.0.0.1", port), 10)
+        self._line = trust.wrap_socket(line, server_hostname="127.0.0.1") if trust is not None else line
         told = {"Accept": "text/event-stream", **({"Last-Event-ID": known} if known else {}), **headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
         self._line.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{lines}\r\n".encode())

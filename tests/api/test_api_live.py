@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,15 @@ from flask.testing import FlaskClient
 from jsonschema import validate
 
 from api.factory import create_reconcile
+from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.live.of_loop import OfLoop
 from api.schemas_of_picture import PICTURE
 from api.stores.desired import DesiredStore
+from duckconf.cli.cluster.certificates import ensure_certificate
 from duckconf.desired import empty_document
 from duckconf.events import Event
+from duckconf.inventory import Tls
 from duckconf.overview import AppView
 from duckconf.reach.state.journal import FILE_NAME, Journal
 from duckconf.reach.state.news import of_folder
@@ -30,6 +35,7 @@ from duckconf.report import NodeView, Report
 from tests.api.agents_api import Client, app, beat, copy, operator
 from tests.api.live_server import Reader, served
 from tests.api.test_api_push import client, nodes, problem
+from tests.waiting import until
 
 __all__ = ["app", "client", "nodes", "operator"]
 
@@ -156,6 +162,43 @@ def test_a_hundred_open_pages_leave_all_workers_free(loop: Loop) -> None:
         assert {reader.until("patch").id for reader in readers} == {readers[0].known}
         for reader in readers:
             reader.close()
+
+
+def test_over_tls_a_large_picture_and_its_changes_arrive_whole(loop: Loop, tmp_path: Path) -> None:
+    files = ensure_certificate(tmp_path, tmp_path, Tls(), "demo", (), time.time())
+    assert files.ca is not None
+    trust = ssl.create_default_context(cafile=str(files.ca))
+    views = tuple(replace(WEB, slot=number + 1, container=f"duckconf-web-{number}", note="x" * 200) for number in range(5000))
+    loop.client.put("/app/web", json={"image": "nginx", "replicas": 1000})
+    with served(loop.app, 2, str(files.certificate), str(files.key)) as port:
+        readers = [Reader(port, trust=trust) for _ in range(5)]
+        for reader in readers:
+            reader.until("picture")
+        loop.reports.write(Report({"n1": NodeView("ready")}, views))
+        for reader in readers:
+            while not reader.picture["nodes"]:
+                reader.until("patch")
+            assert reader.picture["apps"]["web"]["ready"] == 1000
+            reader.close()
+
+
+def test_a_picture_that_cannot_be_made_ends_neither_stream_nor_server(
+    loop: Loop, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = Reader(port)
+    reader.until("picture")
+    with monkeypatch.context() as patch:
+        patch.setattr(OfLoop, "look", lambda _: 1 / 0)
+        loop.reports.write(Report({"n1": NodeView("ready")}))
+        until("it was tried", lambda: "no picture can be made" in caplog.text)
+        # Who joins while others look needs no picture made for him; a connection that cannot be taken over is closed.
+        patch.setattr(Hub, "join", lambda *_: 1 / 0)
+        with pytest.raises(AssertionError, match="ended"):
+            Reader(port).until("picture")
+    loop.reports.write(Report({"n2": NodeView("ready")}))
+    reader.until("patch")
+    assert list(reader.picture["nodes"]) == ["n2"]
+    reader.close()
 
 
 def test_an_unknown_parameter_of_the_picture_is_refused(loop: Loop) -> None:

@@ -53,6 +53,15 @@ def test_one_that_does_not_read_is_cut_off_and_the_others_go_on(pairs: Pairs) ->
     until("the one that does not read is cut off", lambda: len(streams) == 1, 5)
 
 
+def test_a_change_that_is_larger_than_what_may_wait_reaches_who_reads(pairs: Pairs) -> None:
+    streams, (ours, reader) = Streams(), pairs[0]
+    streams.add(ours, b"")
+    streams.send(b"x" * (LONGEST_QUEUE + 1))
+    assert len(read(reader, LONGEST_QUEUE + 1)) == LONGEST_QUEUE + 1
+    streams.send(b"more")
+    assert read(reader, 4) == b"more"
+
+
 def test_one_that_goes_is_forgotten_at_once(pairs: Pairs) -> None:
     streams = Streams()
     streams.add(pairs[0][0], b"hello")
