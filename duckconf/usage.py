@@ -77,6 +77,9 @@ def _docker(row: Mapping[str, Any]) -> Usage:
 def _usage(number: str, cpu: float | None, seconds: float | None, memory: str, network: str, processes: object) -> Usage:
     used, limit = _pair(memory)
     received, sent = _pair(network)
+    if not limit:
+        # What runs has a limit, that of its node at least: the engine has not measured it yet, and its zeros say nothing.
+        used = limit = cpu = seconds = received = sent = None
     count = int(str(processes)) if str(processes).isdigit() else None
     return Usage(number, cpu, seconds, used, limit, received, sent, count)
 

@@ -206,8 +206,9 @@ def see_inside(three: Docked, tmp_path: Path) -> None:
     assert inv("cp", str(tmp_path / "g"), "a:/srv/link").returncode == 0
     assert inv("exec", "a", "--", "cat", "/etc/g").stdout == "quack\n"
     (used,) = json.loads(inv("stats", "a", "--json").stdout)
-    assert used["cpu_percent"] >= 0
-    assert 0 < used["memory_bytes"] < used["memory_limit_bytes"]
+    # Where dockerd cannot read the cgroups of this machine it says zero of everything, which is shown as unknown.
+    assert used["memory_bytes"] is None or 0 < used["memory_bytes"] < used["memory_limit_bytes"], used
+    assert (used["memory_bytes"] is None) == (used["cpu_percent"] is None), used
 
 
 def test_a_person_pauses_a_container_and_the_loop_leaves_it(three: Docked) -> None:

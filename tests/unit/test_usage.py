@@ -26,7 +26,16 @@ def test_both_engines_are_read() -> None:
 
 def test_what_an_engine_does_not_know_is_unknown_and_not_nothing() -> None:
     told = DOCKER.replace("12.5%", "--").replace("35MiB / 1.5GiB", "-- / --").replace('"4"', '"--"').replace("\n", "")
-    assert read(Completed(0, told, ""))["aaaa"] == Usage("aaaa", None, None, None, None, 1200, 3_000_000, None)
+    assert read(Completed(0, told, ""))["aaaa"] == Usage("aaaa")
+
+
+def test_the_zeros_of_what_was_not_measured_yet_are_unknown() -> None:
+    told = (
+        DOCKER.replace("12.5%", "0.00%").replace("35MiB / 1.5GiB", "0B / 0B").replace("1.2kB / 3MB", "0B / 0B").replace("\n", "")
+    )
+    assert read(Completed(0, told, ""))["aaaa"] == Usage("aaaa", processes=4)
+    fresh = PODMAN.replace("1m0.5s", "0s").replace("36.69MB / 25.28GB", "0B / 0B")
+    assert read(Completed(0, fresh, ""))["7f086af62acb"] == Usage("7f086af62acb", processes=18)
 
 
 @pytest.mark.parametrize("said", ["Error: no", '[{"cpu_percent": "1%"}]', '[{"ID": 5}]', "[1]"])

@@ -69,8 +69,8 @@ class Sampler:
 
     @property
     def needs_another(self) -> bool:
-        """Whether one look does not say what the processor does."""
-        return any(one.cpu_seconds is not None for one in self.before.values())
+        """Whether one look does not say what the processor does, or nothing at all."""
+        return any(one.cpu_seconds is not None or one.memory is None for one in self.before.values())
 
     def _is_wanted(self, container: Container) -> bool:
         found = names_of(container)
