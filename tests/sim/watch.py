@@ -155,10 +155,12 @@ class Watch:
             quiet = now - max(self.last_asked.get(node, now), self.all_silent_at)
             self._require(quiet >= NODE_TIMEOUT, f"{node} is given up after {quiet:.1f} s")
         # What is not remembered to be on a node that was given up, or is no node now, may start elsewhere, also after the next
-        # restart.
+        # restart. So may what was looked for on its node and was not there: a start may still have been on its way.
         away = {*lost, *({place.node for place in self.known.values()} - set(nodes))}
-        for app in [app for app in self.forgotten if app in self.known and self.known[app].node in away]:
-            del self.known[app]
+        for app in [app for app in self.forgotten if app in self.known]:
+            node = self.known[app].node
+            if node in away or (node in self.heard and not any(copy.instance == app for copy in self.heard[node])):
+                del self.known[app]
         self._check_unplaced()
         book, history = self._reconciler().book, self._reconciler().history
         past = history.revisions if history is not None else {}
