@@ -18,6 +18,7 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF, LOST, PENDING, STARTING, UNREACHABLE, UNREADABLE
 from duckconf.picture import NodeSeen
+from duckconf.policies import policy_of
 from duckconf.restart import is_end
 
 RUNNING = "running"
@@ -81,8 +82,10 @@ def _app(entry: Mapping[str, Any], known: Known) -> Part:
     last = known.history[-1] if known.history else None
     change = [f"./inv scale {name}=N changes how many run, ./inv update {name} … what they run."]
     if rollout:
-        state.append(f"An update is under way: {rollout}.")
-        change = [f"./inv pause {name} lets it rest, ./inv rollback {name} goes back.", *change]
+        served = any(revision.get("outcome") == "done" for revision in known.history)
+        state.append(f"An update is under way: {rollout}." if served else f"It is rolled out for the first time: {rollout}.")
+        back = f", ./inv rollback {name} goes back" if served else ""
+        change = [f"./inv pause {name} lets it rest{back}.", *change]
     if "paused" in rollout:
         change = [f"./inv resume {name} goes on with the update.", *change]
     if last is not None and last.get("outcome") == "failed":
@@ -105,7 +108,7 @@ def explain_instance(entry: Mapping[str, Any], one: Mapping[str, Any], known: Kn
         _state(name, status, node, one, note, known),
         _why(place, status),
         _tried(one, tries, known.failures.get(name, ()) if name != app or len(entry["instances"]) == 1 else ()),
-        _next(name, status, node, note, place, tries, known),
+        _next(name, status, node, note, place, tries, known, _until_ready(entry, one)),
         _change(app, name, status, node, one, place),
     )
 
@@ -160,7 +163,16 @@ def _tried(one: Mapping[str, Any], tries: Tries, failures: Sequence[str]) -> lis
     return found + [f"{words}." for words in failures]
 
 
-def _next(name: str, status: str, node: str, note: str, place: Place, tries: Tries, known: Known) -> list[str]:
+def _until_ready(entry: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    if one.get("ready"):
+        return ""
+    if one.get("health"):
+        return "It is ready once its check passes."
+    monitor = policy_of(entry.get("update_config") or {}, len(entry["instances"])).monitor
+    return f"It is ready once it has run for {monitor:g} s (monitor)."
+
+
+def _next(name: str, status: str, node: str, note: str, place: Place, tries: Tries, known: Known, until_ready: str) -> list[str]:
     if steps := known.steps.get(name):
         return [f"Now: {step}." for step in steps]
     wait = math.ceil(tries.not_before - known.clock)
@@ -176,6 +188,8 @@ def _next(name: str, status: str, node: str, note: str, place: Place, tries: Tri
         return ["Nothing: it is not started again. A changed spec runs anew."]
     if status == RUNNING and "unhealthy" in note:
         return ["It is started again, with longer and longer pauses, until its check passes."]
+    if status == RUNNING and until_ready:
+        return [until_ready]
     if status == RUNNING:
         return [f"Nothing: it is as desired. Should it end, {known.actor} starts it again at once."]
     return [f"{known.actor.capitalize()} goes on with it in its next pass."]

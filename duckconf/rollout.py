@@ -264,4 +264,5 @@ def _note(app: App, history: History, slots: Mapping[int, SlotSeen]) -> str:
         return f"revision {current.number} failed: {current.why}; none has served before, so that it is tried again"
     updated = sum(slot.spec == current.spec and slot.ready_for is not None for slot in slots.values())
     rests = ", paused" if app.paused else ""
-    return f"revision {current.number}: {updated} of {counted(len(slots), 'instance')} updated{rests}"
+    what = "ready" if good is None else "updated"
+    return f"revision {current.number}: {updated} of {counted(len(slots), 'instance')} {what}{rests}"

@@ -170,3 +170,26 @@ def test_a_node_that_is_silent_lost_or_drained_says_what_becomes_of_its_instance
 )
 def test_a_length_of_time_has_two_units_at_most(seconds: float, words: str) -> None:
     assert lasting(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "fields", "coming"),
+    [
+        ({}, {}, "It is ready once it has run for 5 s (monitor)."),
+        ({}, {"update_config": {"monitor": "2s"}}, "It is ready once it has run for 2 s (monitor)."),
+        ({"health": "starting"}, {}, "It is ready once its check passes."),
+    ],
+)
+def test_one_that_is_not_ready_yet_says_when_it_is(one: dict[str, Any], fields: dict[str, Any], coming: str) -> None:
+    young = {**RUNS, "ready": False, **one}
+    assert explain_app(entry(young, **fields), Known(NOW))[1].next == [coming]
+
+
+def test_a_first_revision_is_no_update_and_there_is_nothing_to_go_back_to() -> None:
+    app = entry(RUNS, rollout="revision 1: 0 of 1 instance ready")
+    first = explain_app(app, Known(NOW, history=[{"number": 1, "outcome": ""}]))[0]
+    assert first.state[1] == "It is rolled out for the first time: revision 1: 0 of 1 instance ready."
+    assert first.change[0] == "./inv pause web lets it rest."
+    second = explain_app(app, Known(NOW, history=[{"number": 1, "outcome": "done"}, {"number": 2, "outcome": ""}]))[0]
+    assert second.state[1].startswith("An update is under way: ")
+    assert second.change[0] == "./inv pause web lets it rest, ./inv rollback web goes back."
