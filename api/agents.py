@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Blueprint, Flask, request
 
 from api import data, front, ops, placed, rebalance, rollouts, secrets, stacks, takeover
 from api import nodes as node_routes
@@ -132,16 +132,12 @@ def create_agents(
     noted = Noted(Ends(store, index), index, images, pictures)
     fronts = FrontBook(index, nodes, config.edges)
 
-    def inside(node: str) -> str:
-        return config.edge_addresses.get(node) or config.addresses.get(node, node)
-
     blueprints = (
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
         stacks.blueprint(store, journal.add, kept.current, stacks.keeping_places(updates)),
         rollouts.blueprint(updates, apps.again),
-        front.blueprint(front.of_agents(index, fronts, lambda node: config.addresses.get(node, node), watches)),
-        front.of_edges(front.Edges(front.of_agents(index, fronts, inside, watches), fronts)),
+        *_of_fronts(index, fronts, config, watches),
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
@@ -159,6 +155,21 @@ def create_agents(
             components.hear(request.headers.get("User-Agent", ""))
 
     return create(metrics, names, *blueprints, authenticate=know_the_caller, changed=hub.changed)
+
+
+def _of_fronts(
+    index: PlacedIndex, fronts: FrontBook, config: ControlConfig, watches: HeldRequests
+) -> tuple[Blueprint, Blueprint]:
+    """Operators are told where a node is reached from outside, fronts where other nodes reach it."""
+
+    def outside(node: str) -> str:
+        return config.addresses.get(node, node)
+
+    def inside(node: str) -> str:
+        return config.edge_addresses.get(node) or outside(node)
+
+    told = front.blueprint(front.of_agents(index, fronts, outside, watches))
+    return told, front.of_edges(front.Edges(front.of_agents(index, fronts, inside, watches), fronts))
 
 
 def main(arguments: list[str]) -> int:
