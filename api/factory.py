@@ -163,13 +163,7 @@ def create(
             return None
         return problems.problem(HTTPStatus.MISDIRECTED_REQUEST, f"this server is not called {name!r}")
 
-    @app.before_request
-    def refuse_other_sites() -> Response | None:
-        """A browser says which page sends a request that may change something; a program says nothing."""
-        origin = request.headers.get("Origin")
-        if request.method in READS or origin is None or urlsplit(origin).netloc == request.host:
-            return None
-        return problems.problem(HTTPStatus.FORBIDDEN, f"a page of {origin} may change nothing here")
+    app.before_request(_refuse_other_sites)
 
     @app.before_request
     def know_the_caller() -> None:
@@ -190,6 +184,14 @@ def create(
     for blueprint in (*blueprints, page.blueprint()):
         app.register_blueprint(blueprint)
     return app
+
+
+def _refuse_other_sites() -> Response | None:
+    """A browser says which page sends a request that may change something; a program says nothing."""
+    origin = request.headers.get("Origin")
+    if request.method in READS or origin is None or urlsplit(origin).netloc == request.host:
+        return None
+    return problems.problem(HTTPStatus.FORBIDDEN, f"a page of {origin} may change nothing here")
 
 
 def _spelled(name: str) -> str:

@@ -148,8 +148,7 @@ class Cycle:
         self._teller.forget_failures(setpoint.desired)
         self._teller.tell_of_unplaced(verdict.apps)
         self._teller.tell_of_ends(verdict.decision.over)
-        turns = verdict.decision.turn.events if verdict.decision.turn is not None else ()
-        for event in (*turns, *late(verdict.decision.late)):
+        for event in (*(verdict.decision.turn.events if verdict.decision.turn else ()), *late(verdict.decision.late)):
             world.tell(event)
         world.passed(told_of_pass(sensed, setpoint.desired, verdict.decision.plan), sensed.heard)
         self._teller.say(sensed, setpoint.desired, setpoint.faults, verdict.decision.plan, self._reconciler.health.lost)
@@ -162,8 +161,9 @@ class Cycle:
             tell(None)
         for question in verdict.questions:
             self._ask(question)
-        rollouts = verdict.decision.rollouts
-        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
+        self._publish(
+            Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), verdict.decision.rollouts)
+        )
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""
