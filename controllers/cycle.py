@@ -161,9 +161,8 @@ class Cycle:
             tell(None)
         for question in verdict.questions:
             self._ask(question)
-        self._publish(
-            Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), verdict.decision.rollouts)
-        )
+        rollouts = verdict.decision.rollouts
+        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""
