@@ -137,10 +137,11 @@ def test_each_field_of_a_compose_service_takes_effect(real: Real) -> None:
 
 def test_a_container_shares_the_network_of_another_apps_one(real: Real) -> None:
     owner, sharer = (f"{real.name}-{name}" for name in ("owner", "sharer"))
-    app = App(NGINX_IMAGE, sharer, command=("sleep", "1000"), network_mode=f"service:{owner}")
+    sleeps = App(NGINX_IMAGE, command=("sleep", "1000"), stop_grace_period="1s")
+    app = replace(sleeps, name=sharer, network_mode=f"service:{owner}")
     with pytest.raises(EngineRefused, match="has 0 running containers there"):
         execute(Start(NODE, sharer, app), real.cluster, real.runner)
-    first = real.start(App(NGINX_IMAGE, command=("sleep", "1000")), owner)
+    first = real.start(sleeps, owner)
     execute(Start(NODE, sharer, app), real.cluster, real.runner)
     networks = {real.said("exec", name, "readlink", "/proc/self/ns/net") for name in (owner, sharer)}
     assert [name.partition(":")[0] for name in networks] == ["net"]

@@ -43,12 +43,22 @@ class Running:
         return self.process.wait(timeout=20)
 
 
+def _hear_signals(terminal: int = -1) -> None:
+    """As a task that a person types does: tests that were started in the background ignore them, and so would the task."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    if terminal >= 0:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
 @contextmanager
 def running(live: Live, folder: Path, *words: str) -> Iterator[Running]:
     """Nothing of it is left afterwards."""
     folder.mkdir()
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        process = subprocess.Popen([str(ROOT / "inv"), *words], env=live.environ, stdout=out, stderr=err)
+        process = subprocess.Popen(
+            [str(ROOT / "inv"), *words], env=live.environ, stdout=out, stderr=err, preexec_fn=_hear_signals
+        )
     try:
         yield Running(process, folder)
     finally:
@@ -65,7 +75,7 @@ def at_terminal(live: Live, folder: Path, columns: int, rows: int, *words: str) 
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         [str(ROOT / "inv"), *words], env=live.environ, stdin=its, stdout=its, stderr=its, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(its, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: _hear_signals(its),
     )  # fmt: skip
 
     def keep() -> None:

@@ -166,11 +166,9 @@ class TestPlaybook:
         says.write_text(
             self.line("unreachable", "far", reason=f"Task failed: {words}") + self.line("failed", "node-1", reason=words)
         )
-        outcomes = self.playbook(tmp_path).run()
-        lost = outcomes["far"].failure
-        assert isinstance(lost, Unreachable)
-        assert lost.reason == "install it: the connection broke, or nothing came for 15 s"
-        assert words in str(outcomes["node-1"].failure)
+        for lost in (outcome.failure for outcome in self.playbook(tmp_path).run().values()):
+            assert isinstance(lost, Unreachable)
+            assert lost.reason == "install it: the connection broke, or nothing came for 15 s"
 
     def test_a_host_that_was_never_reached_is_not_called_done(
         self, says: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

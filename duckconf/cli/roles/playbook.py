@@ -119,8 +119,9 @@ class Playbook:
                 say(f"  {host}: {_lower(task)}: changed")
             return
         reason = told["reason"][:LONGEST_REASON]
-        if event == "unreachable" and any(words in reason for words in MITOGENS_LOSS):
-            reason = f"the connection broke, or nothing came for {SILENCES * SILENCE_SECONDS} s"
+        if any(words in reason for words in MITOGENS_LOSS):
+            # Also told as a failure of the task, by who waited for a connection that another one had begun.
+            event, reason = "unreachable", f"the connection broke, or nothing came for {SILENCES * SILENCE_SECONDS} s"
         say(f"  {host}: {_lower(task)}: {event}: {reason}")
         kind = Unreachable if event == "unreachable" else NodeFailure
         outcome.failure = kind(host, f"{_lower(task)}: {reason}")
