@@ -204,13 +204,12 @@ def test_by_itself_it_begins_when_a_node_can_take_instances_again_and_goes_on_wi
     assert known() == [*NODES]
 
 
-@pytest.mark.parametrize("size", [PROJECTOR, PHONE], ids=["projector", "phone"])
 def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_and_a_restart_of_the_api(
-    web: Live, browser: Browser, size: tuple[int, int]
+    web: Live, browser: Browser
 ) -> None:
     page, hosts = Page(browser, web.project.settings.api_url), DemoHosts(web.project)
     browser.forget()
-    page.open(size, until_live=False)
+    page.open(PHONE, until_live=False)
     until("the token is asked for", lambda: bool(browser.text('[data-form="open"]')), 20, page.seen)
     assert "not a token of this cluster" in page.act("open", token="nobody")
     browser.type('[data-form="open"] [name="token"]', (web.project.state / "operator.token").read_text().strip())
@@ -219,6 +218,7 @@ def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_
     assert {state for name, state in page.nodes().items()} == {"ready"}
     assert page.start(image=NGINX_IMAGE, name="web", replicas="3") == "web is declared"
     until("three are ready", lambda: page.ready("web") == 3, 60, page.seen)
+    browser.size(*PROJECTOR)
     until("the first revision has served", lambda: revisions(web, "web") == [(1, "done")], 40)
     assert "declared" in page.of_app("web", "update", image="localhost/nothing/here:1")
     until("it has failed", lambda: "update-failed" in page.events(), 90, page.seen)

@@ -1,11 +1,11 @@
 """The page in a browser, on real nodes: what a person does, and what is seen when a node dies, the API restarts, and an update is
-taken back. Agents mode is in test_agents_updates.py, whose cluster it shares."""
+taken back. Scenes begin on a telephone and go on at a wide window. Agents mode is in test_agents_updates.py, with its cluster."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.browser import PHONE, PROJECTOR, Browser
+from benchmarks.browser import PHONE, Browser
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import api_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
@@ -18,15 +18,11 @@ __all__ = ["browser"]
 
 TAB = "\ue004"
 ENTER = "\ue007"
-WIDTHS = pytest.mark.parametrize("size", [PROJECTOR, PHONE], ids=["projector", "phone"])
 
 
-@WIDTHS
-def test_in_push_mode_a_person_starts_an_app_and_sees_the_node_that_freezes(
-    cluster: Live, browser: Browser, size: tuple[int, int]
-) -> None:
+def test_in_push_mode_a_person_starts_an_app_and_sees_the_node_that_freezes(cluster: Live, browser: Browser) -> None:
     page = Page(browser, cluster.project.settings.api_url)
-    page.open(size)
+    page.open(PHONE)
     assert set(page.nodes()) == set(NODES)
     assert "push mode has none" in browser.text('.step[data-key="sensor"]')
     said = page.start(image=WEB_IMAGE)
@@ -71,13 +67,12 @@ def test_with_the_keyboard_alone_an_app_is_started(cluster: Live, browser: Brows
 
 
 @pytest.mark.slow
-@WIDTHS
 def test_in_reconcile_mode_a_person_declares_scales_and_stops_while_the_api_restarts(
-    declared: Declared, browser: Browser, size: tuple[int, int]
+    declared: Declared, browser: Browser
 ) -> None:
     project = declared.cluster.project
     page = Page(browser, project.settings.api_url)
-    page.open(size)
+    page.open(PHONE)
     assert page.start(image=WEB_IMAGE, name="web", replicas="2") == "web is declared"
     until("two are ready", lambda: page.ready("web") == 2, 40, page.seen)
     process = api_service(project).process()
@@ -128,7 +123,6 @@ def test_in_reconcile_mode_the_page_shows_an_update_that_is_taken_back_and_a_nod
         page.is_sound()
         page.open(PHONE)
         assert page.nodes()["node-2"] == "lost"
-        page.is_sound()
     finally:
         hosts.thaw("node-2")
     until("it is back", lambda: page.nodes()["node-2"] == "ready", 40, page.seen)
