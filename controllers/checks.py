@@ -113,6 +113,7 @@ def _event(node: str, container: Container, verdict: Verdict, before: Verdict | 
     name, app = container.instance, container.app
     if verdict.health == UNHEALTHY:
         return Event("unhealthy", f"{name} is unhealthy on {node}: {verdict.words}", app, node)
-    if verdict.health == HEALTHY and verdict.fresh:
+    # Whose trouble was told is told to be well, also when its watcher knows only the process after the restart.
+    if verdict.health == HEALTHY and (verdict.fresh or (before is not None and _trouble(before))):
         return Event("healthy", f"{name} is healthy on {node}", app, node)
     return None

@@ -53,7 +53,7 @@ def _check(live: Live, api: ApiClient, heal: Callable[[str, str], bool], *, reac
     (words,) = {message.partition(": ")[2] for message in events_of(api, "unhealthy") if message.startswith("sick ")}
     assert words == "its check failed 2 times in a row: exit code 4: not yet '42'"
     until("it is restarted", lambda: row(live, "sick")["restarts"] >= 1, 40)
-    assert any(words in message for message in events_of(api, "restarted"))
+    until("its event says why", lambda: any(words in message for message in events_of(api, "restarted")))
     until("it is shown", lambda: row(live, "sick")["health"] == UNHEALTHY, 30)
     # It is restarted again and again meanwhile, and may be stopping at any one look.
     until("ps says so", lambda: "running (unhealthy)" in live.inv("ps").stdout, 30)
@@ -63,7 +63,10 @@ def _check(live: Live, api: ApiClient, heal: Callable[[str, str], bool], *, reac
     steady = row(live, "sick")["restarts"], row(live, "well")["restarts"]
     live.settles(40)
     assert (row(live, "sick")["restarts"], row(live, "well")["restarts"]) == (steady[0], 0)
-    assert any(message.startswith("sick is healthy on node-") for message in events_of(api, "healthy"))
+    # Its heartbeat and its events reach the server by two requests.
+    until(
+        "its event says so", lambda: any(message.startswith("sick is healthy on node-") for message in events_of(api, "healthy"))
+    )
 
 
 def row(live: Live, app: str) -> dict[str, Any]:

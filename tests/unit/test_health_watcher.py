@@ -297,6 +297,16 @@ def test_a_container_that_was_restarted_is_starting_until_it_is_checked_again() 
     assert judged.health(WEB) == (HEALTHY, "")
 
 
+@pytest.mark.parametrize(("was", "told"), [(UNHEALTHY, ["unhealthy", "healthy"]), (HEALTHY, ["healthy"])])
+def test_one_whose_trouble_was_told_is_told_to_be_well_after_its_restart(was: str, told: list[str]) -> None:
+    judged = Judged()
+    judged.health(WEB)
+    judged.say(was, "exit code 1")
+    judged.checks.restarted("n1", "c-web_2")
+    judged.say(HEALTHY, fresh=False)
+    assert [event.kind for event in judged.events] == told
+
+
 def test_what_was_said_of_a_container_stays_while_it_is_seen_on_its_way_down_and_up() -> None:
     judged = Judged()
     judged.health(WEB)
