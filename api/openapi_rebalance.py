@@ -8,7 +8,7 @@ TEXT = {"type": "string"}
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
-    "required": ["asked", "done", "under_way", "moved", "moving"],
+    "required": ["asked", "done", "under_way", "moved", "moving", "result"],
     "properties": {
         "asked": {"type": "integer", "description": "The number of the last request."},
         "done": {"type": "integer", "description": "The number of the last request that was carried out."},
@@ -20,6 +20,7 @@ SCHEMA: dict[str, Any] = {
         },
         "waits": {**TEXT, "description": "Why no other instance moves now."},
         "why": {**TEXT, "description": "Why there is one that nobody asked for (duckconf_rebalance: auto)."},
+        "result": {**TEXT, "description": "What the last one that is over came to."},
         "left": {"type": "array", "items": TEXT, "description": "Instances that did not come up elsewhere and stay."},
     },
 }

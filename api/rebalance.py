@@ -31,7 +31,7 @@ def told(book: RebalanceBook) -> dict[str, Any]:
     moving = [{"instance": name, "from": way.source, "to": way.target} for name, way in sorted(progress.moving.items())]
     under_way = asked > progress.done or bool(progress.owed or progress.moving)
     answer = {"asked": asked, "done": progress.done, "under_way": under_way, "moved": progress.moved, "moving": moving}
-    return answer | {"waits": progress.waits, "why": progress.owed, "left": list(progress.left)}
+    return answer | {"waits": progress.waits, "why": progress.owed, "left": list(progress.left), "result": progress.result}
 
 
 def ask(book: RebalanceBook, tell: Tell) -> tuple[Response, HTTPStatus]:

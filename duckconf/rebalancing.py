@@ -37,7 +37,8 @@ class Way:
 class Progress:
     """`done` is the number of the last request that was carried out, `owed` why one is due without a request. `moving` are the
     instances on their way, `left` those that did not come up elsewhere: they stay until the rebalance is over. `known` are the
-    nodes that could take instances, empty where nobody rebalances by itself. `waits` says why nothing moves now."""
+    nodes that could take instances, empty where nobody rebalances by itself. `waits` says why nothing moves now, and `result`
+    what the last one came to: it is kept with `done`, so that nobody sees the end of a request without its words."""
 
     done: int = 0
     owed: str = ""
@@ -46,18 +47,20 @@ class Progress:
     known: tuple[str, ...] = ()
     waits: str = ""
     moved: int = 0
+    result: str = ""
 
     def to_json(self) -> dict[str, Any]:
         moving = {name: [way.source, way.target, way.tries] for name, way in sorted(self.moving.items())}
         told = {"done": self.done, "owed": self.owed, "moving": moving, "left": list(self.left), "known": list(self.known)}
-        return told | {"waits": self.waits, "moved": self.moved}
+        return told | {"waits": self.waits, "moved": self.moved, "result": self.result}
 
 
 def progress_from_json(data: Any) -> Progress:
     """Raises KeyError, TypeError, ValueError or AttributeError for something that is none."""
     moving = {str(name): Way(str(source), str(target), int(tries)) for name, (source, target, tries) in data["moving"].items()}
     left, known = (tuple(str(item) for item in data[key]) for key in ("left", "known"))
-    return Progress(int(data["done"]), str(data["owed"]), moving, left, known, str(data["waits"]), int(data["moved"]))
+    result = str(data.get("result", ""))
+    return Progress(int(data["done"]), str(data["owed"]), moving, left, known, str(data["waits"]), int(data["moved"]), result)
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,10 @@ def take_turn(progress: Progress, asked: int, mode: str, sight: Sight) -> Turn:
         return Turn(replace(progress, waits=waits), (), back, events)
     chosen = _next(sight, progress.left, 1 if by_itself else 0)
     if not chosen:
-        events += _ended(progress, sight, by_itself=by_itself)
-        return Turn(replace(progress, done=asked, owed="", left=(), waits="", moved=0), (), back, events)
+        result = _result(progress, sight)
+        if progress.moved or not by_itself:
+            events += (Event("balanced", result),)
+        return Turn(replace(progress, done=asked, owed="", left=(), waits="", moved=0, result=result), (), back, events)
     begun = {move.name: Way(move.source, move.target, sight.tries.get(move.name, 0)) for move in chosen}
     events += tuple(
         Event("rebalancing", f"{move.name} {move.source} → {move.target}: {move.reason}", move.instance.app.name, move.target)
@@ -188,12 +193,10 @@ def _next(sight: Sight, left: Collection[str], most: int) -> tuple[Move, ...]:
     return tuple(chosen)
 
 
-def _ended(progress: Progress, sight: Sight, *, by_itself: bool) -> tuple[Event, ...]:
-    if by_itself and not progress.moved:
-        return ()
+def _result(progress: Progress, sight: Sight) -> str:
     counts = Counter({room.node: room.instances for room in sight.rooms})
     what = f"{counted(progress.moved, 'instance')} moved" if progress.moved else "nothing moved"
     now = ", ".join(f"{node} runs {count}" for node, count in counts.items()) if len(counts) < 8 else ""
     apart = max(counts.values(), default=0) - min(counts.values(), default=0)
     level = "the nodes are level" if apart < UNEVEN else f"the nodes differ by {apart}, and nothing else can move"
-    return (Event("balanced", f"{what}: {level}" + (f" ({now})" if now else "")),)
+    return f"{what}: {level}" + (f" ({now})" if now else "")

@@ -37,7 +37,7 @@ def test_a_request_is_on_disk_when_it_is_answered_and_told_until_it_is_carried_o
     told = api.get("/rebalance").json or {}
     assert told["moving"] == [{"instance": "web.2", "from": "n1", "to": "n3"}]
     assert (told["moved"], told["waits"], told["left"]) == (2, "web.2 is on its way to n3", ["db"])
-    loop.keep(Progress(1))
+    loop.keep(Progress(1, result="2 instances moved: the nodes are level"))
     assert api.get("/rebalance").json == {
         "asked": 1,
         "done": 1,
@@ -47,6 +47,7 @@ def test_a_request_is_on_disk_when_it_is_answered_and_told_until_it_is_carried_o
         "waits": "",
         "why": "",
         "left": [],
+        "result": "2 instances moved: the nodes are level",
     }
     assert [event["kind"] for event in (api.get("/events").json or {})["events"]] == ["rebalance-asked"]
 

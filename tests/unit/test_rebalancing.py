@@ -127,7 +127,7 @@ def test_one_instance_after_the_other_moves_and_each_runs_before_its_old_copy_en
         "rebalanced: a0 n1 → n3: it is ready",
         "balanced: 2 instances moved: the nodes are level (n1 runs 2, n2 runs 2, n3 runs 2)",
     ]
-    assert world.progress == Progress(done=1)
+    assert world.progress == Progress(done=1, result=world.told[-1].removeprefix("balanced: "))
 
 
 def test_an_app_that_stops_first_ends_where_it_is_before_it_starts_elsewhere() -> None:
@@ -167,7 +167,7 @@ def test_a_loop_that_is_killed_goes_on_with_what_is_under_way(killed_after: str,
     world.progress = RebalanceBook(tmp_path).progress
     assert world.progress.moving == {"a1": Way("n2", "n3")}
     assert (world.go().counts(), world.floor) == ([2, 2, 2], 6)
-    assert world.progress == Progress(done=1)
+    assert world.progress == Progress(done=1, result=world.told[-1].removeprefix("balanced: "))
     assert [line for line in world.told if line.startswith("rebalanced: a1")] == ["rebalanced: a1 n2 → n3: it is ready"]
 
 
@@ -305,9 +305,11 @@ def test_what_cannot_move_is_told_with_its_reason() -> None:
 def test_both_files_are_read_again_and_what_cannot_be_read_begins_anew(tmp_path: Path) -> None:
     book = RebalanceBook(tmp_path)
     assert (book.asked(), book.ask(), book.ask(), book.asked()) == (0, 1, 2, 2)
-    progress = Progress(2, "n3 can take instances", {"web.2": Way("n1", "n3", 1)}, ("api",), NODES, "web is being updated", 3)
+    moving, waits = {"web.2": Way("n1", "n3", 1)}, "web is being updated"
+    progress = Progress(2, "n3 can take instances", moving, ("api",), NODES, waits, 3, "nothing moved")
     book.keep(progress)
     assert RebalanceBook(tmp_path).progress == progress == progress_from_json(progress.to_json())
+    assert progress_from_json({key: value for key, value in progress.to_json().items() if key != "result"}).result == ""
     (tmp_path / "rebalance.json").unlink()
     assert RebalanceBook(tmp_path).ask() == 3
     (tmp_path / "rebalanced.json").write_text("[")

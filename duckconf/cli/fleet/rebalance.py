@@ -47,31 +47,32 @@ def rebalance(project: Project, *, wait: bool, as_json: bool) -> int:
     cursor = api.call("GET", "/events?limit=0")["cursor"]
     answer = api.call("POST", "/rebalance")
     if wait:
-        answer, said = _follow(api, answer["asked"], cursor)
+        answer = _follow(api, answer["asked"], cursor)
     if as_json:
         print_json(answer)
     elif wait:
-        print(said)
+        print(answer["result"])
     else:
         print("instances move one at a time until the nodes are level: ./inv events -f")
     return 0
 
 
-def _follow(api: ApiClient, number: int, cursor: str) -> tuple[dict[str, Any], str]:
-    """Print each move as it is told, until the request is carried out; raises DuckconfError when nothing happens for long."""
-    end, said, waits = time.monotonic() + PATIENCE, "", ""
+def _follow(api: ApiClient, number: int, cursor: str) -> dict[str, Any]:
+    """Print each move as it is told, until the request is carried out, and return what became of it. The events of a move come a
+    moment after what it changed, so the last ones are waited for. Raises DuckconfError when nothing happens for long."""
+    end, heard, waits = time.monotonic() + PATIENCE, False, ""
     while True:
-        told = api.call("GET", "/rebalance")
-        page = api.call("GET", f"/events?since={cursor}&wait={HELD if told['done'] < number else 0:g}")
+        told: dict[str, Any] = api.call("GET", "/rebalance")
+        page = api.call("GET", f"/events?since={cursor}&wait={0 if heard and told['done'] >= number else HELD:g}")
         cursor = page["cursor"]
         for event in page["events"]:
             if event["kind"] in ("rebalancing", "rebalanced", "rebalance-failed"):
                 print(event["message"], file=sys.stderr, flush=True)
                 end = time.monotonic() + PATIENCE
             elif event["kind"] == "balanced":
-                said = event["message"]
-        if told["done"] >= number and (said or not page["events"]):
-            return told, said or "the rebalance is over: ./inv nodes"
+                heard = True
+        if told["done"] >= number and (heard or not page["events"]):
+            return told
         if told["waits"] not in ("", waits) and not told["moving"]:
             waits = told["waits"]
             print(f"waits: {waits}", file=sys.stderr, flush=True)
