@@ -7,21 +7,23 @@ nobody reaches until its requests have ended: Caddy counts the requests of what 
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Collection, Sequence
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 from duckconf.acme import INTERNAL, Acme
-from duckconf.front import Serving
+from duckconf.front import Serving, Upstream
 
 FOLDER = "/run/duckconf-edge"
 ADMIN_SOCKET = f"{FOLDER}/admin.sock"
 PARKED_SOCKET = f"{FOLDER}/parked.sock"
 # Of Caddy's own authority, under `duckconf_acme: internal`.
 ROOT_CERTIFICATE = "/var/lib/duckconf-edge/caddy/pki/authorities/local/root.crt"
-# Seconds that a request looks for an upstream that takes it, and then for one that the checks have passed over.
+# As long a request looks for an upstream that takes it. Then it is taken to each in turn, once, and to no more than so many.
 TRY_FOR = "5s"
-LAST_TRIES_FOR = "2s"
+LAST_TRIES = 4
 # An upstream that twice does not take a connection in this time is passed over for a while. One that is frozen is out of the
 # front within a second, by this or by its check.
 DIALLED_WITHIN = "700ms"
@@ -29,12 +31,13 @@ MOST_FAILS = 2
 PASSED_OVER = "3s"
 CHECKED_EVERY = "300ms"
 CHECKED_WITHIN = 0.65
-# On a machine that is overloaded for a moment, checks fail and first packets are lost, of all upstreams at once: nobody is
-# refused for that. A request that waits for another try when a change comes, which Caddy ends, has its last tries too.
-NONE_LEFT = "{http.error.status_code} == 503"
-NOT_ANSWERED = "{http.error.status_code} == 502"
 # Methods that may be sent twice, and whose requests have no body that would be gone by then.
 AGAIN = ("GET", "HEAD", "OPTIONS", "DELETE")
+# Who has its last tries: a request that found no upstream, one that no upstream has seen, and one that may be sent again.
+NOT_LOST = (
+    "{http.error.status_code} == 503 || ({http.error.status_code} == 502 && "
+    f"({{http.request.method}} in {json.dumps(AGAIN)} || {{http.error.message}}.startsWith('dial ')))"
+)
 # As long may a WebSocket go on after a change. A Caddy before 2.7 does not know it, and closes them.
 STREAMS = "stream_close_delay"
 STREAMS_FOR = "1h"
@@ -130,30 +133,34 @@ def _path(one: Serving, *, old: bool) -> Json:
 
 
 def _last_tries(servings: Sequence[Serving], *, old: bool) -> list[Json]:
-    """For requests that found no upstream: all of them in turn, whatever the checks say. For those whose upstream died after the
-    time for other tries, and that may be sent again: the others. Of one host in the order of its paths."""
+    """Of one host in the order of its paths, so that a longer one does not fall to a shorter one.
+
+    On a machine that is overloaded for a moment, checks fail and first packets are lost, of all upstreams at once: nobody is
+    refused for that. And a change ends the tries of the requests that wait for another one: each of them would have a single
+    last one, which may again be at the upstream that has just died. So every upstream has a step of its own."""
     found = []
     for host, group in groupby(servings, key=lambda one: one.route.host):
-        some = list(group)
-        for match, all_of_them in (
-            ({"expression": NONE_LEFT}, True),
-            ({"expression": NOT_ANSWERED, "method": list(AGAIN)}, False),
-        ):
-            inside = [{**_path(one, old=old), "handle": [_last_try(one, old=old, all_of_them=all_of_them)]} for one in some]
-            handle = {"handler": "subroute", "routes": inside}
-            found.append({"match": [{"host": [host], **match}], "handle": [handle], "terminal": True})
+        inside = [{**_path(one, old=old), "handle": [_in_turn(one, old=old)]} for one in group]
+        handle = {"handler": "subroute", "routes": inside}
+        found.append({"match": [{"host": [host], "expression": NOT_LOST}], "handle": [handle], "terminal": True})
     return found
 
 
-def _last_try(one: Serving, *, old: bool, all_of_them: bool) -> Json:
-    if not one.upstreams:
-        return {"handler": "static_response", "status_code": "{http.error.status_code}"}
-    proxy = _proxy(one, old=old)
-    checks = {} if all_of_them else {"passive": proxy["health_checks"]["passive"]}
-    balancing = {**proxy["load_balancing"], "try_duration": LAST_TRIES_FOR}
-    # The one with the fewest requests may be the one that is dead.
-    balancing |= {"selection_policy": {"policy": "round_robin"}} if all_of_them else {}
-    return {**proxy, "load_balancing": balancing, "health_checks": checks}
+def _in_turn(one: Serving, *, old: bool) -> Json:
+    """Each step asks one upstream, whatever its checks say; the next follows upon its failure."""
+    step: Json = {"handler": "static_response", "status_code": "{http.error.status_code}"}
+    for upstream in reversed(across_nodes(one.upstreams)[:LAST_TRIES]):
+        proxy = _proxy(one._replace(upstreams=(upstream,)), old=old)
+        asked = {name: value for name, value in proxy.items() if name not in ("load_balancing", "health_checks")}
+        after = {"routes": [{"match": [{"expression": NOT_LOST}], "handle": [step]}]}
+        step = {"handler": "subroute", "routes": [{"handle": [asked]}], "errors": after}
+    return step
+
+
+def across_nodes(upstreams: Sequence[Upstream]) -> list[Upstream]:
+    """One of each node first: a node that is gone takes one step."""
+    turns: defaultdict[str, count[int]] = defaultdict(count)
+    return sorted(upstreams, key=lambda one: next(turns[one.node]))
 
 
 def _proxy(one: Serving, *, old: bool) -> Json:

@@ -69,23 +69,35 @@ def test_a_check_may_take_as_long_as_the_app_says_and_never_less_than_a_moment()
 
 def test_an_upstream_that_its_checks_pass_over_is_asked_when_no_other_is_left() -> None:
     served = [serving("a.example.org/api", "api", "192.0.2.1:80"), serving("a.example.org", "web")]
-    none_left, not_answered = document(served, (), Acme())["apps"]["http"]["servers"]["secure"]["errors"]["routes"]
-    (any_method,), (again,) = none_left["match"], not_answered["match"]
-    assert [entry["host"] for entry in (any_method, again)] == [["a.example.org"]] * 2
-    assert ("method" in any_method, "503" in any_method["expression"]) == (False, True)
-    assert ("POST" in again["method"], "502" in again["expression"]) == (False, True)
-    for route, checks in ((none_left, []), (not_answered, ["passive"])):
-        api, web = route["handle"][0]["routes"]
-        assert (api["match"], list(api["handle"][0]["health_checks"])) == ([{"path": ["/api", "/api/*"]}], checks)
-        # A longer path of the same host must not fall to a shorter one.
-        assert (web["handle"][0]["handler"], api["terminal"], web["terminal"]) == ("static_response", True, True)
+    (route,) = document(served, (), Acme())["apps"]["http"]["servers"]["secure"]["errors"]["routes"]
+    (who,) = route["match"]
+    assert who["host"] == ["a.example.org"]
+    api, web = route["handle"][0]["routes"]
+    assert api["match"] == [{"path": ["/api", "/api/*"]}]
+    # A longer path of the same host must not fall to a shorter one.
+    assert (web["handle"][0]["handler"], api["terminal"], web["terminal"]) == ("static_response", True, True)
+
+
+def test_each_upstream_is_asked_in_a_step_of_its_own_and_first_one_of_each_node() -> None:
+    nodes = ("n1", "n1", "n1", "n2", "n3", "n3")
+    upstreams = tuple(Upstream("web", node, f"c{number}", f"192.0.2.{number}:80") for number, node in enumerate(nodes))
+    found = document([Serving(parse_route("a.example.org"), "web", upstreams, "/up")], (), Acme())
+    step = found["apps"]["http"]["servers"]["secure"]["errors"]["routes"][0]["handle"][0]["routes"][0]["handle"][0]
+    asked = []
+    while step["handler"] == "subroute":
+        (proxy,) = step["routes"][0]["handle"]
+        asked += [one["dial"] for one in proxy["upstreams"]]
+        assert {"health_checks", "load_balancing"}.isdisjoint(proxy)
+        (after,) = step["errors"]["routes"]
+        step = after["handle"][0]
+    assert asked == ["192.0.2.0:80", "192.0.2.3:80", "192.0.2.4:80", "192.0.2.1:80"]
 
 
 def test_a_client_says_nothing_of_who_it_is_and_has_some_time_for_the_head_of_a_request() -> None:
     found = document([serving("a.example.org", "web", "192.0.2.2:80")], (), Acme())["apps"]["http"]["servers"]
     secure = found["secure"]
-    for routes in (secure["routes"], secure["errors"]["routes"]):
-        told = routes[0]["handle"][0]["routes"][0]["handle"][0]["headers"]["request"]
+    proxy, step = (some[0]["handle"][0]["routes"][0]["handle"][0] for some in (secure["routes"], secure["errors"]["routes"]))
+    for told in (proxy["headers"]["request"], step["routes"][0]["handle"][0]["headers"]["request"]):
         assert told["set"]["X-Real-Ip"] == ["{http.request.remote.host}"]
         assert "Forwarded" in told["delete"]
     assert [found[name]["read_header_timeout"] for name in ("plain", "secure")] == ["20s", "20s"]
