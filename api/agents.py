@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, request
 
-from api import data, front, ops, placed, rebalance, rollouts, secrets, stacks, takeover
+from api import data, front, hands, ops, placed, rebalance, rollouts, secrets, stacks, takeover
 from api import nodes as node_routes
 from api.auth import Tokens, authenticate, caller, require_operator
 from api.ends import Ends
@@ -38,11 +38,13 @@ from api.stores.fronts import FrontBook
 from api.stores.images import Images
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import PlacedIndex
+from api.stores.questions import Questions
 from duckconf.actions import Pin
 from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
 from duckconf.pins import Key
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
+from duckconf.reach.nodes.hands import AskedHands
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
 from duckconf.reach.state.data import FILE_NAME as DATA
@@ -124,7 +126,8 @@ def create_agents(
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     images = Images(index, nodes, book)
     updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
-    apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates)
+    questions = Questions(nodes, index.wake, watches)
+    apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates, questions)
     components = Components()
     browsers = Sessions(store.path.parent, config.cluster, lambda: tokens.mark, time.time)
     pictures = OfAgents(config.cluster, store, nodes, index, journal, components, journal.news.tell)
@@ -142,6 +145,8 @@ def create_agents(
         secrets.blueprint(kept, store, index, journal.add),
         rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node),
+        hands.blueprint(AskedHands(questions.ask), journal.add),
+        hands.answers(questions),
         ops.blueprint(mode, metrics, config.cluster, journal, watches, hub),
         live.blueprint(hub),
         page.sessions(browsers, require_operator),
@@ -149,7 +154,7 @@ def create_agents(
 
     def know_the_caller() -> None:
         authenticate(tokens, browsers)
-        if request.blueprint in (ops.NAME, live.NAME):
+        if request.blueprint in (ops.NAME, live.NAME, hands.NAME):
             require_operator()
         if caller().operator:
             components.hear(request.headers.get("User-Agent", ""))

@@ -20,7 +20,7 @@ from api.metrics import Metrics
 from api.page import routes as page
 from api.stores.desired import DesiredStore
 from duckconf.net_address import bracketed
-from duckconf.reach.nodes.hands import AskedHands, OwnHands
+from duckconf.reach.nodes.hands import AskedHands, OwnHands, at_socket
 from duckconf.reach.state import passings as passing_file
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.passings import PassingFile
@@ -125,7 +125,7 @@ def create_reconcile(
         names,
         apps,
         nodes,
-        hands.blueprint(AskedHands(folder), journal.add),
+        hands.blueprint(AskedHands(at_socket(folder)), journal.add),
         stacks.blueprint(store, journal.add, kept.current),
         rebalance.blueprint(RebalanceBook(store.path.parent), journal.add),
         front.blueprint(front.of_loop(store, reports, address_of, held, journal.news)),

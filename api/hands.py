@@ -1,21 +1,25 @@
-"""The routes for one container, in push and reconcile mode: end its process on purpose, and read what it printed last.
+"""The routes for one container: end its process on purpose, and read what it printed last.
 
-In agents mode the API has no way to a node, and neither has anybody that it could ask.
+Who reaches the node does it. In agents mode that is its agent, which comes for the question and brings the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
-from api.body import body, query, whole
+from api.auth import require_node
+from api.body import LARGE_BODY, body, query, whole
+from api.stores.questions import Questions
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
-from duckconf.reach.nodes.hands import MOST_LINES, Hands, Where
+from duckconf.reach.nodes.hands import MOST_LINES, Answer, Hands, Where
 
+NAME = "hands"
 USUAL_LINES = 200
+FAILURE = frozenset(("kind", "node", "message", "remedy"))
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,32 @@ class Routes:
 
 
 def blueprint(hands: Hands, tell: Callable[[Event], None]) -> Blueprint:
-    routes, served = Blueprint("hands", __name__), Routes(hands, tell)
+    routes, served = Blueprint(NAME, __name__), Routes(hands, tell)
     routes.post("/node/<node>/container/<container>/kill")(served.kill)
     routes.get("/node/<node>/container/<container>/log")(served.log)
     return routes
+
+
+def answers(questions: Questions) -> Blueprint:
+    """Of agents mode: what the agent of a node brings."""
+    routes = Blueprint("answers", __name__)
+
+    @routes.put("/node/<node>/answers/<number>")
+    def answer(node: str, number: str) -> Response:
+        require_node(node)
+        request.max_content_length = LARGE_BODY
+        questions.answer(node, number, _told(body()))
+        return jsonify(node=node, answered=number)
+
+    return routes
+
+
+def _told(answer: object) -> Answer:
+    """Raises BadInput for what is none."""
+    if isinstance(answer, Mapping) and len(answer) == 1:
+        if isinstance(text := answer.get("text"), str):
+            return {"text": text}
+        failure = answer.get("failure")
+        if isinstance(failure, Mapping) and failure.keys() == FAILURE and all(isinstance(one, str) for one in failure.values()):
+            return {"failure": dict(failure)}
+    raise BadInput(Fault("", f"should have `text`, or a `failure` with the texts {', '.join(sorted(FAILURE))}"))

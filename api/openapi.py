@@ -7,7 +7,7 @@ from typing import Any
 from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
 from api.openapi_front import EDGES, FRONT
-from api.openapi_hands import HANDS
+from api.openapi_hands import ANSWERS, HANDS
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
@@ -276,6 +276,8 @@ OF_AGENTS = {
     **ROLLOUTS,
     **SCHEDULED,
     **DATA,
+    **HANDS,
+    **ANSWERS,
     "/apps/confirm": CONFIRM,
     "/session": SESSION,
     **OPERATIONS,

@@ -1,4 +1,4 @@
-"""The calls for one container, for the OpenAPI description of push and reconcile mode."""
+"""The calls for one container, for the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACE = [
 FAILURES = {
     "404": problem("There is no such node, or no such container of this cluster."),
     "422": problem("A field is wrong, or the engine refuses it."),
-    "503": problem("The node or the control loop does not answer."),
+    "503": problem("The node, its agent or the control loop does not answer."),
 }
 HANDS: dict[str, Any] = {
     "/node/{node}/container/{container}/kill": {
@@ -33,4 +33,33 @@ HANDS: dict[str, Any] = {
             "responses": {**FAILURES, "200": answer("The lines.", {"type": "object"})},
         }
     },
+}
+TEXT = {"type": "string"}
+FAILURE = {
+    "type": "object",
+    "required": ["kind", "node", "message", "remedy"],
+    "properties": dict.fromkeys(("kind", "node", "message", "remedy"), TEXT),
+    "additionalProperties": False,
+}
+ANSWER = {
+    "oneOf": [
+        {"type": "object", "required": [name], "properties": {name: kind}, "additionalProperties": False}
+        for name, kind in (("text", TEXT), ("failure", FAILURE))
+    ]
+}
+ANSWERS: dict[str, Any] = {
+    "/node/{node}/answers/{number}": {
+        "put": {
+            "operationId": "answer",
+            "summary": "For the agent of this node alone: what became of a question that it was told with its apps.",
+            "parameters": [PLACE[0], parameter("number", {"type": "string"}, "The `id` of the question.", "path")],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ANSWER}}},
+            "responses": {
+                **FORM,
+                "200": answer("Whoever asked has it.", {"type": "object"}),
+                "404": problem("Nobody waits for it any more."),
+                "422": problem("It is no answer."),
+            },
+        }
+    }
 }

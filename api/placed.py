@@ -26,6 +26,7 @@ from api.stores.changes import Changes, Update, View
 from api.stores.desired import DesiredStore
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
+from api.stores.questions import Questions
 from duckconf import codec
 from duckconf.codec import to_json
 from duckconf.compose import merged
@@ -57,6 +58,7 @@ class Routes:
     known: Callable[[], Collection[str]]
     """The names of the secrets that there are."""
     updates: Rollouts
+    questions: Questions
 
     def start(self) -> tuple[Response, HTTPStatus]:
         require_operator()
@@ -91,6 +93,7 @@ class Routes:
         answer = {"revision": share.revision, "apps": list(self._told(share.instances)), "kept": list(share.kept)}
         if node:
             answer |= {"asked": self.nodes.nodes[node].asked}
+            answer |= {"questions": questions} if (questions := self.questions.of(node)) else {}
         else:
             answer |= {
                 "moves": list(self._told(self.index.moves(), moving=True)),

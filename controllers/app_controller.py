@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from controllers.asked import Asked
 from controllers.beat import Entry, entries
 from controllers.checks import Checks
 from controllers.cycle import Cycle, Look, Setpoint
@@ -43,6 +44,7 @@ from duckconf.plan import Step
 from duckconf.reach.api.agent_config import AgentConfig, read_agent_config
 from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.facts import facts_of
+from duckconf.reach.nodes.hands import OwnHands
 from duckconf.reach.nodes.identify import Answered, answer
 from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.nodes.orphans import starts_under_way, still_starts
@@ -89,7 +91,8 @@ class Itself:
         self._containers: tuple[Container, ...] = ()
         self._unreadable = ""
         self._views: Sequence[AppView] = ()
-        self._orders = Orders(config, self._heart, self._present, self.wake)
+        self._asked = Asked(config, OwnHands(config.cluster, {config.node: self._runner}.__getitem__))
+        self._orders = Orders(config, self._heart, self._present, self.wake, self._take_questions)
         self._orphans: Mapping[int, str] = {}
         self._sensor = ThreadPoolExecutor(1, "sensor")
         self._hands = ThreadPoolExecutor(HANDS, "actuator")
@@ -211,6 +214,10 @@ class Itself:
         elif isinstance(failure, Unreadable):
             # This node lives, and what it was told to run may well run.
             self._looked, self._unreadable = asked, f"{failure.reason} ({failure.remedy})" if failure.remedy else failure.reason
+
+    def _take_questions(self, questions: object) -> None:
+        if not self._heart.rival:
+            self._asked.take(questions)
 
     def _present(self) -> Collection[str]:
         return {container.instance for container in self._containers}

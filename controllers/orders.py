@@ -35,10 +35,16 @@ TRIES = 3
 
 
 class Orders:
-    """The share that is obeyed. `present` gives the instances that have a copy here; `on_news` is called after each change."""
+    """The share that is obeyed. `present` gives the instances that have a copy here; `on_news` is called after each change, and
+    `on_questions` with what else is asked of this node."""
 
     def __init__(
-        self, config: AgentConfig, heart: Heart, present: Callable[[], Collection[str]], on_news: Callable[[], None]
+        self,
+        config: AgentConfig,
+        heart: Heart,
+        present: Callable[[], Collection[str]],
+        on_news: Callable[[], None],
+        on_questions: Callable[[object], None],
     ) -> None:
         """Raises SetupError for a file that cannot be read."""
         self.asked = threading.Event()
@@ -51,6 +57,7 @@ class Orders:
         self._heart = heart
         self._present = present
         self._on_news = on_news
+        self._on_questions = on_questions
         self._trouble = ""
         self._share = _read(self._path)
 
@@ -96,6 +103,8 @@ class Orders:
 
     def _ask(self, more: str, held: float = 0.0) -> Share:
         answer = self._contact.call("GET", self._address + more, held=held)
+        if questions := answer.pop("questions", None):
+            self._on_questions(questions)
         try:
             share = read_share(answer)
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -32,6 +32,8 @@ class FakeApi:
         self.beats: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.asked = 0
+        self.questions: list[dict[str, Any]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
         self.news = threading.Condition()
         self._heard: set[str] = set()
         self._context = context
@@ -85,7 +87,15 @@ class FakeApi:
             self.news.wait_for(lambda: self.answer["revision"] != since or self._server is not mine, seconds)
             if self._server is not mine:
                 raise ConnectionAbortedError
-            return {**self.answer, "kept": sorted(self.keep & self._heard)}
+            asked = {"questions": self.questions} if self.questions else {}
+            return {**self.answer, "kept": sorted(self.keep & self._heard), **asked}
+
+    def ask(self, *questions: dict[str, Any]) -> None:
+        """Tell them with what the node should run, again and again as the api-server does until they are answered."""
+        with self.news:
+            self.questions = list(questions)
+            self.answer = {**self.answer, "revision": self.answer["revision"] + 1}
+            self.news.notify_all()
 
     def hear(self, beat: dict[str, Any]) -> bool:
         with self.news:
@@ -112,6 +122,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, share)
 
     def do_PUT(self) -> None:
+        before, slash, number = self.path.partition(f"/node/{NODE}/answers/")
+        if slash and not before:
+            self.serves.answers[number] = self._body()
+            self._answer(200, {})
+            return
         well = self.serves.hear(self._body())
         if well:
             self._answer(200, {"node": NODE, "heartbeat": time.time(), "interval": 10})

@@ -132,12 +132,15 @@ def act(engine: FakeEngine, node: str, argv: list[str]) -> int:
     if verb == "inspect":
         print(json.dumps(engine.labels(name)))
         return 0
+    if verb == "logs":
+        print(f"2026-01-01T00:00:00Z {name} says hello")
+        return 0
     with engine.change() as boxes:
         if verb == "rm":
             del boxes[name]
         else:
-            boxes[name]["State"] = {"start": "running", "stop": "exited"}[verb]
-    if verb in ("stop", "rm"):
+            boxes[name]["State"] = {"start": "running", "stop": "exited", "kill": "exited"}[verb]
+    if verb in ("stop", "kill", "rm"):
         engine.tell(name)
     return 0
 

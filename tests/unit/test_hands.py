@@ -11,7 +11,7 @@ from duckconf.command import Command, Completed
 from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE
 from duckconf.reach.nodes import hands as hands_of
-from duckconf.reach.nodes.hands import AskedHands, OwnHands, Where
+from duckconf.reach.nodes.hands import AskedHands, OwnHands, Where, at_socket
 from duckconf.reach.state import local_socket
 
 WEB = Where("n1", "duckconf-web")
@@ -47,7 +47,7 @@ def own(node: Node) -> OwnHands:
 @pytest.fixture
 def asked(own: OwnHands, tmp_path: Path) -> AskedHands:
     hands_of.serve(tmp_path, own)
-    return AskedHands(tmp_path)
+    return AskedHands(at_socket(tmp_path))
 
 
 def test_a_container_is_killed_and_read_by_who_has_the_connection_and_by_who_asks_it(
@@ -90,13 +90,13 @@ def test_a_failure_is_the_same_for_who_asks(tmp_path: Path, failure: DuckconfErr
 
     hands_of.serve(tmp_path, Failing())
     with pytest.raises(type(failure)) as raised:
-        AskedHands(tmp_path).kill(WEB)
+        AskedHands(at_socket(tmp_path)).kill(WEB)
     assert (raised.value.message, raised.value.remedy) == (failure.message, failure.remedy)
 
 
 def test_without_the_loop_the_person_is_told_what_to_start(tmp_path: Path) -> None:
     with pytest.raises(NotNow, match="the control loop"):
-        AskedHands(tmp_path).kill(WEB)
+        AskedHands(at_socket(tmp_path)).kill(WEB)
 
 
 @pytest.mark.parametrize(

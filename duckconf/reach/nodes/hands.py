@@ -1,7 +1,7 @@
 """What a person does to one container from the page: end its process on purpose, and read what it printed last.
 
-The process that holds the connections does it: the API of push mode itself, in reconcile mode the loop, which is asked at a
-socket. The code is that of the tasks.
+Who reaches the node does it: the API of push mode itself, in reconcile mode the loop, which is asked at a socket, and in agents
+mode the agent of the node, which is asked with what it should run. The code is that of the tasks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from duckconf.actions import Kill
 from duckconf.command import Runner
@@ -22,7 +22,14 @@ FILE_NAME = "hands.sock"
 SIGN_OF_LIFE = 1.0
 LONGEST_ANSWER = 30.0
 MOST_LINES = 1000
+MOST_TEXT = 250_000
 NO_LOOP = "the control loop, which holds the connections to the nodes, does not answer"
+
+
+Question = Mapping[str, object]
+Answer = Mapping[str, Any]
+Ask = Callable[[str, Question], Answer]
+"""Takes the question to the node. Raises NotNow, NotFound or NodeFailure when there is no answer."""
 
 
 class Where(NamedTuple):
@@ -61,41 +68,56 @@ class OwnHands:
 
 
 class AskedHands:
-    """Those of the loop's process, asked at the socket in the state folder."""
+    """Those of another process."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
     def kill(self, where: Where) -> None:
-        self._ask({"kill": list(where)})
+        self._told(where, {"kill": list(where)})
 
     def log(self, where: Where, lines: int) -> str:
-        return self._ask({"log": list(where), "lines": lines})
+        return self._told(where, {"log": list(where), "lines": lines})
 
-    def _ask(self, question: Mapping[str, object]) -> str:
-        try:
-            told = local_socket.ask(self._folder, FILE_NAME, json.dumps(question).encode(), SIGN_OF_LIFE, LONGEST_ANSWER)
-            answer = json.loads(told or b"{}")
-        except (OSError, ValueError) as error:
-            raise NotNow(NO_LOOP, "start it: ./inv up reconcile") from error
+    def _told(self, where: Where, question: Question) -> str:
+        answer = self._ask(where.node, question)
         if "failure" in answer:
             raise _failed(**answer["failure"])
-        if "text" not in answer:
-            raise NotNow(NO_LOOP, "see ./inv logs reconciler")
         return str(answer["text"])
+
+
+def answered(hands: Hands, question: Question) -> Answer:
+    """What became of it, as `AskedHands` takes it. Raises ValueError for a question that is none."""
+    try:
+        return {"text": _done(hands, question)}
+    except DuckconfError as failure:
+        node = failure.node if isinstance(failure, NodeFailure) else ""
+        message = failure.reason if isinstance(failure, NodeFailure) else failure.message
+        kind = next(name for name, known in KINDS.items() if isinstance(failure, known))
+        return {"failure": {"kind": kind, "node": node, "message": message, "remedy": failure.remedy}}
+
+
+def at_socket(folder: Path) -> Ask:
+    """Asks the loop of the cluster whose state lies in the folder."""
+
+    def ask(_: str, question: Question) -> Answer:
+        try:
+            told = local_socket.ask(folder, FILE_NAME, json.dumps(question).encode(), SIGN_OF_LIFE, LONGEST_ANSWER)
+            answer: Answer = json.loads(told or b"{}")
+        except (OSError, ValueError) as error:
+            raise NotNow(NO_LOOP, "start it: ./inv up reconcile") from error
+        if not answer:
+            raise NotNow(NO_LOOP, "see ./inv logs reconciler")
+        return answer
+
+    return ask
 
 
 def serve(folder: Path, hands: Hands) -> None:
     """Lend the hands to the API of the same cluster."""
 
     def answer(question: bytes) -> bytes:
-        try:
-            return json.dumps({"text": _done(hands, json.loads(question))}).encode()
-        except DuckconfError as failure:
-            node = failure.node if isinstance(failure, NodeFailure) else ""
-            message = failure.reason if isinstance(failure, NodeFailure) else failure.message
-            kind = next(name for name, known in KINDS.items() if isinstance(failure, known))
-            return json.dumps({"failure": {"kind": kind, "node": node, "message": message, "remedy": failure.remedy}}).encode()
+        return json.dumps(answered(hands, json.loads(question))).encode()
 
     local_socket.serve(folder, FILE_NAME, answer, "the page can kill nothing and read no logs")
 
@@ -105,12 +127,14 @@ KINDS: Mapping[str, type[DuckconfError]] = {
 }
 
 
-def _done(hands: Hands, question: Mapping[str, object]) -> str:
+def _done(hands: Hands, question: Question) -> str:
     """Raises ValueError for a question that is none."""
     if "kill" in question:
         hands.kill(_where(question["kill"]))
         return ""
-    return hands.log(_where(question["log"]), min(int(str(question["lines"])), MOST_LINES))
+    if "log" in question:
+        return hands.log(_where(question["log"]), min(int(str(question.get("lines"))), MOST_LINES))[-MOST_TEXT:]
+    raise ValueError(f"is no question: {question!r}")
 
 
 def _where(told: object) -> Where:
