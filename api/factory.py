@@ -82,7 +82,13 @@ class Reconcile:
 
 
 def create_push(
-    pusher: Pusher, pictures: OfPush, cluster: str, journal: Journal, names: Collection[str] = (), threads: int = 8
+    pusher: Pusher,
+    pictures: OfPush,
+    cluster: str,
+    journal: Journal,
+    names: Collection[str] = (),
+    threads: int = 8,
+    freezes: cordoned.Freeze = cordoned.no_demo_hosts,
 ) -> Flask:
     """The API in push mode; `names` are those that it is reached by, besides the loopback names."""
     metrics, held = Metrics(), HeldRequests(max(1, threads // 2))
@@ -92,7 +98,7 @@ def create_push(
     hub = Hub(pictures, journal, journal.news)
     operated = ops.blueprint(Push(pusher), metrics, cluster, journal, held, hub)
     apps = pushed.blueprint(pusher, metrics, journal.add, pictures.asked)
-    nodes = cordoned.blueprint(journal.path.parent, pusher.nodes, journal.add, drains=False)
+    nodes = cordoned.blueprint(journal.path.parent, partial(_demo, pusher), journal.add, freezes, drains=False)
     own = hands.blueprint(OwnHands(cluster, lambda node: pusher.pairs()[node][1]), journal.add)
     return create(metrics, names, apps, nodes, own, *refusing, operated, live.blueprint(hub), changed=hub.changed)
 
@@ -107,6 +113,7 @@ def create_reconcile(
     address_of: Callable[[str], str] = str,
     node_timeout: float = 20.0,
     loop_interval: float = 10.0,
+    freezes: cordoned.Freeze = cordoned.no_demo_hosts,
 ) -> Flask:
     """The API in reconcile mode: it has no way to a node, and none to the values of secrets, which lie beside the state.
     `address_of` has where a front reaches a node."""
@@ -116,7 +123,7 @@ def create_reconcile(
     past = partial(read_told, store.path.with_name(HISTORY))
     folder = store.path.parent
     passings = PassingFile(folder / passing_file.FILE_NAME, time.time)
-    nodes = cordoned.blueprint(folder, lambda: [*(reports.read() or Report()).nodes], journal.add, drains=True)
+    nodes = cordoned.blueprint(folder, partial(_demo_told, reports), journal.add, freezes, drains=True)
     pictures = OfLoop(cluster, store, reports, passings, node_timeout, loop_interval, time.time)
     hub = Hub(pictures, journal, journal.news)
     apps = declared.blueprint(store, reports.read, journal.add, held, kept.current, past)
@@ -134,6 +141,16 @@ def create_reconcile(
         live.blueprint(hub),
         changed=hub.changed,
     )
+
+
+def _demo(pusher: Pusher) -> dict[str, bool]:
+    """Whether each node is a demo host."""
+    return {host.name: host.demo for host, _ in pusher.pairs().values()}
+
+
+def _demo_told(reports: ReportFile) -> dict[str, bool]:
+    """The same, as the loop tells it."""
+    return {name: view.demo for name, view in (reports.read() or Report()).nodes.items()}
 
 
 def create(

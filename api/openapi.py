@@ -7,7 +7,7 @@ from typing import Any
 from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
 from api.openapi_front import EDGES, FRONT
-from api.openapi_hands import ANSWERS, HANDS
+from api.openapi_hands import ANSWERS, FAILURES, HANDS, PLACE
 from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
@@ -111,7 +111,15 @@ PUSH: dict[str, Any] = {
                 "503": problem("No node is reachable."),
             },
         }
-    }
+    },
+    "/node/{node}/container/{container}": {
+        "delete": {
+            "operationId": "stopContainer",
+            "summary": "Stop a container with its normal grace, and remove it.",
+            "parameters": PLACE,
+            "responses": {**FAILURES, "200": answer("It is gone.", {"type": "object"})},
+        }
+    },
 }
 
 RECONCILE: dict[str, Any] = {

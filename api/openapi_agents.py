@@ -117,7 +117,7 @@ AGENTS: dict[str, Any] = {
     "/node/{name}": {
         "put": {
             "operationId": "changeNode",
-            "summary": "Cordon or uncordon.",
+            "summary": "Cordon, uncordon or drain.",
             "parameters": [NAME],
             "requestBody": takes("NodeChange"),
             "responses": {**FORM, "200": answer("The node.", refer("Node")), "422": problem("No such node or field.")},

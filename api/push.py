@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from api.turns import TurnBook
-from duckconf.actions import Start
+from duckconf.actions import Remove, Start
 from duckconf.engine_output import Container
-from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable
+from duckconf.errors import BadInput, DuckconfError, Fault, NodeFailure, NodeRefused, NoNodeFits, NoNodeReachable, NotFound
 from duckconf.inventory import Host, Inventory
 from duckconf.model import DEFAULTS, App
 from duckconf.naming import push_app
@@ -107,6 +108,25 @@ class Pusher:
                     self._book.doubt(node, name)
         raise _nobody({**skipped, **{node: left_out[node] for node in nodes if node in left_out}}, failures)
 
+    def stop(self, node: str, container: str) -> None:
+        """Raises NotFound for what is not ours, and NodeFailure."""
+        pair = self.pairs().get(node)
+        if pair is None:
+            raise NotFound(f"there is no node {node!r}", "see ./inv nodes")
+        with self._shown(container, node, f"stops {container}", f"stopped {container}", f"could not stop {container}"):
+            execute(Remove(node, container), self._cluster, pair[1])
+
+    @contextmanager
+    def _shown(self, container: str, node: str, begins: str, done: str, failed: str) -> Iterator[None]:
+        """Tell what begins on a node, and how it ended."""
+        self.acts(container, node, begins, done=False)
+        words = failed
+        try:
+            yield
+            words = done
+        finally:
+            self.acts(container, node, words, done=True)
+
     def nodes(self) -> tuple[str, ...]:
         """The nodes as the inventory has them now; connections follow its changes."""
         inventory = self._hosts.current()
@@ -139,13 +159,11 @@ class Pusher:
                     "removed %s from %s: its start was interrupted, and the app runs on another node", container, action.node
                 )
             self._book.settle(action.node, container)
-        self.acts(action.container, action.node, f"starts {action.container} ({action.app.image})", done=False)
-        words = f"could not start {action.container}"
-        try:
+        what = f"{action.container} ({action.app.image})"
+        with self._shown(
+            action.container, action.node, f"starts {what}", f"started {what}", f"could not start {action.container}"
+        ):
             execute(action, self._cluster, runner)
-            words = f"started {action.container} ({action.app.image})"
-        finally:
-            self.acts(action.container, action.node, words, done=True)
 
 
 def _unseen(_: str, node: str, words: str, *, done: bool) -> None:

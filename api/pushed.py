@@ -40,4 +40,10 @@ def blueprint(
             answer["instances"] = [{"app": one.app, "node": one.node} for one in started]
         return jsonify(answer), HTTPStatus.CREATED
 
+    @routes.delete("/node/<node>/container/<container>")
+    def stop(node: str, container: str) -> Response:
+        pusher.stop(node, container)
+        tell(Event("removed", f"{container} was stopped and removed", container, node))
+        return jsonify(node=node, container=container)
+
     return routes

@@ -263,6 +263,7 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "cordoned": {"type": "boolean"},
             "draining": {"const": True, "description": "The loop moves its apps to other nodes (reconcile)."},
+            "frozen": {"type": "boolean", "description": "Freeze a demo host, or thaw it."},
         },
     },
     "NodeChange": {
@@ -271,6 +272,7 @@ SCHEMAS: dict[str, Any] = {
         "maxProperties": 1,
         "properties": {
             "cordoned": {"type": "boolean"},
+            "draining": {"const": True, "description": "The node is cordoned, and its apps move to other nodes."},
             "again": {"const": True, "description": "The node tries at once again what its engine has refused."},
         },
     },

@@ -21,6 +21,7 @@ from cheroot import wsgi
 from flask import Flask
 
 from api.factory import create_push, create_reconcile
+from api.frozen import DemoNodes
 from api.live.of_push import OfPush
 from api.ops import FOLDER
 from api.push import Pusher
@@ -105,7 +106,9 @@ def push_mode(project: Project) -> Iterator[Served]:
     try:
         journal = open_journal(project)
         pictures = OfPush(project.cluster, pusher, journal.news.tell)
-        yield Served(create_push(pusher, pictures, project.cluster, journal, names, threads), server)
+        yield Served(
+            create_push(pusher, pictures, project.cluster, journal, names, threads, DemoNodes(project.root).freeze), server
+        )
     finally:
         ended.set()
         fleet.close()
@@ -130,8 +133,8 @@ def reconcile_mode(project: Project) -> Iterator[Served]:
         return hosts().current().front_address(node)
 
     try:
-        times = project.settings.node_timeout, project.settings.loop_interval
-        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads, address_of, *times), server)
+        more = project.settings.node_timeout, project.settings.loop_interval, DemoNodes(project.root).freeze
+        yield Served(create_reconcile(store, reports, project.cluster, journal, names, threads, address_of, *more), server)
     finally:
         store.close()
 

@@ -162,6 +162,7 @@ class Cycle:
         for question in verdict.questions:
             self._ask(question)
         rollouts = verdict.decision.rollouts
+        views = {node: replace(view, demo=inventory.hosts[node].demo) for node, view in views.items()}
         self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
 
     def due(self) -> float | None:

@@ -49,6 +49,8 @@ class NodeSeen:
     zone: str = ""
     instances: int = 0
     ready: int = 0
+    demo: bool = False
+    """Whether it is a demo host, which can be frozen from the page."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class NodeView:
 
     status: str
     reason: str = ""
+    demo: bool = False
+    """Whether it is a demo host, which can be frozen."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,12 @@ class OfLoop:
         cordoned, draining = Cordons(folder / FILE_NAME).names(), Cordons(folder / DRAINS_NAME).names()
         return {
             name: NodeSeen(
-                view.status, view.reason, passing.heard.get(name, 0.0), name in cordoned or name in draining, name in draining
+                view.status,
+                view.reason,
+                passing.heard.get(name, 0.0),
+                name in cordoned or name in draining,
+                name in draining,
+                demo=view.demo,
             )
             for name, view in report.nodes.items()
         }

@@ -65,10 +65,14 @@ class OfPush:
         self._wanted = time.monotonic()
         away, cordoned = {**self._pusher.away(), **self._failed}, self._pusher.cordoned()
         nodes = {
-            name: NodeSeen(
-                UNREACHABLE if name in away else READY, away.get(name, ""), self._heard.get(name, 0.0), name in cordoned
+            host.name: NodeSeen(
+                UNREACHABLE if host.name in away else READY,
+                away.get(host.name, ""),
+                self._heard.get(host.name, 0.0),
+                host.name in cordoned,
+                demo=host.demo,
             )
-            for name in self._pusher.nodes()
+            for host, _ in self._pusher.pairs().values()
         }
         instances = {seen.name: _instance(seen, nodes[node].status) for node in nodes for seen in self._seen.get(node, ())}
         apps = {name: AppSeen(one.image, running=int(one.status == "running")) for name, one in instances.items()}

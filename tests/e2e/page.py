@@ -96,6 +96,11 @@ class Page:
         until("the page says so", lambda: "was killed" in self.browser.text(".output"), 20, self.seen)
         self.escape()
 
+    def stop(self, app: str, instance: str) -> None:
+        self._do(app, instance, "stop")
+        until("the page says so", lambda: "was stopped" in self.browser.text(".output"), 20, self.seen)
+        self.escape()
+
     def log(self, app: str, instance: str) -> str:
         self._do(app, instance, "log")
         until("the log is there", lambda: self.browser.text(".output .lines") != "", 20, self.seen)

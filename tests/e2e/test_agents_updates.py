@@ -219,6 +219,14 @@ def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_
     assert page.start(image=NGINX_IMAGE, name="web", replicas="3") == "web is declared"
     until("three are ready", lambda: page.ready("web") == 3, 60, page.seen)
     browser.size(*PROJECTOR)
+    assert "nginx" in page.log("web", "web.2")
+    page.kill("web", "web.2")
+    until(
+        "its agent was asked, and has healed it",
+        lambda: ("killed" in page.events(), page.ready("web")) == (True, 3),
+        40,
+        page.seen,
+    )
     until("the first revision has served", lambda: revisions(web, "web") == [(1, "done")], 40)
     assert "declared" in page.of_app("web", "update", image="localhost/nothing/here:1")
     until("it has failed", lambda: "update-failed" in page.events(), 90, page.seen)

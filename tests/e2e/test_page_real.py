@@ -40,14 +40,16 @@ def test_in_push_mode_a_person_starts_an_app_and_sees_the_node_that_freezes(clus
     assert page.of_node(node, "cordon") == "cordoned"
     until("it is cordoned", lambda: "cordoned" in browser.text(f'[data-key="{node}"] .tags'), 10, page.seen)
     assert page.of_node(node, "uncordon") == "uncordoned"
-    hosts = DemoHosts(cluster.project)
-    hosts.freeze(node)
     try:
+        assert page.of_node(node, "freeze") == "frozen"
         until("the node is shown as away", lambda: page.nodes()[node] == "unreachable", 20, page.seen)
         page.is_sound()
+        assert page.of_node(node, "thaw") == "it goes on"
     finally:
-        hosts.thaw(node)
+        DemoHosts(cluster.project).thaw(node)
     until("it is back", lambda: set(page.nodes().values()) == {"ready"}, 30, page.seen)
+    page.stop(app, app)
+    until("it is gone", lambda: (page.boxes(), cluster.nodes_of()) == ([], {}), 20, page.seen)
 
 
 @pytest.mark.slow

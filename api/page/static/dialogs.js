@@ -42,15 +42,14 @@ let shown = null;
 
 export function openApp(name) {
   const app = known.picture.apps[name];
-  const reaches = known.picture.mode !== "agents";
-  const heads = ["Instance", "Node", "State", "Restarts", ...(reaches ? ["Container"] : []), "Note"];
+  const heads = ["Instance", "Node", "State", "Restarts", "Container", "Note"];
   const rows = make("tbody", {});
   const table = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Instances of ${name}` },
     make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), rows));
   const output = make("div", { class: "output", role: "status" });
   show(name, make("p", { class: "image" }, app ? app.image : "not desired"), table, output,
     ...(app && known.picture.mode !== "push" ? deeds(name, app) : []));
-  shown = { name, rows, output, reaches };
+  shown = { name, rows, output };
   fillRows(known.picture);
 }
 
@@ -94,12 +93,17 @@ function newInstanceRow(key) {
     shown.output.replaceChildren(lines);
     lines.scrollTop = lines.scrollHeight;
   });
-  const buttons = make("span", { class: "hands" },
-    make("button", { type: "button", class: "small", "data-do": "log", onclick: log, "aria-label": `Log of ${key}` }, "Log"),
-    make("button", { type: "button", class: "small", "data-do": "kill", onclick: kill, "aria-label": `Kill ${key}` }, "Kill"));
+  const stop = () => act(async () => {
+    await call("DELETE", reach());
+    shown.output.replaceChildren(make("p", { class: "outcome" }, `${key} was stopped and removed`));
+  });
+  const small = (text, does) => make("button", { type: "button", class: "small", "data-do": text.toLowerCase(), onclick: does, "aria-label": text === "Log" ? `Log of ${key}` : `${text} ${key}` }, text);
+  // Where nothing is desired, what was stopped stays stopped.
+  const ends = known.picture.mode === "push" ? [small("Stop", stop)] : [];
+  const buttons = make("span", { class: "hands" }, small("Log", log), small("Kill", kill), ...ends);
   const cells = ["node", "state", "restarts"].map((name) => make("td", { "data-cell": name }));
   return make("tr", { "data-key": key }, make("th", { scope: "row" }, called(key, known.picture.mode)), ...cells,
-    ...(shown.reaches ? [make("td", {}, buttons)] : []), make("td", { "data-cell": "note" }));
+    make("td", {}, buttons), make("td", { "data-cell": "note" }));
 }
 
 function deeds(name, app) {
@@ -126,8 +130,14 @@ export function openNode(name) {
     async () => { await put(false); return "uncordoned"; });
   const drain = form({ text: "Drain" }, [make("p", {}, "The node gets no new apps, and its apps move to other nodes.")],
     async () => { await call("PUT", path("node", name), { draining: true }); return "its apps move"; });
+  const ask = (frozen) => call("PUT", path("node", name), { frozen });
+  const freeze = form({ text: "Freeze", danger: true }, [make("p", {}, "The demo host and its containers stand still, as a machine that hangs.")],
+    async () => { await ask(true); return "frozen"; });
+  const thaw = form({ text: "Thaw" }, [make("p", {}, "The demo host goes on where it stood still.")],
+    async () => { await ask(false); return "it goes on"; });
   const drains = known.picture.mode === "reconcile" && !node.draining;
-  show(name, list, make("div", { class: "deeds" }, node.cordoned ? uncordon : cordon, ...(drains ? [drain] : [])));
+  const stands = node.status === "ready" ? freeze : thaw;
+  show(name, list, make("div", { class: "deeds" }, node.cordoned ? uncordon : cordon, ...(drains ? [drain] : []), ...(node.demo ? [stands] : [])));
 }
 
 document.getElementById("start").addEventListener("click", () => {
