@@ -33,6 +33,11 @@ def body() -> object:
         raise BadRequest(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
 
 
+def is_wish(wanted: object, name: str) -> bool:
+    """Whether a body is `{name: true}` and nothing else; to Python, 1 is as good."""
+    return isinstance(wanted, dict) and wanted.keys() == {name} and wanted[name] is True
+
+
 def query(*known: str) -> None:
     """Refuse a query parameter that would be passed over in silence; raises BadInput."""
     for name in request.args:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from flask import Blueprint, Response, jsonify
 
-from api.body import body
+from api.body import body, is_wish
 from duckconf.errors import BadInput, Fault, NotNow
 from duckconf.events import Event
 from duckconf.reach.state.cordons import drain, set_cordon
@@ -47,7 +47,7 @@ class Routes:
             nodes = f"the nodes are {', '.join(known) or 'none'}"
             raise BadInput(Fault("node", f"there is no node {name!r}; {nodes}{meant(name, known)}"))
         wanted = body()
-        if self.drains and wanted == {"draining": True}:
+        if self.drains and is_wish(wanted, "draining"):
             return self._done(name, "draining", "is drained: its apps move to other nodes", drain(self.folder, name))
         if isinstance(wanted, Mapping) and set(wanted) == {"frozen"} and isinstance(wanted["frozen"], bool):
             return self._freeze(name, demo=known[name], frozen=wanted["frozen"])

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from api.auth import caller, require_node, require_operator
-from api.body import LARGE_BODY, body, query, seconds, whole
+from api.body import LARGE_BODY, body, is_wish, query, seconds, whole
 from api.held import HeldRequests
 from api.stores.nodes import NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
@@ -66,11 +66,18 @@ class Routes:
         require_operator()
         self.nodes.require(name)
         wanted = body()
-        if wanted == {"again": True}:
+        if is_wish(wanted, "again"):
             self._try_again(name)
             return jsonify(_row(name, self.nodes, self.index))
+        if is_wish(wanted, "draining"):
+            if self.nodes.drain(name):
+                self.tell(Event("draining", f"{name} is drained: its apps move to other nodes", node=name))
+            return jsonify(_row(name, self.nodes, self.index))
         if not isinstance(wanted, Mapping) or set(wanted) != {"cordoned"} or not isinstance(wanted["cordoned"], bool):
-            what = 'should be true or false, as in {"cordoned": true}; {"again": true} ends the pauses of what the node refused'
+            what = (
+                'should be true or false, as in {"cordoned": true}; {"draining": true} moves its apps to other nodes, and '
+                '{"again": true} ends the pauses of what the node refused'
+            )
             raise BadInput(Fault("cordoned", what))
         if not wanted["cordoned"]:
             self._try_again(name)
@@ -124,7 +131,7 @@ def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False)
     full = any(item.of_node for item, _ in nodes.refusals(name))
     row |= {"apps": index.count(name), "cordoned": node.cordoned, "full": full, "ports": index.given.ports(name)}
     row |= {"reserved": index.given.reserved(name), "zone": index.sites.zone(name)}
-    row |= {"refusals": refusals, "unreadable": node.unreadable}
+    row |= {"refusals": refusals, "unreadable": node.unreadable} | ({"draining": True} if node.draining else {})
     return row | node.facts.to_json() if facts else row
 
 

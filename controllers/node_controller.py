@@ -1,8 +1,9 @@
 """The node-controller, as a process: `python -m controllers.node_controller`.
 
 It marks nodes without a heartbeat as lost and unschedules their apps. It also unschedules an app that the engine of its node
-refuses to run. The age of a heartbeat is measured by the api-server, so that the clocks of the nodes do not matter.
-`duckconf/health.py` decides which nodes are lost, and has the brake for many nodes that become unreachable together.
+refuses to run, and one after the other those of a node that is drained. The age of a heartbeat is measured by the api-server, so
+that the clocks of the nodes do not matter. `duckconf/health.py` decides which nodes are lost, and has the brake for many nodes
+that become unreachable together.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controllers.component import Component, batches, main
+from controllers.draining import empty
 from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.health import Health, judge, next_verdict
 from duckconf.patterns import some_of
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig
+from duckconf.told_nodes import READY
 
 NAME = "node-controller"
 # A verdict is looked for this long after it is due, so that one look is enough.
@@ -109,7 +112,9 @@ def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], 
         unschedule(component, api, [node for node in judgement.lost if counts[node]])
         turn_away(component, api, judgement.watch, counts)
         watch = judgement.watch
-        return judgement.due
+        drained = [str(node["name"]) for node in answer["nodes"] if node.get("draining") and node["status"] == READY]
+        soon = empty(component, api, drained)
+        return judgement.due if soon is None else min(soon, judgement.due)
 
     return once
 

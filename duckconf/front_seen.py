@@ -1,6 +1,7 @@
 """What a front may send requests to, as a loop sees it. Pure.
 
-An instance on a node that does not answer counts while nothing else serves its app. A row that cannot be read changes nothing.
+An instance on a node that does not answer counts while nothing else serves its app. So does one that was ready and whose checks
+fail: on a machine that is overloaded for a moment, those of all instances do. A row that cannot be read changes nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class FrontSeen:
 
     ready: Mapping[Where, Served] = field(default_factory=dict)
     doubtful: Mapping[Where, Served] = field(default_factory=dict)
-    """They were ready, and their node does not answer now."""
+    """They were ready, and their node does not answer now, or their checks fail."""
     there: Collection[Where] = ()
     """All that may still run."""
     unheard: bool = False
@@ -89,7 +90,7 @@ def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSee
             ready[where] = Served(copy, view.started)
         elif before is not None and _goes_on(view, before):
             ready[where] = before
-        elif before is not None and silent:
+        elif before is not None and (silent or _runs_on(view, before)):
             doubtful[where] = before
     return FrontSeen(ready, doubtful, there, unheard, unchecked)
 
@@ -97,7 +98,11 @@ def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSee
 def _goes_on(view: AppView, before: Served) -> bool:
     """Whether it runs as it did, and nobody says that it is ready only because its row cannot be read, or because whoever checks
     it has begun anew."""
-    return view.state == "running" and view.started == before.started and (view.desired == "unclear" or view.health == STARTING)
+    return _runs_on(view, before) and (view.desired == "unclear" or view.health == STARTING)
+
+
+def _runs_on(view: AppView, before: Served) -> bool:
+    return view.state == "running" and view.started == before.started
 
 
 class Told(NamedTuple):

@@ -103,7 +103,7 @@ class OfAgents:
             status = self._nodes.status(name)
             reason = node.unreadable or ("" if status == READY else "no heartbeat")
             zone = self._index.sites.zone(name)
-            found[name] = NodeSeen(status, reason, round(node.heartbeat, 3), node.cordoned, zone=zone)
+            found[name] = NodeSeen(status, reason, round(node.heartbeat, 3), node.cordoned, node.draining, zone=zone)
         return found
 
     def _surplus(self) -> dict[str, InstanceSeen]:

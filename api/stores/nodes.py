@@ -97,6 +97,8 @@ class Node:
     heartbeat: float = 0.0
     instance: str = ""
     cordoned: bool = False
+    draining: bool = False
+    """Whether the node-controller moves what runs there; it is cordoned then."""
     containers: tuple[Seen, ...] = ()
     copies: Mapping[str, Sequence[Seen]] = field(default_factory=dict)
     """The same by instance."""
@@ -184,16 +186,25 @@ class NodeBook:
         self._tell()
 
     def cordon(self, name: str, *, cordoned: bool) -> bool:
-        """Says whether that was a change; returns when it is on disk. Raises OSError, and nothing has changed."""
+        """Says whether that was a change; returns when it is on disk. Raises OSError, and nothing has changed. The end of a
+        cordon ends a drain."""
+        return self._close(name, cordoned, cordoned and self.nodes[name].draining)
+
+    def drain(self, name: str) -> bool:
+        """The same, for a node that is to be emptied."""
+        return self._close(name, True, True)
+
+    def _close(self, name: str, *now: bool) -> bool:
         with self._lock:
             node = self.nodes[name]
-            before, node.cordoned = node.cordoned, cordoned
-        if before == cordoned:
+            before = node.cordoned, node.draining
+            node.cordoned, node.draining = now
+        if before == now:
             return False
         try:
             self._save()
         except OSError:
-            node.cordoned = before
+            node.cordoned, node.draining = before
             raise
         self._tell()
         return True
@@ -272,6 +283,7 @@ class NodeBook:
         with self._lock:
             nodes = {
                 name: {"heartbeat": node.heartbeat, "cordoned": node.cordoned, "apps": len(node.containers)}
+                | ({"draining": True} if node.draining else {})
                 for name, node in self.nodes.items()
             }
         write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
@@ -304,4 +316,5 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _node(kept: Any, now: float) -> Node:
     kept = kept if isinstance(kept, dict) else {}
-    return Node(now, heartbeat=float(kept.get("heartbeat", 0.0)), cordoned=kept.get("cordoned") is True)
+    cordoned, draining = (kept.get(key) is True for key in ("cordoned", "draining"))
+    return Node(now, heartbeat=float(kept.get("heartbeat", 0.0)), cordoned=cordoned or draining, draining=draining)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 from flask import Flask
@@ -55,7 +55,7 @@ class World:
     def declare(self, name: str, *nodes: str, **fields: Any) -> None:
         self.call("PUT", f"/app/{name}", {"image": "x", "replicas": len(nodes), "node": list(nodes), **fields})
 
-    def agents(self) -> World:
+    def agents(self) -> Self:
         """Each agent obeys, and tells what it has."""
         for node in NODES:
             if node in self.away:
@@ -80,11 +80,11 @@ class World:
         told = {"app": one["name"], "slot": one.get("slot", 1), "container": f"duckconf-{one['name']}", "image": "x"}
         return told | {"state": state, "spec": spec, "generation": one.get("generation", 0), "restarts": restarts}
 
-    def schedule(self) -> World:
+    def schedule(self) -> Self:
         balance(cast(Component, self), cast(ApiClient, self), self.mode, Sites(NODES), 10.0)
         return self
 
-    def go(self, times: int = 12) -> World:
+    def go(self, times: int = 12) -> Self:
         for _ in range(times):
             self.agents().schedule()
         return self

@@ -219,7 +219,7 @@ def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_
     assert page.start(image=NGINX_IMAGE, name="web", replicas="3") == "web is declared"
     until("three are ready", lambda: page.ready("web") == 3, 60, page.seen)
     browser.size(*PROJECTOR)
-    assert "nginx" in page.log("web", "web.2")
+    assert page.log("web", "web.2") == "it has printed nothing"
     page.kill("web", "web.2")
     until(
         "its agent was asked, and has healed it",
@@ -234,6 +234,11 @@ def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_
     until("the page has noticed", lambda: page.link() == "stale" or "ERR_" in " ".join(browser.complaints()), 20, page.seen)
     page.is_live(40)
     until("three are ready", lambda: page.ready("web") == 3, 60, page.seen)
+    assert page.of_node("node-3", "drain") == "its apps move"
+    until(
+        "it is empty", lambda: (page.ready("web"), "node-3" in {node for node, *_ in page.boxes()}) == (3, False), 40, page.seen
+    )
+    assert page.of_node("node-3", "uncordon") == "uncordoned"
     hosts.freeze("node-2")
     try:
         until("the node is shown as away", lambda: page.nodes()["node-2"] == "unreachable", NODE_TIMEOUT + 20, page.seen)

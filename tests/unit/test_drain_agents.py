@@ -12,7 +12,7 @@ from duckconf.reach.inventory.project import Project
 
 
 class Api:
-    """Two nodes; what is unbound goes to n2, but for `stuck`, and what an earlier drain has left is told as kept."""
+    """Two nodes; when n1 is drained, what is there goes to n2, but for `stuck`. What an earlier drain left is told as kept."""
 
     def __init__(self, stuck: str, kept: tuple[str, ...] = ()) -> None:
         self.stuck = stuck
@@ -22,9 +22,8 @@ class Api:
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         if path == "/apps?nodeName=n1":
             return {"apps": [{"name": name} for name, node in self.nodes.items() if node == "n1"], "kept": self.kept}
-        if method == "PUT" and path == "/apps":
-            name = body["apps"][0]["name"]
-            self.nodes[name] = "" if name == self.stuck else "n2"
+        if (method, path, body) == ("PUT", "/node/n1", {"draining": True}):
+            self.nodes |= {name: "" if name == self.stuck else "n2" for name, node in self.nodes.items() if node}
         if path.startswith("/app/"):
             node = self.nodes[path.removeprefix("/app/")]
             one = {"slot": 1, "node": node, "status": "running" if node else "pending"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -228,6 +229,21 @@ def test_a_silent_node_takes_nothing_from_an_app_that_nothing_else_serves() -> N
     assert [copy.node for copy in none.served()] == ["n1", "n2"]
     assert not none.unheard
     assert seen_in([view("n1", state=UNREACHABLE)], {}).unheard
+
+
+def test_instances_whose_checks_all_fail_at_once_are_served_until_one_is_well_again() -> None:
+    def look(*health: str, started: float = 5.0) -> list[AppView]:
+        return [view(f"n{n}", health=one, ready=one == "healthy", started=started) for n, one in enumerate(health, 1)]
+
+    known = seen_in(look("healthy", "healthy", "starting"), {}).ready
+    none, one = (
+        seen_in(look("unhealthy", "unhealthy", "unhealthy"), known),
+        seen_in(look("unhealthy", "healthy", "unhealthy"), known),
+    )
+    assert [copy.node for copy in none.served()] == ["n1", "n2"]
+    assert [copy.node for copy in one.served()] == ["n2"]
+    assert list(seen_in(look("unhealthy", "unhealthy", started=9.0), known).served()) == []
+    assert list(seen_in([replace(item, leaving=True) for item in look("unhealthy", "unhealthy")], known).served()) == []
 
 
 def test_who_checks_may_begin_anew_and_a_container_that_began_anew_is_checked_first() -> None:

@@ -135,7 +135,7 @@ export function openNode(name) {
     async () => { await ask(true); return "frozen"; });
   const thaw = form({ text: "Thaw" }, [make("p", {}, "The demo host goes on where it stood still.")],
     async () => { await ask(false); return "it goes on"; });
-  const drains = known.picture.mode === "reconcile" && !node.draining;
+  const drains = known.picture.mode !== "push" && !node.draining;
   const stands = node.status === "ready" ? freeze : thaw;
   show(name, list, make("div", { class: "deeds" }, node.cordoned ? uncordon : cordon, ...(drains ? [drain] : []), ...(node.demo ? [stands] : [])));
 }

@@ -1,5 +1,5 @@
-"""Empties a node in agents mode: cordons it, then moves its apps one at a time. Each runs on its new node before its old
-container is removed."""
+"""Empties a node in agents mode: asks the api-server for it, and follows the apps as they move one at a time. Each runs on its
+new node before its old container is removed."""
 
 from __future__ import annotations
 
@@ -33,20 +33,19 @@ def drain(project: Project, node: str) -> Drained:
     # Those that an earlier drain has left without a place run on there.
     names = [instance_name(entry["name"], entry.get("slot", 1)) for entry in there if not entry.get("data")]
     names += [name for name in told["kept"] if name not in names]
+    names.sort(key=lambda name: (app_of(name), slot_of(name)))
     trying = Trying(node)
+    api.call("PUT", path_of("node", node), {"draining": True})
     for number, name in enumerate(names, 1):
         with step(f"moving {name} ({number} of {len(names)})"):
-            _move(api, name, node, trying)
+            _follow(api, name, node, trying)
     return Drained(len(names) - len(trying.stays), tuple(sorted(stays)), trying.stays)
 
 
-def _move(api: ApiClient, name: str, node: str, trying: Trying) -> None:
+def _follow(api: ApiClient, name: str, node: str, trying: Trying) -> None:
     """Return when it runs elsewhere, or is given up."""
     app, slot = app_of(name), slot_of(name)
     cursor = api.call("GET", "/events?limit=0")["cursor"]
-    now = _instance(api, app, slot)
-    if now is not None and now["node"] == node:
-        api.call("PUT", "/apps", {"apps": [{"name": app, "slot": slot, "node": ""}]})
     end = time.monotonic() + PATIENCE
     while name not in trying.stays:
         now = _instance(api, app, slot)
@@ -60,7 +59,7 @@ def _move(api: ApiClient, name: str, node: str, trying: Trying) -> None:
             trying.failed(name, note or "it is held back", BACKOFF)
         elif time.monotonic() > end:
             trying.cannot(name, note or f"{now['status']} on {now['node'] or 'no node'} after {PATIENCE:g} s")
-        else:
+        if name not in trying.stays:
             cursor = _hear(api, cursor, name, trying)
 
 
