@@ -299,6 +299,7 @@ SCHEMAS: dict[str, Any] = {
                     "properties": {
                         "time": {"type": "number", "description": "Seconds since the epoch."},
                         **dict.fromkeys(("kind", "message", "app", "instance", "node", "source", "id"), TEXT),
+                        "apps": {"type": "array", "items": TEXT, "description": "All that it is about, if it is several."},
                     },
                 },
             },

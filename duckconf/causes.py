@@ -12,7 +12,7 @@ from duckconf.events import Event
 BEGINS = frozenset({"declared", "updated", "withdrawn", "moved"})
 # In push mode a request starts what it asks for.
 STARTED = "started"
-# A person changed the file by hand, and no event says which apps.
+# A person changed the file by hand, which is as good as a request.
 EDITED = "edited"
 
 
@@ -24,7 +24,7 @@ class Causes:
 
     def note(self, event: Event) -> None:
         if event.kind == EDITED:
-            self._of.clear()
+            self._of.update(dict.fromkeys(event.apps, event.id))
         elif event.kind in BEGINS and event.app:
             self._of[event.app] = event.id
 

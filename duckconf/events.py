@@ -22,13 +22,16 @@ class Event:
     instance: str = ""
     """The instance that waits, where one is meant: an app has several."""
     id: str = ""
-    """Of the request that it goes back to, "" where none is known."""
+    """Of the request, or the edit by hand, that it goes back to, "" where none is known."""
+    apps: tuple[str, ...] = ()
+    """All that it is about, where it is several at once."""
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value != ""}
+        return {name: value for name, value in asdict(self).items() if value not in ("", ())}
 
 
 def event_from_json(data: Any) -> Event:
     """Raises TypeError, ValueError or KeyError for something that is no event."""
     texts = {name: str(data.get(name, "")) for name in ("app", "node", "source", "instance", "id")}
-    return Event(str(data["kind"]), str(data["message"]), **texts, time=float(data["time"]))
+    apps = tuple(str(name) for name in data.get("apps", ()))
+    return Event(str(data["kind"]), str(data["message"]), **texts, time=float(data["time"]), apps=apps)

@@ -29,6 +29,7 @@ from api.stores.changes import (
 )
 from api.stores.together import Together, Waiting
 from duckconf.brake import is_by_api, mended, why_it_waits
+from duckconf.causes import EDITED
 from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
 from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow
 from duckconf.events import Event
@@ -169,7 +170,7 @@ class DesiredStore:
             self._trouble = None
             self._before_edit.forget()
             self._write(theirs, max(theirs.next_number, ours.next_number), {}, edits)
-            self._tell(Event("edited", f"an edit of {self.path.name} was confirmed: {summary(ours, edits)}"))
+            self._tell_of_edit(f"an edit of {self.path.name} was confirmed", ours, edits)
             return True
 
     def wait(self, since: int, seconds: float) -> int:
@@ -304,11 +305,14 @@ class DesiredStore:
         document = merged(theirs, ours, self._history)
         edits = changes_between(ours, document)
         if ours.rows and (edits or document.faults != ours.faults):
-            self._tell(Event("edited", f"{self.path.name} was edited by hand: {summary(ours, edits)}"))
+            self._tell_of_edit(f"{self.path.name} was edited by hand", ours, edits)
         if document is theirs and (theirs.revision in (0, ours.revision) or not ours.known):
             self._publish(document, edits)
         else:
             self._write(document, max(document.next_number, ours.next_number), {}, edits)
+
+    def _tell_of_edit(self, what: str, before: Document, edits: Changes) -> None:
+        self._tell(Event(EDITED, f"{what}: {summary(before, edits)}", apps=tuple(sorted(edits))))
 
     def _write(self, document: Document, number: int, written: Changes, changes: Changes) -> None:
         """Put the document on disk as the next revision. What was put there meanwhile is merged by `_follow`.

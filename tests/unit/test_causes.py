@@ -60,13 +60,16 @@ def test_a_full_journal_that_is_turned_over_loses_no_id(api: Journal, tmp_path: 
     assert {event.id for event in loop.tail(100).events} == {"one"}
 
 
-def test_after_an_edit_by_hand_no_request_is_blamed(api: Journal, loop: Journal) -> None:
+def test_what_follows_an_edit_by_hand_goes_back_to_the_edit(api: Journal, loop: Journal) -> None:
     api.request = lambda: "one"
     api.add(Event("declared", "x", "web"))
-    api.request = str
-    api.add(Event("edited", "x"))
-    loop.add(Event("removed", "x", "web"))
-    assert ids(loop)[-1] == ("removed", "")
+    api.add(Event("declared", "x", "db"))
+    # A request may be the first to see that the file was edited.
+    api.add(Event("edited", "x", apps=("web", "new")))
+    for app in ("web", "new", "db"):
+        loop.add(Event("started", "x", app))
+    *_, (kind, edit), (_, web), (_, new), (_, db) = ids(loop)
+    assert (kind, len(edit), web, new, db) == ("edited", 8, edit, edit, "one")
 
 
 def test_what_a_request_only_brings_is_not_its_own() -> None:

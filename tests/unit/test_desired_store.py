@@ -100,7 +100,8 @@ def test_an_edit_by_hand_is_noticed_and_told(store: DesiredStore, path: Path, ev
     put(store, "web")
     save(path, path.read_text() + "db,redis\n")
     until("the edit is seen", lambda: "db" in store.listing().apps)
-    assert [event.message for event in events if event.kind == "edited"] == ["desired_state.csv was edited by hand: +db"]
+    (edited,) = [event for event in events if event.kind == "edited"]
+    assert (edited.message, edited.apps) == ("desired_state.csv was edited by hand: +db", ("db",))
 
 
 def test_an_edit_that_began_before_an_api_write_loses_neither(store: DesiredStore, path: Path) -> None:

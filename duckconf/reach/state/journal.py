@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from duckconf.causes import BEGINS, Causes, is_of_request
+from duckconf.causes import BEGINS, EDITED, Causes, is_of_request
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event, event_from_json
 from duckconf.reach.state.news import NOT_TOLD, News
@@ -72,6 +72,8 @@ class Journal:
         self.news.tell()
 
     def _id_of(self, event: Event) -> str:
+        if event.kind == EDITED:
+            return secrets.token_hex(4)
         asked = self.request() if is_of_request(event) else ""
         if asked or not event.app:
             return asked
