@@ -1,11 +1,13 @@
 """What a front may send requests to, as a loop sees it. Pure.
 
-An instance on a node that does not answer counts while nothing else serves its app. So does one that was ready and whose checks
-fail: on a machine that is overloaded for a moment, those of all instances do. A row that cannot be read changes nothing.
+An instance on a node that does not answer counts while nothing else serves its app. One that was ready and whose checks fail
+counts while those of most instances fail: more likely that is a machine which is overloaded for a moment, and the front checks
+for itself. A row that cannot be read changes nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -55,7 +57,9 @@ class FrontSeen:
 
     ready: Mapping[Where, Served] = field(default_factory=dict)
     doubtful: Mapping[Where, Served] = field(default_factory=dict)
-    """They were ready, and their node does not answer now, or their checks fail."""
+    """They were ready, and their node does not answer now."""
+    failing: Mapping[Where, Served] = field(default_factory=dict)
+    """They were ready, run as they did, and their checks fail."""
     there: Collection[Where] = ()
     """All that may still run."""
     unheard: bool = False
@@ -64,16 +68,18 @@ class FrontSeen:
     """Never seen ready, and their checks have not passed yet."""
 
     def served(self) -> Iterable[Copy]:
-        """What is ready; of an app of which nothing is, what was."""
-        certain = {one.copy.app for one in self.ready.values()}
-        doubtful = (one for one in self.doubtful.values() if one.copy.app not in certain)
-        return [one.copy for one in (*self.ready.values(), *doubtful)]
+        """What is ready; of an app of which nothing is, or less than fails, what was."""
+        ready, failing = (Counter(one.copy.app for one in some.values()) for some in (self.ready, self.failing))
+        fail = (one for one in self.failing.values() if failing[one.copy.app] > ready[one.copy.app])
+        doubtful = (one for one in self.doubtful.values() if not ready[one.copy.app])
+        return [one.copy for one in (*self.ready.values(), *fail, *doubtful)]
 
 
 def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSeen:
     """`known` are those that have been ready before."""
     ready: dict[Where, Served] = {}
     doubtful: dict[Where, Served] = {}
+    failing: dict[Where, Served] = {}
     there, unheard, unchecked = set(), False, set()
     for view in views:
         where = (view.node, view.container)
@@ -90,9 +96,11 @@ def seen_in(views: Sequence[AppView], known: Mapping[Where, Served]) -> FrontSee
             ready[where] = Served(copy, view.started)
         elif before is not None and _goes_on(view, before):
             ready[where] = before
-        elif before is not None and (silent or _runs_on(view, before)):
+        elif before is not None and silent:
             doubtful[where] = before
-    return FrontSeen(ready, doubtful, there, unheard, unchecked)
+        elif before is not None and _runs_on(view, before):
+            failing[where] = before
+    return FrontSeen(ready, doubtful, failing, there, unheard, unchecked)
 
 
 def _goes_on(view: AppView, before: Served) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 import pytest
+import yaml
 
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.services import loop_service
@@ -168,6 +169,10 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
     assert inv("apps").stdout.splitlines()[1].split()[2] == "3/3"
     assert inv("diff").returncode == 0
     assert revisions(declared.cluster, "web") == [(1, "done"), (2, "failed"), (3, "failed")]
+    compose, kube = (inv("export", form, "--app", "web").stdout for form in ("compose", "kube"))
+    assert "revision 1 serves; this is what is declared" in compose.partition("services:")[0]
+    assert yaml.safe_load(compose)["services"]["web"]["image"] == "localhost/nothing/here:1"
+    assert (f"image: {NGINX_IMAGE}" in kube, "localhost/nothing" in kube) == (True, False), kube
     back = inv("rollback", "web", "--wait")
     assert (back.returncode, "revision 4 runs" in back.stdout) == (0, True), back.stderr
     assert declared.cluster.instances() == before
