@@ -10,7 +10,7 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,14 +67,16 @@ def running(live: Live, folder: Path, *words: str) -> Iterator[Running]:
 
 
 @contextmanager
-def at_terminal(live: Live, folder: Path, columns: int, rows: int, *words: str) -> Iterator[Running]:
+def at_terminal(
+    live: Live, folder: Path, columns: int, rows: int, *words: str, program: Sequence[str] = (str(ROOT / "inv"),)
+) -> Iterator[Running]:
     """As `running`, with a terminal of its own; what it shows is `out`."""
     folder.mkdir()
     (folder / "err").touch()
     ours, its = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
-        [str(ROOT / "inv"), *words], env=live.environ, stdin=its, stdout=its, stderr=its, start_new_session=True,
+        [*program, *words], env=live.environ, stdin=its, stdout=its, stderr=its, start_new_session=True,
         preexec_fn=lambda: _hear_signals(its),
     )  # fmt: skip
 

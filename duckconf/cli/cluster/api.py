@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,18 @@ class ClusterApi(ApiClient):
 
     def call(self, method: str, path: str, body: object = None, deadline: float | None = None, at: str = "") -> dict[str, Any]:
         """As ApiClient's; raises DuckconfError also when the server is another cluster's or in another mode."""
+        self._require_ours(min(deadline or ASK_SECONDS, ASK_SECONDS))
+        return super().call(method, path, body, deadline, at)
+
+    def stream(self, path: str, known: str = "") -> Iterator[bytes]:
+        """As ApiClient's; raises as `call`."""
+        self._require_ours(ASK_SECONDS)
+        return super().stream(path, known)
+
+    def _require_ours(self, seconds: float) -> None:
         if not self._is_ours:
-            seconds = min(deadline or ASK_SECONDS, ASK_SECONDS)
             require_ours(self._project, self._mode, self._stranger.call("GET", "/healthz", deadline=seconds))
             self._is_ours = True
-        return super().call(method, path, body, deadline, at)
 
 
 def api_client(project: Project, mode: str = "") -> ApiClient:

@@ -19,6 +19,14 @@ def status(_: Any, json: bool = False) -> int:
     return look.status(project(), as_json=json)
 
 
+@command()
+def watch(_: Any) -> int:
+    """Show the live picture of the cluster on the whole terminal, with keys to act from; ? shows them. Example: ./inv watch"""
+    from duckconf.cli.watch.watch import watch as look
+
+    return look(project())
+
+
 FRESH = "connect to the nodes instead of asking the running loop or API, whose connections are open"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ from duckconf.errors import DuckconfError
 CONNECT_SECONDS = 3.0
 # A start may pull an image before it answers.
 ANSWER_SECONDS = 610.0
+# A stream that is silent for longer is dead: the server sends something every 5 s.
+SILENT_SECONDS = 12.0
+CHUNK = 1 << 16
 
 
 def path_of(*parts: str) -> str:
@@ -61,20 +65,51 @@ class ApiClient:
         bounds = {} if deadline is None else {"timeout": urllib3.Timeout(total=deadline, connect=CONNECT_SECONDS)}
         try:
             answer = self._pool.request(method, self.url + path, body=content, headers=headers, **bounds)  # type: ignore[arg-type]
-        except urllib3.exceptions.ReadTimeoutError as error:
-            raise DuckconfError(f"the API at {self.url} took too long to answer {method} {path}", "see its log") from error
-        except urllib3.exceptions.SSLError as error:
-            raise DuckconfError(
-                f"the API at {self.url} is not trusted: {error}", "is its certificate signed by the CA of the cluster?"
-            ) from error
         except urllib3.exceptions.HTTPError as error:
-            raise DuckconfError(f"no API answers at {self.url}", self._remedy) from error
-        try:
-            decoded = json.loads(answer.data)
-        except ValueError:
-            decoded = None
-        if not isinstance(decoded, dict):
-            raise DuckconfError(f"what answers at {self.url} is not the Duckconf API (HTTP {answer.status})", "see DUCKCONF_API")
-        if answer.status >= 400:
-            raise ApiRefused(answer.status, decoded)
+            raise self._unanswered(method, path, error) from error
+        decoded = _decoded(answer.data)
+        if decoded is None or answer.status >= 400:
+            raise _refused(self.url, answer.status, answer.data)
         return decoded
+
+    def _unanswered(self, method: str, path: str, error: urllib3.exceptions.HTTPError) -> DuckconfError:
+        if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+            return DuckconfError(f"the API at {self.url} took too long to answer {method} {path}", "see its log")
+        if isinstance(error, urllib3.exceptions.SSLError):
+            return DuckconfError(
+                f"the API at {self.url} is not trusted: {error}", "is its certificate signed by the CA of the cluster?"
+            )
+        return DuckconfError(f"no API answers at {self.url}", self._remedy)
+
+    def stream(self, path: str, known: str = "") -> Iterator[bytes]:
+        """The bytes of a stream of server-sent events as they come, to its end; `known` is the id of the last known event.
+        Raises as `call`, also when nothing comes for SILENT_SECONDS."""
+        headers = {**self._headers, "Accept": "text/event-stream"} | ({"Last-Event-ID": known} if known else {})
+        bounds = urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS)
+        try:
+            answer = self._pool.request("GET", self.url + path, headers=headers, timeout=bounds, preload_content=False)
+            try:
+                if answer.status >= 400 or not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    raise _refused(self.url, answer.status, answer.read(CHUNK))
+                while content := answer.read1(CHUNK):
+                    yield content
+            finally:
+                answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unanswered("GET", path, error) from error
+
+
+def _decoded(content: bytes) -> dict[str, Any] | None:
+    try:
+        decoded = json.loads(content)
+    except ValueError:
+        return None
+    return decoded if isinstance(decoded, dict) else None
+
+
+def _refused(url: str, status: int, content: bytes) -> DuckconfError:
+    """What an answer means that is not the one that was asked for."""
+    problem = _decoded(content)
+    if problem is None or status < 400:
+        return DuckconfError(f"what answers at {url} is not the Duckconf API (HTTP {status})", "see DUCKCONF_API")
+    return ApiRefused(status, problem)
