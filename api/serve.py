@@ -14,58 +14,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from cheroot import wsgi
-from flask import Flask
-
-from api.factory import create_push, create_reconcile
+from api.factory import create_reconcile
 from api.frozen import DemoNodes
-from api.live.of_push import OfPush
 from api.ops import FOLDER
-from api.push import Pusher
+from api.served import Served, names_of, open_journal
 from api.server import bind, serve
 from api.stores.desired import DesiredStore
-from api.turns import TurnBook
 from duckconf.errors import DuckconfError
-from duckconf.inventory import Inventory
-from duckconf.naming import push_number
 from duckconf.reach.inventory.follower import InventoryFollower
 from duckconf.reach.inventory.project import Project, load_project
-from duckconf.reach.nodes.observer import Observer
-from duckconf.reach.nodes.parallel import ask_all
-from duckconf.reach.nodes.sensor import observe_all
-from duckconf.reach.ssh.fleet import Fleet
-from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
-from duckconf.reach.state import cordons, desired_file, logs, observer_socket, passings
-from duckconf.reach.state import journal as journal_file
+from duckconf.reach.state import desired_file, logs
 from duckconf.reach.state import reports as report_file
-from duckconf.reach.state.cordons import Cordons
 from duckconf.reach.state.files import FolderLock
-from duckconf.reach.state.journal import Journal
-from duckconf.reach.state.news import of_folder
 from duckconf.reach.state.reports import ReportFile
 
 log = logging.getLogger("api")
-
-
-# The files of the state that show in the picture of the cluster.
-SHOWN = (
-    journal_file.FILE_NAME,
-    report_file.FILE_NAME,
-    passings.FILE_NAME,
-    desired_file.FILE_NAME,
-    cordons.FILE_NAME,
-    cordons.DRAINS_NAME,
-)
-
-
-class Served(NamedTuple):
-    """A mode's app and the server that listens for it."""
-
-    app: Flask
-    server: wsgi.Server
 
 
 def main(arguments: list[str]) -> int:
@@ -92,26 +56,11 @@ def main(arguments: list[str]) -> int:
 
 @contextmanager
 def push_mode(project: Project) -> Iterator[Served]:
-    hosts = InventoryFollower(project.inventory_path, project.root)
-    inventory = hosts.current()
-    pins, deadline = KnownHosts(project.pins, OWN_PINS), project.settings.node_deadline
-    fleet = Fleet(inventory.node_hosts(), pins, project.login_key, deadline, keeps_trying=True, refusals=project.refusals)
-    server = bind(project.settings.api_url, project.settings.api_threads)
-    book = open_book(project, inventory, fleet)
-    pusher = Pusher(project.cluster, hosts, fleet, book, Cordons(project.state / cordons.FILE_NAME))
-    names, threads = _names(server, project), project.settings.api_threads
-    observer, ended = Observer(pusher.pairs, pusher.observe), threading.Event()
-    threading.Thread(target=observer.keep_facts, args=(ended,), name="facts", daemon=True).start()
-    observer_socket.serve(project.state, observer.look)
-    try:
-        journal = open_journal(project)
-        pictures = OfPush(project.cluster, pusher, journal.news.tell)
-        yield Served(
-            create_push(pusher, pictures, project.cluster, journal, names, threads, DemoNodes(project.root).freeze), server
-        )
-    finally:
-        ended.set()
-        fleet.close()
+    # What holds connections over SSH takes a third of the start, and the other mode has no way to a node.
+    from api.serve_push import served
+
+    with served(project) as found:
+        yield found
 
 
 @contextmanager
@@ -122,7 +71,7 @@ def reconcile_mode(project: Project) -> Iterator[Served]:
     watcher = threading.Thread(target=store.watch, name="desired-state", daemon=True)
     watcher.start()
     reports = ReportFile(project.state / report_file.FILE_NAME)
-    names, threads = _names(server, project), project.settings.api_threads
+    names, threads = names_of(server, project), project.settings.api_threads
 
     @functools.cache
     def hosts() -> InventoryFollower:
@@ -140,31 +89,6 @@ def reconcile_mode(project: Project) -> Iterator[Served]:
 
 
 MODES: Mapping[str, Callable[[Project], AbstractContextManager[Served]]] = {"push": push_mode, "reconcile": reconcile_mode}
-
-
-def _names(server: wsgi.Server, project: Project) -> tuple[str, ...]:
-    """What clients call the server: the address that it listens on, and the name for it in the settings."""
-    return str(server.socket.getsockname()[0]), urlsplit(project.settings.api_url).hostname or ""
-
-
-def open_journal(project: Project) -> Journal:
-    """It is told of what other processes write that concerns the picture."""
-    return Journal(project.state / journal_file.FILE_NAME, "api", news=of_folder(project.state, SHOWN))
-
-
-def open_book(project: Project, inventory: Inventory, fleet: Fleet) -> TurnBook:
-    """The book of turns. Where it was lost, the numbers go on after the highest that any reachable node still has.
-
-    Asking for it also opens the connections, so that the first request does not wait for them.
-    """
-    path = project.state / "push.json"
-    pairs = {host.name: (host, fleet.runner(host.name)) for host in inventory.node_hosts()}
-    if path.exists():
-        ask_all(pairs, lambda node: pairs[node][1].open())
-        return TurnBook(path)
-    seen = observe_all(project.cluster, pairs)
-    numbers = [push_number(container.name) for found in seen.values() if isinstance(found, tuple) for container in found]
-    return TurnBook(path, max(numbers, default=0) + 1)
 
 
 if __name__ == "__main__":
