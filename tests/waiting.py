@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+# In seconds. Other tests run on the same processors: who waits leaves them to those who have something to do.
+SHORTEST_PAUSE = 0.005
 LONGEST_PAUSE = 0.5
 
 
 def until(what: str, condition: Callable[[], bool], seconds: float = 20, seen: Callable[[], str] = str) -> None:
     """Return when the condition holds; fail with `what`, and with what was `seen` last, when it does not in time.
 
-    It rests for as long as the last look took, so that looking does not slow down what is waited for.
+    It rests for twice as long as the last look took, so that looking does not slow down what is waited for.
     """
     end = time.monotonic() + seconds
     while True:
@@ -20,4 +22,4 @@ def until(what: str, condition: Callable[[], bool], seconds: float = 20, seen: C
             return
         now = time.monotonic()
         assert now < end, f"not within {seconds} s: {what} {seen()}"
-        time.sleep(min(now - begun, LONGEST_PAUSE))
+        time.sleep(min(max(2 * (now - begun), SHORTEST_PAUSE), LONGEST_PAUSE))

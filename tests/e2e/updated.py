@@ -11,6 +11,8 @@ from typing import Any
 from tests.e2e.conftest import Live
 
 QUICK = ("--update-config", "monitor=1s")
+# Between two looks, in seconds: to replace a container takes many times as long.
+PAUSE = 0.01
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def floor(cluster: Live, app: str) -> Iterator[list[int]]:
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.is_set():
+        while not ended.wait(PAUSE):
             counts.append(cluster.running()[app])
 
     thread = threading.Thread(target=look)
