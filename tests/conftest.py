@@ -1,23 +1,36 @@
-"""For all tests: the order in which they run, and that none of them fails for being slow: speed is measured in benchmarks/."""
+"""For all tests: the order in which they run, which of them one worker runs together, and that none of them fails for being slow:
+speed is measured in benchmarks/."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
+
+from tests.together import together
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """A worker takes a whole file, or all files of a folder that share a cluster."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = together
+    return scheduling
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The files that take longest begin first, so that several workers end together; in a file the order stays."""
+    """Those that take longest begin first, so that several workers end together; in a file the order stays."""
     if not hasattr(config, "workerinput"):
         return
-    places: defaultdict[Path, int] = defaultdict(lambda: 2)
+    places: defaultdict[str, int] = defaultdict(lambda: 3)
     for item in items:
-        place = 0 if item.get_closest_marker("hosts") else 1 if item.get_closest_marker("slow") else 2
-        places[item.path] = min(place, places[item.path])
-    items.sort(key=lambda item: places[item.path])
+        shared = together(item.nodeid) != item.nodeid.split("::")[0]
+        place = 0 if shared else 1 if item.get_closest_marker("hosts") else 2 if item.get_closest_marker("slow") else 3
+        places[together(item.nodeid)] = min(place, places[together(item.nodeid)])
+    items.sort(key=lambda item: places[together(item.nodeid)])

@@ -3,8 +3,8 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.e2e.agents_fleet",
-    "tests.e2e.docker_daemon",
+    "tests.e2e.agents.fleet",
+    "tests.e2e.docker.daemon",
     "tests.e2e.engine_api",
     "tests.e2e.moved_tag",
     "tests.e2e.own_engines",

@@ -28,7 +28,6 @@ from duckconf.cli.demo.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_SLOT, WEB_IMAGE, host_container, instance_name
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project, load_project
-from tests.e2e.docker_daemon import docker_daemon
 from tests.e2e.engine_api import containers
 from tests.waiting import until
 
@@ -264,18 +263,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports)
     with brought_up(inventory, cluster, api_port, modes.PUSH) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def docker_live(engine_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A cluster whose nodes borrow a docker engine, in push mode; its hosts are podman's containers as everywhere."""
-    cluster = f"d{os.getpid()}"
-    *ports, control, api_port = free_ports(5)
-    inventory = write_inventory(tmp_path_factory.mktemp("docker"), cluster, ports, "duckconf_engine=docker", control)
-    with docker_daemon() as address, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", address)
-        with brought_up(inventory, cluster, api_port, modes.PUSH) as running:
-            yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What `./inv test` prepares, by what it is asked to run."""
+"""What `./inv test` prepares, by what it is asked to run, and which tests one worker gets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from duckconf.cli.machine.checks import needs_hosts
 from duckconf.cli.terminal.edge import ROOT
+from tests.together import together
 
 EFFECTS = {"duckconf.cli", "duckconf.reach"}
 
@@ -26,6 +27,18 @@ EFFECTS = {"duckconf.cli", "duckconf.reach"}
 )
 def test_hosts_are_prepared_where_tests_on_real_hosts_may_be_asked_for(arguments: list[str], needed: bool) -> None:
     assert needs_hosts(arguments) is needed
+
+
+@pytest.mark.parametrize(
+    ("test", "unit"),
+    [
+        ("tests/e2e/docker/test_three_modes.py::test_one[x::y]", "tests/e2e/docker"),
+        ("tests/e2e/test_push_real.py::test_one", "tests/e2e/test_push_real.py"),
+        ("tests/unit/agent/test_contact.py::TestIt::test_one", "tests/unit/agent/test_contact.py"),
+    ],
+)
+def test_files_that_share_a_cluster_go_to_one_worker_and_others_one_by_one(test: str, unit: str) -> None:
+    assert together(test) == unit
 
 
 def test_every_module_of_decisions_is_held_to_be_pure() -> None:

@@ -28,7 +28,8 @@ CHECKS = (
     f"shfmt -d -i 2 -ci {SHELL}",
     "ansible-lint --offline --profile production",
 )
-# Each worker takes whole test files. The slowest tests are listed: those are worth making faster.
+# Each worker takes whole test files, or a folder of them: tests/conftest.py. The slowest tests are listed: those are worth making
+# faster.
 AT_ONCE = ("--dist", "loadfile", "--no-loadscope-reorder", "--durations", "25")
 MOST_WORKERS = 4
 
@@ -57,8 +58,8 @@ def run_checks(context: Any) -> int:
 def run_tests(context: Any, only: str, *, everything: bool) -> int:
     """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
     which = [] if everything else ["-m", "not slow"]
-    # One more than there are processors: many tests wait for what a host does, or for a timeout.
-    workers = min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+    # More than there are processors: many tests wait for what a host does, or for a timeout, and most of the slow ones do.
+    workers = min((os.cpu_count() or 1) + (2 if everything else 1), MOST_WORKERS)
     wanted = shlex.split(only) or ["-n", str(workers), *AT_ONCE, *which]
     if needs_hosts(wanted):
         _prepare_hosts()

@@ -22,19 +22,16 @@ from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.state.data import read_held
 from tests.e2e import typed
-from tests.e2e.agents_fleet import (
+from tests.e2e.agents.fleet import (
     APPS,
     UNITS,
     answers,
-    api,
     apps,
     events,
-    fleet,
     journal,
     killed,
     lives,
     nodes,
-    running,
     systemctl,
 )
 from tests.e2e.client import asked_all_the_time
@@ -44,7 +41,6 @@ from tests.e2e.watched import in_no_command_line, telltale
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
-__all__ = ["api", "fleet", "running"]
 
 KILLS = 6
 # Seconds for which the API is away; by hand for minutes.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.agents_fleet import api, fleet, running
 from tests.e2e.conftest import Live
 from tests.e2e.stack_scenes import (
     a_service_shares_the_network_of_another_one_and_follows_it,
@@ -18,7 +17,6 @@ from tests.e2e.stack_scenes import (
 )
 
 pytestmark = pytest.mark.slow
-__all__ = ["api", "fleet", "running"]
 
 
 def test_a_compose_file_is_applied_changed_and_withdrawn(running: Live, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e import client
-from tests.e2e.agents_fleet import APPS, answers, api, events, fleet, killed, nodes, running, systemctl
+from tests.e2e.agents.fleet import APPS, answers, events, killed, nodes, systemctl
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
 from tests.e2e.moved_tag import all_run_the_image_of_their_revision, moved_tag
 from tests.e2e.page import Page, browser
@@ -22,7 +22,7 @@ from tests.e2e.updated import QUICK, env_of, floor, revisions
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
-__all__ = ["api", "browser", "fleet", "running"]
+__all__ = ["browser"]
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def answers_now(cluster: Live) -> bool:
 def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_too(web: Live, api: ApiClient) -> None:
     served(web, "--replicas", "3")
     before = web.instances()
+    cursor = api.call("GET", "/events?limit=0")["cursor"]
     with floor(web, "web") as counts:
         broken = web.inv("update", "web", "--entrypoint", "sh", "--command", "-c 'echo no database; exit 3'", "--wait")
         assert (broken.returncode, broken.stdout) == (1, "")
@@ -79,7 +80,7 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
     back = web.inv("rollback", "web", "--wait")
     assert (back.returncode, "revision 4 runs" in back.stdout) == (0, True), back.stderr
     assert web.instances() == before
-    kinds = [event["kind"] for event in events(api) if event.get("app") == "web"]
+    kinds = [event["kind"] for event in api.call("GET", f"/events?since={cursor}")["events"] if event.get("app") == "web"]
     assert kinds.count("update-failed") == 2
     assert "revision 9" in web.inv("rollback", "web", "--to", "9").stderr
 

@@ -1,0 +1,54 @@
+"""One cluster in agents mode for all files of this folder, which one worker runs one after the other: three nodes and a control
+plane that the roles have set up. It takes half a minute to make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from duckconf.cli.cluster import modes
+from duckconf.cli.cluster.api import api_client
+from duckconf.naming import WEB_IMAGE
+from duckconf.reach.api.client import ApiClient
+from tests.e2e.agents.fleet import APPS, apps, nodes
+from tests.e2e.conftest import Live, brought_up, free_ports, write_inventory
+from tests.waiting import until
+
+
+@pytest.fixture(scope="package")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A cluster of its own with three nodes and a control plane, in agents mode."""
+    cluster = f"g{os.getpid()}"
+    control, *ports, api_port = free_ports(5)
+    inventory = write_inventory(tmp_path_factory.mktemp("inventory"), cluster, ports, control=control)
+    with brought_up(inventory, cluster, api_port, modes.AGENTS) as running:
+        yield running
+
+
+@pytest.fixture
+def api(fleet: Live) -> ApiClient:
+    return api_client(fleet.project)
+
+
+@pytest.fixture
+def running(fleet: Live, api: ApiClient) -> Iterator[Live]:
+    """Three apps that run, with a stranger beside; afterwards they run too, once each, and then they go."""
+    until("all nodes are ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
+    stranger = f"stranger-{fleet.project.cluster}"
+    fleet.engine.must("run", "-d", "--name", stranger, "--label=node=node-1", "--label=duckconf.app=a", WEB_IMAGE)
+    try:
+        for name in APPS:
+            api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
+        until("they run, once each", lambda: fleet.once_each(APPS), 40)
+        yield fleet
+        until("all run once each", lambda: fleet.once_each(APPS), 60)
+        until("the API sees it", lambda: {app["status"] for app in apps(api)} == {"running"}, 40)
+        assert {app["name"]: app["node"] for app in apps(api)} == fleet.nodes_of()
+        assert fleet.state_of(stranger) == "running"
+    finally:
+        fleet.engine.run("rm", "-f", "-t", "0", stranger)
+        for app in apps(api):
+            api.call("DELETE", f"/app/{app['name']}")
+        until("nothing is left", lambda: fleet.apps() == [], 40)
