@@ -10,6 +10,9 @@ import pytest
 
 # The oldest and the newest that hosts have, and the one of Debian 12.
 VERSIONS = ("3.9", "3.11", "3.13")
+# The quick tests take the Python that most hosts have.
+OFTEN = "3.11"
+EACH_VERSION = [pytest.param(version, marks=() if version == OFTEN else pytest.mark.slow) for version in VERSIONS]
 
 
 def interpreter(version: str) -> str:

@@ -20,14 +20,12 @@ from duckconf.codec import spec_hash
 from duckconf.model import App, parse_app
 from duckconf.naming import WEB_IMAGE
 from tests.agent_rig import NODE, AgentProcess, FakeApi
-from tests.interpreters import VERSIONS, interpreter
+from tests.interpreters import EACH_VERSION, OFTEN, interpreter
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 WRAPPER = ROOT / "roles" / "node" / "files" / "docker-wrapper"
 KILLS = 10
-# The quick tests take the Python that most hosts have.
-OFTEN = "3.11"
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def app(name: str, **more: object) -> dict[str, Any]:
     return {"name": name, "image": WEB_IMAGE, "generation": 7, **more}
 
 
-@pytest.mark.parametrize("version", [pytest.param(item, marks=() if item == OFTEN else pytest.mark.slow) for item in VERSIONS])
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_an_app_runs_is_healed_and_goes(version: str, install: Install, machine: Machine, api: FakeApi) -> None:
     agent = install(version)
     agent.start()

@@ -1,5 +1,5 @@
 """The page in a browser, on real nodes: what a person does, and what is seen when a node dies, the API restarts, and an update is
-taken back. Scenes begin on a telephone and go on at a wide window. Agents mode is in test_agents_updates.py, with its cluster."""
+taken back. Scenes begin on a telephone and go on at a wide window. Agents mode is in agents/test_agents_updates.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.e2e.conftest import NODE_TIMEOUT, NODES, Declared, Live
 from tests.e2e.page import Page, browser
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
 __all__ = ["browser"]
 
 TAB = "\ue004"
@@ -52,7 +53,6 @@ def test_in_push_mode_a_person_starts_an_app_and_sees_the_node_that_freezes(clus
     until("it is gone", lambda: (page.boxes(), cluster.nodes_of()) == ([], {}), 20, page.seen)
 
 
-@pytest.mark.slow
 def test_with_the_keyboard_alone_an_app_is_started(cluster: Live, browser: Browser) -> None:
     page = Page(browser, cluster.project.settings.api_url)
     page.open()
@@ -68,7 +68,6 @@ def test_with_the_keyboard_alone_an_app_is_started(cluster: Live, browser: Brows
     assert browser.run("return document.activeElement.id") == "start"
 
 
-@pytest.mark.slow
 def test_in_reconcile_mode_a_person_declares_scales_and_stops_while_the_api_restarts(
     declared: Declared, browser: Browser
 ) -> None:
@@ -103,7 +102,6 @@ def test_in_reconcile_mode_a_person_declares_scales_and_stops_while_the_api_rest
     until("all are gone", lambda: page.boxes() == [], 40, page.seen)
 
 
-@pytest.mark.slow
 def test_in_reconcile_mode_the_page_shows_an_update_that_is_taken_back_and_a_node_that_dies(
     declared: Declared, browser: Browser
 ) -> None:

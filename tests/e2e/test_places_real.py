@@ -16,6 +16,8 @@ from duckconf.naming import WEB_IMAGE
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Declared, free_ports
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 def places(declared: Declared, app: str) -> dict[str, str]:
     """The container of each node that runs the app."""
@@ -116,7 +118,6 @@ def test_an_app_with_data_stays_with_it_until_a_person_accepts_the_loss(declared
     declared.cluster.inv("uncordon", node)
 
 
-@pytest.mark.slow
 def test_an_app_is_spread_over_zones_and_moves_to_the_nodes_of_its_pattern_without_a_gap(declared: Declared) -> None:
     inv, instances = declared.cluster.inv, declared.cluster.instances
     inventory = Path(declared.cluster.environ["DUCKCONF_INVENTORY"])
@@ -160,7 +161,6 @@ def is_followed(declared: Declared) -> bool:
     return True
 
 
-@pytest.mark.slow
 def test_a_port_that_is_taken_and_a_cordon_lead_elsewhere_or_say_why(declared: Declared) -> None:
     inv = declared.cluster.inv
     assert inv("cordon", "node-1").returncode == 0
@@ -181,7 +181,6 @@ def test_a_port_that_is_taken_and_a_cordon_lead_elsewhere_or_say_why(declared: D
     until("it runs when it may", lambda: declared.cluster.running()["nowhere"] == 1)
 
 
-@pytest.mark.slow
 def test_a_port_that_its_own_copy_holds_on_the_shared_engine_is_told_with_the_topology(declared: Declared) -> None:
     inv, (port,) = declared.cluster.inv, free_ports(1)
     declared.put("web", ports=[f"{port}:80"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from duckconf.cli.roles import build_agent as builder
-from tests.interpreters import VERSIONS, interpreter
+from tests.interpreters import EACH_VERSION, interpreter
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_what_this_python_has_compiled_is_not_compiled_at_each_start(root: Path,
     assert (done.returncode, done.stdout[:6]) == (0, "usage:"), done.stderr
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH_VERSION)
 def test_the_agent_runs_on_a_bare_interpreter(version: str, root: Path, tmp_path: Path) -> None:
     agent = builder.build_agent(root)
     python = interpreter(version)
@@ -77,7 +77,7 @@ def test_the_agent_runs_on_a_bare_interpreter(version: str, root: Path, tmp_path
     assert loaded.returncode == 0, loaded.stderr
 
 
-@pytest.mark.parametrize("version", VERSIONS[1:])
+@pytest.mark.parametrize("version", EACH_VERSION[1:])
 def test_the_control_plane_runs_on_a_bare_interpreter(version: str, root: Path, tmp_path: Path) -> None:
     services = builder.build_control_plane(root)
     assert not any(name.endswith((".so", ".pyd")) for name in zipfile.ZipFile(services).namelist())

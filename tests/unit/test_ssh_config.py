@@ -28,24 +28,26 @@ def nodes(folder: Path, lines: str) -> dict[str, Host]:
     return {host.name: host for host in load_inventory(folder / "hosts.ini", folder, secrets=True).node_hosts()}
 
 
+# What is said of a host, and what becomes of that.
+NAMES: tuple[tuple[str, str, object], ...] = (
+    ("ansible_ssh_host=192.0.2.1 ansible_ssh_port=23 ansible_ssh_user=bob", "where", "192.0.2.1:23"),
+    ("ansible_ssh_user=bob", "user", "bob"),
+    ("ansible_ssh_pass=x", "password", "x"),
+    ("ansible_ssh_password=x", "password", "x"),
+    ("ansible_private_key_file=/k", "key_file", "/k"),
+    ("ansible_ssh_private_key_file=/k", "key_file", "/k"),
+    ("ansible_become_pass=x", "become_password", "x"),
+    ("ansible_sudo_pass=x", "become_password", "x"),
+    ("ansible_sudo_exe=/opt/sudo", "sudo", ("/opt/sudo",)),
+    ("ansible_user={{who}} who=bob", "user", "bob"),
+)
+
+
 class TestAnsible:
-    @pytest.mark.parametrize(
-        ("line", "field", "value"),
-        [
-            ("n ansible_ssh_host=192.0.2.1 ansible_ssh_port=23 ansible_ssh_user=bob", "where", "192.0.2.1:23"),
-            ("n ansible_ssh_user=bob", "user", "bob"),
-            ("n ansible_ssh_pass=x", "password", "x"),
-            ("n ansible_ssh_password=x", "password", "x"),
-            ("n ansible_private_key_file=/k", "key_file", "/k"),
-            ("n ansible_ssh_private_key_file=/k", "key_file", "/k"),
-            ("n ansible_become_pass=x", "become_password", "x"),
-            ("n ansible_sudo_pass=x", "become_password", "x"),
-            ("n ansible_sudo_exe=/opt/sudo", "sudo", ("/opt/sudo",)),
-            ("n ansible_user={{who}} who=bob", "user", "bob"),
-        ],
-    )
-    def test_every_name_that_ansible_has_for_it_counts(self, tmp_path: Path, line: str, field: str, value: object) -> None:
-        assert getattr(nodes(tmp_path, line)["n"], field) == value
+    def test_every_name_that_ansible_has_for_it_counts(self, tmp_path: Path) -> None:
+        found = nodes(tmp_path, "\n".join(f"n{number} {said}" for number, (said, _, _) in enumerate(NAMES)))
+        became = [(said, field, getattr(found[f"n{number}"], field)) for number, (said, field, _) in enumerate(NAMES)]
+        assert became == list(NAMES)
 
     def test_ansible_cfg_counts_below_the_inventory_and_is_looked_at_again(self, tmp_path: Path) -> None:
         config = tmp_path / "ansible.cfg"
