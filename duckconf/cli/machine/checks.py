@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +64,9 @@ def run_tests(context: Any, only: str, *, everything: bool) -> int:
     # More than there are processors: many tests wait for what a host does, or for a timeout, and most of the slow ones do.
     workers = min((os.cpu_count() or 1) + (2 if everything else 1), MOST_WORKERS)
     wanted = shlex.split(only) or ["-n", str(workers), *AT_ONCE, *which]
-    if needs_hosts(wanted):
-        _prepare_hosts()
+    with _compiling(ROOT / "tests") if not only else nullcontext():
+        if needs_hosts(wanted):
+            _prepare_hosts()
     return int(context.run(shlex.join(("python", "-m", "pytest", *wanted)), warn=True, pty=sys.stdout.isatty()).exited)
 
 
@@ -70,6 +74,18 @@ def needs_hosts(arguments: list[str]) -> bool:
     """Whether tests on real hosts may be among what pytest is asked for: no path means all of them."""
     places = [word.split("::")[0].rstrip("/") for word in arguments if word.startswith("tests")]
     return not places or any(place == "tests" or place.startswith("tests/e2e") for place in places)
+
+
+@contextmanager
+def _compiling(tests: Path) -> Iterator[None]:
+    """Meanwhile, in a checkout that has just been made, every test is compiled: all workers would do so at the same time."""
+    if (tests / "__pycache__").exists():
+        yield
+        return
+    argv = (sys.executable, "-m", "pytest", "--collect-only", "-q", str(tests))
+    # What is wrong with a test, the run itself tells.
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        yield
 
 
 def _prepare_hosts() -> None:
