@@ -168,6 +168,7 @@ def test_beside_another_agent_of_the_same_name_nothing_is_touched(install: Insta
 
 def test_a_name_that_another_nodes_copy_holds_is_given_up(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
     engine.put("duckconf-sim-web", {**labels(App("web", "web"), 3), "node": "node-2"})
+    until("the agent has begun", lambda: bool(api.beats))
     api.place(WEB)
     until("it runs beside it", lambda: list(engine.seen().values()) == ["running", "running"], 3)
     (name,) = engine.seen().keys() - {"duckconf-sim-web"}
