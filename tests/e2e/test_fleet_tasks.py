@@ -24,6 +24,7 @@ from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.ssh.host_keys import pin
 from duckconf.ssh_address import SshAddress
 from tests.e2e.conftest import ROOT, free_ports, second_checkout
+from tests.e2e.paused import pause
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.hosts]
@@ -239,7 +240,7 @@ def test_a_host_that_is_well_is_ok_in_every_line(pushing: Machines) -> None:
 
 
 def test_a_frozen_host_is_told_from_outside_in(pushing: Machines) -> None:
-    pushing.engine("pause", pushing.container("web-2"))
+    pause(pushing.engine, pushing.container("web-2"))
     try:
         rows = json.loads(pushing.inv("doctor", "web-2", "--json", code=1).stdout)
     finally:
@@ -302,7 +303,7 @@ def test_the_loop_empties_a_node_and_gives_up_a_dead_one(pushing: Machines) -> N
     pushing.inv("uncordon", "web-2")
     pushing.inv("start-app", WEB_IMAGE, "--wait")
     assert pushing.apps()["app-4"] == "web-2"
-    pushing.engine("pause", pushing.container("web-2"))
+    pause(pushing.engine, pushing.container("web-2"))
     assert "--force" in pushing.inv("remove-node", "web-2", code=4).stderr
     pushing.inv("remove-node", "web-2", "--force")
     until("it runs on the other node", lambda: pushing.apps().get("app-4") == "web-1", 20)

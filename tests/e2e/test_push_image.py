@@ -29,6 +29,7 @@ from duckconf.naming import WEB_IMAGE, app_labels
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.image_source import ImageSource
 from tests.e2e.conftest import ROOT
+from tests.e2e.paused import pause
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -228,7 +229,7 @@ def test_a_link_that_takes_nothing_more_is_given_up(hosts: EngineHosts, image: s
 def test_a_frozen_node_keeps_the_image_from_nobody(
     hosts: EngineHosts, image: str, impatient: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hosts.local.must("pause", hosts.container("node-3"))
+    pause(hosts.local.must, hosts.container("node-3"))
     try:
         code = push_image(hosts.project, image, "", as_json=True)
     finally:
