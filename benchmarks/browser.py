@@ -44,11 +44,17 @@ class Refused(Exception):
 class Browser:
     """One window."""
 
-    def __init__(self, driver: str) -> None:
+    def __init__(self, driver: str, traced: str = "") -> None:
+        """`traced` are categories of Chromium's trace, "" for none."""
         self._driver = driver
         self._pool = urllib3.PoolManager(retries=False)
         arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"]
-        options = {"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}
+        chrome: dict[str, Any] = {"args": arguments}
+        logs = {"browser": "ALL"}
+        if traced:
+            chrome["perfLoggingPrefs"] = {"traceCategories": traced, "enableNetwork": False, "enablePage": False}
+            logs["performance"] = "ALL"
+        options = {"goog:chromeOptions": chrome, "goog:loggingPrefs": logs}
         told = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {"browserName": "chrome", **options}}})
         self._session = f"/session/{told['sessionId']}"
 
@@ -115,6 +121,11 @@ class Browser:
         """What the browser wrote into its console since the last call: errors of scripts and of the page's policy."""
         told = self._ask("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in told if entry["level"] == "SEVERE"]
+
+    def trace(self) -> list[dict[str, Any]]:
+        """What Chromium traced since the last call, as the driver logs it."""
+        found: list[dict[str, Any]] = self._ask("POST", "/se/log", {"type": "performance"})
+        return found
 
     def violations(self, axe: Path) -> list[str]:
         """What axe has against the page as it is now."""

@@ -1,7 +1,8 @@
 """What open pages cost, and how soon they show a change: `python -m benchmarks.ui`, or `./inv bench ui`.
 
 One real control plane in agents mode with 200 simulated agents and 2 000 apps, and up to a hundred streams beside a browser.
-`--only pages,browser` runs parts of it. Prints a table and writes `.duckconf/bench/ui.json`.
+`--only pages,browser,trace` runs parts of it; `trace` leaves Chromium's in `.duckconf/bench/ui-trace.json`. Prints a table and
+writes `.duckconf/bench/ui.json`.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from benchmarks import trace
 from benchmarks.agents_scale import Scale, await_that, placing, running
 from benchmarks.browser import PROJECTOR, Browser, driver
-from benchmarks.measure import Row
+from benchmarks.measure import FOLDER, Row
 from benchmarks.run import main
 from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.cli.terminal.say import say, step
 
+PARTS = ("pages", "browser", "trace")
 NODES = 200
 APPS = 2000
 PAGES = 100
 REST_SECONDS = 10.0
+CHANGES = 10
 # In a patch, and not in the event about it.
 CORDONED = b'"cordoned":'
 PICTURE = b"event: picture"
@@ -108,7 +112,8 @@ def measure(parts: Collection[str], rounds: int) -> list[Row]:
             await_that("all are ready", lambda: all(node["status"] == "ready" for node in scale.nodes()), 120)
         placing(scale, APPS)
         rows = [row for count in (0, 1, PAGES) for row in with_pages(scale, count, rounds)] if "pages" in parts else []
-        return rows + (in_browser(scale, rounds) if "browser" in parts else [])
+        rows += in_browser(scale, rounds) if "browser" in parts else []
+        return rows + (traced(scale) if "trace" in parts else [])
 
 
 def with_pages(scale: Scale, count: int, rounds: int) -> list[Row]:
@@ -157,11 +162,7 @@ def in_browser(scale: Scale, rounds: int) -> list[Row]:
     paints, drawn, changes = [], [], []
     with driver() as address:
         browser = Browser(address)
-        browser.size(*PROJECTOR)
-        browser.open(f"{scale.url}/")
-        browser.type('[data-form="open"] [name="token"]', "operator")
-        browser.click('[data-form="open"] button')
-        await_that("the page is live", lambda: browser.run("return document.body.dataset.link") == "live", 30)
+        _log_in(browser, scale)
         for _ in range(min(rounds, 5)):
             begun = time.monotonic()
             browser.open(f"{scale.url}/")
@@ -186,9 +187,49 @@ def in_browser(scale: Scale, rounds: int) -> list[Row]:
     ]
 
 
+def traced(scale: Scale) -> list[Row]:
+    """What the page's main thread does while all of it is drawn, at rest, and while one thing changes each second."""
+    with driver() as address:
+        browser = Browser(address, trace.CATEGORIES)
+        _log_in(browser, scale)
+        browser.open(f"{scale.url}/")
+        await_that("all is drawn", lambda: browser.run(DRAWN) >= APPS, 30)
+        browser.run(trace.MARK, "drawn")
+        with step(f"a page at rest for {REST_SECONDS:g} s"):
+            time.sleep(REST_SECONDS)
+        browser.run(trace.MARK, "rested")
+        for number in range(CHANGES):
+            scale.api().call("PUT", f"/node/{scale.names[0]}", {"cordoned": number % 2 == 0})
+            time.sleep(1)
+        browser.run(trace.MARK, "changed")
+        events = trace.read(browser.trace())
+        browser.close()
+    trace.keep(events, FOLDER / "ui-trace.json")
+    rows = []
+    for what, begins, ends in (
+        ("drawn", "navigationStart", "drawn"),
+        ("rests", "drawn", "rested"),
+        ("changes", "rested", "changed"),
+    ):
+        found = trace.cost(events, begins, ends)
+        shares = ", ".join(f"{kind} {took:.0f} ms" for kind, took in sorted(found.by_kind.items()))
+        say(f"  while it {what}: {found.busy:.0f} of {found.lasted:.0f} ms busy, of that {shares}")
+        rows.append(Row(f"longest task of the page while it {what}", [found.longest], unit="ms"))
+        rows.append(Row(f"main thread of the page while it {what}", [100 * found.busy / found.lasted], unit="% core"))
+    return rows
+
+
+def _log_in(browser: Browser, scale: Scale) -> None:
+    browser.size(*PROJECTOR)
+    browser.open(f"{scale.url}/")
+    browser.type('[data-form="open"] [name="token"]', "operator")
+    browser.click('[data-form="open"] button')
+    await_that("the page is live", lambda: browser.run("return document.body.dataset.link") == "live", 30)
+
+
 def act(_: LocalEngine, parts: Collection[str], rounds: int) -> list[Row]:
     return measure(parts, rounds)
 
 
 if __name__ == "__main__":
-    sys.exit(main("ui", {("pages", "browser"): act}, without_engine=("pages", "browser")))
+    sys.exit(main("ui", {PARTS: act}, without_engine=PARTS))
