@@ -13,9 +13,7 @@ from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
 from api.schemas_of_picture import PICTURE
 from api.schemas_of_updates import refer
-
-VERSION = "0.1.0"
-
+from duckconf.version import VERSION
 
 CONFIRM = {
     "post": {

@@ -118,7 +118,8 @@ def packed(source: Path, name: str) -> Iterator[bytes]:
     failures: list[OSError] = []
 
     def pack() -> None:
-        with os.fdopen(writing, "wb") as stream, suppress(BrokenPipeError):
+        # Also what is still to be written when it is closed finds nobody.
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:
             try:
                 with tarfile.open(mode="w|", fileobj=stream) as archive:
                     archive.add(source, name, filter=_as_root)

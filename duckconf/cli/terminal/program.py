@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from duckconf.cli.terminal.guard import guard_terminal
 from duckconf.cli.terminal.lean import without_mock
 from duckconf.cli.terminal.typed import asking_for_help, joined, with_action, with_command, with_files, with_names, words_for
+from duckconf.version import VERSION
 
 with without_mock():
     from invoke.exceptions import Exit, ParseError
@@ -55,7 +56,7 @@ def main() -> None:
     guard_terminal()
     try:
         try:
-            Duckconf(name="Duckconf", binary="./inv").run()
+            Duckconf(VERSION, name="Duckconf", binary="./inv").run()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
