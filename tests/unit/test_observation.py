@@ -102,6 +102,21 @@ def test_a_node_that_is_away_is_a_failure_without_facts() -> None:
     assert (found.seen, found.facts, found.ages) == ({"node-1": away}, {}, {})
 
 
+def test_a_node_that_falls_silent_on_an_open_connection_has_no_facts_any_more() -> None:
+    node = Connected("node-1")
+    found: list[tuple[Container, ...] | NodeFailure] = [(WEB,), Unreachable("node-1", "no answer")]
+
+    def observe(*_: object) -> tuple[Container, ...]:
+        now = found.pop(0)
+        if isinstance(now, NodeFailure):
+            raise now
+        return now
+
+    observer = Observer(lambda: {"node-1": (HOST, cast(SshRunner, node))}, observe)
+    assert look_at(observer).facts.keys() == {"node-1"}
+    assert look_at(observer).facts == {}
+
+
 def test_a_node_of_another_inventory_is_not_the_one_of_that_name() -> None:
     assert look_at(observer_of(Connected("node-1")), Host("node-1", "192.0.2.77")) == Observation()
 

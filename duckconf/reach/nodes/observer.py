@@ -59,7 +59,9 @@ class Observer:
 
         found = ask_all(pairs, one)
         seen = {name: NodeFailure(name, str(item)) if _is_other(item) else item for name, item in found.items()}
-        known = {name: item for name, pair in pairs.items() if (item := self._facts_of(name, pair[1])) is not None}
+        # What a machine had left says nothing of one that does not answer; its connection may not know yet that it is dead.
+        there = {name: pair for name, pair in pairs.items() if not isinstance(found[name], Unreachable)}
+        known = {name: item for name, pair in there.items() if (item := self._facts_of(name, pair[1])) is not None}
         now = time.monotonic()
         facts, ages = {name: item.facts for name, item in known.items()}, {name: now - item.asked for name, item in known.items()}
         return Observation(seen, facts, ages)  # type: ignore[arg-type]
