@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,9 +65,11 @@ def listed(picture: Part, view: View, pane: str) -> list[str]:
     )
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+@functools.lru_cache(maxsize=1 << 14)
+def natural(name: str) -> tuple[tuple[int, str], ...]:
     """So that node-2 comes before node-10."""
-    words, digits = [], ""
+    words: list[tuple[int, str]] = []
+    digits = ""
     for sign in name:
         if sign.isascii() and sign.isdigit():
             digits += sign
@@ -75,7 +78,7 @@ def natural(name: str) -> list[tuple[int, str]]:
             words.append((int(digits), ""))
             digits = ""
         words.append((-1, sign))
-    return [*words, (int(digits), "")] if digits else words
+    return (*words, (int(digits), "")) if digits else tuple(words)
 
 
 def place_of(names: Sequence[str], chosen: str) -> int:

@@ -60,15 +60,14 @@ def completion(_: Any, shell: str) -> None:
     print(script(shell, ROOT), end="")
 
 
-@command(help={"mode": "push, reconcile or agents; or stack, which has a cluster of its own and takes it away"})
-def demo(_: Any, mode: str) -> None:
-    """Start a cluster and run the explained tour of a mode, or of a stack behind a front. Example: ./inv demo push"""
-    from duckconf.cli.cluster.modes import AGENTS, PUSH, RECONCILE, check_mode
-    from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
-    from duckconf.cli.demo.tour_stack import tour_stack
+@command(
+    help={
+        "mode": "push, reconcile or agents; or stack, which has a cluster of its own and takes it away",
+        "pause": "wait for a key before each step: Enter or space goes on, q ends the tour",
+    }
+)
+def demo(_: Any, mode: str, pause: bool = False) -> int:
+    """Start a cluster and run the explained tour of a mode, or of a stack behind a front. Example: ./inv demo push --pause"""
+    from duckconf.cli.demo.demo import demo as tour
 
-    if mode == "stack":
-        tour_stack(project())
-        return
-    tours = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents}
-    tours[check_mode(mode)](project())
+    return tour(project(), mode, pause=pause)

@@ -44,10 +44,11 @@ def role_docs(_: Any) -> None:
 
 @command()
 def field_docs(_: Any) -> None:
-    """Write docs/fields.md and docs/compose.md from the declaration of an app's fields."""
+    """Write docs/fields.md and docs/compose.md from the fields of an app, docs/demo.md from the steps of the tours."""
     from duckconf.cli.apps.field_docs import write_pages
+    from duckconf.cli.demo.script import write_page
 
-    print(*write_pages(project().root), sep="\n")
+    print(*write_pages(project().root), write_page(project().root), sep="\n")
 
 
 @command()

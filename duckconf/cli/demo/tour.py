@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from duckconf.actions import Kill
 from duckconf.cli.cluster import bring_up, modes
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.nodes import Cluster, app_row, open_cluster
+from duckconf.cli.demo import script
 from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.demo.stage import Stage
 from duckconf.cli.look import agents as agents_look
 from duckconf.cli.look import tasks as look
 from duckconf.cli.terminal.say import say
@@ -28,72 +31,69 @@ COLUMNS = ("app", "node", "state", "image")
 EVENTS_AT_ONCE = 0.5
 
 
-def tour_push(project: Project) -> None:
+def tour_push(project: Project, stage: Stage) -> None:
     """From nothing to an app on each node, and one that stays down."""
-    say("\n1. Hosts and API: ./inv up push")
-    bring_up.up(project, modes.PUSH)
+    with stage.step(script.PUSH_UP):
+        bring_up.up(project, modes.PUSH)
     client = ApiClient(project.settings.api_url)
-    nodes = project.inventory().nodes
-    say(f"\n2. Three requests, one node after the other (round-robin): ./inv start-app {WEB_IMAGE}")
-    started = [client.call("POST", "/app/start", {"image": WEB_IMAGE}) for _ in nodes]
-    for answer in started:
-        say(f"   POST /app/start → 201 {answer['app']} on {answer['node']}")
+    with stage.step(script.PUSH_START):
+        started = [client.call("POST", "/app/start", {"image": WEB_IMAGE}) for _ in project.inventory().nodes]
+        for answer in started:
+            say(f"   POST /app/start → 201 {answer['app']} on {answer['node']}")
     with open_cluster(project) as cluster:
-        say("\n3. List the apps of all nodes: ./inv ps")
-        _show(cluster)
+        with stage.step(script.PUSH_LIST):
+            _show(cluster)
         victim = cluster.find(started[0]["app"])
-        say(f"\n4. One app crashes: ./inv kill-app {victim.app}")
-        cluster.act(Kill(victim.node, victim.name))
-        _show(cluster)
-        say("\n   It stays down: push mode acts once per request and does not observe what happens later.")
+        with stage.step(script.PUSH_CRASH, app=victim.app, node=victim.node):
+            cluster.act(Kill(victim.node, victim.name))
+            _show(cluster)
     say("\nNow by hand: ./inv start-app nginx · ./inv ps · ./inv stop-node node-2 · ./inv nodes · ./inv down")
 
 
-def tour_reconcile(project: Project) -> None:
+def tour_reconcile(project: Project, stage: Stage) -> None:
     """From nothing to apps that come back: after a crash, after a lost node, and once when the node returns."""
-    say("\n1. Hosts, API and the control loop: ./inv up reconcile")
-    bring_up.up(project, modes.RECONCILE)
+    with stage.step(script.LOOP_UP):
+        bring_up.up(project, modes.RECONCILE)
     client = ApiClient(project.settings.api_url)
     with open_cluster(project, keeps_trying=True) as cluster:
         tour = _Watched(project, cluster)
-        say(f"\n2. Declare three apps; the loop starts them: ./inv start-app {WEB_IMAGE}")
-        begun = time.monotonic()
-        names = [client.call("POST", "/app/start", {"image": WEB_IMAGE})["app"] for _ in range(3)]
-        say(f"   POST /app/start → 202 {', '.join(names)}: three rows in desired_state.csv")
-        tour.until("they run", lambda: tour.copies_of(names) == [1, 1, 1])
-        say(f"   declared and running after {time.monotonic() - begun:.2f} s\n")
-        look.ps(project, "", as_json=False)
-
+        with stage.step(script.LOOP_DECLARE):
+            begun = time.monotonic()
+            names = [client.call("POST", "/app/start", {"image": WEB_IMAGE})["app"] for _ in range(3)]
+            say(f"   POST /app/start → 202 {', '.join(names)}: three rows in desired_state.csv")
+            tour.until("they run", lambda: tour.copies_of(names) == [1, 1, 1])
+            say(f"   declared and running after {time.monotonic() - begun:.2f} s\n")
+            look.ps(project, "", as_json=False)
         victim = cluster.find(names[0])
-        say(f"\n3. One app crashes: ./inv kill-app {victim.app}")
-        begun = time.monotonic()
-        cluster.act(Kill(victim.node, victim.name))
-        tour.until("it runs again", lambda: tour.copies_of(names) == [1, 1, 1])
-        say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
-        tour.lose_a_node(names)
+        with stage.step(script.LOOP_CRASH, app=victim.app, node=victim.node):
+            begun = time.monotonic()
+            cluster.act(Kill(victim.node, victim.name))
+            tour.until("it runs again", lambda: tour.copies_of(names) == [1, 1, 1])
+            say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
+        tour.lose_a_node(names, stage)
     say("\nThe loop did all of this without a person. Its log, step by step: ./inv logs reconciler")
     say("Now by hand: ./inv start-app nginx --name web · ./inv diff · ./inv events -f · edit the CSV file · ./inv down")
 
 
-def tour_agents(project: Project) -> None:
+def tour_agents(project: Project, stage: Stage) -> None:
     """From nothing to a cluster whose nodes help themselves: without the api-server, and after a node is lost."""
-    say("\n1. Hosts, then the control plane and an agent on each node, by Ansible roles: ./inv up agents")
-    bring_up.up(project, modes.AGENTS)
+    with stage.step(script.AGENTS_UP):
+        bring_up.up(project, modes.AGENTS)
     client = api_client(project)
-    apps = {app["name"] for app in client.call("GET", "/apps")["apps"]}
-    names = [name for name in ("duck-1", "duck-2", "duck-3") if name not in apps]
-    say(f"\n2. Submit three apps without a node: ./inv start-app {WEB_IMAGE} --name duck-1")
-    tour = _AgentTour(project)
-    begun = time.monotonic()
-    for name in names:
-        client.call("POST", "/app/start", {"name": name, "image": WEB_IMAGE})
     names = ["duck-1", "duck-2", "duck-3"]
-    tour.until("the scheduler placed them and agents run them", lambda: tour.running(names))
-    say(f"   submitted and running after {time.monotonic() - begun:.2f} s\n")
-    look.ps(project, "", as_json=False)
-    tour.crash(names[0], names)
-    tour.lose_a_node(names)
-    tour.without_the_api(names)
+    with stage.step(script.AGENTS_SUBMIT):
+        apps = {app["name"] for app in client.call("GET", "/apps")["apps"]}
+        tour = _AgentTour(project)
+        begun = time.monotonic()
+        for name in names:
+            if name not in apps:
+                client.call("POST", "/app/start", {"name": name, "image": WEB_IMAGE})
+        tour.until("the scheduler placed them and agents run them", lambda: tour.running(names))
+        say(f"   submitted and running after {time.monotonic() - begun:.2f} s\n")
+        look.ps(project, "", as_json=False)
+    tour.crash(names[0], names, stage)
+    tour.lose_a_node(names, stage)
+    tour.without_the_api(names, stage)
     say("\nNow by hand: ./inv drain node-2 · ./inv logs agent@node-1 · ./inv events -f · ./inv up reconcile · ./inv down")
 
 
@@ -119,45 +119,43 @@ class _AgentTour:
             for entry in page["events"]:
                 say(f"   {_line(event_from_json(entry))}")
 
-    def crash(self, victim: str, names: list[str]) -> None:
-        say(f"\n3. One app crashes and its agent restarts it: ./inv kill-app {victim}")
+    def crash(self, victim: str, names: list[str], stage: Stage) -> None:
         with open_cluster(self._project) as cluster:
             container = cluster.find(victim)
-            begun = time.monotonic()
-            cluster.act(Kill(container.node, container.name))
-        self.until("it runs again", lambda: self._restarts(victim) > 0 and self.running(names))
-        say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
+            with stage.step(script.AGENTS_CRASH, app=victim, node=container.node):
+                begun = time.monotonic()
+                cluster.act(Kill(container.node, container.name))
+                self.until("it runs again", lambda: self._restarts(victim) > 0 and self.running(names))
+                say(f"   killed and running again after {time.monotonic() - begun:.2f} s")
 
-    def lose_a_node(self, names: list[str]) -> None:
+    def lose_a_node(self, names: list[str], stage: Stage) -> None:
         timeout = self._project.settings.node_timeout
         placed = {app["node"] for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names}
         node = sorted(host.name for host in self._project.inventory().node_hosts() if host.demo and host.name in placed)[0]
-        say(f"\n4. A node freezes with its apps: ./inv stop-node {node}; after {timeout:g} s without a heartbeat it is lost")
-        hosts = DemoHosts(self._project)
-        begun = time.monotonic()
-        hosts.freeze(node)
-        try:
-            self.until("its apps run on other nodes", lambda: self._away_from(node, names) and self.running(names), timeout + 60)
-            say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
-        finally:
-            say(f"\n5. The node thaws: ./inv start-node {node}. Its old containers are removed, because the new ones run")
-            hosts.thaw(node)
-        self.until("no app runs twice", lambda: self._once_each(names))
-        look.ps(self._project, "", as_json=False)
+        with _frozen(self._project, node) as hosts:
+            with stage.step(script.AGENTS_FREEZE, node=node, timeout=f"{timeout:g}"):
+                begun = time.monotonic()
+                hosts.freeze(node)
+                self.until(
+                    "its apps run on other nodes", lambda: self._away_from(node, names) and self.running(names), timeout + 60
+                )
+                say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
+            with stage.step(script.AGENTS_THAW, node=node):
+                hosts.thaw(node)
+                self.until("no app runs twice", lambda: self._once_each(names))
+                look.ps(self._project, "", as_json=False)
 
-    def without_the_api(self, names: list[str]) -> None:
-        say("\n6. The api-server is stopped: ./inv stop-api. Apps keep running, and a rebooted node restarts its apps")
+    def without_the_api(self, names: list[str], stage: Stage) -> None:
         with open_cluster(self._project) as cluster:
             container = cluster.find(names[-1])
-        agents_look.switch_api(self._project, on=False)
-        try:
-            say(f"   {container.node} reboots; {container.app} was stopped with it")
-            hosts = DemoHosts(self._project)
-            hosts.reboot(container.node)
-            self._await_container(container.app)
-            say(f"   {container.app} runs again: the agent on {container.node} keeps its desired state on disk")
-        finally:
-            agents_look.switch_api(self._project, on=True)
+        with stage.step(script.AGENTS_ALONE, app=container.app, node=container.node):
+            agents_look.switch_api(self._project, on=False)
+            try:
+                say(f"   {container.node} reboots; {container.app} was stopped with it")
+                DemoHosts(self._project).reboot(container.node)
+                self._await_container(container.app)
+            finally:
+                agents_look.switch_api(self._project, on=True)
 
     def _await_container(self, app: str) -> None:
         end = time.monotonic() + 60
@@ -206,26 +204,23 @@ class _Watched:
             self._print(self._journal.wait(self._cursor, EVENTS_AT_ONCE))
         self._print(self._journal.after(self._cursor))
 
-    def lose_a_node(self, names: list[str]) -> None:
+    def lose_a_node(self, names: list[str], stage: Stage) -> None:
         timeout = self._project.settings.node_timeout
         demo_nodes = [host.name for host in self._cluster.inventory.node_hosts() if host.demo]
         busy = sorted({container.node for container in self._running() if container.app in names})
         victim = next((node for node in busy if node in demo_nodes), None)
         if victim is None:
             raise DuckconfError("no demo node runs an app of the tour", "a real machine is not frozen from here")
-        say(f"\n4. A node freezes with its apps: ./inv stop-node {victim}")
-        hosts = DemoHosts(self._project)
-        begun = time.monotonic()
-        hosts.freeze(victim)
-        try:
-            say(f"   its apps count as running for {timeout:g} s, so that a short interruption does not start them twice")
-            self.until("its apps run on other nodes", lambda: self._placed_elsewhere(names, victim), timeout + 40)
-            say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
-        finally:
-            say(f"\n5. The node thaws: ./inv start-node {victim}. Its old containers are stale and are removed")
-            hosts.thaw(victim)
-        self.until("no app runs twice", lambda: self._all_answer() and self.copies_of(names) == [1, 1, 1])
-        look.ps(self._project, "", as_json=False)
+        with _frozen(self._project, victim) as hosts:
+            with stage.step(script.LOOP_FREEZE, node=victim, timeout=f"{timeout:g}"):
+                begun = time.monotonic()
+                hosts.freeze(victim)
+                self.until("its apps run on other nodes", lambda: self._placed_elsewhere(names, victim), timeout + 40)
+                say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
+            with stage.step(script.LOOP_THAW, node=victim):
+                hosts.thaw(victim)
+                self.until("no app runs twice", lambda: self._all_answer() and self.copies_of(names) == [1, 1, 1])
+                look.ps(self._project, "", as_json=False)
 
     def _all_answer(self) -> bool:
         """Only then are all copies counted."""
@@ -243,6 +238,18 @@ class _Watched:
         self._cursor = page.cursor
         for event in page.events:
             say(f"   {_line(event)}")
+
+
+@contextmanager
+def _frozen(project: Project, node: str) -> Iterator[DemoHosts]:
+    """A tour that ends early leaves no node frozen."""
+    hosts = DemoHosts(project)
+    try:
+        yield hosts
+    except BaseException:
+        if names := hosts.thaw(node):
+            say(f"   thawed again: {', '.join(names)}")
+        raise
 
 
 def _line(event: Event) -> str:

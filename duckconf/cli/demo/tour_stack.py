@@ -12,9 +12,11 @@ from pathlib import Path
 
 from duckconf.cli.apps.update import rollback
 from duckconf.cli.cluster import bring_up, modes
+from duckconf.cli.demo import script
 from duckconf.cli.demo.demo_front import front_of
 from duckconf.cli.demo.load import Count, Target, load
 from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.demo.stage import Stage
 from duckconf.cli.look.front import routes
 from duckconf.cli.stacks.apply import apply
 from duckconf.cli.stacks.listing import stacks, stop_stack
@@ -58,26 +60,26 @@ services:
 """
 
 
-def tour_stack(here: Project) -> None:
+def tour_stack(here: Project, stage: Stage) -> None:
     """From nothing to a stack that is updated and rolled back while people use it."""
     with _cluster(here) as project:
         folder = project.state
-        say("\n1. Three nodes, of which node-1 is in the group edge of the inventory: ./inv up reconcile")
-        bring_up.up(project, modes.RECONCILE)
-        say("\n2. A compose file becomes a stack: ./inv apply compose.yaml --wait\n")
-        say(COMPOSE.format(1))
-        _apply(project, folder, 1)
-        stacks(project, as_json=False)
-        routes(project, as_json=False)
+        with stage.step(script.STACK_UP):
+            bring_up.up(project, modes.RECONCILE)
+        with stage.step(script.STACK_APPLY):
+            say(COMPOSE.format(1))
+            _apply(project, folder, 1)
+            stacks(project, as_json=False)
+            routes(project, as_json=False)
         target = front_of(project, LocalEngine(project.root), "node-1", HOST, folder)
-        say(f"\n3. Over HTTPS: curl --cacert root.crt --connect-to {HOST}:443:127.0.0.1:{target.port} https://{HOST}/")
-        _await_answers(target)
-        say(f"\n4. An update while people use it, {RATE:g} requests/s: VERSION becomes 2, ./inv apply compose.yaml --wait")
-        _under_load(target, lambda: _apply(project, folder, 2))
-        say(f"\n5. And back, in the same way: ./inv rollback {APP} --wait")
-        _under_load(target, lambda: rollback(project, APP, 0, wait=True, as_json=False))
-        say("\n6. The stack goes: ./inv stop-stack shop")
-        stop_stack(project, "shop")
+        with stage.step(script.STACK_ASK, host=HOST, port=target.port):
+            _await_answers(target)
+        with stage.step(script.STACK_UPDATE, rate=f"{RATE:g}"):
+            _under_load(target, lambda: _apply(project, folder, 2))
+        with stage.step(script.STACK_BACK, app=APP, rate=f"{RATE:g}"):
+            _under_load(target, lambda: rollback(project, APP, 0, wait=True, as_json=False))
+        with stage.step(script.STACK_STOP):
+            stop_stack(project, "shop")
     say("\nOn your hosts: put a node into the group edge of the inventory, then ./inv up reconcile (docs/front.md)")
 
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -93,7 +93,7 @@ class Screen:
         self._stops = self._goes_on = False
 
     def __enter__(self) -> Screen:
-        handlers: Mapping[int, Any] = dict.fromkeys(ENDS, _end) | {
+        handlers: Mapping[int, Any] = dict.fromkeys(ENDS, end_by) | {
             signal.SIGWINCH: lambda *_: None,
             signal.SIGTSTP: self._stop,
             signal.SIGCONT: self._go_on,
@@ -128,14 +128,17 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows, as they are now."""
-        columns, rows = os.get_terminal_size(self._output.fileno())
+        """Columns and rows, as they are now. Raises Ended when the terminal is gone."""
+        with _there():
+            columns, rows = os.get_terminal_size(self._output.fileno())
         return max(columns, 1), max(rows, 1)
 
     def show(self, lines: Sequence[Line]) -> None:
+        """Raises Ended when the terminal is gone."""
         if told := self._painter.paint(lines):
-            self._output.write(told)
-            self._output.flush()
+            with _there():
+                self._output.write(told)
+                self._output.flush()
 
     def keys(self, seconds: float) -> list[str]:
         """Those that are pressed until something has happened, or the time is over. Raises Ended when the terminal is gone."""
@@ -190,5 +193,13 @@ class Screen:
         self._goes_on = True
 
 
-def _end(number: int, _: FrameType | None) -> None:
+@contextlib.contextmanager
+def _there() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise Ended(signal.SIGHUP) from None
+
+
+def end_by(number: int, _: FrameType | None) -> None:
     raise Ended(number)

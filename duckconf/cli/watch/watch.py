@@ -18,9 +18,11 @@ from duckconf.reach.inventory.project import Project
 from duckconf.watching.scene import Scene, drawn
 from duckconf.watching.view import View, pressed
 
-# Seconds. Ages are drawn anew once a second; changes that come together are drawn once.
+# Seconds. Ages are drawn anew once a second; changes that come together are drawn once, and where that takes long, so many times
+# its own duration is left to others.
 EVERY = 1.0
 TOGETHER = 0.05
+SHARE = 4.0
 
 
 def watch(project: Project) -> int:
@@ -53,19 +55,20 @@ class Watcher:
     def run(self) -> None:
         """Until a key ends it."""
         self._link.start()
-        drawn_at = 0.0
+        due = 0.0
         while True:
             now = time.monotonic()
-            if now - drawn_at >= TOGETHER:
+            if now >= due:
+                begun = time.thread_time()
                 self._draw()
-                drawn_at = now
+                due = now + max(TOGETHER, (time.thread_time() - begun) * SHARE)
                 wait = EVERY - time.time() % EVERY
             else:
-                wait = TOGETHER - (now - drawn_at)
+                wait = due - now
             for key in self._screen.keys(wait):
                 if self._press(key):
                     return
-                drawn_at = 0.0
+                due = 0.0
 
     def close(self) -> list[str]:
         """To be called when the screen is gone; returns what is to be said of what was under way."""
