@@ -66,8 +66,8 @@ def _head(name: str, step: Part, now: float) -> str:
 def _words(step: Part, *, full: bool) -> str:
     if step.get("absent"):
         return str(step["absent"]) if full else SHORT_ABSENT
-    node = step.get("node", "")
-    return " ".join(part for part in (f"{node}:" if node else "", str(step.get("words", ""))) if part)
+    node, words = step.get("node", ""), str(step.get("words", ""))
+    return words if not node or node in words else f"{node}: {words}"
 
 
 def _style(step: Part, now: float) -> str:

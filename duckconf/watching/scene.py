@@ -18,7 +18,7 @@ from duckconf.watching.detail import detail
 from duckconf.watching.help import HINTS, NARROW_HINTS, keys_help
 from duckconf.watching.lists import Drawn, lists
 from duckconf.watching.said import sign, tone
-from duckconf.watching.spans import ALARM, BOLD, CHOSEN, DIM, PLAIN, Line, Span, ago, cells, fitted, length
+from duckconf.watching.spans import ALARM, BOLD, CHOSEN, DIM, LIT, PLAIN, Line, Span, ago, cells, fitted, length
 from duckconf.watching.view import HELP, LOG, View
 
 # Below this there is no room for a list.
@@ -121,10 +121,9 @@ def _message(scene: Scene, view: View) -> Line:
         return (Span(" y/n ", ALARM), Span(f" {asks}", BOLD))
     if view.said:
         return (Span(f" {view.said}", BOLD),)
-    if scene.running:
-        words = "; ".join(f"./inv {task} ({ago(age)})" for task, age in scene.running.items())
-        return (Span(f" ◔ {words}", "lit"),)
-    return (Span(f" {scene.told}", BOLD),) if scene.told else ()
+    running = "; ".join(f"./inv {task} ({ago(age)})" for task, age in scene.running.items())
+    told = [Span(f" {scene.told} ", BOLD)] if scene.told else []
+    return tuple([*told, Span(f" ◔ {running}", LIT)] if running else told)
 
 
 def _hints(view: View, columns: int) -> Line:

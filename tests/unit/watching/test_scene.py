@@ -122,7 +122,7 @@ def test_nothing_that_others_provide_reaches_the_terminal_as_a_command() -> None
 def test_a_question_and_the_end_of_a_task_are_said() -> None:
     assert "y/n  kill web on node-1?" in "\n".join(screen(picture(), View(asks="kill web on node-1?"), 50))
     assert screen(picture(), told="./inv drain node-2: done")[-2] == " ./inv drain node-2: done"
-    assert screen(picture(), running={"drain node-2": 4.0}, told="old")[-2] == " ◔ ./inv drain node-2 (4s)"
+    assert screen(picture(), running={"drain node-2": 4.0}, told="old")[-2] == " old  ◔ ./inv drain node-2 (4s)"
 
 
 def test_a_log_ends_with_its_newest_line_and_can_be_scrolled_up() -> None:
