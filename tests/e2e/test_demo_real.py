@@ -64,10 +64,12 @@ def test_q_and_ctrl_c_end_a_tour_that_waits_and_say_what_is_left(cluster: Live, 
 
 
 def test_ctrl_c_ends_a_tour_that_does_not_wait_and_no_pause_is_made_without_a_terminal(cluster: Live, tmp_path: Path) -> None:
-    with running(cluster, tmp_path / "demo", "demo", "push") as one:
-        until("it has begun", lambda: "1. Hosts and API" in one.err)
-        assert one.ends_at(signal.SIGINT) == 130
-        assert "The tour is interrupted. Cluster " in one.err
-        assert "Traceback" not in one.err
+    for name, number, code in (("int", signal.SIGINT, 130), ("term", signal.SIGTERM, 143)):
+        with running(cluster, tmp_path / name, "demo", "push") as one:
+            until("it has begun", lambda: "1. Hosts and API" in one.err)
+            assert one.ends_at(number) == code
+            assert "The tour is " in one.err
+            assert "./inv down" in one.err
+            assert "Traceback" not in one.err
     refused = cluster.inv("demo", "push", "--pause")
     assert (refused.returncode, refused.stderr.count("\n"), "no terminal" in refused.stderr) == (1, 1, True)

@@ -8,7 +8,7 @@ from duckconf.cli.demo.stage import Left, Stage
 from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
 from duckconf.cli.demo.tour_stack import tour_stack
 from duckconf.cli.terminal.say import say
-from duckconf.cli.terminal.screen import Ended
+from duckconf.cli.terminal.screen import Ended, ended_by_signals
 from duckconf.counts import counted
 from duckconf.errors import BadInput, DuckconfError, Fault
 from duckconf.reach.inventory.project import Project
@@ -25,7 +25,8 @@ def demo(project: Project, mode: str, *, pause: bool) -> int:
         raise BadInput(Fault("MODE", f"should be {', '.join(MODES)} or {STACK}, got {mode!r}{meant(mode, TOURS)}"))
     stage = Stage(pause=pause)
     try:
-        TOURS[mode](project, stage)
+        with ended_by_signals():
+            TOURS[mode](project, stage)
     except Left:
         code, how = 0, "ended"
     except KeyboardInterrupt:

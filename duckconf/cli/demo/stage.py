@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from duckconf.cli.demo.script import Step
 from duckconf.cli.terminal.say import say
-from duckconf.cli.terminal.screen import CHUNK, ENDS, Ended, end_by
+from duckconf.cli.terminal.screen import CHUNK, Ended
 from duckconf.errors import DuckconfError
 from duckconf.watching.keys import keys_in
 
@@ -48,12 +48,11 @@ class Stage:
 
 
 def _await_key() -> None:
-    """Keys that were pressed before do not count. Raises Left, and Ended when a signal ends it or the terminal is gone."""
+    """Keys that were pressed before do not count. Raises Left, and Ended when the terminal is gone."""
     number = sys.stdin.fileno()
     before = termios.tcgetattr(number)
-    handlers = {one: signal.signal(one, end_by) for one in ENDS}
     # After Ctrl-Z the shell has made its own of the terminal.
-    handlers[signal.SIGCONT] = signal.signal(signal.SIGCONT, lambda *_: tty.setcbreak(number, termios.TCSANOW))
+    handler = signal.signal(signal.SIGCONT, lambda *_: tty.setcbreak(number, termios.TCSANOW))
     try:
         tty.setcbreak(number, termios.TCSAFLUSH)
         rest = ""
@@ -69,5 +68,4 @@ def _await_key() -> None:
     finally:
         with suppress(termios.error):
             termios.tcsetattr(number, termios.TCSANOW, before)
-        for one, handler in handlers.items():
-            signal.signal(one, handler)
+        signal.signal(signal.SIGCONT, handler)

@@ -194,6 +194,17 @@ class Screen:
 
 
 @contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """What would end the process ends the block with Ended."""
+    before = {number: signal.signal(number, end_by) for number in ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def _there() -> Iterator[None]:
     try:
         yield
