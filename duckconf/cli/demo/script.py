@@ -172,10 +172,10 @@ STACK_BACK = Step(
 )
 STACK_STOP = Step(
     "The stack goes",
-    "All its services are withdrawn, and then the cluster is taken away.",
+    "All its services are withdrawn.",
     "./inv stop-stack shop",
     "DELETE /stacks/shop; from the loop over SSH: docker rm",
-    "Nothing of it is left.",
+    "Nothing is desired any more. The cluster is taken away next.",
 )
 
 TOURS: Mapping[str, Sequence[Step]] = {

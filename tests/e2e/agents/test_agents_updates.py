@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.e2e.agents.fleet import APPS, answers, events, killed, nodes, systemc
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
 from tests.e2e.moved_tag import all_run_the_image_of_their_revision, moved_tag
 from tests.e2e.page import Page, browser
+from tests.e2e.screens import await_words
+from tests.e2e.typed import at_terminal
 from tests.e2e.updated import QUICK, env_of, floor, revisions
 from tests.waiting import until
 
@@ -203,6 +206,22 @@ def test_by_itself_it_begins_when_a_node_can_take_instances_again_and_goes_on_wi
     # News of the node and of the instance that is ready begin the next move, not the interval of 10 s.
     assert (steps[1][1] - steps[0][1] < 5, steps[3][1] - steps[2][1] < 5) == (True, True), steps
     assert known() == [*NODES]
+
+
+def test_watch_kills_by_a_key_and_is_stale_while_the_api_is_away(running: Live, tmp_path: Path) -> None:
+    app = APPS[0]
+    with at_terminal(running, tmp_path / "watch", 110, 32, "watch") as shown:
+        await_words(shown, "agents mode", "● scheduler running", f"●{app}")
+        shown.types(b"\tk")
+        await_words(shown, f"kill {app} on", "The agent of its node will start it again")
+        shown.types(b"y")
+        await_words(shown, f"kill-app {app}: {app} killed", f"restarted {app}")
+        systemctl(running, "control-1", "stop", "duckconf-api")
+        await_words(shown, "✕ stale", "connecting again")
+        systemctl(running, "control-1", "start", "duckconf-api")
+        await_words(shown, "● live", seconds=40)
+        shown.types(b"q")
+        assert shown.process.wait(timeout=20) == 0
 
 
 def test_the_page_asks_for_the_token_once_and_shows_a_failed_update_a_lost_node_and_a_restart_of_the_api(
