@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from duckconf.cli.cluster import modes
 from duckconf.naming import NGINX_IMAGE
 from duckconf.reach.state import secrets
 from duckconf.reach.state.secrets import SecretFile
 from tests.e2e.conftest import Declared
+from tests.e2e.lost_machine import backed_up, lose_the_operators_machine, restored
 from tests.e2e.watched import in_no_command_line, telltale
 from tests.waiting import until
 
@@ -79,3 +81,33 @@ def test_a_secret_is_set_used_updated_and_only_then_removed_and_nobody_tells_it(
     told = json.dumps(declared.api.call("GET", "/events?limit=500"))
     kept = {path.name for path in project.state.rglob("*") if path.is_file() and value.encode() in path.read_bytes()}
     assert (value in told, kept) == (False, set())
+
+
+def test_a_lost_state_folder_is_restored_and_no_app_restarts(declared: Declared, tmp_path: Path) -> None:
+    cluster, inv = declared.cluster, declared.cluster.inv
+    value = telltale()
+    (tmp_path / "value").write_text(value)
+    assert inv("secret", "set", "db", "--from-file", str(tmp_path / "value")).returncode == 0
+    words = ("--name", "web", "--secret", "db", "--command", "sleep 1000", *AT_ONCE, "--wait")
+    started = inv("start-app", NGINX_IMAGE, *words)
+    assert started.returncode == 0, started.stderr
+    file = backed_up(cluster, tmp_path)
+    assert value.encode() not in file.read_bytes()
+    history = json.loads(inv("history", "web", "--json").stdout)
+    # What was started later is not in it, and is adopted.
+    late = inv("start-app", NGINX_IMAGE, "--name", "late", *AT_ONCE, "--wait")
+    assert late.returncode == 0, late.stderr
+    before = cluster.instances()
+    lose_the_operators_machine(cluster)
+    restored(cluster, file, modes.RECONCILE)
+    cluster.settles()
+    assert cluster.instances() == before
+    assert json.loads(inv("history", "web", "--json").stdout) == history
+    scaled = inv("scale", "web=2", "--wait")
+    assert scaled.returncode == 0, scaled.stderr
+    after = cluster.instances()
+    assert before.items() <= after.items()
+    assert cluster.engine.must("exec", after["web.2"][0], "cat", "/run/secrets/db") == value
+    for app in ("web", "late"):
+        assert inv("stop-app", app).returncode == 0
+    assert inv("secret", "remove", "db").returncode == 0

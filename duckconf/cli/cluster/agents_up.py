@@ -7,11 +7,12 @@ state. Out of it: the agents first, so that nobody acts while the state changes 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from duckconf.cli.apps.secrets import upload
-from duckconf.cli.cluster import past
+from duckconf.cli.cluster import past, restored
 from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS
@@ -30,6 +31,7 @@ from duckconf.model import FIELDS, App, parse_app
 from duckconf.naming import app_of, instance_name, slot_of
 from duckconf.place_kinds import GLOBAL
 from duckconf.placement import Placement, Views
+from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.reach.state.data import FILE_NAME as DATA
@@ -47,7 +49,14 @@ def enter_agents(project: Project, *, handing_over: bool) -> None:
     demo = [host for host in inventory.control_hosts() if host.demo]
     if demo:
         DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
+    is_restored = bool(restored.mode_restored(project))
+    host = inventory.control_plane[0]
+    if is_restored and restored.has_survived(project, host):
+        restored.leave_to_it(project)
+        handing_over = False
     tell(provision(project, only=CONTROL_PART))
+    if is_restored and handing_over:
+        restored.count_on(project, host)
     if handing_over:
         _hand_over(project)
     tell(provision(project, only=AGENT_PART))
@@ -65,23 +74,44 @@ def leave_agents(project: Project) -> None:
         _stop_units(cluster, inventory.nodes, (AGENT_UNIT,))
         _stop_units(cluster, inventory.control_plane, tuple(CONTROL_UNITS.values()))
     DemoHosts(project).stop_control_plane(host.name for host in inventory.control_hosts() if host.demo)
+    keep_as_other_modes(project.state, apps, held, revisions, places)
+
+
+def stop_agents(project: Project) -> None:
+    """None of them acts while another control plane begins. Raises NodeFailure for a node that does not answer."""
+    with step("stopping the agents that run"), open_cluster(project) as cluster:
+        _stop_units(cluster, cluster.inventory.nodes, (AGENT_UNIT,))
+
+
+def keep_as_other_modes(
+    state: Path,
+    apps: Mapping[str, App | None] | None,
+    held: Mapping[str, Held] | None,
+    revisions: past.Told,
+    places: Mapping[str, Placement] | None,
+) -> None:
+    """What the api-server told, in the files of the loop; of what is None it told nothing. Raises OSError."""
     if held is not None:
-        DataBook(project.state / DATA, dict).keep(held)
-    past.keep(project.state, revisions)
-    past.keep_places(project.state, places)
+        DataBook(state / DATA, dict).keep(held)
+    past.keep(state, revisions)
+    past.keep_places(state, places)
     if apps is not None:
         document = changed(empty_document(), apps)
-        write_durably(project.state / FILE_NAME, marked(document, 1, document.next_number).text().encode())
+        write_durably(state / FILE_NAME, marked(document, 1, document.next_number).text().encode())
+
+
+def declared(api: ApiClient) -> dict[str, App | None]:
+    """What should run, without placements. Raises DuckconfError when the API does not answer."""
+    return {app["name"]: _spec(app) for app in api.call("GET", "/apps", deadline=10.0)["apps"]}
 
 
 def _declared(project: Project) -> dict[str, App | None] | None:
-    """What should run, without placements; None when the API does not answer: what runs is then taken over alone."""
+    """None when the API does not answer: what runs is then taken over alone."""
     try:
-        listing = api_client(project).call("GET", "/apps", deadline=10.0)
+        return declared(api_client(project))
     except DuckconfError as error:
         say(f"  the desired state cannot be read from the api-server: {error}")
         return None
-    return {app["name"]: _spec(app) for app in listing["apps"]}
 
 
 def _data(project: Project) -> dict[str, Held] | None:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from duckconf.cli.cluster.adoption import adopt
-from duckconf.cli.cluster.agents_up import enter_agents, leave_agents
+from duckconf.cli.cluster.agents_up import enter_agents, leave_agents, stop_agents
 from duckconf.cli.cluster.api import whose
 from duckconf.cli.cluster.modes import AGENTS, DOWN, PUSH, RECONCILE, mode_of
+from duckconf.cli.cluster.restored import done, mode_restored
 from duckconf.cli.cluster.services import Service, api_service, loop_service
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.fleet.push_image import failures, push_images
@@ -55,6 +56,9 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
         _bring_images(project, hosts.without_images(demo))
     before = mode_of(project)
     unready = _make_ready(project, inventory)
+    was = mode_restored(project)
+    if was == AGENTS:
+        stop_agents(project)
     if before == AGENTS and mode != AGENTS:
         leave_agents(project)
     if before != mode:
@@ -66,13 +70,15 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
     if mode == AGENTS:
         enter_agents(project, handing_over=before != AGENTS)
         write_durably(project.state / "mode", f"{mode}\n".encode())
+        done(project)
         _say_ready(project, inventory, unready)
         return
-    if mode == RECONCILE and (before != mode or not (project.state / FILE_NAME).exists()):
+    if mode == RECONCILE and (before != mode or was or not (project.state / FILE_NAME).exists()):
         adopt(project)
     if mode == PUSH and before != PUSH:
         _forget_desired_state(project)
     write_durably(project.state / "mode", f"{mode}\n".encode())
+    done(project)
     logs = ("--json-logs",) if json_logs else ()
     _serve_api(project, mode, logs)
     if mode == RECONCILE:

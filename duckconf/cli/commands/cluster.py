@@ -34,6 +34,37 @@ def down(_: Any, purge: bool = False) -> None:
     bring_up.down(project(), purge=purge)
 
 
+@command(
+    positional=["file"],
+    help={
+        "file": "the backup: one file, encrypted",
+        "passphrase_file": "a file whose first line is the passphrase; it is asked for otherwise",
+        "force": "replace a file that is there",
+        "json": "print what was written as JSON",
+    },
+)
+def backup(_: Any, file: str, passphrase_file: str = "", force: bool = False, json: bool = False) -> None:
+    """Write the cluster's state, secrets and keys into one encrypted file. Example: ./inv backup demo.backup"""
+    from duckconf.cli.cluster.backup import backup as write
+
+    write(project(), file, passphrase_file, force=force, as_json=json)
+
+
+@command(
+    positional=["file"],
+    help={
+        "file": "what `backup` wrote",
+        "passphrase_file": "a file whose first line is the passphrase; it is asked for otherwise",
+        "json": "print what was restored as JSON",
+    },
+)
+def restore(_: Any, file: str, passphrase_file: str = "", json: bool = False) -> None:
+    """Put a backup into an empty state folder; `up` then takes over what runs. Example: ./inv restore demo.backup"""
+    from duckconf.cli.cluster.backup import restore as put_back
+
+    put_back(project(), file, passphrase_file, as_json=json)
+
+
 @command()
 def stop_api(_: Any) -> None:
     """Stop the api-server on the control plane; apps keep running (agents mode). Example: ./inv stop-api"""
