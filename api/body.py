@@ -68,10 +68,16 @@ def whole(name: str, default: int) -> int:
 
 
 def expected_revisions() -> frozenset[str] | None:
-    """The revisions that `If-Match` allows ("*" for any), None without that header."""
+    """The revisions that `If-Match` allows ("*" for any), None without that header; raises BadInput."""
     if "If-Match" not in request.headers:
         return None
-    return frozenset({"*"} if request.if_match.star_tag else request.if_match.as_set())
+    if request.if_match.star_tag:
+        return frozenset({"*"})
+    # What is no revision comes as None.
+    found = frozenset(filter(None, request.if_match.as_set()))
+    if not found:
+        raise BadInput(Fault("If-Match", f"should be a revision in quotes, or *, got {request.headers['If-Match']!r}"))
+    return found
 
 
 def _no_constant(name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from flask import Blueprint, Response, jsonify
 
 from api.body import body, is_wish
-from duckconf.errors import BadInput, Fault, NotNow
+from duckconf.errors import BadInput, Fault, NotFound, NotNow
 from duckconf.events import Event
 from duckconf.reach.state.cordons import drain, set_cordon
 from duckconf.suggest import meant
@@ -45,7 +45,7 @@ class Routes:
     def change(self, name: str) -> Response:
         if name not in (known := self.nodes()):
             nodes = f"the nodes are {', '.join(known) or 'none'}"
-            raise BadInput(Fault("node", f"there is no node {name!r}; {nodes}{meant(name, known)}"))
+            raise NotFound(f"there is no node {name!r}; {nodes}{meant(name, known)}")
         wanted = body()
         if self.drains and is_wish(wanted, "draining"):
             return self._done(name, "draining", "is drained: its apps move to other nodes", drain(self.folder, name))

@@ -60,9 +60,9 @@ class Routes:
 
     def apps(self) -> Response:
         query("nodeName", "wait", "since")
-        since = whole("since", 0)
+        since, wanted = whole("since", 0), seconds("wait")
         if "since" in request.args:
-            with self.held.up_to(seconds("wait")) as patience:
+            with self.held.up_to(wanted) as patience:
                 self.store.wait(since, patience)
         listing = self.store.listing()
         shown = shown_apps(listing.apps.values(), self.reported())

@@ -18,7 +18,7 @@ from api.held import HeldRequests
 from api.stores.desired import DesiredStore
 from api.stores.fronts import FrontBook
 from api.stores.placed import FRONT, PlacedIndex
-from duckconf.errors import BadInput, Fault
+from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.front import Copy, Serving, revision, servings, to_json
 from duckconf.model import App
 from duckconf.reach.state.news import News
@@ -125,7 +125,7 @@ class Edges:
     def _require(self, edge: str) -> None:
         require_node(edge)
         if edge not in self.book.edges:
-            raise BadInput(Fault("edge", f"{edge} runs no front; those that do: {', '.join(self.book.edges) or 'none'}"))
+            raise NotFound(f"{edge} runs no front; those that do: {', '.join(self.book.edges) or 'none'}")
 
 
 def _is_where(entry: object) -> bool:

@@ -8,13 +8,30 @@ from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
 from api.openapi_front import EDGES, FRONT
 from api.openapi_hands import ANSWERS, FAILURES, HANDS, PLACE
-from api.openapi_parts import APPS, FORM, IF_MATCH, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
+from api.openapi_parts import (
+    APPS,
+    COUNT,
+    FORM,
+    IF_MATCH,
+    NAME,
+    NO_NODE,
+    NODE,
+    SECRET,
+    UNREADABLE,
+    WAIT,
+    answer,
+    parameter,
+    problem,
+    takes,
+)
 from api.openapi_rebalance import REBALANCE, REFUSED, SCHEDULED
 from api.schemas import SCHEMAS
 from api.schemas_of_picture import PICTURE
+from api.schemas_of_push import PUSHED_APP
 from api.schemas_of_updates import refer
 from duckconf.version import VERSION
 
+CURSOR = {"type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,18}$", "examples": ["1234-0"]}
 CONFIRM = {
     "post": {
         "summary": "Apply a manual edit that withdraws most apps and waits; `confirmed` is false if no edit waits.",
@@ -44,8 +61,8 @@ OPERATIONS: dict[str, Any] = {
         "get": {
             "summary": "Events, oldest first.",
             "parameters": [
-                parameter("since", {"type": "string"}, "The cursor of an earlier answer; only later events are returned."),
-                parameter("limit", {"type": "integer"}, "Without `since`: the number of newest events, 100 by default."),
+                parameter("since", CURSOR, "The cursor of an earlier answer; only later events are returned."),
+                parameter("limit", COUNT, "Without `since`: the number of newest events, 100 by default."),
                 WAIT,
             ],
             "responses": {
@@ -120,6 +137,41 @@ PUSH: dict[str, Any] = {
     },
 }
 
+APP: dict[str, Any] = {
+    "get": {
+        "operationId": "getApp",
+        "parameters": [NAME],
+        "responses": {"200": answer("The app; its revision is the ETag.", refer("Shown")), "404": problem("No such app.")},
+    },
+    "put": {
+        "operationId": "putApp",
+        "summary": "Declare an app or change its fields; null removes a field. Idempotent.",
+        "parameters": [NAME, IF_MATCH],
+        "requestBody": takes("Changes"),
+        "responses": {
+            **FORM,
+            **UNREADABLE,
+            "200": answer("The app as it is declared now.", refer("Shown")),
+            "201": answer("The app is new.", refer("Shown")),
+            "409": problem("The row of the app in the file cannot be read."),
+            "412": problem("The app is not at the expected revision."),
+            "422": problem("A field is wrong."),
+        },
+    },
+    "delete": {
+        "operationId": "withdrawApp",
+        "summary": "Withdraw an app; the loop stops it.",
+        "parameters": [NAME, IF_MATCH],
+        "responses": {
+            **UNREADABLE,
+            "200": answer("The app is no longer declared.", {"type": "object"}),
+            "404": problem("No such app."),
+            "412": problem("The app is not at the expected revision."),
+            "422": problem("If-Match is no revision."),
+        },
+    },
+}
+
 RECONCILE: dict[str, Any] = {
     "/app/start": {
         "post": {
@@ -136,39 +188,17 @@ RECONCILE: dict[str, Any] = {
         }
     },
     "/apps": APPS,
-    "/app/{name}": {
-        "get": {
-            "operationId": "getApp",
-            "parameters": [NAME],
-            "responses": {"200": answer("The app; its revision is the ETag.", refer("Shown")), "404": problem("No such app.")},
-        },
-        "put": {
-            "operationId": "putApp",
-            "summary": "Declare an app or change its fields; null removes a field. Idempotent.",
-            "parameters": [NAME, IF_MATCH],
-            "requestBody": takes("Changes"),
-            "responses": {
-                **FORM,
-                **UNREADABLE,
-                "200": answer("The app as it is declared now.", refer("Shown")),
-                "201": answer("The app is new.", refer("Shown")),
-                "409": problem("The row of the app in the file cannot be read."),
-                "412": problem("The app is not at the expected revision."),
-                "422": problem("A field is wrong."),
-            },
-        },
-        "delete": {
-            "operationId": "withdrawApp",
-            "summary": "Withdraw an app; the loop stops it.",
-            "parameters": [NAME, IF_MATCH],
-            "responses": {
-                **UNREADABLE,
-                "200": answer("The app is no longer declared.", {"type": "object"}),
-                "404": problem("No such app."),
-                "412": problem("The app is not at the expected revision."),
-            },
-        },
-    },
+    "/app/{name}": APP,
+}
+RECONCILE["/app/start"] |= {
+    # This address is also that of an app with this name.
+    verb: {
+        **call,
+        "operationId": f"{call['operationId']}NamedStart",
+        "summary": "As `/app/{name}`, for an app whose name is start.",
+        "parameters": [one for one in call["parameters"] if one is not NAME],
+    }
+    for verb, call in APP.items()
 }
 
 STACK = parameter("name", {"type": "string"}, "The stack.", "path")
@@ -227,13 +257,14 @@ HISTORY: dict[str, Any] = {
     },
 }
 
+TOKEN: list[dict[str, Any]] = [{"token": []}]
 CLOSED = {"401": problem("The token is missing or wrong."), "403": problem("The token does not allow this call.")}
 
 
 def _closed(paths: dict[str, Any]) -> dict[str, Any]:
     """The same calls for a server that asks who is calling."""
     return {
-        path: {verb: {**call, "responses": {**call["responses"], **CLOSED}} for verb, call in calls.items()}
+        path: {verb: {**call, "security": TOKEN, "responses": {**call["responses"], **CLOSED}} for verb, call in calls.items()}
         for path, calls in paths.items()
     }
 
@@ -262,12 +293,14 @@ CORDON: dict[str, Any] = {
         "put": {
             "operationId": "changeNode",
             "summary": "Keep new apps off a node, let them on again, or (reconcile) have it emptied.",
-            "parameters": [parameter("name", {"type": "string"}, "The node.", "path")],
+            "parameters": [NODE],
             "requestBody": takes("Cordon"),
             "responses": {
                 **FORM,
                 "200": answer("Whether that was a change.", {"type": "object"}),
-                "422": problem("There is no such node, or a field is wrong."),
+                **NO_NODE,
+                "422": problem("A field is wrong, or the node is no demo host."),
+                "503": problem("This server was not started beside the demo hosts."),
             },
         }
     }
@@ -309,8 +342,16 @@ PATHS = {
 }
 PATHS["agents"]["/events"] = {
     **PATHS["agents"]["/events"],
-    "post": {"summary": "Report events of a component.", "requestBody": takes("Events"), "responses": {**FORM, **CLOSED}},
+    "post": {
+        "security": TOKEN,
+        "summary": "Report events of a component.",
+        "requestBody": takes("Told"),
+        "responses": {**FORM, **CLOSED, "200": answer("How many.", {"type": "object"}), "422": problem("An event is none.")},
+    },
 }
+
+
+SECURITY = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "Of the operator, or of one node."}}}
 
 
 def document(mode: str) -> dict[str, Any]:
@@ -319,5 +360,8 @@ def document(mode: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Duckconf API", "version": VERSION, "description": DESCRIPTIONS[mode]},
         "paths": PATHS[mode],
-        "components": {"schemas": SCHEMAS},
+        "components": {
+            "schemas": {**SCHEMAS, "App": PUSHED_APP if mode == "push" else SCHEMAS["App"]},
+            **(SECURITY if mode == "agents" else {}),
+        },
     }

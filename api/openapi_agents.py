@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.openapi_parts import APPS, FORM, NAME, SECRET, UNREADABLE, WAIT, answer, parameter, problem, takes
+from api.openapi_parts import APPS, FORM, NO_NODE, NODE, REVISION, SECRET, UNREADABLE, WAIT, answer, problem, takes
 from api.schemas_of_updates import refer
 
 ROLLOUTS: dict[str, Any] = {
@@ -12,7 +12,7 @@ ROLLOUTS: dict[str, Any] = {
         "get": {
             "operationId": "listRollouts",
             "summary": "For the scheduler: the apps whose update is not done, with what is seen of each slot.",
-            "parameters": [parameter("since", {"type": "integer"}, "A revision, with `wait`."), WAIT],
+            "parameters": [REVISION, WAIT],
             "responses": {"200": answer("Updates.", refer("Rollouts")), "422": problem("A parameter is wrong.")},
         },
         "put": {
@@ -36,7 +36,7 @@ ROLLOUTS: dict[str, Any] = {
                 **FORM,
                 **UNREADABLE,
                 "200": answer("The names of the apps.", {"type": "object"}),
-                "422": problem("It is none."),
+                "422": problem("An app, its past or its data is none."),
             },
         },
     },
@@ -51,6 +51,7 @@ AGENTS: dict[str, Any] = {
                 "200": answer(
                     "Apps; with nodeName also `kept`, the apps whose old container there must stay for now.", refer("Apps")
                 ),
+                **NO_NODE,
                 "422": problem("A parameter is wrong."),
             },
         },
@@ -62,14 +63,14 @@ AGENTS: dict[str, Any] = {
                 **FORM,
                 **UNREADABLE,
                 "200": answer("The placements that were made, and those that were refused.", refer("Bound")),
-                "422": problem("No."),
+                "422": problem("A placement is none, or its node is unknown or cordoned."),
             },
         },
     },
     "/nodes": {
         "get": {
             "operationId": "listNodes",
-            "parameters": [parameter("since", {"type": "integer"}, "A revision, with `wait`."), WAIT],
+            "parameters": [REVISION, WAIT],
             "responses": {
                 "200": answer("The nodes, with heartbeat ages by the server's clock.", refer("Nodes")),
                 "422": problem("A parameter is wrong."),
@@ -103,6 +104,7 @@ AGENTS: dict[str, Any] = {
                 "200": answer("It is removed.", {"type": "object"}),
                 "404": problem("No such secret."),
                 "409": problem("Apps use it; they are named."),
+                "422": problem("The name is wrong."),
             },
         },
     },
@@ -110,7 +112,7 @@ AGENTS: dict[str, Any] = {
         "get": {
             "operationId": "readSecrets",
             "summary": "For the agent of this node alone: the secrets of the apps that it should run, with their values.",
-            "parameters": [NAME],
+            "parameters": [NODE],
             "responses": {"200": answer("Secrets.", {"type": "object"})},
         }
     },
@@ -118,19 +120,20 @@ AGENTS: dict[str, Any] = {
         "put": {
             "operationId": "changeNode",
             "summary": "Cordon, uncordon or drain.",
-            "parameters": [NAME],
+            "parameters": [NODE],
             "requestBody": takes("NodeChange"),
-            "responses": {**FORM, "200": answer("The node.", refer("Node")), "422": problem("No such node or field.")},
+            "responses": {**FORM, **NO_NODE, "200": answer("The node.", refer("Node")), "422": problem("A field is wrong.")},
         }
     },
     "/node/{name}/heartbeat": {
         "put": {
             "operationId": "heartbeat",
             "summary": "A heartbeat of an agent, with the containers that it observes.",
-            "parameters": [NAME],
+            "parameters": [NODE],
             "requestBody": takes("Heartbeat"),
             "responses": {
                 **FORM,
+                **NO_NODE,
                 "200": answer(
                     "Accepted; `interval` is the time until the next heartbeat in seconds, `front` has the containers that a "
                     "front may send requests to, and `fronts_told` says whether the fronts are told of changes.",

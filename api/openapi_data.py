@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.openapi_parts import FORM, UNREADABLE
+
 HELD: dict[str, Any] = {
     "type": "object",
     "required": ["data"],
@@ -50,6 +52,8 @@ DATA: dict[str, Any] = {
             ],
             "requestBody": _takes(MOVE),
             "responses": {
+                **FORM,
+                **UNREADABLE,
                 "200": _json("It moves.", {"type": "object"}),
                 "404": _problem("No such app, or no data binds the instance."),
                 "409": _problem("The loss is not accepted, or the node cannot be had."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.openapi_parts import WAIT, answer, parameter, problem
+from api.openapi_parts import FORM, WAIT, answer, parameter, problem
 
 TEXT = {"type": "string"}
 UPSTREAM: dict[str, Any] = {
@@ -50,6 +50,8 @@ FRONT: dict[str, Any] = {
         }
     }
 }
+NO_FRONT = {"404": problem("The node runs no front.")}
+CONTAINER = {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}
 EDGE = parameter("edge", TEXT, "A node that runs a front.", "path")
 EDGES: dict[str, Any] = {
     "/front/{edge}": {
@@ -73,7 +75,8 @@ EDGES: dict[str, Any] = {
                         },
                     },
                 ),
-                "422": problem("A parameter is wrong, or the node runs no front."),
+                **NO_FRONT,
+                "422": problem("A parameter is wrong."),
             },
         },
         "put": {
@@ -87,14 +90,16 @@ EDGES: dict[str, Any] = {
                         "schema": {
                             "type": "object",
                             "required": ["has"],
-                            "properties": {"has": {"type": "array", "items": {"type": "array", "items": TEXT}}},
+                            "properties": {"has": {"type": "array", "items": CONTAINER, "description": "As [NODE, CONTAINER]."}},
                         }
                     }
                 },
             },
             "responses": {
+                **FORM,
+                **NO_FRONT,
                 "200": answer("Noted.", {"type": "object"}),
-                "422": problem("It is no list of containers, or the node runs no front."),
+                "422": problem("It is no list of containers."),
             },
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.openapi_parts import FORM, answer, parameter, problem
+from api.openapi_parts import COUNT, FORM, answer, parameter, problem
 
 PLACE = [
     parameter("node", {"type": "string"}, "The node.", "path"),
@@ -29,7 +29,7 @@ HANDS: dict[str, Any] = {
         "get": {
             "operationId": "readLog",
             "summary": "What a container printed last, each line with its time.",
-            "parameters": [*PLACE, parameter("lines", {"type": "integer"}, "How many lines at most; 200 by default.")],
+            "parameters": [*PLACE, parameter("lines", COUNT, "How many lines at most; 200 by default.")],
             "responses": {**FAILURES, "200": answer("The lines.", {"type": "object"})},
         }
     },

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.openapi_parts import FORM, REVISION, WAIT, answer, problem
+from api.schemas_of_updates import refer
+
 TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -26,18 +30,32 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def _answer(description: str, kind: str, schema: str) -> dict[str, Any]:
-    return {"description": description, "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+PROGRESS: dict[str, Any] = {
+    "type": "object",
+    "required": ["done", "owed", "moving", "left", "known", "waits", "moved"],
+    "properties": {
+        **dict.fromkeys(("done", "moved"), WHOLE),
+        **dict.fromkeys(("owed", "waits", "result"), TEXT),
+        **{key: {"type": "array", "items": TEXT} for key in ("left", "known")},
+        "moving": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "array",
+                "prefixItems": [TEXT, TEXT, WHOLE],
+                "minItems": 3,
+                "maxItems": 3,
+            },
+            "description": "By instance: from where, to where, and how often it was started there.",
+        },
+    },
+}
 
 
 def _told(description: str) -> dict[str, Any]:
-    return _answer(description, "application/json", "Rebalance")
+    return answer(description, refer("Rebalance"))
 
 
-def _problem(description: str) -> dict[str, Any]:
-    return _answer(description, "application/problem+json", "Problem")
-
-
+FULL = {"507": FORM["507"]}
 REBALANCE: dict[str, Any] = {
     "/rebalance": {
         "get": {
@@ -50,32 +68,34 @@ REBALANCE: dict[str, Any] = {
             "summary": "Move instances, one at a time, until the nodes run about as many.",
             "responses": {
                 "202": _told("The request is on disk. It is carried out when `done` is as high as `asked` is here."),
-                "507": _problem("The disk of the server is full; nothing was changed."),
+                **FULL,
             },
         },
     }
 }
 
-WAIT = {"name": "wait", "in": "query", "schema": {"type": "number", "minimum": 0}, "description": "Seconds to hold the request."}
-SINCE = {"name": "since", "in": "query", "schema": {"type": "integer"}, "description": "A revision, with `wait`."}
 SCHEDULED: dict[str, Any] = {
     "/rebalance": {
         **REBALANCE["/rebalance"],
-        "get": {**REBALANCE["/rebalance"]["get"], "parameters": [SINCE, WAIT]},
+        "get": {
+            **REBALANCE["/rebalance"]["get"],
+            "parameters": [REVISION, WAIT],
+            "responses": {"200": _told("The rebalance."), "422": problem("A parameter is wrong.")},
+        },
         "put": {
             "operationId": "keepRebalance",
             "summary": "For the scheduler: keep how far the rebalance is.",
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": PROGRESS}}},
             "responses": {
+                **FORM,
                 "200": _told("It is on disk."),
-                "422": _problem("It is no progress."),
-                "507": _problem("The disk of the server is full; nothing was changed."),
+                "422": problem("It is no progress."),
             },
         },
     }
 }
 
-NOT_HERE = {"404": _problem("Push mode moves no app; the message says which modes do.")}
+NOT_HERE = {"404": problem("Push mode moves no app; the message says which modes do.")}
 REFUSED: dict[str, Any] = {
     "/rebalance": {verb: {"summary": "Refused in this mode.", "responses": NOT_HERE} for verb in ("get", "post")}
 }

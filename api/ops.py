@@ -80,11 +80,11 @@ def blueprint(
         if wants_stream():
             return stream(hub)
         query("since", "wait", "limit")
-        limit = min(whole("limit", 100), MOST_EVENTS)
+        limit, wanted = min(whole("limit", 100), MOST_EVENTS), seconds("wait")
         if "since" not in request.args:
             page = journal.tail(limit)
         else:
-            with held.up_to(seconds("wait")) as patience:
+            with held.up_to(wanted) as patience:
                 page = journal.wait(request.args["since"], patience)
         return jsonify(cursor=page.cursor, events=[event.to_json() for event in page.events])
 

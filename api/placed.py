@@ -31,7 +31,7 @@ from duckconf import codec
 from duckconf.codec import to_json
 from duckconf.compose import merged
 from duckconf.counts import counted
-from duckconf.errors import BadInput, Conflict, Fault
+from duckconf.errors import BadInput, Conflict, Fault, NotFound
 from duckconf.events import Event
 from duckconf.instance import Instance, placed, slots_of
 from duckconf.local_data import shown, why_it_keeps
@@ -259,7 +259,13 @@ def _moved(before: App | None, after: App) -> list[Instance]:
 
 
 def _require_schedulable(node: str, nodes: NodeBook) -> None:
-    if node and nodes.require(node).cordoned:
+    if not node:
+        return
+    try:
+        found = nodes.require(node)
+    except NotFound as missing:
+        raise BadInput(Fault("node", missing.message)) from None
+    if found.cordoned:
         raise BadInput(Fault("node", f"{node} is cordoned and gets no new apps; to allow them: ./inv uncordon {node}"))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from api.schemas_of_push import NEEDS_STATE
 from api.turns import TurnBook
 from duckconf.actions import Remove, Start
 from duckconf.engine_output import Container
@@ -29,9 +30,6 @@ from duckconf.reach.ssh.runner import SshRunner
 from duckconf.reach.state.cordons import Cordons
 from duckconf.refusal_words import PORT, SPACE
 from duckconf.spreading import round_robin
-
-# Fields that push mode cannot honour: it observes nothing.
-NEEDS_STATE = ("routes", "max_per_node", "reserve_cpus", "reserve_memory")
 
 log = logging.getLogger(__name__)
 

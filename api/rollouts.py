@@ -28,6 +28,7 @@ from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.instance import Instance, meant_to_run
+from duckconf.json_values import text
 from duckconf.model import App
 from duckconf.reach.state.revisions import RevisionBook
 from duckconf.rolling import refused_everywhere
@@ -237,11 +238,11 @@ def _decisions(data: object) -> Sequence[Decided]:
     found = []
     for number, entry in enumerate(entries):
         try:
-            slots = {int(slot): str(spec) for slot, spec in entry["slots"].items()}
+            slots = {int(slot): text(spec) for slot, spec in entry["slots"].items()}
             past = tuple(revision_from_json(item) for item in entry["history"])
             if not past:
                 raise ValueError("history is empty")
-            texts = {key: str(entry[key]) for key in ("app", "revision", "note", "said")}
+            texts = {key: text(entry[key]) for key in ("app", "revision", "note", "said")}
             found.append(Decided(slots=slots, history=past, **texts))
         except (BadInput, KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"should have app, revision, slots, history, note and said: {type(error).__name__} {error}"

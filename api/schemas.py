@@ -76,6 +76,8 @@ FACTS: dict[str, Any] = {
     "machine": {"type": ["string", "null"], "description": "Identifies the machine; equal for two nodes on one machine."},
     "node_name": {"type": ["string", "null"], "description": "The name that the role gave to the machine."},
 }
+# Of an agent of another version, too.
+HEARD = {**FACTS, "engine": {"type": ["string", "null"]}}
 # Of one container. An app as a whole tells them of its first instance that does not run, or else of its first.
 OF_THE_WORST = "Of the first instance that is neither running nor done, or else of the first that runs."
 OBSERVED: dict[str, dict[str, Any]] = {
@@ -98,6 +100,12 @@ OBSERVED: dict[str, dict[str, Any]] = {
     "note": {**TEXT, "description": "Why the observed state is not the desired one."},
     "refused": {**TEXT, "description": "Why the engine of its node refuses it."},
 }
+ENCODED = {
+    **TEXT,
+    "contentEncoding": "base64",
+    "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+}
+TOLD = {**TEXT, "maxLength": 1999}
 SCHEMAS: dict[str, Any] = {
     "Rebalance": SCHEMA,
     "App": APP,
@@ -123,7 +131,12 @@ SCHEMAS: dict[str, Any] = {
         },
     },
     "Declared": {"type": "object", "required": ["app", "revision"], "properties": {"app": TEXT, "revision": TEXT}},
-    "Changes": {**APP, "required": []},
+    "Changes": {
+        **APP,
+        "required": [],
+        "description": "Fields of an app; null removes one.",
+        "properties": {name: {"anyOf": [field, {"type": "null"}]} for name, field in APP["properties"].items()},
+    },
     "Shown": {
         "type": "object",
         "required": ["name", "image", "revision", "node", "status", "running", "instances"],
@@ -227,8 +240,8 @@ SCHEMAS: dict[str, Any] = {
         "required": ["value"],
         "additionalProperties": False,
         "properties": {
-            "value": {**TEXT, "contentEncoding": "base64", "description": "64 KiB at most."},
-            "salt": {**TEXT, "contentEncoding": "base64", "description": "Of a value that had a revision elsewhere, to keep it."},
+            "value": {**ENCODED, "minLength": 4, "maxLength": 87_384, "description": "64 KiB at most, decoded."},
+            "salt": {**ENCODED, "description": "Of a value that had a revision elsewhere, to keep it."},
         },
     },
     "SecretSet": {
@@ -283,7 +296,25 @@ SCHEMAS: dict[str, Any] = {
             "instance": {**TEXT, "description": "Identifies the agent, so that two agents with one name are detected."},
             "containers": {"type": "array", "items": {"type": "object", "required": ["app", "container", "state"]}},
             "refusals": {"type": "array", "items": refer("Refusal"), "description": "Apps that its engine refuses for now."},
-            "facts": {"type": "object", "properties": FACTS, "description": "Cores, memory, free disk and load of the node."},
+            "facts": {"type": "object", "properties": HEARD, "description": "Cores, memory, free disk and load of the node."},
+        },
+    },
+    "Told": {
+        "type": "object",
+        "required": ["events"],
+        "properties": {
+            "events": {
+                "type": "array",
+                "maxItems": 200,
+                "items": {
+                    "type": "object",
+                    "required": ["kind"],
+                    "properties": {
+                        **dict.fromkeys(("message", "app", "instance", "node", "source"), TOLD),
+                        "kind": {**TOLD, "minLength": 1},
+                    },
+                },
+            }
         },
     },
     "Events": {

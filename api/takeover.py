@@ -24,6 +24,7 @@ from duckconf.counts import counted
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.instance import meant_to_run, placed, with_end
+from duckconf.json_values import text
 from duckconf.local_data import Held, held_from_json
 from duckconf.model import App, parse_app
 from duckconf.restart import read_end
@@ -104,7 +105,7 @@ def _app(number: int, entry: Any) -> Taken:
         return Taken(
             parse_app(entry["app"]),
             parse_app({"image": "x", "node": entry["nodes"]}, placed=True).node,
-            {int(slot): str(spec) for slot, spec in entry["slots"].items()},
+            {int(slot): text(spec) for slot, spec in entry["slots"].items()},
             {int(slot): _record(record) for slot, record in entry["ended"].items()},
             tuple(revision_from_json(item) for item in entry["history"]),
             {int(item["number"]): float(item["since"]) for item in entry["history"]},

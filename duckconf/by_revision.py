@@ -10,6 +10,7 @@ from typing import Any
 
 from duckconf.codec import spec_hash, to_json
 from duckconf.instance import Instance, slots_of
+from duckconf.json_values import text, whole
 from duckconf.model import App, parse_app
 from duckconf.restart import ALWAYS, policy_of
 from duckconf.rollout import DONE, History, Revision, SlotSeen, as_declared, spec_only, trimmed, with_service
@@ -72,7 +73,8 @@ def revision_from_json(item: Mapping[str, Any]) -> Revision:
     """Raises BadInput, ValueError, TypeError, KeyError or AttributeError for what is none."""
     app = parse_app(item["app"], placed=True)
     pin = pin_from_json(item) if item.get("image_id") else None
-    return Revision(int(item["number"]), app, str(item["outcome"]), str(item["why"]), str(item["spec"]), pin)
+    outcome, why, spec = text(item["outcome"]), text(item["why"]), text(item["spec"])
+    return Revision(whole(item["number"]), app, outcome, why, spec, pin)
 
 
 def slot_to_json(slot: SlotSeen) -> dict[str, Any]:

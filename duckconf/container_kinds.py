@@ -203,8 +203,8 @@ def _same_security(value: str) -> str:
 
 
 def _pull(value: object) -> str:
-    if value in PULLS:
-        return str(value)
+    if isinstance(value, str) and value in PULLS:
+        return value
     if value == "build":
         raise ValueError("cannot be build: build the image here and send it with ./inv push-image IMAGE")
     raise ValueError(f"should be {', '.join(PULLS)}")

@@ -14,6 +14,7 @@ from typing import Any
 from duckconf.counts import counted
 from duckconf.events import Event
 from duckconf.instance import Instance
+from duckconf.json_values import text, whole
 from duckconf.patterns import some_of
 from duckconf.policies import policy_of
 from duckconf.rebalance import UNEVEN, Move, moves, why_bound
@@ -57,10 +58,17 @@ class Progress:
 
 def progress_from_json(data: Any) -> Progress:
     """Raises KeyError, TypeError, ValueError or AttributeError for something that is none."""
-    moving = {str(name): Way(str(source), str(target), int(tries)) for name, (source, target, tries) in data["moving"].items()}
-    left, known = (tuple(str(item) for item in data[key]) for key in ("left", "known"))
-    result = str(data.get("result", ""))
-    return Progress(int(data["done"]), str(data["owed"]), moving, left, known, str(data["waits"]), int(data["moved"]), result)
+    moving = {name: Way(text(source), text(target), whole(tries)) for name, (source, target, tries) in data["moving"].items()}
+    left, known = (tuple(map(text, _listed(data[key]))) for key in ("left", "known"))
+    result, owed, waits = text(data.get("result", "")), text(data["owed"]), text(data["waits"])
+    return Progress(whole(data["done"]), owed, moving, left, known, waits, whole(data["moved"]), result)
+
+
+def _listed(value: Any) -> list[Any]:
+    """Raises ValueError; text would be taken for its letters."""
+    if not isinstance(value, list):
+        raise ValueError(f"should be a list, got {value!r}")
+    return value
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from duckconf import backoff
 from duckconf.codec import spec_hash
 from duckconf.errors import NodeRefused
 from duckconf.facts import Facts
+from duckconf.json_values import number, text, whole
 from duckconf.model import App
 from duckconf.refusal_words import ARCHITECTURE, PORT, SPACE
 
@@ -126,6 +127,6 @@ def refusal_to_json(refusal: Refusal, now: float) -> dict[str, Any]:
 
 def refusal_from_json(node: str, data: Any, now: float) -> Refusal:
     """Raises KeyError, TypeError, ValueError or AttributeError for something that is none."""
-    app, spec, kind, reason = (str(data[key]) for key in ("app", "spec", "kind", "reason"))
-    until, strikes = now + float(data["wait"]), int(data.get("strikes", 1))
-    return Refusal(node, app, spec, kind, reason, str(data.get("words", "")), until, strikes)
+    app, spec, kind, reason = (text(data[key]) for key in ("app", "spec", "kind", "reason"))
+    until, strikes = now + number(data["wait"]), whole(data.get("strikes", 1))
+    return Refusal(node, app, spec, kind, reason, text(data.get("words", "")), until, strikes)

@@ -18,7 +18,7 @@ from typing import Any
 
 from duckconf.actions import Pin
 from duckconf.codec import spec_hash
-from duckconf.errors import BadInput, Conflict, Fault, SetupError
+from duckconf.errors import Conflict, NotFound, SetupError
 from duckconf.facts import Facts
 from duckconf.fleet_seen import NEVER_RAN
 from duckconf.healthcheck import HEALTHY, NO_CHECK
@@ -210,10 +210,10 @@ class NodeBook:
         return True
 
     def require(self, name: str) -> Node:
-        """Raises BadInput for a name that is not in the inventory."""
+        """Raises NotFound for a name that is not in the inventory."""
         if name not in self.nodes:
             known = f"the nodes are {', '.join(self.nodes) or 'none'}"
-            raise BadInput(Fault("node", f"there is no node {name!r}; {known}{meant(name, self.nodes)}"))
+            raise NotFound(f"there is no node {name!r}; {known}{meant(name, self.nodes)}")
         return self.nodes[name]
 
     def status(self, name: str) -> str:

@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 
 from api.openapi import document
 from tests.api.agents_api import Client, agent, app, beat, copy, operator, told, told_revision
-from tests.api.test_api_push import problem
+from tests.api.test_api_push import calls_in, calls_of, problem
 
 __all__ = ["agent", "app", "operator"]
 
@@ -183,7 +183,6 @@ def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(oper
         ("PUT", "/apps", {"apps": [{"name": "a", "node": "node-9"}]}, "node"),
         ("PUT", "/apps", {"apps": [{"name": "a"}]}, "apps/0"),
         ("PUT", "/apps", {}, "apps"),
-        ("PUT", "/node/node-9", {"cordoned": True}, "node"),
         ("PUT", "/node/node-1", {"cordoned": "yes"}, "cordoned"),
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "containers": [{"app": "a"}]}, "containers/0"),
         ("PUT", "/node/node-1/heartbeat", [], "instance"),
@@ -191,7 +190,6 @@ def test_many_are_bound_in_one_transaction_and_those_that_changed_are_named(oper
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "facts": []}, "facts"),
         ("PUT", "/node/node-1/heartbeat", {"instance": "x", "facts": {"load": "high"}}, "facts"),
         ("POST", "/events", {"events": [{"message": "x"}]}, "events/0"),
-        ("GET", "/apps?nodeName=node-9", None, "node"),
     ],
 )
 def test_what_cannot_be_meant_is_422_with_its_path(operator: Client, method: str, path: str, body: Any, where: str) -> None:
@@ -245,11 +243,19 @@ def test_an_agents_events_bear_its_name_whatever_it_says(agent: Client, operator
     assert (event["source"], event["node"]) == ("agent@node-1", "node-1")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "/apps?nodeName=node-9", None), ("PUT", "/node/node-9", {"cordoned": True}), ("PUT", "/node/node-9/heartbeat", {})],
+)
+def test_a_node_that_there_is_not_is_404_with_those_that_there_are(operator: Client, method: str, path: str, body: Any) -> None:
+    assert "node-1, node-2, node-3" in problem(operator(method, path, body), 404)["detail"]
+
+
 def test_the_description_is_valid_and_complete(app: Flask, operator: Client) -> None:
     validate(document("agents"))
     assert operator("GET", "/openapi.json").json == document("agents")
-    rules = {rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
-    assert rules == set(document("agents")["paths"])
+    of_start = {("/app/start", verb) for verb in ("get", "put", "delete")}
+    assert calls_of(app) == calls_in(document("agents")) - of_start
 
 
 def test_what_is_left_of_a_stack_on_a_node_goes_in_the_reverse_order_of_depends_on(app: Flask, operator: Client) -> None:

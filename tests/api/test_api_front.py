@@ -92,7 +92,7 @@ def test_a_front_is_told_of_containers_by_their_inner_addresses_once_all_nodes_w
         beat(Client(app, f"token of {node}"), node)
     assert (edge("GET", "/front/node-2").json or {})["complete"] is True
     problem(edge("GET", "/front/node-1"), 403)
-    problem(agent("GET", "/front/node-1"), 422)
+    problem(agent("GET", "/front/node-1"), 404)
 
 
 def test_a_container_that_leaves_is_kept_until_no_front_has_it(app: Flask, operator: Client, agent: Client) -> None:

@@ -132,7 +132,7 @@ def test_a_node_is_cordoned_drained_and_let_free_again_in_reconcile_mode(loop: L
 @pytest.mark.parametrize("wanted", [{}, {"cordoned": 1}, {"draining": True}, {"draining": 1}, [], {"cordoned": True, "more": 1}])
 def test_in_push_mode_a_node_is_cordoned_and_nothing_else(client: FlaskClient, wanted: object) -> None:
     assert '{"cordoned": true}' in problem(client.put("/node/node-1", json=wanted), 422)["detail"]
-    assert "node-1, node-2" in problem(client.put("/node/nobody", json={"cordoned": True}), 422)["detail"]
+    assert "node-1, node-2" in problem(client.put("/node/nobody", json={"cordoned": True}), 404)["detail"]
     assert client.put("/node/node-1", json={"cordoned": True}).json == {"name": "node-1", "changed": True}
     assert (client.post("/app/start", json={"image": "nginx"}).json or {})["node"] != "node-1"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
@@ -217,7 +218,39 @@ def test_a_cordoned_node_gets_nothing_new(client: FlaskClient, nodes: dict[str, 
 def test_the_description_is_valid_and_knows_the_models_fields(client: FlaskClient) -> None:
     validate(document("push"))
     assert client.get("/openapi.json").json == document("push")
-    assert set(document("push")["components"]["schemas"]["App"]["properties"]) == {*FIELDS, *ALIASES, "deploy"}
+    fields = set(document("push")["components"]["schemas"]["App"]["properties"])
+    assert {*FIELDS, *ALIASES, "deploy"} - fields == {
+        "name",
+        "secrets",
+        "routes",
+        "max_per_node",
+        "reserve_cpus",
+        "reserve_memory",
+    }
+
+
+def test_the_description_lists_each_call(client: FlaskClient) -> None:
+    assert calls_of(client.application) == calls_in(document("push"))
+
+
+def calls_of(app: Flask) -> set[tuple[str, str]]:
+    """Path and verb of each route, as its description has them."""
+    rules = [(rule.rule.replace("<", "{").replace(">", "}"), rule.methods or ()) for rule in app.url_map.iter_rules()]
+    return {(path, verb.lower()) for path, verbs in rules for verb in verbs if verb not in ("HEAD", "OPTIONS")}
+
+
+def calls_in(description: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(path, verb) for path, calls in description["paths"].items() for verb in calls}
+
+
+@pytest.mark.parametrize("value", [{}, [], 1, None])
+def test_a_value_of_another_shape_is_refused_with_its_field(client: FlaskClient, value: object) -> None:
+    for field in (*FIELDS, *ALIASES):
+        answer = client.post("/app/start", json={"image": "nginx", field: {"nested": [value]}})
+        assert answer.status_code in (201, 422), field
+    for shape in ({"a": value}, [value]):
+        told = problem(client.post("/app/start", json={"image": "nginx", "pull_policy": shape}), 422)
+        assert "always" in told["errors"][0]["message"]
 
 
 def test_secrets_are_refused_with_the_modes_that_have_them(client: FlaskClient, nodes: dict[str, FakeNode]) -> None:

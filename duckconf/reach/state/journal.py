@@ -26,6 +26,8 @@ from duckconf.reach.state.news import NOT_TOLD, News
 
 FILE_NAME = "events.jsonl"
 LARGEST = 2 * 1024 * 1024
+# Digits of an inode or an offset: what is longer is none, and too much for the kernel.
+LONGEST_PLACE = 19
 # Of the events before our own first one.
 MOST_NOTED = 20_000
 
@@ -120,8 +122,8 @@ class Journal:
 
 
 def _place(cursor: str) -> tuple[int, int]:
-    inode, dash, offset = cursor.partition("-")
-    if not (dash and inode.isdigit() and offset.isdigit()):
+    inode, _, offset = cursor.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) < LONGEST_PLACE for part in (inode, offset)):
         raise BadInput(Fault("since", f"should be the cursor of an earlier answer, got {cursor!r}"))
     return int(inode), int(offset)
 
