@@ -12,7 +12,7 @@ HELD: dict[str, Any] = {
     "properties": {
         "data": {
             "type": "object",
-            "additionalProperties": {"type": "array"},
+            "additionalProperties": {"type": "array", "items": {}},
             "description": "By instance: the node, the volumes and paths there, and the number of the last move.",
         }
     },

@@ -15,13 +15,14 @@ FAILURES = {
     "422": problem("A field is wrong, or the engine refuses it."),
     "503": problem("The node, its agent or the control loop does not answer."),
 }
+EMPTY = {"type": "object", "additionalProperties": False}
 HANDS: dict[str, Any] = {
     "/node/{node}/container/{container}/kill": {
         "post": {
             "operationId": "killContainer",
             "summary": "Kill the process of a container on purpose, to see what heals it.",
             "parameters": PLACE,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"const": {}}}}},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": EMPTY}}},
             "responses": {**FORM, **FAILURES, "200": answer("It was killed.", {"type": "object"})},
         }
     },

@@ -106,6 +106,8 @@ ENCODED = {
     "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
 }
 TOLD = {**TEXT, "maxLength": 1999}
+# Only true; generators of clients stumble over a constant that is no text.
+YES = {"type": "boolean", "not": {"const": False}}
 SCHEMAS: dict[str, Any] = {
     "Rebalance": SCHEMA,
     "App": APP,
@@ -275,7 +277,7 @@ SCHEMAS: dict[str, Any] = {
         "maxProperties": 1,
         "properties": {
             "cordoned": {"type": "boolean"},
-            "draining": {"const": True, "description": "The loop moves its apps to other nodes (reconcile)."},
+            "draining": {**YES, "description": "The loop moves its apps to other nodes (reconcile)."},
             "frozen": {"type": "boolean", "description": "Freeze a demo host, or thaw it."},
         },
     },
@@ -285,8 +287,8 @@ SCHEMAS: dict[str, Any] = {
         "maxProperties": 1,
         "properties": {
             "cordoned": {"type": "boolean"},
-            "draining": {"const": True, "description": "The node is cordoned, and its apps move to other nodes."},
-            "again": {"const": True, "description": "The node tries at once again what its engine has refused."},
+            "draining": {**YES, "description": "The node is cordoned, and its apps move to other nodes."},
+            "again": {**YES, "description": "The node tries at once again what its engine has refused."},
         },
     },
     "Heartbeat": {

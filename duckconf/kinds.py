@@ -286,4 +286,4 @@ def yes_or_no(value: object) -> bool:
 
 
 TEXT = Word(_text)
-FLAG = Flag(yes_or_no, {"enum": [True, False, "true", "false"]}, blank=False)
+FLAG = Flag(yes_or_no, {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]}, blank=False)

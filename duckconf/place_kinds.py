@@ -75,6 +75,6 @@ def faults_in(values: Mapping[str, Any], typed: Mapping[str, str]) -> list[Fault
     return [Fault(typed.get(name, name), f"{what} {REPLICATED}") for name in wrong]
 
 
-ON_KIND = On(_pattern, {"type": ["string", "array"]})
+ON_KIND = On(_pattern, {"type": ["string", "array"], "items": {"type": "string"}})
 MODE_KIND = Word(_mode, {"enum": [REPLICATED, GLOBAL]})
 MOST_KIND = Number(_most, {"type": ["integer", "string"], "minimum": 0, "maximum": MOST_PER_NODE}, blank=0)

@@ -23,9 +23,10 @@ from schemathesis.transport.wsgi import WSGITransport
 WITH_AN_APP = ("/app/start", "/app/{name}", "/app/{name}/rollback", "/stacks/{name}", "/apps", "/rollouts", "/takeover")
 MEANING = {
     "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "412", "422", "503"]},
-    # Who names another revision is told that first.
-    "negative_data_rejection": {"expected-statuses": ["400", "403", "404", "405", "409", "412", "415", "422"]},
 }
+# Who names another revision, or sends too much, is told that first.
+REJECTED = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "503"]
+WRONG = {"negative_data_rejection": {"expected-statuses": REJECTED}}
 # No node answers, or none is meant: no fault of the server.
 OF_A_NODE = ("/app/start", "/node/{node}/container/{container}/kill", "/node/{node}/container/{container}/log")
 AWAY = {"not_a_server_error": {"expected-statuses": ["2xx", "4xx", "503"]}}
@@ -97,7 +98,7 @@ def _settings(seed: int, examples: int, headers: Mapping[str, str]) -> dict[str,
     operations: list[dict[str, Any]] = [{"include-path": path, "checks": MEANING} for path in WITH_AN_APP]
     operations += [{"include-path": path, "checks": AWAY} for path in OF_A_NODE]
     generation = {"max-examples": examples, "no-shrink": True, "database": "none"}
-    common = {"seed": seed, "headers": dict(headers), "continue-on-failure": True}
+    common = {"seed": seed, "checks": WRONG, "headers": dict(headers), "continue-on-failure": True}
     return {**common, "generation": generation, "operations": operations}
 
 
