@@ -7,9 +7,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from duckconf.facts import Facts
 from duckconf.naming import LABEL_CLUSTER, WEB_IMAGE
-from tests.e2e.conftest import NODES, Live
+from tests.e2e.conftest import NODES, ROOT, Live
+from tests.e2e.generated import GeneratedClient
 from tests.waiting import until
 
 WEB = {"image": WEB_IMAGE}
@@ -238,3 +241,16 @@ def test_nothing_of_ours_reaches_strangers_even_when_the_cluster_goes(cluster: L
         assert cluster.state_of(stranger) == "running"
     finally:
         assert cluster.inv("up", "push").returncode == 0
+
+
+@pytest.mark.slow
+def test_a_client_generated_from_the_description_starts_an_app(cluster: Live, tmp_path: Path) -> None:
+    client = GeneratedClient(tmp_path, ROOT / ".duckconf" / "build", cluster.project.settings.api_url)
+    started = client.start({"image": WEB_IMAGE, "env": {"A": "b c"}, "init": True})
+    assert (started["status"], started["as"]) == (201, "Started")
+    assert started["told"]["node"] in NODES
+    assert cluster.state_of(started["told"]["app"]) == "running"
+    assert "A=b c" in cluster.engine.must("inspect", "--format", "{{json .Config.Env}}", started["told"]["app"])
+    refused = client.start({"image": "A B"})
+    assert (refused["status"], refused["as"]) == (422, "Problem")
+    assert refused["told"]["errors"][0]["path"] == "image"
