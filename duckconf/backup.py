@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from duckconf.desired import empty_document, marked, read_document
+from duckconf.desired import PLACED_COLUMNS, empty_document, marked, read_document
 from duckconf.errors import BadInput, Fault
 
 FORMAT = 1
@@ -108,5 +108,5 @@ def require_readable(files: Mapping[str, bytes], what: str) -> None:
 def continued(state: str) -> str:
     """The state file, with no app in it, of a control plane that gives out only revisions which `state` and what was written
     after it never had. Raises BadInput."""
-    before = read_document(state)
+    before = read_document(state, layout=PLACED_COLUMNS)
     return marked(empty_document(), before.revision + AHEAD, before.next_number).text()

@@ -18,13 +18,13 @@ def passphrase_file(folder: Path, text: str = "correct horse battery") -> Path:
     return path
 
 
-def lose_the_operators_machine(cluster: Live) -> None:
-    """Its processes end, and its state folder is gone."""
+def lose_the_operators_machine(cluster: Live, *kept: str) -> None:
+    """Its processes end, and its state folder is gone but for what is `kept`: the state of a control plane that is elsewhere."""
     state = cluster.project.state
     loop_service(cluster.project).stop()
     api_service(cluster.project).stop()
     for path in state.iterdir():
-        if path.name not in OF_THE_ENGINE:
+        if path.name not in (*OF_THE_ENGINE, *kept):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
@@ -38,7 +38,8 @@ def backed_up(cluster: Live, folder: Path) -> Path:
     return file
 
 
-def restored(cluster: Live, file: Path, mode: str) -> None:
+def restored(cluster: Live, file: Path, mode: str) -> str:
+    """What `up` said."""
     words = ("restore", str(file), "--passphrase-file")
     full = sorted(path.name for path in cluster.project.state.iterdir())
     wrong = cluster.inv(*words, str(passphrase_file(file.parent, "another horse")))
@@ -50,3 +51,4 @@ def restored(cluster: Live, file: Path, mode: str) -> None:
     assert (again.returncode, "holds a cluster already" in again.stderr) == (1, True)
     up = cluster.inv("up", mode)
     assert up.returncode == 0, up.stderr
+    return up.stderr

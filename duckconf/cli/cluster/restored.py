@@ -11,7 +11,7 @@ from duckconf.cli.demo.demo_roles import API_STATE_INSIDE
 from duckconf.cli.look.agents import CONTROL_UNITS
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command, Runner
-from duckconf.desired import read_document
+from duckconf.desired import PLACED_COLUMNS, read_document
 from duckconf.errors import DuckconfError
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.state.desired_file import FILE_NAME
@@ -51,7 +51,10 @@ def has_survived(project: Project, host: str) -> bool:
     """
     with open_cluster(project) as cluster:
         state = control_file(cluster.fleet.admin(host), f"{API_STATE_INSIDE}/state.csv")
-    return bool(state) and bool(read_document(state.decode()).apps())
+    if not state:
+        return False
+    document = read_document(state.decode(), layout=PLACED_COLUMNS)
+    return bool(document.apps() or document.faults)
 
 
 def leave_to_it(project: Project) -> None:

@@ -77,10 +77,20 @@ def test_a_lost_control_plane_is_restored_with_its_secrets_and_no_app_restarts(
     assert running.engine.must("exec", after["web.2"][0], "cat", "/run/secrets/db") == value
     assert {one[0] for one in after.values()} >= {one[0] for one in before.values()}
     assert min(generations_of(api).values()) > max(generations.values())
+    look_at_the_loss_of_the_operators_machine_alone(running, file)
     assert inv("uncordon", "node-3").returncode == 0
     for app in ("web", "late"):
         assert inv("stop-app", app).returncode == 0
     assert inv("secret", "remove", "db").returncode == 0
+
+
+def look_at_the_loss_of_the_operators_machine_alone(cluster: Live, file: Path) -> None:
+    """The control plane knows that there are two of web, and the backup does not."""
+    before = cluster.instances()
+    lose_the_operators_machine(cluster, "control-plane")
+    assert "newer than the backup" in restored(cluster, file, modes.AGENTS)
+    cluster.settles(40)
+    assert cluster.instances() == before
 
 
 def generations_of(api: ApiClient) -> dict[tuple[str, int], int]:
