@@ -209,7 +209,7 @@ class Reconciler:
         tries = backoff.after_try(tries, same_container=isinstance(step.action, Restart))
         if failure is None:
             self.tries[name] = backoff.after_start(tries, now, policy_of(app).pause, step.action.node)
-            self.refusals = after_success(self.refusals, step.action.node, step.app)
+            self.refusals = after_success(self.refusals, step.action.node, step.app, spec)
         elif isinstance(failure, NodeRefused):
             where = (step.action.node, step.app)
             self.refusals[where] = refused(self.refusals.get(where), app, failure, now, generation)

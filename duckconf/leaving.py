@@ -15,7 +15,7 @@ from duckconf.codec import stop_grace
 from duckconf.desired import Desired
 from duckconf.engine_output import Container
 from duckconf.fleet_seen import Fleet
-from duckconf.plan import Plan, Step
+from duckconf.plan import HELD_STILL, Plan, Step
 
 Where = tuple[str, str]
 """Node and name of a container."""
@@ -56,7 +56,9 @@ def front_first(
     """`before` has since when each leaves, by the last look.
 
     What leaves does so until it is gone: an action that is under way must not see it come back."""
-    there = {(copy.node, copy.name): copy for copies in fleet.copies.values() for copy in copies if copy.running}
+    # One that a person has paused may go on at any moment.
+    alive = [copy for copies in fleet.copies.values() for copy in copies if copy.running or copy.state == HELD_STILL]
+    there = {(copy.node, copy.name): copy for copy in alive}
     since = {where: when for where, when in before.items() if where in there and there[where].instance in busy}
     held: list[Step] = []
     late, ends = [], []

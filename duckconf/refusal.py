@@ -90,12 +90,13 @@ def remembered(
     }
 
 
-def after_success(refusals: Refusals, node: str, app: str) -> dict[tuple[str, str], Refusal]:
-    """The node started the app: it has space, and whatever it said against this app is over."""
+def after_success(refusals: Refusals, node: str, app: str, spec: str) -> dict[tuple[str, str], Refusal]:
+    """The node started the app: it has space, and what it said against this spec is over. Against another one it stands: the
+    revision that served before is started again where an update of it was refused."""
     return {
         where: refusal
         for where, refusal in refusals.items()
-        if refusal.node != node or not (refusal.of_node or refusal.app == app)
+        if refusal.node != node or not (refusal.of_node or (refusal.app, refusal.spec) == (app, spec))
     }
 
 

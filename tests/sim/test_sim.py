@@ -46,6 +46,13 @@ SERVICE_REGRESSIONS = {
 }
 
 
+# As these, of the front.
+FRONT_REGRESSIONS = {
+    185044190: "a start of the old revision took back what the node had refused of the new one: it was tried without a pause",
+    508940771: "a container that a person had paused was stopped while the front had it",
+}
+
+
 @pytest.mark.parametrize("seed", seeds(range(24), 8, REGRESSIONS))
 def test_a_cluster_among_faults_stays_safe_and_comes_to_rest(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path).go(STEPS)
@@ -61,7 +68,7 @@ def test_nodes_that_refuse_apps_among_faults_stay_safe_too(seed: int, tmp_path: 
     Run(seed, tmp_path, {**(DRAINS if seed % 2 == 0 else {}), **REFUSALS}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(9000, 9010)))
+@pytest.mark.parametrize("seed", seeds(range(9000, 9010), always=FRONT_REGRESSIONS))
 def test_an_instance_leaves_the_front_before_it_is_stopped_and_what_is_ready_is_in_it(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**SERVICES, **(DRAINS if seed % 2 == 0 else SCALES)}, front=True).go(STEPS)
 

@@ -11,6 +11,9 @@ from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, Unreadable
 from duckconf.plan import Step
 
+# Seconds in which the last words of a container are read.
+LAST_WORDS = 0.5
+
 
 class Violation(AssertionError):
     """Something happened that never may."""

@@ -32,7 +32,7 @@ from tests.sim.everywhere import Homes, is_alone, why_not_there
 from tests.sim.finished import Finished
 from tests.sim.pace import Pace
 from tests.sim.promises import Promises
-from tests.sim.under_way import Job, Seen, Violation
+from tests.sim.under_way import LAST_WORDS, Job, Seen, Violation
 
 if TYPE_CHECKING:
     from tests.sim.world import SimWorld
@@ -57,8 +57,9 @@ class Watch:
     everywhere: frozenset[str] = frozenset()
     """The apps that should have one instance on each node."""
     jobs: list[Job] = field(default_factory=list)
-    read_first: set[tuple[str, str]] = field(default_factory=set)
-    """Node and name of containers whose last words were read before something was done to them."""
+    read_first: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
+    """Containers whose last words are read before something is done to them: when that began, and after how many looks."""
+    looks: int = 0
     lost: frozenset[str] = frozenset()
     known: dict[str, Placement] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
@@ -97,6 +98,7 @@ class Watch:
 
     def sensed(self, looks: Mapping[str, Seen], desired: Desired) -> None:
         self.heard, self.taken, self.garbled = {}, {}, set()
+        self.looks += 1
         for node, seen in looks.items():
             if seen.garbled and node in self.nodes:
                 self.garbled.add(node)
@@ -197,9 +199,9 @@ class Watch:
     def issued(self, job: Job) -> None:
         step, action = job.step, job.step.action
         known = action.node in self.heard and step.instance in self.desired.instances and self.desired.complete
-        if (action.node, action.container) in self.read_first and not known:
-            # It was decided on before its container's last words were read; since then the node has fallen silent, or what is
-            # desired cannot be read, or is another thing.
+        asked, looks = self.read_first.get((action.node, action.container), (float("-inf"), 0))
+        if self.world.now() - asked <= LAST_WORDS and (self.looks > looks or not known):
+            # It was decided on before its container's last words were read; since then everything may have changed.
             self.jobs = [*self.open_jobs(), job]
             return
         self._require(action.node in self.heard, f"{action} on a node that was not heard")

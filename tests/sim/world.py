@@ -35,7 +35,7 @@ from tests.sim.front import Front
 from tests.sim.node import Node
 from tests.sim.person import Person
 from tests.sim.timeline import Timeline
-from tests.sim.under_way import Job, Seen
+from tests.sim.under_way import LAST_WORDS, Job, Seen
 from tests.sim.watch import Watch
 
 HANDS = 5
@@ -170,8 +170,8 @@ class SimWorld:
 
     def last_words(self, node: str, container: str, done: Callable[[str], None]) -> None:
         process = self.process
-        self.watch.read_first.add((node, container))
-        self.timeline.after(self.dice.uniform(0.01, 0.5), lambda: done("ended") if process == self.process else None)
+        self.watch.read_first[node, container] = (self.now(), self.watch.looks)
+        self.timeline.after(self.dice.uniform(0.01, LAST_WORDS), lambda: done("ended") if process == self.process else None)
 
     def identify(self, question: Question, done: Answered) -> None:
         """Every engine has every image that can be had; a node that is away does not answer in time."""

@@ -21,7 +21,7 @@ from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.state.placements import PlacementBook
-from duckconf.refusal import LATER, SOON, refusal_from_json, refusal_to_json, refused
+from duckconf.refusal import LATER, SOON, after_success, refusal_from_json, refusal_to_json, refused
 from duckconf.refusal_words import ARCHITECTURE, PATH, PORT, SPACE
 from duckconf.report import Report, report_from_json
 from duckconf.sizes import size_in_bytes
@@ -252,6 +252,13 @@ def test_a_node_without_space_gets_no_other_app_until_its_pause_is_over_or_a_sta
     assert full in {step.action.node for step in loop.look(3.0 + LATER, *fresh).decision.plan.steps}
     loop.reconciler.settle(step, None, 70.0, last=True)
     assert loop.reconciler.refusals == {}
+
+
+def test_a_start_of_the_spec_before_takes_nothing_back_that_was_said_against_this_one() -> None:
+    before, after = App("web:1", "web"), App("web:1", "web", ports=("80:80",))
+    known = {("n1", "web"): refused(None, after, port("n1"), 0.0), ("n2", "web"): refused(None, after, port("n2"), 0.0)}
+    assert after_success(known, "n1", "web", spec_hash(before)) == known
+    assert after_success(known, "n1", "web", spec_hash(after)).keys() == {("n2", "web")}
 
 
 def test_refusals_go_on_in_the_next_process_with_the_pause_that_was_left() -> None:
