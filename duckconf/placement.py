@@ -30,6 +30,9 @@ from duckconf.together import unit_of, with_unit
 # Of an instance that stays as it is because no node takes it as it should be.
 NO_ROOM = "cannot be updated: "
 
+# Of one that waits for nodes that the loop has not heard since it began.
+UNHEARD = "which did not answer yet"
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -182,7 +185,7 @@ def assign(
                 places.reasons[name] = data_keeps(instance, instance.bound, instance.data)
             places.update(instance, base_name[name])
         elif unsure:
-            places.reasons[name] = f"not placed: it may run on {', '.join(unsure)}, which did not answer yet"
+            places.reasons[name] = f"not placed: it may run on {', '.join(unsure)}, {UNHEARD}"
         elif chosen := places.elsewhere(instance, base_name[name], leaves=leaves, at_home=at_home):
             moving = moving or leaves
             places.settle(name, chosen)

@@ -13,6 +13,7 @@ from duckconf.counts import counted
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
 from duckconf.overview import AppView
+from duckconf.placement import UNHEARD
 from duckconf.plan import UNDER_WAY
 
 
@@ -78,6 +79,13 @@ def awaited(api: Api, *, starts: bool = True) -> dict[str, Any]:
 
 def test_waiting_for_a_start_goes_on_while_another_node_may_take_the_app() -> None:
     api = Api(("failed", "n1 refuses", ("starting",)), ("", "", ("starting",)), ("started", "started on n2", ("running",)))
+    assert where(awaited(api)) == "web runs on n1"
+    assert api.pages == []
+
+
+def test_waiting_for_a_start_goes_on_while_a_loop_that_has_just_begun_has_not_heard_all_nodes() -> None:
+    unheard = f"not placed: it may run on n2, n3, {UNHEARD}; this is tried again"
+    api = Api(("pending", unheard, ("pending",)), ("started", "started on n2", ("running",)))
     assert where(awaited(api)) == "web runs on n1"
     assert api.pages == []
 

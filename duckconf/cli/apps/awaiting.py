@@ -12,6 +12,7 @@ from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF
+from duckconf.placement import UNHEARD
 from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.restart import ALWAYS, DONE, is_end, policy_of
@@ -52,7 +53,8 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
         page = api.call("GET", f"/events?since={cursor}&wait={held:g}")
         cursor = page["cursor"]
         for event in [event for event in page["events"] if event.get("app") == app]:
-            if event["kind"] == "pending":
+            # A loop that has just begun decides as soon as it has heard the others, or given them up.
+            if event["kind"] == "pending" and UNHEARD not in event["message"]:
                 raise _not_started(app, event["message"])
             if event["kind"] == "unhealthy":
                 raise DuckconfError(event["message"], f"it is restarted; see `./inv ps`, or withdraw it: ./inv stop-app {app}")
