@@ -61,8 +61,9 @@ def run_checks(context: Any) -> int:
 def run_tests(context: Any, only: str, *, everything: bool) -> int:
     """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
     which = [] if everything else ["-m", "not slow"]
-    # More than there are processors: many tests wait for what a host does, or for a timeout, and most of the slow ones do.
-    workers = min((os.cpu_count() or 1) + (2 if everything else 1), MOST_WORKERS)
+    # One more than there are processors: many tests wait for what a host does, or for a timeout. With two more the hosts of the
+    # tests are so slow that they fall silent.
+    workers = min((os.cpu_count() or 1) + 1, MOST_WORKERS)
     wanted = shlex.split(only) or ["-n", str(workers), *AT_ONCE, *which]
     with _compiling(ROOT / "tests") if not only else nullcontext():
         if needs_hosts(wanted):
