@@ -12,7 +12,7 @@ from typing import Any
 
 from controllers.component import Component
 from duckconf.naming import app_of, instance_name, slot_of
-from duckconf.overview import BACKOFF, PENDING, UNDECIDED
+from duckconf.overview import BACKOFF, has_no_place
 from duckconf.reach.api.client import ApiClient, ApiRefused, path_of
 
 # Seconds until the next look while an instance is on its way: its start is no news of a node.
@@ -44,8 +44,7 @@ def next_to_leave(there: Sequence[Told]) -> Told | None:
 
 def is_under_way(instance: Told) -> bool:
     """Pure. Whether it is about to run elsewhere: one that cannot keeps nothing else from moving."""
-    note = str(instance.get("note", ""))
-    return not (instance["status"] == BACKOFF or (instance["status"] == PENDING and note and not note.startswith(UNDECIDED)))
+    return instance["status"] != BACKOFF and not has_no_place(instance["status"], str(instance.get("note", "")))
 
 
 def _instance(api: ApiClient, name: str) -> Told | None:

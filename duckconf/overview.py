@@ -194,3 +194,8 @@ def _unwanted(copy: Container, name: str, desired: Desired, notes: Mapping[str, 
     wanted = "unclear" if unclear else "no"
     shown = (copy.app, copy.node, copy.name, copy.image, wanted, copy.state, tried, started, note, copy.ports, copy.slot)
     return AppView(*shown, image_id=copy.image_id)
+
+
+def has_no_place(status: str, note: str) -> bool:
+    """Whether it was decided that no node takes the instance now."""
+    return status == PENDING and bool(note) and not note.startswith(UNDECIDED)

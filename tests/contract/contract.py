@@ -59,9 +59,8 @@ def names_what_is_wrong(_: CheckContext, response: Response, case: Case[Any]) ->
 
 def hold(app: Flask, *, cases: int, examples: int, token: str = "") -> None:
     """Asserts that the app keeps what its document says, in `cases` cases or more. `examples` are made for each operation, beside
-    those that its schema leads to. Most cover the schema and are
-    the same each time; the others follow from a seed, which is another one each time and is told: DUCKCONF_SEED=N makes the
-    same requests again."""
+    those that its schema leads to. Most cover the schema and are the same each time; the others follow from a seed, which is
+    another one each time and is told: DUCKCONF_SEED=N makes the same requests again."""
     seed = int(os.environ.get("DUCKCONF_SEED") or random.SystemRandom().randrange(2**31))
     held = _held(app, examples, seed, token)
     told = f"seed {seed}, {held.cases} cases: {dict(held.phases)}, checks: {dict(held.checks)}"

@@ -12,7 +12,7 @@ from duckconf.cli.fleet.drained import Drained, say_what_stays
 from duckconf.cli.fleet.trying import Trying
 from duckconf.cli.terminal.say import step
 from duckconf.naming import app_of, instance_name, slot_of
-from duckconf.overview import BACKOFF, PENDING, UNDECIDED
+from duckconf.overview import BACKOFF, has_no_place
 from duckconf.reach.api.client import ApiClient, ApiRefused, path_of
 from duckconf.reach.inventory.project import Project
 
@@ -53,7 +53,7 @@ def _follow(api: ApiClient, name: str, node: str, trying: Trying) -> None:
             trying.moved()
             return
         note = now.get("note", "")
-        if now["status"] == PENDING and note and not note.startswith(UNDECIDED):
+        if has_no_place(now["status"], note):
             trying.cannot(name, note)
         elif now["status"] == BACKOFF:
             trying.failed(name, note or "it is held back", BACKOFF)
