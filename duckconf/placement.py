@@ -33,6 +33,9 @@ NO_ROOM = "cannot be updated: "
 # Of one that waits for nodes that the loop has not heard since it began.
 UNHEARD = "which did not answer yet"
 
+# In the sentence of `no_fit`, the nodes that are not heard now: a busy one often is again a moment later.
+SILENT = ("suspect", "unreachable")
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -114,6 +117,11 @@ def spread(
         return prefer, ""
     best = min(load.order(app, node) for node in fit)
     return next(node for node in round_robin(fleet.nodes, turn) if node in fit and load.order(app, node) == best), ""
+
+
+def names_silent(reason: str) -> bool:
+    """Whether an instance has no place also because nodes are not heard now, by the reason that `spread` gave."""
+    return any(f"{word}{end}" in f"{reason};" for word in SILENT for end in ",;")
 
 
 def why_not(node: str, instance: Instance, fleet: Fleet, load: Load, needs: App | None = None) -> str:

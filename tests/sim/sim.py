@@ -232,14 +232,16 @@ class Run:
             raise Violation(f"{name} failed and was not started again")
 
     def _check_that_the_hopeless_delay_nobody(self) -> None:
-        if REFUSALS.items() <= self.more.items() and len(self.world.nodes) > 1:
-            for node in list(self.world.nodes.values())[1:3]:
-                node.engine.refusing[node.name, "late"] = NODES_OWN[0]
+        refusing = list(self.world.nodes.values())[1:3] if REFUSALS.items() <= self.more.items() else []
+        for node in refusing:
+            node.engine.refusing[node.name, "late"] = NODES_OWN[0]
         self.world.person.apps["late"] = App("web:1", "late")
         self.world.wake()
         self.pass_time(SOON)
         if [box.state for box in self._boxes() if box.app == "late"] != ["running"]:
             raise Violation(f"an app declared among hopeless ones does not run after {SOON} s")
+        for node in refusing:
+            del node.engine.refusing[node.name, "late"]
 
     def uneven(self) -> list[str]:
         """What a rebalance would still move, without apps that crash: those may move whenever they are up for a moment."""

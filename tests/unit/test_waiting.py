@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,7 @@ from duckconf.counts import counted
 from duckconf.errors import DuckconfError
 from duckconf.events import Event
 from duckconf.overview import AppView
-from duckconf.placement import UNHEARD
+from duckconf.placement import UNHEARD, names_silent
 from duckconf.plan import UNDER_WAY
 
 
@@ -88,6 +89,37 @@ def test_waiting_for_a_start_goes_on_while_a_loop_that_has_just_begun_has_not_he
     api = Api(("pending", unheard, ("pending",)), ("started", "started on n2", ("running",)))
     assert where(awaited(api)) == "web runs on n1"
     assert api.pages == []
+
+
+SILENT_NODES = "no node fits: 1 cordoned, 2 unreachable"
+
+
+def test_waiting_for_a_start_goes_on_while_nodes_are_silent_for_a_moment() -> None:
+    api = Api(("pending", SILENT_NODES, ("pending",)), ("", "", ("pending",)), ("started", "started on n2", ("running",)))
+    assert where(awaited(api)) == "web runs on n1"
+    assert api.pages == []
+
+
+def test_waiting_for_a_start_ends_with_the_reason_when_nodes_stay_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=7.0)
+    monkeypatch.setattr("duckconf.cli.apps.awaiting.time.monotonic", lambda: next(clock))
+    with pytest.raises(DuckconfError, match=SILENT_NODES):
+        awaited(Api(("pending", SILENT_NODES, ("pending",)), *[("", "", ("pending",))] * 9))
+
+
+@pytest.mark.parametrize(
+    ("reason", "silent"),
+    [
+        ("no node fits: 2 unreachable", True),
+        ("no node fits: 1 suspect, 2 with port 80 taken; n4: the disk is full", True),
+        ("n1 does not fit: unreachable", True),
+        ("waits for n1, which has its data (d): unreachable; to start it elsewhere without the data: …", True),
+        ("no node fits: 2 cordoned", False),
+        ("no node fits: n1: the registry is unreachable from here", False),
+    ],
+)
+def test_a_reason_that_names_silent_nodes_is_told_from_others(reason: str, silent: bool) -> None:
+    assert names_silent(reason) is silent
 
 
 def test_waiting_for_several_instances_ends_when_all_run() -> None:

@@ -11,8 +11,8 @@ from duckconf.errors import DuckconfError
 from duckconf.healthcheck import HEALTHY, NO_CHECK
 from duckconf.model import App
 from duckconf.naming import instance_name
-from duckconf.overview import BACKOFF
-from duckconf.placement import UNHEARD
+from duckconf.overview import BACKOFF, PENDING
+from duckconf.placement import UNHEARD, names_silent
 from duckconf.reach.api.client import ApiClient, path_of
 from duckconf.reach.nodes.parallel import ask_all
 from duckconf.restart import ALWAYS, DONE, is_end, policy_of
@@ -25,6 +25,8 @@ HELD = 25.0
 SETTLED = 1.0
 # A start that is held back for as long was tried before, and its failure is no news.
 STALE = 5.0
+# That a node may be silent for and come back, before it is told that no other node fits.
+SILENCE = 20.0
 # Between an event and the API's word for it.
 SHOWN = 0.2
 # The end of a job may be shown after its event.
@@ -38,6 +40,7 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
     Raises DuckconfError when no node takes an instance, with the reason of each, or when a start is held back.
     """
     end, failed, begun, held_since = time.monotonic() + PATIENCE, "", not starts, float("inf")
+    silent, silent_until = "", float("inf")
     entry: dict[str, Any] = {}
     while time.monotonic() < end:
         entry = api.call("GET", path_of("app", app))
@@ -49,16 +52,21 @@ def await_instances(api: ApiClient, app: str, cursor: str, *, starts: bool) -> d
         held_since = min(held_since, time.monotonic()) if held_back is not None else float("inf")
         if held_back is not None and (failed or time.monotonic() - held_since > STALE):
             raise _not_started(app, failed or held_back.get("note", "it is held back"))
-        held = SETTLED if failed else STALE if held_back is not None else SHOWN if begun else HELD
+        if time.monotonic() > silent_until and any(one["status"] == PENDING for one in entry["instances"]):
+            raise _not_started(app, silent)
+        held = SETTLED if failed else STALE if held_back is not None else SHOWN if begun else SILENCE if silent else HELD
         page = api.call("GET", f"/events?since={cursor}&wait={held:g}")
         cursor = page["cursor"]
         for event in [event for event in page["events"] if event.get("app") == app]:
             # A loop that has just begun decides as soon as it has heard the others, or given them up.
-            if event["kind"] == "pending" and UNHEARD not in event["message"]:
+            if event["kind"] == "pending" and names_silent(event["message"]):
+                silent, silent_until = event["message"], min(silent_until, time.monotonic() + SILENCE)
+            elif event["kind"] == "pending" and UNHEARD not in event["message"]:
                 raise _not_started(app, event["message"])
             if event["kind"] == "unhealthy":
                 raise DuckconfError(event["message"], f"it is restarted; see `./inv ps`, or withdraw it: ./inv stop-app {app}")
-            begun = begun or event["kind"] == "started"
+            if event["kind"] == "started":
+                begun, silent, silent_until = True, "", float("inf")
             failed = event["message"] if event["kind"] == "failed" else failed
     remedy = "see `./inv ps` and `./inv logs reconciler`"
     raise DuckconfError(f"{app}: {ready(entry)} instances run after {PATIENCE:g} s", remedy)
