@@ -38,7 +38,7 @@ class Routes:
 
     folder: Path
     nodes: Callable[[], Mapping[str, bool]]
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
     freezes: Freeze
     drains: bool
 
@@ -71,7 +71,7 @@ class Routes:
 
 
 def blueprint(
-    folder: Path, nodes: Callable[[], Mapping[str, bool]], tell: Callable[[Event], None], freezes: Freeze, *, drains: bool
+    folder: Path, nodes: Callable[[], Mapping[str, bool]], tell: Callable[[Event], object], freezes: Freeze, *, drains: bool
 ) -> Blueprint:
     routes = Blueprint("cordoned", __name__)
     routes.put("/node/<name>")(Routes(folder, nodes, tell, freezes, drains).change)

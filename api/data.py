@@ -28,7 +28,7 @@ class Routes:
     store: DesiredStore
     index: PlacedIndex
     nodes: NodeBook
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
 
     def listing(self) -> Response:
         require_operator()

@@ -46,7 +46,7 @@ class Routes:
 
     store: DesiredStore
     reported: Reported
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
     held: HeldRequests
     known: Callable[[], Collection[str]]
     """The names of the secrets that there are."""
@@ -118,7 +118,7 @@ class Routes:
 def blueprint(
     store: DesiredStore,
     reported: Reported,
-    tell: Callable[[Event], None],
+    tell: Callable[[Event], object],
     held: HeldRequests,
     known: Callable[[], Collection[str]],
     told: Told,

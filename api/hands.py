@@ -25,7 +25,7 @@ FAILURE = frozenset(("kind", "node", "message", "remedy"))
 @dataclass(frozen=True)
 class Routes:
     hands: Hands
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
 
     def kill(self, node: str, container: str) -> Response:
         if body() != {}:
@@ -40,7 +40,7 @@ class Routes:
         return jsonify(node=node, container=container, text=self.hands.log(Where(node, container), lines))
 
 
-def blueprint(hands: Hands, tell: Callable[[Event], None]) -> Blueprint:
+def blueprint(hands: Hands, tell: Callable[[Event], object]) -> Blueprint:
     routes, served = Blueprint(NAME, __name__), Routes(hands, tell)
     routes.post("/node/<node>/container/<container>/kill")(served.kill)
     routes.get("/node/<node>/container/<container>/log")(served.log)

@@ -36,7 +36,7 @@ class Routes:
     index: PlacedIndex
     nodes: NodeBook
     interval: float
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], str]
     held: HeldRequests
     record: Record
     learn: Learn
@@ -91,24 +91,24 @@ class Routes:
         self.index.wake(name)
 
     def events(self) -> Response:
-        """What the other components have to self.tell."""
+        """What the other components have to tell; the answer has the id that each event goes back to."""
         told = body()
         entries = told.get("events") if isinstance(told, Mapping) else None
         if not isinstance(entries, list) or len(entries) > MOST_EVENTS:
             raise BadInput(Fault("events", f"should be a list of at most {MOST_EVENTS} events"))
+        ids: list[str] = []
         for number, entry in enumerate(entries):
             event = _event(number, entry, caller().node)
             known = event.kind == "pending" and event.app and not self.index.waits(event.instance or event.app, event.message)
-            if not known:
-                self.tell(event)
-        return jsonify(events=len(entries))
+            ids.append("" if known else self.tell(event))
+        return jsonify(events=len(entries), ids=ids)
 
 
 def blueprint(
     index: PlacedIndex,
     nodes: NodeBook,
     interval: float,
-    tell: Callable[[Event], None],
+    tell: Callable[[Event], str],
     held: HeldRequests,
     record: Record,
     learn: Learn,

@@ -346,7 +346,12 @@ PATHS["agents"]["/events"] = {
         "security": TOKEN,
         "summary": "Report events of a component.",
         "requestBody": takes("Told"),
-        "responses": {**FORM, **CLOSED, "200": answer("How many.", {"type": "object"}), "422": problem("An event is none.")},
+        "responses": {
+            **FORM,
+            **CLOSED,
+            "200": answer("How many, and the id that each goes back to.", {"type": "object"}),
+            "422": problem("An event is none."),
+        },
     },
 }
 

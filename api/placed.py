@@ -53,7 +53,7 @@ class Routes:
     store: DesiredStore
     index: PlacedIndex
     nodes: NodeBook
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
     held: HeldRequests
     known: Callable[[], Collection[str]]
     """The names of the secrets that there are."""
@@ -269,7 +269,7 @@ def _require_schedulable(node: str, nodes: NodeBook) -> None:
         raise BadInput(Fault("node", f"{node} is cordoned and gets no new apps; to allow them: ./inv uncordon {node}"))
 
 
-def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callable[[Event], None]) -> None:
+def _tell_of_places(moved: Iterable[Instance], index: PlacedIndex, tell: Callable[[Event], object]) -> None:
     """One event for each that is news, or one for all when nobody would read them."""
     instances = [instance for instance in moved if index.is_news(instance)]
     if len(instances) > MOST_TOLD:

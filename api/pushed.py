@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def blueprint(
-    pusher: Pusher, metrics: Metrics, tell: Callable[[Event], None], asked: Callable[[str], None] = lambda _: None
+    pusher: Pusher, metrics: Metrics, tell: Callable[[Event], object], asked: Callable[[str], None] = lambda _: None
 ) -> Blueprint:
     """`tell` is given what was started; `asked` what is asked for, before that."""
     routes = Blueprint("apps", __name__)

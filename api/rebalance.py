@@ -22,7 +22,7 @@ from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.rebalancing import progress_from_json
 
 NOT_HERE = "push mode has no desired state and moves no app; rebalancing needs mode reconcile or agents: ./inv up reconcile"
-Tell = Callable[[Event], None]
+Tell = Callable[[Event], object]
 
 
 def told(book: RebalanceBook) -> dict[str, Any]:

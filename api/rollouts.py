@@ -57,7 +57,7 @@ class Rollouts:
     index: PlacedIndex
     nodes: NodeBook
     book: RevisionBook
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
     held: HeldRequests
     images: Images
 

@@ -34,7 +34,7 @@ class Routes:
     secrets: SecretFile
     store: DesiredStore
     index: PlacedIndex
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
 
     def listing(self) -> Response:
         require_operator()
@@ -78,7 +78,7 @@ class Routes:
         return users(self.store.listing().apps.values())
 
 
-def blueprint(secrets: SecretFile, store: DesiredStore, index: PlacedIndex, tell: Callable[[Event], None]) -> Blueprint:
+def blueprint(secrets: SecretFile, store: DesiredStore, index: PlacedIndex, tell: Callable[[Event], object]) -> Blueprint:
     routes, served = Blueprint("secrets", __name__), Routes(secrets, store, index, tell)
     routes.get("/secrets")(served.listing)
     routes.put("/secret/<name>")(served.put)

@@ -44,7 +44,7 @@ class Keeping:
 @dataclass(frozen=True)
 class Routes:
     store: DesiredStore
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
     known: Callable[[], Collection[str]]
     keeping: Keeping
 
@@ -131,7 +131,7 @@ def home_of_stack(instance: Instance, apps: Mapping[str, App], index: PlacedInde
 
 
 def blueprint(
-    store: DesiredStore, tell: Callable[[Event], None], known: Callable[[], Collection[str]], keeping: Keeping | None = None
+    store: DesiredStore, tell: Callable[[Event], object], known: Callable[[], Collection[str]], keeping: Keeping | None = None
 ) -> Blueprint:
     routes, served = Blueprint("stacks", __name__), Routes(store, tell, known, keeping or Keeping())
     routes.put("/stacks/<name>")(served.put)

@@ -52,7 +52,7 @@ class Takeover:
     store: DesiredStore
     index: PlacedIndex
     updates: Rollouts
-    tell: Callable[[Event], None]
+    tell: Callable[[Event], object]
     known: Callable[[], Collection[str]]
     """The names of the secrets that there are."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from duckconf.errors import DuckconfError
-from duckconf.events import Event
+from duckconf.events import Event, with_ids
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.api.secret import read_token
@@ -81,11 +81,10 @@ class Component:
         self._woken.set()
 
     def tell(self, api: ApiClient, events: Sequence[Event]) -> None:
-        """Send what happened to the journal."""
-        for event in events:
-            self.log.info("%s", event.message)
+        """Send what happened to the journal, and log it with the id that the journal knows."""
         for begin in range(0, len(events), 100):
-            part = [
+            part = events[begin : begin + 100]
+            told = [
                 {
                     "kind": event.kind,
                     "message": event.message,
@@ -94,9 +93,14 @@ class Component:
                     "node": event.node,
                     "source": self._name,
                 }
-                for event in events[begin : begin + 100]
+                for event in part
             ]
-            api.call("POST", "/events", {"events": part})
+            try:
+                ids = api.call("POST", "/events", {"events": told}).get("ids")
+            except DuckconfError:
+                logs.tell(self.log, part, spoken=True)
+                raise
+            logs.tell(self.log, with_ids(part, ids), spoken=True)
 
     def _watch(self, path: str) -> None:
         api = self.api()

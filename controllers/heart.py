@@ -12,15 +12,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 
 from controllers.beat import Entry
 from controllers.contact import ANSWER_WITHIN, Contact
 from duckconf.errors import DuckconfError, NotNow
-from duckconf.events import Event
+from duckconf.events import Event, with_ids
 from duckconf.facts import Facts
 from duckconf.reach.api.agent_config import AgentConfig
 from duckconf.reach.api.client import ApiRefused
+from duckconf.reach.state import logs
 from duckconf.refusal import Refusal, refusal_to_json
 
 log = logging.getLogger("agent")
@@ -135,7 +137,8 @@ class Heart:
         while self._events:
             batch = [self._events[index] for index in range(min(EVENTS_AT_ONCE, len(self._events)))]
             told = [{"kind": event.kind, "message": event.message[:LONGEST_MESSAGE], "app": event.app} for event in batch]
-            self._contact.call("POST", "/events", {"events": told})
+            answer = self._contact.call("POST", "/events", {"events": told})
+            logs.tell(log, with_ids([replace(event, node=self._config.node) for event in batch], answer.get("ids")))
             for _ in batch:
                 self._events.popleft()
 

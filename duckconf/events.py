@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -28,6 +29,12 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value not in ("", ())}
+
+
+def with_ids(events: Sequence[Event], told: object) -> list[Event]:
+    """Events that were reported, with the ids that the journal told for them; without, where an older server told none."""
+    ids = told if isinstance(told, list) and len(told) == len(events) else [""] * len(events)
+    return [replace(event, id=str(number)) for event, number in zip(events, ids)]
 
 
 def event_from_json(data: Any) -> Event:

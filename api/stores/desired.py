@@ -56,7 +56,7 @@ class DesiredStore:
     def __init__(
         self,
         path: Path,
-        tell: Callable[[Event], None],
+        tell: Callable[[Event], object],
         layout: Sequence[str] = COLUMNS,
         see: See = lambda *_: None,
         *,

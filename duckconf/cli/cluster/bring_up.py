@@ -43,6 +43,11 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
 
     `topology` is for all demo nodes, and remembered; "" leaves it as it was, or to the inventory.
     """
+    if json_logs and mode == AGENTS:
+        raise SetupError(
+            "--json-logs is for services on this machine; in agents mode they run on the hosts",
+            "set duckconf_json_logs: true for all hosts in the inventory",
+        )
     inventory = project.inventory(secrets=True)
     say(f"cluster {project.cluster}: {counted(len(inventory.nodes), 'node')} from {inventory.source}")
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from duckconf.causes import BEGINS, EDITED, Causes, is_of_request
 from duckconf.errors import BadInput, Fault
 from duckconf.events import Event, event_from_json
+from duckconf.reach.state import logs
 from duckconf.reach.state.news import NOT_TOLD, News
 
 FILE_NAME = "events.jsonl"
@@ -56,12 +57,12 @@ class Journal:
         self._causes = Causes()
         self._noted_to = ""
 
-    def add(self, event: Event) -> None:
-        """Write it down with the time of now, our name when it bears none, and the id of the request that it goes back to. A full
-        disk loses the event and nothing else."""
+    def add(self, event: Event) -> str:
+        """Write it down with the time of now, our name when it bears none, and the id of the request that it goes back to, which
+        is returned. A full disk loses the event and nothing else."""
         number = event.id or self._id_of(event)
         told = replace(event, id=number, source=event.source or self._source, time=round(time.time(), 3))
-        log.info("%s", told.message, extra={"event": told})
+        logs.tell(log, [told])
         line = json.dumps(told.to_json(), ensure_ascii=False)
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -72,6 +73,7 @@ class Journal:
             finally:
                 os.close(descriptor)
         self.news.tell()
+        return number
 
     def _id_of(self, event: Event) -> str:
         if event.kind == EDITED:

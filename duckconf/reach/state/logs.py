@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+from collections.abc import Iterable
 from typing import Any
 
+from duckconf.events import Event
 from duckconf.visible import visible
 
 STEPS = ("SENSOR", "SETPOINT", "COMPARATOR", "ACTUATOR")
@@ -41,9 +43,14 @@ def set_up(*, as_json: bool = False) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Objects() if as_json else _Lines())
     if not as_json:
-        # A person reads the events in a list of their own.
-        handler.addFilter(lambda record: not hasattr(record, "event"))
+        handler.addFilter(lambda record: not hasattr(record, "event") or hasattr(record, "spoken"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def tell(log: logging.Logger, events: Iterable[Event], *, spoken: bool = False) -> None:
+    """Log events for programs. A person reads them in a list of their own, and here only those that are `spoken`."""
+    for event in events:
+        log.info("%s", event.message, extra={"event": event, **({"spoken": True} if spoken else {})})
 
 
 def _time(record: logging.LogRecord) -> str:
