@@ -13,4 +13,4 @@ pytestmark = pytest.mark.slow
 
 
 def test_push_mode_keeps_what_its_document_says(client: FlaskClient) -> None:
-    hold(client.application, cases=1500, examples=50)
+    hold(client.application, cases=1300, examples=20)

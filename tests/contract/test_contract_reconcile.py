@@ -23,4 +23,4 @@ def test_reconcile_mode_keeps_what_its_document_says(
 ) -> None:
     reports.write(Report(nodes={"n1": NodeView("ready")}))
     hands.serve(tmp_path, own)
-    hold(client.application, cases=4000, examples=15)
+    hold(client.application, cases=4400, examples=6)

@@ -53,69 +53,69 @@ FRONT_REGRESSIONS = {
 }
 
 
-@pytest.mark.parametrize("seed", seeds(range(24), 8, REGRESSIONS))
+@pytest.mark.parametrize("seed", seeds(range(4), REGRESSIONS))
 def test_a_cluster_among_faults_stays_safe_and_comes_to_rest(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(1000, 1008)))
+@pytest.mark.parametrize("seed", seeds(range(1000, 1004)))
 def test_nodes_that_are_emptied_among_faults_stay_safe_too(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, DRAINS).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(2000, 2010)))
+@pytest.mark.parametrize("seed", seeds(range(2000, 2004)))
 def test_nodes_that_refuse_apps_among_faults_stay_safe_too(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**(DRAINS if seed % 2 == 0 else {}), **REFUSALS}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(9000, 9010), always=FRONT_REGRESSIONS))
+@pytest.mark.parametrize("seed", seeds(range(9000, 9004), FRONT_REGRESSIONS))
 def test_an_instance_leaves_the_front_before_it_is_stopped_and_what_is_ready_is_in_it(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**SERVICES, **(DRAINS if seed % 2 == 0 else SCALES)}, front=True).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(3000, 3008)))
+@pytest.mark.parametrize("seed", seeds(range(3000, 3004)))
 def test_a_desired_state_that_is_cut_anywhere_withdraws_nothing(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, CUTS).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(4000, 4008)))
+@pytest.mark.parametrize("seed", seeds(range(4000, 4004)))
 def test_a_node_whose_answer_cannot_be_read_is_never_lost_and_nothing_is_done_there(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, GARBLED).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(5000, 5010)))
+@pytest.mark.parametrize("seed", seeds(range(5000, 5004)))
 def test_apps_that_are_scaled_among_faults_have_each_slot_once(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**SCALES, **(DRAINS if seed % 2 == 0 else REFUSALS)}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(6000, 6012)))
+@pytest.mark.parametrize("seed", seeds(range(6000, 6004)))
 def test_a_job_that_is_done_never_starts_again_and_an_unfinished_one_ends(seed: int, tmp_path: Path) -> None:
     # Often, among all that else happens.
     often = {f"{name} {number}": kind for name, kind in JOBS.items() for number in range(4)}
     Run(seed, tmp_path, {**often, **(DRAINS, REFUSALS, GARBLED, CUTS)[seed % 4]}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(7000, 7010)))
+@pytest.mark.parametrize("seed", seeds(range(7000, 7004)))
 def test_apps_that_fall_ill_among_faults_are_restarted_with_pauses_and_none_that_is_well(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**SICKNESS, **(DRAINS if seed % 2 == 0 else SCALES)}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(8000, 8012)))
+@pytest.mark.parametrize("seed", seeds(range(8000, 8004)))
 def test_a_global_app_runs_once_on_each_node_and_is_never_taken_from_one_that_should_have_it(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**EVERYWHERE, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(9000, 9012)))
+@pytest.mark.parametrize("seed", seeds(range(9000, 9004)))
 def test_an_app_with_data_is_never_started_anywhere_but_where_its_data_is(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**WITH_DATA, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(9500, 9508)))
+@pytest.mark.parametrize("seed", seeds(range(9500, 9504)))
 def test_an_app_leaves_its_data_only_where_a_person_accepted_the_loss(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**WITH_DATA, **MOVES, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(8000, 8018), 6, SERVICE_REGRESSIONS))
+@pytest.mark.parametrize("seed", seeds(range(8000, 8006), SERVICE_REGRESSIONS))
 def test_services_among_faults_keep_what_their_updates_promise_and_come_to_rest(seed: int, tmp_path: Path) -> None:
     often = {f"{name} {number}": kind for name, kind in SERVICES.items() if name not in SICKNESS for number in range(2)}
     beside = (DRAINS, REFUSALS, GARBLED, CUTS, JOBS, {})[seed % 6]

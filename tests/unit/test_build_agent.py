@@ -17,12 +17,13 @@ from tests.interpreters import EACH_VERSION, interpreter
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources, with a build folder of their own."""
+    folder = tmp_path_factory.mktemp("root")
     for package in builder.OURS:
-        (tmp_path / package).symlink_to(ROOT / package)
-    return tmp_path
+        (folder / package).symlink_to(ROOT / package)
+    return folder
 
 
 def run(argv: Sequence[str], folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -242,7 +242,7 @@ GOOD_SPECS = {Revision(0, App(f"web:{number}")).spec: number for number in range
 BAD = Revision(0, App("bad:1")).spec
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data(), st.integers(1, 6), st.integers(0, 3), st.booleans())
 def test_never_fewer_serve_than_promised_and_every_update_ends(
     data: st.DataObject, replicas: int, parallelism: int, first: bool
