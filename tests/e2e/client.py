@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from tests.e2e.conftest import Live
 
+# Between two requests, in seconds: an instance that is missing is so for many times as long.
+PAUSE = 0.05
+
 
 def answers(port: int) -> bool:
     try:
@@ -28,7 +31,7 @@ def asked_all_the_time(cluster: Live, app: str) -> Iterator[tuple[list[int], lis
     ended = threading.Event()
 
     def ask() -> None:
-        while not ended.is_set():
+        while not ended.wait(PAUSE):
             rows = [row for row in cluster.apps() if row["Labels"]["duckconf.app"] == app and row["State"] == "running"]
             counts.append(len(rows))
             ports = [port["host_port"] for row in rows for port in row["Ports"] or ()]

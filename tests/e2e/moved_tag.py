@@ -1,4 +1,4 @@
-"""A tag that comes to mean another image while an app runs: what all instances of a revision have in common, in every mode."""
+"""A tag that comes to mean another image while an app runs: what all instances of a revision have in common."""
 
 from __future__ import annotations
 

@@ -37,8 +37,9 @@ def check_health(live: Live, api: ApiClient, heal: Callable[[str, str], bool], *
 def _check(live: Live, api: ApiClient, heal: Callable[[str, str], bool], *, reached: bool) -> None:
     def is_healed() -> bool:
         # It is restarted again and again until then, and a container that is being restarted takes no command.
-        found = row(live, "sick")
-        return found["health"] == HEALTHY or (heal(found["node"], found["container"]) and row(live, "sick")["health"] == HEALTHY)
+        found = told(api, "sick")
+        healed = heal(found["node"], found.get("container", ""))
+        return healed and told(api, "sick").get("health") == HEALTHY
 
     api.call("PUT", "/app/hanging", {**APP, "healthcheck": {"test": HANGS, **FAST, "timeout": "1s"}})
     once = {"test": ["CMD", "/bin/busybox", "sh", "-c", HANGS_ONCE], **FAST, "timeout": "1s", "retries": 100}
@@ -46,19 +47,19 @@ def _check(live: Live, api: ApiClient, heal: Callable[[str, str], bool], *, reac
     api.call("PUT", "/app/sick", {**APP, "healthcheck": {"test": SICK, **FAST}})
     well = {"http": "/:80"} if reached else {"test": ["CMD", "/bin/busybox", "true"]}
     api.call("PUT", "/app/well", {**APP, "healthcheck": {**well, **FAST}})
-    until("one is healthy", lambda: row(live, "well")["health"] == HEALTHY, 30)
-    until("what hung is ended in the container", lambda: row(live, "once")["health"] == HEALTHY, 30)
+    until("one is healthy", lambda: told(api, "well").get("health") == HEALTHY, 30)
+    until("what hung is ended in the container", lambda: told(api, "once").get("health") == HEALTHY, 30)
     assert row(live, "once")["restarts"] == 0
     until("the events say why", lambda: any("sick is" in message for message in events_of(api, "unhealthy")), 30)
     (words,) = {message.partition(": ")[2] for message in events_of(api, "unhealthy") if message.startswith("sick ")}
     assert words == "its check failed 2 times in a row: exit code 4: not yet '42'"
-    until("it is restarted", lambda: row(live, "sick")["restarts"] >= 1, 40)
+    until("it is restarted", lambda: told(api, "sick").get("restarts", 0) >= 1, 40)
     until("its event says why", lambda: any(words in message for message in events_of(api, "restarted")))
-    until("it is shown", lambda: row(live, "sick")["health"] == UNHEALTHY, 30)
+    until("it is shown", lambda: told(api, "sick").get("health") == UNHEALTHY, 30)
     # It is restarted again and again meanwhile, and may be stopping at any one look.
     until("ps says so", lambda: "running (unhealthy)" in live.inv("ps").stdout, 30)
     until("it is healthy", is_healed, 30)
-    until("one that hangs is restarted too", lambda: row(live, "hanging")["restarts"] >= 1, 40)
+    until("one that hangs is restarted too", lambda: told(api, "hanging").get("restarts", 0) >= 1, 40)
     api.call("DELETE", "/app/hanging")
     steady = row(live, "sick")["restarts"], row(live, "well")["restarts"]
     live.settles(40)
@@ -74,6 +75,12 @@ def row(live: Live, app: str) -> dict[str, Any]:
     done = live.inv("ps", "--json")
     rows = [found for found in json.loads(done.stdout) if found["app"] == app]
     return rows[0] if rows else {"health": "", "restarts": 0, "node": "", "container": ""}
+
+
+def told(api: ApiClient, app: str) -> dict[str, Any]:
+    """Of an app with one instance, as the API tells it: that costs a tenth of a `ps`."""
+    entry = api.call("GET", f"/app/{app}")
+    return {**entry, **(entry["instances"] or [{}])[0]}
 
 
 def events_of(api: ApiClient, kind: str) -> list[str]:

@@ -27,7 +27,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow
 
 HOST = "shop.example.org"
-RATE = 60
+RATE = 30
 AUTOSAVE = "/var/lib/duckconf-edge/caddy/autosave.json"
 
 

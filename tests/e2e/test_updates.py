@@ -19,7 +19,7 @@ from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Declared
 from tests.e2e.moved_tag import all_run_the_image_of_their_revision, ids, moved_tag
-from tests.e2e.updated import QUICK, env_of, floor, history_of, revisions
+from tests.e2e.updated import PAUSE, QUICK, env_of, floor, history_of, revisions
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def load(declared: Declared, app: str) -> Iterator[list[int]]:
         return {one["container"]: one["published"][0] for one in told if one.get("ready") and one.get("published")}
 
     def ask() -> None:
-        while not ended.is_set():
+        while not ended.wait(PAUSE):
             found = ready()
             silent = {container for container, port in found.items() if not answers(port)}
             again = ready() if silent else {}

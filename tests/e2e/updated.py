@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from duckconf.cli.cluster.api import api_client
 from tests.e2e.conftest import Live
 
 QUICK = ("--update-config", "monitor=1s")
 # Between two looks, in seconds: to replace a container takes many times as long.
-PAUSE = 0.01
+PAUSE = 0.05
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def floor(cluster: Live, app: str) -> Iterator[list[int]]:
 
 
 def history_of(cluster: Live, app: str) -> list[dict[str, Any]]:
-    return list(json.loads(cluster.inv("history", app, "--json").stdout))
+    return list(api_client(cluster.project).call("GET", f"/app/{app}/history")["revisions"])
 
 
 def revisions(cluster: Live, app: str) -> list[tuple[int, str]]:
