@@ -38,17 +38,17 @@ def test_replicas_are_apps_of_their_own_in_turn(cluster: Live) -> None:
     assert [(row["replicas"], row["running"], row["note"]) for row in rows] == [(1, 1, "")] * 3
 
 
-def test_sixty_requests_at_once_start_sixty_apps_twenty_on_each_node(cluster: Live) -> None:
-    with ThreadPoolExecutor(60) as pool:
-        answers = list(pool.map(lambda _: cluster.post(WEB), range(60)))
-    assert [status for status, _ in answers] == [201] * 60
-    assert len({answer["app"] for _, answer in answers}) == 60
+def test_thirty_six_requests_at_once_start_twelve_apps_on_each_node(cluster: Live) -> None:
+    with ThreadPoolExecutor(36) as pool:
+        answers = list(pool.map(lambda _: cluster.post(WEB), range(36)))
+    assert [status for status, _ in answers] == [201] * 36
+    assert len({answer["app"] for _, answer in answers}) == 36
     # On a machine that is busy enough a node may be too slow to answer; it is then passed over, and named.
     skipped = {node for _, answer in answers for node in answer.get("skipped", ())}
     shares = {node: sum(answer["node"] == node for _, answer in answers) for node in NODES}
-    assert skipped or shares == dict.fromkeys(NODES, 20)
-    assert all(shares[node] >= 20 for node in NODES if node not in skipped)
-    assert sum(row["State"] == "running" for row in cluster.apps()) == 60
+    assert skipped or shares == dict.fromkeys(NODES, 12)
+    assert all(shares[node] >= 12 for node in NODES if node not in skipped)
+    assert sum(row["State"] == "running" for row in cluster.apps()) == 36
 
 
 def test_values_arrive_in_the_container_byte_for_byte(cluster: Live) -> None:
