@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from tests.e2e.conftest import Live
 
 # Between two requests, in seconds: an instance that is missing is so for many times as long.
-PAUSE = 0.05
+PAUSE = 0.1
 
 
 def answers(port: int) -> bool:

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Live
 
 QUICK = ("--update-config", "monitor=1s")
 # Between two looks, in seconds: to replace a container takes many times as long.
-PAUSE = 0.05
+PAUSE = 0.1
 
 
 @contextmanager
