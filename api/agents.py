@@ -203,11 +203,11 @@ def run(config: ControlConfig) -> None:
         write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
     nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
     kept = SecretFile(state / SECRETS)
-    book = RevisionBook(state / HISTORY)
+    book = RevisionBook.at(state / HISTORY)
     if book.trouble:
         log.warning("%s", book.trouble)
     index = PlacedIndex(nodes, secrets.resolving(kept), config.sites, lambda app: book.revisions.get(app, ()))
-    index.data = HeldData(DataBook(state / DATA, dict))
+    index.data = HeldData(DataBook.at(state / DATA, dict))
     store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
     for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()

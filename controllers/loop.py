@@ -88,10 +88,10 @@ class Outside:
             refusals=project.refusals,
         )
         self._book = PlacementBook(project.state / PLACEMENTS)
-        self._history = RevisionBook(project.state / HISTORY)
+        self._history = RevisionBook.at(project.state / HISTORY)
         self._rebalances = RebalanceBook(project.state)
         self._moves = data.MoveFile(project.state / data.MOVES_NAME)
-        self._data = data.DataBook(project.state / data.FILE_NAME, self._moves.moves)
+        self._data = data.DataBook.at(project.state / data.FILE_NAME, self._moves.moves)
         if self._history.trouble:
             log.warning("%s", self._history.trouble)
         self._desired = DesiredReader(project.state / FILE_NAME, lambda: self._book.placements.keys())

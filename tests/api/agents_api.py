@@ -40,7 +40,7 @@ def app(tmp_path: Path) -> Iterator[Flask]:
     (tmp_path / "tokens.json").write_text(json.dumps(tokens))
     book = NodeBook(tmp_path / "nodes.json", NODES, 20.0)
     kept = SecretFile(tmp_path / "secrets.json")
-    past = RevisionBook(tmp_path / "history.json")
+    past = RevisionBook.at(tmp_path / "history.json")
     sites = Sites(NODES, {"node-1": "a"}, {"web": NODES[1:]})
     index = PlacedIndex(book, resolving(kept), sites, lambda app: past.revisions.get(app, ()))
     journal = Journal(tmp_path / "events.jsonl", "api")

@@ -87,9 +87,9 @@ class Run:
 
     def _start_loop(self) -> None:
         world = self.world
-        history = RevisionBook(world.disk / HISTORY)
+        history = RevisionBook.at(world.disk / HISTORY)
         book, self.rebalances = PlacementBook(world.disk / FILE_NAME), RebalanceBook(world.disk)
-        data = DataBook(world.disk / DATA, lambda: world.moves)
+        data = DataBook.at(world.disk / DATA, lambda: world.moves)
         reconciler = Reconciler(CLUSTER, book, NODE_TIMEOUT, history=history, rebalances=self.rebalances, data=data)
         last = world.last_report()
         if last is not None:

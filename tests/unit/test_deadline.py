@@ -38,7 +38,7 @@ class Loop:
     def _new(self) -> Reconciler:
         book = PlacementBook(self.folder / FILE_NAME)
         book.certain = True
-        return Reconciler("demo", book, 20.0, history=RevisionBook(self.folder / "history.json"))
+        return Reconciler("demo", book, 20.0, history=RevisionBook.at(self.folder / "history.json"))
 
     def look(self, now: float, app: App, *, silent: bool = False) -> Verdict:
         heard = {"n2": (now, ())} | ({} if silent else {"n1": (now, tuple(self.seen.values()))})

@@ -31,7 +31,7 @@ def passes(reconciler: Reconciler, app: App, now: float, seen: list[Container]) 
 def test_an_image_that_cannot_be_had_is_taken_back_whatever_the_order(before: App, tmp_path: Path) -> None:
     book = PlacementBook(tmp_path / FILE_NAME)
     book.certain = True
-    reconciler = Reconciler("demo", book, 20.0, history=RevisionBook(tmp_path / "history.json"))
+    reconciler = Reconciler("demo", book, 20.0, history=RevisionBook.at(tmp_path / "history.json"))
     (step,) = passes(reconciler, before, 0.0, []).decision.plan.steps
     reconciler.settle(step, None, 0.0, last=True)
     runs = [Container("i", step.action.container, "n1", "web", spec_hash(before), "web", "running", 0.0, 1)]

@@ -292,10 +292,10 @@ def test_the_order_of_what_is_known_does_not_matter_and_no_instance_starts_besid
 
 def test_what_is_remembered_survives_on_disk_and_a_damaged_file_stops_the_loop(tmp_path: Path) -> None:
     path, file = tmp_path / "data.json", MoveFile(tmp_path / "moves.json")
-    book = DataBook(path, file.moves)
+    book = DataBook.at(path, file.moves)
     held = {"db": Held("n2", ("db",), seen=False), "db.2": Held("n1", ("db", "/srv"), 3)}
     book.keep(held)
-    assert DataBook(path, file.moves).held == read_held(path) == held
+    assert DataBook.at(path, file.moves).held == read_held(path) == held
     file.ask("db.2", "n1", "", 3)
     file.ask("db.2", "n1", "n2", 3)
     assert book.moves() == {"db.2": Move("n1", "n2", 5)}
@@ -304,7 +304,7 @@ def test_what_is_remembered_survives_on_disk_and_a_damaged_file_stops_the_loop(t
     assert book.moves() == {"db": Move("n2", "", 1)}
     path.write_text("{")
     with pytest.raises(SetupError, match="cannot be read"):
-        DataBook(path, file.moves)
+        DataBook.at(path, file.moves)
     assert read_held(path) == {}
 
 

@@ -41,7 +41,7 @@ class Loop:
     """Passes of the reconciler over nodes on which each start makes a container from the image that the tag means there."""
 
     def __init__(self, folder: Path, tags: Mapping[str, str]) -> None:
-        self.book = RevisionBook(folder / "history.json")
+        self.book = RevisionBook.at(folder / "history.json")
         self.reconciler = Reconciler("demo", FoundPlacements(), 20.0, history=self.book)
         self.tags = dict(tags)
         self.views: dict[str, list[Container]] = {node: [] for node in NODES}
@@ -186,7 +186,7 @@ def test_a_node_that_does_not_answer_is_asked_again_later() -> None:
 
 def test_the_pin_of_a_revision_is_on_disk(loop: Loop, tmp_path: Path) -> None:
     loop.until_rest(WEB)
-    assert RevisionBook(tmp_path / "history.json").revisions == loop.book.revisions
+    assert RevisionBook.at(tmp_path / "history.json").revisions == loop.book.revisions
 
 
 class Engine(FakeNode):

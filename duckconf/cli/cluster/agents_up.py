@@ -92,7 +92,7 @@ def keep_as_other_modes(
 ) -> None:
     """What the api-server told, in the files of the loop; of what is None it told nothing. Raises OSError."""
     if held is not None:
-        DataBook(state / DATA, dict).keep(held)
+        DataBook.at(state / DATA, dict).keep(held)
     past.keep(state, revisions)
     past.keep_places(state, places)
     if apps is not None:

@@ -42,7 +42,7 @@ def told_by(project: Project, apps: Iterable[str]) -> Told:
 
 def keep(state: Path, told: Told) -> None:
     """For the loop, which goes on with it. Raises OSError."""
-    book = RevisionBook(state / HISTORY)
+    book = RevisionBook.at(state / HISTORY)
     book.since = {(app, int(item["number"])): float(item.get("since", 0.0)) for app, past in told.items() for item in past}
     book.keep({app: tuple(map(revision_from_json, past)) for app, past in told.items() if past})
 
@@ -91,7 +91,7 @@ def of_all(
 ) -> list[dict[str, Any]]:
     """What the loop ran, as `PUT /takeover` has it. `found` has the container of each instance, `over` those that have ended,
     `homes` the nodes of each app by slot."""
-    book = RevisionBook(state / HISTORY)
+    book = RevisionBook.at(state / HISTORY)
     return [_of(app, book.told(name), found, over, homes[name]) for name, app in document.apps().items()]
 
 

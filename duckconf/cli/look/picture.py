@@ -93,7 +93,7 @@ def survey(cluster: Cluster) -> Scene:
     refusals = with_siblings(active(shifted(report.refusals, 0.0), now), cluster.known)
     fleet = Fleet(tuple(views), views, lost, cordoned, drains, refusals, cluster.known, cluster.inventory.sites)
     placements = PlacementBook(project.state / PLACEMENTS).placements
-    history = RevisionBook(project.state / HISTORY).revisions
+    history = RevisionBook.at(project.state / HISTORY).revisions
     document: Document | None = None
     try:
         document, behind = read_at_rest(project.state / FILE_NAME, lambda: placements)

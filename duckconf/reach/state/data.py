@@ -11,7 +11,9 @@ from typing import Protocol
 
 from duckconf.errors import SetupError
 from duckconf.local_data import Held, Move, held_from_json, held_to_json
+from duckconf.reach.state.file_table import FileTable, indented
 from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.table import Table
 
 FILE_NAME = "data.json"
 MOVES_NAME = "moves.json"
@@ -38,22 +40,30 @@ class ForgottenData:
 
 
 class DataBook:
-    """The file `data.json` of one cluster; one process writes it."""
+    """The table of data of one cluster, with an entry for each instance; one process writes it."""
 
-    def __init__(self, path: Path, moves: Callable[[], Mapping[str, Move]]) -> None:
-        """Raises SetupError for a file that cannot be read: to begin anew would start apps without their data."""
-        self._path = path
+    def __init__(self, table: Table, moves: Callable[[], Mapping[str, Move]], name: str = FILE_NAME) -> None:
+        """Raises SetupError for a table that cannot be read, which it calls by this name: to begin anew would start apps without
+        their data."""
+        self._table = table
         self.moves = moves
         try:
-            self.held: Mapping[str, Held] = _held(path)
+            self.held: Mapping[str, Held] = _held(table)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             remedy = "move it away: where data is, is then read from the containers that there are"
-            raise SetupError(f"{path} cannot be read: {error}", remedy) from error
+            raise SetupError(f"{name} cannot be read: {error}", remedy) from error
+
+    @classmethod
+    def at(cls, path: Path, moves: Callable[[], Mapping[str, Move]]) -> DataBook:
+        """The file `data.json` of one cluster."""
+        return cls(FileTable(path), moves, str(path))
 
     def keep(self, held: Mapping[str, Held]) -> None:
-        """Return when it is on disk. Raises OSError, and what was kept before holds."""
+        """Return when it is kept safely. Raises OSError, and what was kept before holds."""
         if held != self.held:
-            write_durably(self._path, json.dumps(held_to_json(held), indent=1).encode() + b"\n")
+            news = {name: data for name, data in held.items() if data != self.held.get(name)}
+            texts = {name: indented(entry) for name, entry in held_to_json(news).items()}
+            self._table.commit({**texts, **dict.fromkeys(self.held.keys() - held.keys())})
             self.held = dict(held)
 
 
@@ -89,13 +99,10 @@ class MoveFile:
 def read_held(path: Path) -> Mapping[str, Held]:
     """What another process keeps there; nothing where it cannot be read."""
     try:
-        return _held(path)
+        return _held(FileTable(path))
     except (ValueError, TypeError, AttributeError, KeyError):
         return {}
 
 
-def _held(path: Path) -> dict[str, Held]:
-    try:
-        return held_from_json(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return {}
+def _held(table: Table) -> dict[str, Held]:
+    return held_from_json({name: json.loads(item.text) for name, item in table.list().items.items()})
