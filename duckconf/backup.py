@@ -89,8 +89,9 @@ def read_manifest(content: bytes, what: str, modes: tuple[str, ...]) -> Manifest
 def require_cluster(manifest: Manifest, cluster: str, what: str) -> None:
     """Raises BadInput: what runs on the nodes has the name of its cluster, and would be strangers to another."""
     if manifest.cluster != cluster:
-        words = f"is of cluster {manifest.cluster}, and the inventory is of cluster {cluster}"
-        raise BadInput(Fault(what, f"{words}; restore it with the inventory of {manifest.cluster}"))
+        words = f"is of cluster {manifest.cluster}, and this is cluster {cluster}"
+        remedy = f"restore it with the inventory of {manifest.cluster}, or DUCKCONF_CLUSTER={manifest.cluster}"
+        raise BadInput(Fault(what, f"{words}; {remedy}"))
 
 
 def require_readable(files: Mapping[str, bytes], what: str) -> None:

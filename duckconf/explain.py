@@ -81,14 +81,18 @@ def _app(entry: Mapping[str, Any], known: Known) -> Part:
     rollout, why = str(entry.get("rollout") or ""), []
     last = known.history[-1] if known.history else None
     change = [f"./inv scale {name}=N changes how many run, ./inv update {name} … what they run."]
-    if rollout:
-        served = any(revision.get("outcome") == "done" for revision in known.history)
+    served = any(revision.get("outcome") == "done" for revision in known.history)
+    failed = served and last is not None and last.get("outcome") == "failed"
+    if rollout and failed:
+        state.append(f"Its update has failed: {rollout}.")
+        change = [f"./inv rollback {name} declares what serves.", *change]
+    elif rollout:
         state.append(f"An update is under way: {rollout}." if served else f"It is rolled out for the first time: {rollout}.")
         back = f", ./inv rollback {name} goes back" if served else ""
         change = [f"./inv pause {name} lets it rest{back}.", *change]
     if "paused" in rollout:
         change = [f"./inv resume {name} goes on with the update.", *change]
-    if last is not None and last.get("outcome") == "failed":
+    if last is not None and failed:
         why.append(f"Revision {last['number']} failed and is not tried again: {last.get('why') or 'no reason is known'}.")
         change = [f"./inv update {name} … makes another revision; ./inv history {name} shows what each one changed.", *change]
     # What is told of the only instance stands there.

@@ -30,16 +30,18 @@ def explain_node(
     now: float,
     clock: float,
     timeout: float,
+    observes: bool = True,
 ) -> list[Part]:
-    """`data` are the instances that have data there; `clock` is that of the refusals, `timeout` is node_timeout in seconds."""
+    """`data` are the instances that have data there; `clock` is that of the refusals, `timeout` is node_timeout in seconds.
+    Without `observes` nobody looks at what runs, as in push mode: nothing is moved or started again."""
     here = {one: found for one, found in instances.items() if found.node == name}
     state = [*_state(name, seen, now), *_room(facts), _runs(here)]
     why = [f"It refuses {refusal.app}: {refusal.reason}." for refusal in refusals]
     why += [f"The data of {', '.join(data)} is on it, so that they run nowhere else."] if data else []
     tried = [f"{words}." for words in events]
-    coming = _next(name, seen, here, data, now, timeout)
+    coming = _next(name, seen, here, data, now, timeout) if observes else _next_request(seen)
     coming += [f"{refusal.app} is tried there again in {math.ceil(max(0.0, refusal.until - clock))} s." for refusal in refusals]
-    return [Part(NODE, name, state, why, tried, coming, _change(name, seen, refusals))]
+    return [Part(NODE, name, state, why, tried, coming, _change(name, seen, refusals, observes=observes))]
 
 
 def _state(name: str, seen: NodeSeen, now: float) -> list[str]:
@@ -97,11 +99,18 @@ def _next(
     return []
 
 
-def _change(name: str, seen: NodeSeen, refusals: Sequence[Any]) -> list[str]:
+def _next_request(seen: NodeSeen) -> list[str]:
+    if seen.status != READY:
+        return ["Nothing: push mode has no loop. What is on it is not started elsewhere, and requests skip it until it answers."]
+    return [] if seen.cordoned else ["Nothing: it takes the next request when it is its turn."]
+
+
+def _change(name: str, seen: NodeSeen, refusals: Sequence[Any], *, observes: bool) -> list[str]:
     if seen.status != READY:
         return [f"./inv doctor {name} looks at it, from its name to its disk; ./inv start-node {name} thaws a demo node."]
     if seen.cordoned or seen.draining:
         return [f"./inv uncordon {name} lets it take instances again."]
     if refusals:
         return [f"./inv uncordon {name} lets it be tried again at once."]
-    return [f"./inv cordon {name} keeps new instances away, ./inv drain {name} moves all away."]
+    away = f", ./inv drain {name} moves all away" if observes else ""
+    return [f"./inv cordon {name} keeps new instances away{away}."]

@@ -14,6 +14,7 @@ from typing import Any
 
 from duckconf.naming import instance_name
 from duckconf.place_kinds import GLOBAL
+from duckconf.restart import DONE
 
 SENSOR = "sensor"
 SETPOINT = "setpoint"
@@ -55,8 +56,8 @@ class NodeSeen:
 
 @dataclass(frozen=True)
 class InstanceSeen:
-    """One container, or one instance that waits for a place. `surplus` says that nobody asks for it, `outdated` that its app asks
-    for another spec by now."""
+    """One container, or one instance that waits for a place. `ready` is also one that was to end and is done, `surplus` says that
+    nobody asks for it, `outdated` that its app asks for another spec by now."""
 
     app: str
     slot: int = 1
@@ -146,7 +147,7 @@ def _app(entry: Mapping[str, Any]) -> AppSeen:
         str(entry["image"]),
         len(entry["instances"]) if everywhere else int(entry.get("replicas", 1)),
         int(entry["running"]),
-        int(entry["ready"]),
+        int(entry["ready"]) + sum(_is_done(one) for one in entry["instances"]),
         sum(bool(one.get("updated")) and _is_ready(one) for one in entry["instances"]),
         everywhere,
         str(entry.get("stack", "")),
@@ -172,7 +173,7 @@ def _instance(app: Mapping[str, Any], one: Mapping[str, Any]) -> InstanceSeen:
         str(one["node"] or one.get("serves", "")),
         status,
         str(one.get("container", "")),
-        _is_ready(one),
+        _is_ready(one) or _is_done(one),
         str(one.get("health", "")),
         str(one.get("image") or app["image"]),
         status == "running" and not one.get("updated", True),
@@ -185,6 +186,10 @@ def _instance(app: Mapping[str, Any], one: Mapping[str, Any]) -> InstanceSeen:
 
 def _is_ready(one: Mapping[str, Any]) -> bool:
     return bool(one.get("ready")) and one["status"] == "running"
+
+
+def _is_done(one: Mapping[str, Any]) -> bool:
+    return bool(one["status"] == DONE)
 
 
 def counted(nodes: Mapping[str, NodeSeen], instances: Iterable[InstanceSeen]) -> dict[str, NodeSeen]:

@@ -7,9 +7,11 @@ import io
 import json
 import os
 import stat
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,7 +122,7 @@ def test_the_first_line_is_bounded() -> None:
 
 
 def test_another_clusters_backup_is_refused() -> None:
-    with pytest.raises(BadInput, match="is of cluster demo, and the inventory is of cluster other"):
+    with pytest.raises(BadInput, match="is of cluster demo, and this is cluster other; .*DUCKCONF_CLUSTER=demo"):
         require_cluster(MADE, "other", "x")
 
 
@@ -221,6 +223,22 @@ def test_a_restore_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeyp
     assert [path for path in other.state.rglob("*") if path.is_file()] == []
 
 
+def test_a_restore_that_is_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "it"
+    backup(push_cluster(tmp_path / "one"), str(file), passphrase(tmp_path), force=False, as_json=True)
+    other, replace = project(tmp_path / "other"), os.replace
+
+    def interrupted_at_the_mode(source: Path, target: Path) -> None:
+        if target.name == "mode":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted_at_the_mode)
+    with pytest.raises(KeyboardInterrupt):
+        restore(other, str(file), passphrase(tmp_path), as_json=True)
+    assert [path for path in other.state.rglob("*") if path.is_file()] == []
+
+
 def test_a_cluster_that_never_was_up_and_a_folder_that_is_none_are_told(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no state here"):
         backup(project(tmp_path), str(tmp_path / "it"), "", force=False, as_json=False)
@@ -230,7 +248,37 @@ def test_a_cluster_that_never_was_up_and_a_folder_that_is_none_are_told(tmp_path
             backup(one, typed, "", force=False, as_json=False)
 
 
+def test_what_is_no_plain_file_is_never_replaced_by_one(tmp_path: Path) -> None:
+    one, pipe = push_cluster(tmp_path / "one"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput, match="should be a plain file"):
+        backup(one, str(pipe), passphrase(tmp_path), force=True, as_json=True)
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize("text", ["", "short\n", "\nlong enough in the second line\n"])
 def test_a_passphrase_that_is_short_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadInput, match="at least 8"):
         read_passphrase(passphrase(tmp_path, text), again=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (EOFError(), "was not typed"),
+        (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "bad"), "--passphrase-file"),
+        ("short", "at least 8"),
+    ],
+)
+def test_a_passphrase_that_a_terminal_does_not_give_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, typed: str | Exception, words: str
+) -> None:
+    def answers(_: str) -> str:
+        if isinstance(typed, Exception):
+            raise typed
+        return typed
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(backup_file, "getpass", answers)
+    with pytest.raises(BadInput, match=words):
+        read_passphrase("", again=False)

@@ -91,7 +91,8 @@ def test_what_the_plan_does_now_comes_first() -> None:
 
 def test_an_update_that_failed_says_why_and_what_to_do() -> None:
     failed = entry(RUNS, rollout="revision 2 failed")
-    part = explain_app(failed, Known(NOW, history=[{"number": 2, "outcome": "failed", "why": "its check failed"}]))[0]
+    past = [{"number": 1, "outcome": "done"}, {"number": 2, "outcome": "failed", "why": "its check failed"}]
+    part = explain_app(failed, Known(NOW, history=past))[0]
     assert part.why == ["Revision 2 failed and is not tried again: its check failed."]
     assert part.change[0].startswith("./inv update web ")
     paused = explain_app(entry(RUNS, rollout="paused: 1 of 2"), Known(NOW, later=["1. web: …"]))[0]
@@ -165,6 +166,15 @@ def test_a_node_that_is_silent_lost_or_drained_says_what_becomes_of_its_instance
     assert drained.change == ["./inv uncordon n1 lets it take instances again."]
 
 
+def test_a_node_of_push_mode_is_promised_nothing_that_push_mode_does_not_do() -> None:
+    ready = node(NodeSeen("ready"), observes=False)
+    assert ready.next == ["Nothing: it takes the next request when it is its turn."]
+    assert ready.change == ["./inv cordon n1 keeps new instances away."]
+    away = node(NodeSeen("unreachable"), observes=False)
+    assert away.next[0].startswith("Nothing: push mode has no loop. What is on it is not started elsewhere")
+    assert node(NodeSeen("ready", cordoned=True), observes=False).next == []
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-1, "0 s"), (59, "59 s"), (125, "2 min 5 s"), (3600, "1 h"), (200000, "2 d 7 h")]
 )
@@ -183,6 +193,18 @@ def test_a_length_of_time_has_two_units_at_most(seconds: float, words: str) -> N
 def test_one_that_is_not_ready_yet_says_when_it_is(one: dict[str, Any], fields: dict[str, Any], coming: str) -> None:
     young = {**RUNS, "ready": False, **one}
     assert explain_app(entry(young, **fields), Known(NOW))[1].next == [coming]
+
+
+def test_an_update_that_failed_is_not_said_to_be_under_way_and_a_first_one_is_tried_again() -> None:
+    app = entry(RUNS, rollout="revision 2 failed: its check failed; revision 1 serves")
+    past = [{"number": 1, "outcome": "done"}, {"number": 2, "outcome": "failed", "why": "its check failed"}]
+    failed = explain_app(app, Known(NOW, history=past))[0]
+    assert failed.state[1] == "Its update has failed: revision 2 failed: its check failed; revision 1 serves."
+    assert "./inv rollback web declares what serves." in failed.change
+    assert not any("pause" in line for line in failed.change)
+    first = entry(RUNS, rollout="revision 1 failed: it ended; none has served before, so that it is tried again")
+    tried = explain_app(first, Known(NOW, history=[{"number": 1, "outcome": "failed", "why": "it ended"}]))[0]
+    assert not any("is not tried again" in line for line in tried.why)
 
 
 def test_a_first_revision_is_no_update_and_there_is_nothing_to_go_back_to() -> None:

@@ -74,6 +74,16 @@ def test_an_instance_without_a_place_is_shown_where_its_container_serves_on() ->
     assert {name: (node.instances, node.ready) for name, node in nodes.items()} == {"n1": (2, 1), "n2": (1, 0), "n3": (0, 0)}
 
 
+def test_a_job_that_is_done_is_not_missing_anywhere() -> None:
+    ended = {"slot": 1, "node": "n1", "status": "done", "updated": True}
+    job = {"name": "job", "image": "x", "revision": "r", "running": 0, "ready": 0, "instances": [ended]}
+    app, found = apps_in([job])["job"], instances_in([job])
+    assert (app.ready, app.wanted, found["job"].ready) == (1, 1, True)
+    assert counted({"n1": NodeSeen("ready")}, found.values())["n1"].ready == 1
+    failed = {**job, "instances": [{**ended, "status": "failed (7)"}]}
+    assert (apps_in([failed])["job"].ready, instances_in([failed])["job"].ready) == (0, False)
+
+
 def test_what_is_empty_is_left_out_of_the_json() -> None:
     told = Picture("demo", "reconcile", 20.0, nodes={"n1": NodeSeen("ready")}, instances=instances_in([WEB])).to_json()
     assert told["nodes"] == {"n1": {"status": "ready"}}

@@ -43,6 +43,8 @@ def backup(project: Project, typed: str, passphrase_file: str, *, force: bool, a
         raise NotFound(f"cluster {project.cluster} has no state here", "bring it up first: ./inv up MODE")
     if path.is_dir() or not path.parent.is_dir():
         raise BadInput(Fault("FILE", f"should be a file in a folder that there is, got {typed}"))
+    if path.exists() and not path.is_file():
+        raise BadInput(Fault("FILE", f"should be a plain file, which is written whole or not at all; {typed} is none"))
     if path.exists() and not force:
         raise Conflict(f"{typed} is there already", "choose another name, or replace it with --force")
     passphrase = read_passphrase(passphrase_file, again=True)
@@ -89,14 +91,16 @@ def restore(project: Project, typed: str, passphrase_file: str, *, as_json: bool
 
 
 def _put(state: Path, files: Mapping[str, bytes]) -> None:
-    """All of them or none. Raises SetupError."""
+    """All of them or none, also after Ctrl-C. Raises SetupError."""
     try:
         for name, content in files.items():
             (state / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_durably(state / name, content)
-    except OSError as error:
+    except BaseException as error:
         for name in files:
             (state / name).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise SetupError(f"{state} cannot be written: {error.strerror}", "nothing was restored; try again") from None
 
 

@@ -93,10 +93,21 @@ def read_passphrase(file: str, *, again: bool) -> bytes:
         return _checked(typed, "--passphrase-file")
     if not sys.stdin.isatty():
         raise BadInput(Fault("stdin", "is no terminal to ask for the passphrase; name a file: --passphrase-file FILE"))
-    typed = getpass("passphrase: ").encode()
-    if again and getpass("again: ").encode() != typed:
+    typed = _asked("passphrase: ")
+    if again and _asked("again: ") != typed:
         raise BadInput(Fault("passphrase", "was typed in two ways; nothing is written"))
     return _checked(typed, "passphrase")
+
+
+def _asked(prompt: str) -> bytes:
+    try:
+        return getpass(prompt).encode()
+    except EOFError:
+        raise BadInput(Fault("passphrase", "was not typed; nothing is written")) from None
+    except UnicodeError:
+        raise BadInput(
+            Fault("passphrase", "cannot be read as text of this terminal; name a file: --passphrase-file FILE")
+        ) from None
 
 
 def _checked(typed: bytes, where: str) -> bytes:

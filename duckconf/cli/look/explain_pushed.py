@@ -30,7 +30,9 @@ def explain_pushed(project: Project, what: str, events: Mapping[str, Sequence[st
         instances = {one.name: InstanceSeen(one.app, node=one.node, status=one.state, ready=one.ready) for one in found}
         node, now = _node(seen[what], cordoned=what in cordoned), time.time()
         lately = events.get(what, ())
-        return explain_node(what, node, instances, facts=facts[what], events=lately, now=now, clock=0.0, timeout=0.0)
+        return explain_node(
+            what, node, instances, facts=facts[what], events=lately, now=now, clock=0.0, timeout=0.0, observes=False
+        )
     named = [one for one in found if what in (one.app, one.instance, one.name)]
     if not named:
         like = meant(what, [*seen, *(one.app for one in found)])
