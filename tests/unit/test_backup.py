@@ -122,7 +122,7 @@ def test_the_first_line_is_bounded() -> None:
 
 
 def test_another_clusters_backup_is_refused() -> None:
-    with pytest.raises(BadInput, match="is of cluster demo, and this is cluster other; .*DUCKCONF_CLUSTER=demo"):
+    with pytest.raises(BadInput, match=r"is of cluster demo, and this is cluster other; .* or DUCKCONF_CLUSTER=demo"):
         require_cluster(MADE, "other", "x")
 
 
