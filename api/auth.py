@@ -72,7 +72,7 @@ def authenticate(tokens: Tokens, sessions: Sessions) -> None:
     caller = tokens.caller(token.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
         what = "is not a token of this cluster" if token else "is missing"
-        raise BadRequest(HTTPStatus.UNAUTHORIZED, f"should be sent as `Authorization: Bearer TOKEN`; the token {what}")
+        raise BadRequest(HTTPStatus.UNAUTHORIZED, f"the token {what}; it should be sent as `Authorization: Bearer TOKEN`")
     g.caller = caller
 
 

@@ -20,6 +20,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.health, self.asked, self.tokens = b"{}", [], []  # type: bytes, list[str], list[str]
+        self.status = 200
         super().__init__(("127.0.0.1", 0), Answer)
 
 
@@ -30,7 +31,7 @@ class Answer(BaseHTTPRequestHandler):
         body = self.server.health if self.path == "/healthz" else b"{}"
         self.server.asked.append(self.path)
         self.server.tokens.append(self.headers.get("Authorization", ""))
-        self.send_response(200)
+        self.send_response(200 if self.path == "/healthz" else self.server.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -96,3 +97,27 @@ def test_a_control_plane_elsewhere_names_no_folder(server: Server, project: Proj
     assert server.asked == ["/healthz", "/apps"]
     # Who has not said whose it is gets no token.
     assert server.tokens == ["", "Bearer a secret"]
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "words"),
+    [
+        ("", "", "the API asks for the operator's token, and there is none in .duckconf/demo/operator.token (./inv provision"),
+        ("old\n", "", "the API refuses the token in .duckconf/demo/operator.token (./inv provision hands over a new one)"),
+        ("old\n", "other", "the API refuses the token in DUCKCONF_TOKEN (unset it"),
+    ],
+)
+def test_a_token_that_is_refused_is_told_with_where_it_lies(
+    server: Server, project: Project, monkeypatch: pytest.MonkeyPatch, file: str, variable: str, words: str
+) -> None:
+    monkeypatch.delenv("DUCKCONF_TOKEN", raising=False)
+    if variable:
+        monkeypatch.setenv("DUCKCONF_TOKEN", variable)
+    (project.state / "mode").write_text("agents\n")
+    if file:
+        (project.state / "operator.token").write_text(file)
+    server.health, server.status = b'{"cluster": "demo", "mode": "agents"}', 401
+    for ask in (lambda: api_client(project).call("GET", "/apps"), lambda: list(api_client(project).stream("/events"))):
+        with pytest.raises(DuckconfError) as refused:
+            ask()
+        assert words in str(refused.value)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.command import Secret
 from duckconf.errors import DuckconfError
-from duckconf.reach.api.client import ApiClient
+from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.api.secret import read_token
 from duckconf.reach.inventory.project import Project
 
@@ -36,12 +37,28 @@ class ClusterApi(ApiClient):
     def call(self, method: str, path: str, body: object = None, deadline: float | None = None, at: str = "") -> dict[str, Any]:
         """As ApiClient's; raises DuckconfError also when the server is another cluster's or in another mode."""
         self._require_ours(min(deadline or ASK_SECONDS, ASK_SECONDS))
-        return super().call(method, path, body, deadline, at)
+        try:
+            return super().call(method, path, body, deadline, at)
+        except ApiRefused as refused:
+            raise self._told(refused) from None
 
     def stream(self, path: str, known: str = "") -> Iterator[bytes]:
         """As ApiClient's; raises as `call`."""
         self._require_ours(ASK_SECONDS)
-        return super().stream(path, known)
+        try:
+            yield from super().stream(path, known)
+        except ApiRefused as refused:
+            raise self._told(refused) from None
+
+    def _told(self, refused: ApiRefused) -> DuckconfError:
+        """What the API says of a token is for who writes requests; a person has it in a file."""
+        if refused.status != HTTPStatus.UNAUTHORIZED:
+            return refused
+        if "DUCKCONF_TOKEN" in os.environ:
+            return DuckconfError("the API refuses the token in DUCKCONF_TOKEN", "unset it to use the one of this checkout")
+        path = self._project.state / TOKEN_FILE
+        what = "refuses the token" if path.exists() else "asks for the operator's token, and there is none"
+        return DuckconfError(f"the API {what} in {path.relative_to(self._project.root)}", "./inv provision hands over a new one")
 
     def _require_ours(self, seconds: float) -> None:
         if not self._is_ours:
