@@ -3,13 +3,11 @@ speed is measured in benchmarks/."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from tests.together import together
+from tests.together import place, together
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -28,9 +26,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Those that take longest begin first, so that several workers end together; in a file the order stays."""
     if not hasattr(config, "workerinput"):
         return
-    places: defaultdict[str, int] = defaultdict(lambda: 3)
-    for item in items:
-        shared = together(item.nodeid) != item.nodeid.split("::")[0]
-        place = 0 if shared else 1 if item.get_closest_marker("hosts") else 2 if item.get_closest_marker("slow") else 3
-        places[together(item.nodeid)] = min(place, places[together(item.nodeid)])
-    items.sort(key=lambda item: places[together(item.nodeid)])
+    slow = {together(item.nodeid) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: place(together(item.nodeid), slow))

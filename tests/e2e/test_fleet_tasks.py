@@ -27,7 +27,7 @@ from tests.e2e.conftest import ROOT, free_ports, second_checkout
 from tests.e2e.paused import pause
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.hosts]
+pytestmark = pytest.mark.slow
 
 HOSTS = ("web-1", "web-2")
 INVENTORY = """# Our machines.

@@ -8,7 +8,7 @@ import pytest
 
 from duckconf.cli.machine.checks import needs_hosts
 from duckconf.cli.terminal.edge import ROOT
-from tests.together import together
+from tests.together import LONGEST, place, together
 
 EFFECTS = {"duckconf.cli", "duckconf.reach"}
 
@@ -39,6 +39,12 @@ def test_hosts_are_prepared_where_tests_on_real_hosts_may_be_asked_for(arguments
 )
 def test_files_that_share_a_cluster_go_to_one_worker_and_others_one_by_one(test: str, unit: str) -> None:
     assert together(test) == unit
+
+
+def test_those_that_take_longest_begin_first_and_the_quick_ones_last() -> None:
+    assert [name for name in LONGEST if not (ROOT / name).exists()] == []
+    slow, quick = "tests/e2e/test_jobs.py", "tests/unit/test_plan.py"
+    assert sorted((quick, slow, *reversed(LONGEST)), key=lambda name: place(name, {slow})) == [*LONGEST, slow, quick]
 
 
 def test_every_module_of_decisions_is_held_to_be_pure() -> None:
