@@ -31,7 +31,6 @@ HOSTS = {"node": "duckconf_demo_image=bare", "agent": "duckconf_topology=own", "
 
 
 @pytest.mark.slow
-@pytest.mark.hosts
 @pytest.mark.parametrize("role", HOSTS)
 def test_the_role_passes_its_molecule_scenario(role: str, engine_env: dict[str, str], tmp_path: Path) -> None:
     cluster = f"m{role[0]}{os.getpid()}"

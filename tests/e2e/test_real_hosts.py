@@ -44,7 +44,7 @@ from tests.e2e.registry import PRIVATE, registry_program
 from tests.interpreters import VERSIONS, interpreter
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.hosts]
+pytestmark = pytest.mark.slow
 
 HOSTS = ("web-1", "web-2", "web-3", "web-4")
 NEXT_DEBIAN = {"web-1", "web-4"}

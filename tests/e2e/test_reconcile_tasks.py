@@ -182,7 +182,7 @@ def test_a_redeployed_app_has_a_new_container_and_no_other_app_restarts(declared
         assert inv("start-app", WEB_IMAGE, "--name", name, "--port", "80", *quick, "--wait").returncode == 0
     before = ids()
     cursor = declared.api.call("GET", "/events?limit=0")["cursor"]
-    for _ in range(3):
+    for _ in range(2):
         last = ids()
         done = inv("redeploy", "web")
         assert (done.returncode, "the loop starts it from the image" in done.stdout) == (0, True), done.stderr

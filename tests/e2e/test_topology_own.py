@@ -24,7 +24,7 @@ from tests.e2e.sick_app import check_health
 from tests.e2e.updated import history_of
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.hosts]
+pytestmark = pytest.mark.slow
 __all__ = ["controlled", "own", "three"]
 
 OTHER_IMAGE = "localhost/nginx"

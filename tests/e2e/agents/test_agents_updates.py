@@ -3,7 +3,6 @@ when they fail, and undone by hand."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,10 @@ import pytest
 
 from benchmarks.browser import PHONE, PROJECTOR, Browser
 from duckconf.cli.demo.demo_hosts import DemoHosts
-from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
+from duckconf.naming import NGINX_IMAGE
 from duckconf.reach.api.client import ApiClient
-from tests.e2e import client
 from tests.e2e.agents.fleet import APPS, answers, events, killed, nodes, systemctl
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, Live
-from tests.e2e.moved_tag import all_run_the_image_of_their_revision, moved_tag
 from tests.e2e.page import Page, browser
 from tests.e2e.screens import await_words
 from tests.e2e.typed import at_terminal
@@ -88,11 +85,6 @@ def test_what_fails_is_taken_back_with_its_last_words_and_a_person_can_go_back_t
     assert "revision 9" in web.inv("rollback", "web", "--to", "9").stderr
 
 
-def test_all_instances_run_the_image_of_their_revision_whatever_the_tag_means_later(web: Live) -> None:
-    with moved_tag(web) as moved:
-        all_run_the_image_of_their_revision(web, moved)
-
-
 def test_an_update_rests_while_it_is_paused_and_goes_on_with_one_port_of_the_node_at_a_time(web: Live) -> None:
     served(web, "--port", "18092:80")
     assert web.inv("pause", "web").returncode == 0
@@ -141,27 +133,6 @@ def test_a_node_that_freezes_in_the_middle_holds_up_nobody_and_nothing_runs_twic
 
 def placed(api: ApiClient) -> set[str]:
     return {one["node"] for one in api.call("GET", "/app/web")["instances"]}
-
-
-def test_a_rebalance_ends_the_old_one_first_where_it_has_a_port_of_the_node(web: Live, api: ApiClient) -> None:
-    for node in NODES[1:]:
-        assert web.inv("cordon", node).returncode == 0
-    try:
-        # Bound to the node, so that what has the port has to move.
-        served(web, "--replicas", "3", "--on", NODES[0])
-        port = ("--name", "fixed", "--port", "18094:80", *QUICK)
-        assert web.inv("start-app", WEB_IMAGE, *port, "--wait").returncode == 0
-    finally:
-        for node in NODES[1:]:
-            assert web.inv("uncordon", node).returncode == 0
-    moves = {row["instance"]: row for row in json.loads(web.inv("rebalance", "--dry-run", "--json").stdout)["moves"]}
-    assert (moves["fixed"]["from"], moves["fixed"]["order"]) == (NODES[0], "stop-first")
-    done = web.inv("rebalance", "--wait")
-    assert done.returncode == 0, done.stderr
-    assert web.nodes_of()["fixed"] in NODES[1:]
-    assert client.answers(18094)
-    api.call("DELETE", "/app/fixed")
-    until("it is gone", lambda: "fixed" not in web.ids(), 40)
 
 
 @contextmanager
