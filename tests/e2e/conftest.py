@@ -265,22 +265,34 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield running
 
 
-@pytest.fixture
-def cluster(live: Live) -> Iterator[Live]:
-    """The live cluster with no apps before and after."""
+def in_mode(live: Live, mode: str) -> Live:
+    """The live cluster in this mode, without apps; it stays so for the next file, which may want the same."""
+    if modes.mode_of(live.project) == modes.RECONCILE:
+        Declared(live).withdraw_all()
     live.remove_apps()
-    yield live
-    live.remove_apps()
+    if modes.mode_of(live.project) != mode:
+        bring_up.up(live.project, mode)
+    return live
 
 
 @pytest.fixture(scope="module")
-def reconciling(live: Live) -> Iterator[Live]:
-    """The live cluster with the control loop and its API; back in push mode afterwards."""
-    live.remove_apps()
-    bring_up.up(live.project, modes.RECONCILE)
-    yield live
-    bring_up.up(live.project, modes.PUSH)
-    live.remove_apps()
+def pushing(live: Live) -> Live:
+    """The live cluster in push mode."""
+    return in_mode(live, modes.PUSH)
+
+
+@pytest.fixture(scope="module")
+def reconciling(live: Live) -> Live:
+    """The live cluster with the control loop and its API."""
+    return in_mode(live, modes.RECONCILE)
+
+
+@pytest.fixture
+def cluster(pushing: Live) -> Iterator[Live]:
+    """The live cluster with no apps before and after."""
+    pushing.remove_apps()
+    yield pushing
+    pushing.remove_apps()
 
 
 @pytest.fixture

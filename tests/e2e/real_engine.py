@@ -111,7 +111,7 @@ def opened(live: Live) -> Iterator[Real]:
 @pytest.fixture(params=[PODMAN, DOCKER])
 def real(request: pytest.FixtureRequest) -> Iterator[Real]:
     """Over the line that is open to its engine, as it is in use."""
-    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
+    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "pushing")) as found:
         assert found.host.engine == request.param
         for _ in range(2):
             found.runner.engine_line.ask("/_ping", bytes)
@@ -128,7 +128,7 @@ def node(request: pytest.FixtureRequest) -> Iterator[Runner]:
     if request.param == "fake":
         yield FakeNode(NODE)
         return
-    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "live")) as found:
+    with opened(request.getfixturevalue("docker_live" if request.param == DOCKER else "pushing")) as found:
         yield found.runner
 
 

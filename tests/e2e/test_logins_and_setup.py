@@ -21,7 +21,7 @@ from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts
 from tests.e2e.conftest import ROOT, Live, write_inventory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pushing")]
 
 # The file of a key whose secret is in a security key, as ssh-keygen writes it; made of counted bytes.
 SECURITY_KEY = """\

@@ -30,7 +30,7 @@ from duckconf.reach.ssh.host_keys import KnownHosts
 from tests.e2e.conftest import ROOT, Live
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pushing")]
 
 PLAY = "- hosts: nodes\n  gather_facts: false\n  become: true\n  tasks:\n    - name: Say hello\n      ansible.builtin.ping:\n"
 CONFIG = """\
