@@ -143,8 +143,9 @@ class Live:
 
     def once_each(self, names: Iterable[str]) -> bool:
         """Whether these apps run, once each, and no other container of ours is left."""
-        wanted = Counter(list(names))
-        return self.running() == wanted and len(self.apps()) == wanted.total()
+        rows = self.apps()
+        running = [row["Labels"]["duckconf.app"] for row in rows if row["State"] == "running"]
+        return len(running) == len(rows) and Counter(running) == Counter(names)
 
     def nodes_of(self) -> dict[str, str]:
         """The node of each app."""
