@@ -16,6 +16,7 @@ from duckconf.reach.state import secrets
 from duckconf.reach.state.secrets import SecretFile
 from tests.e2e.conftest import Declared
 from tests.e2e.lost_machine import backed_up, lose_the_operators_machine, restored
+from tests.e2e.updated import revisions
 from tests.e2e.watched import in_no_command_line, telltale
 from tests.waiting import until
 
@@ -91,6 +92,7 @@ def test_a_lost_state_folder_is_restored_and_no_app_restarts(declared: Declared,
     words = ("--name", "web", "--secret", "db", "--command", "sleep 1000", *AT_ONCE, "--wait")
     started = inv("start-app", NGINX_IMAGE, *words)
     assert started.returncode == 0, started.stderr
+    until("its first revision has served", lambda: revisions(cluster, "web") == [(1, "done")], 40)
     file = backed_up(cluster, tmp_path)
     assert value.encode() not in file.read_bytes()
     history = json.loads(inv("history", "web", "--json").stdout)
