@@ -28,6 +28,9 @@ pytestmark = pytest.mark.slow
 __all__ = ["controlled", "own", "three"]
 
 OTHER_IMAGE = "localhost/nginx"
+# What one mode shows for both: the decision is the same, and the other mode is seen to do it on the shared engine.
+by_agents = pytest.mark.parametrize("controlled", [modes.AGENTS], indirect=True, scope="module")
+by_the_loop = pytest.mark.parametrize("controlled", [modes.RECONCILE], indirect=True, scope="module")
 
 
 def test_push_starts_lists_and_stops_on_engines_that_do_not_know_each_other(own: Own) -> None:
@@ -151,6 +154,7 @@ def test_an_update_that_its_node_refuses_starts_on_another_one_while_the_old_con
     controlled.must(other, "rmdir", path)
 
 
+@by_agents
 def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(controlled: Own) -> None:
     def heal(node: str, container: str) -> bool:
         return controlled.on(node, "podman", "exec", container, "/bin/busybox", "touch", "/well").ok
@@ -159,10 +163,12 @@ def test_an_app_whose_check_fails_is_told_shown_and_restarted_until_it_is_well(c
     until("nothing is left", lambda: not any(controlled.containers(node) for node in NODES), 40)
 
 
+@by_agents
 def test_a_request_that_is_under_way_on_a_node_that_falls_silent_is_answered_by_another(controlled: Own, tmp_path: Path) -> None:
     check_that_a_silent_node_keeps_no_request(controlled, tmp_path)
 
 
+@by_agents
 def test_a_tag_that_moves_in_a_registry_between_two_starts_changes_no_revision(
     controlled: Own, registry: str, tmp_path: Path
 ) -> None:
@@ -185,6 +191,7 @@ def test_a_tag_that_moves_in_a_registry_between_two_starts_changes_no_revision(
         controlled.withdraw(["moving"])
 
 
+@by_the_loop
 def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:
     homes = three.homes()
     assert set(homes.values()) == set(NODES)
@@ -202,6 +209,7 @@ def test_crashed_removed_and_changed_apps_come_back(three: Own) -> None:
     assert three.homes() == homes
 
 
+@by_the_loop
 def test_the_same_name_of_a_container_may_be_taken_by_a_stranger_elsewhere(three: Own) -> None:
     name = three.containers("node-1")[0]["Names"][0]
     three.must("node-2", "podman", "run", "-d", "--name", name, WEB_IMAGE)
@@ -211,6 +219,7 @@ def test_the_same_name_of_a_container_may_be_taken_by_a_stranger_elsewhere(three
     three.must("node-2", "podman", "rm", "-f", "-t", "0", name)
 
 
+@by_the_loop
 def test_a_node_freezes_with_its_containers_and_one_copy_remains_when_it_thaws(three: Own) -> None:
     lost, home = next(iter(three.homes().items()))
     hosts = DemoHosts(three.live.project)
