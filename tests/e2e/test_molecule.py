@@ -1,4 +1,7 @@
-"""Each role through Molecule's whole sequence on hosts of the demo's maker: twice the same, rebooted, and then at work."""
+"""Each role through Molecule's whole sequence on hosts of the demo's maker: twice the same, rebooted, and then at work.
+
+An agent needs a control plane: its scenario converges and verifies that role by the files of that role's own scenario.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ ansible_python_interpreter=/usr/bin/python3
 {}
 """
 # The role `node` starts from a bare host; the others from one that has its own engine.
-HOSTS = {"node": "duckconf_demo_image=bare", "agent": "duckconf_topology=own", "control_plane": "duckconf_topology=own"}
+HOSTS = {"node": "duckconf_demo_image=bare", "agent": "duckconf_topology=own"}
 
 
 @pytest.mark.slow
