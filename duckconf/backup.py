@@ -27,7 +27,7 @@ MANIFEST = "manifest.json"
 # What should run, where it is and how it came to that, as the loop keeps it; agents mode is written so too.
 STATE = ("desired_state.csv", "history.json", "placements.json", "data.json", "secrets.json", "cordoned", "draining")
 KEYS = ("id_ed25519", "id_ed25519.pub", "known_hosts", "operator.token", "tokens.json", "topology")
-TLS = ("tls/ca.pem", "tls/ca.key", "tls/api.pem", "tls/api.key")
+TLS = ("tls/ca.pem", "tls/ca.key", "tls/api.pem", "tls/api.key", "tls/etcd/ca.pem", "tls/etcd/ca.key")
 CONTROL = ("control/state.csv", "control/nodes.json")
 BY_HOST = re.compile(r"(tokens|host-keys)/[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # The generations that a control plane gave out after the backup was made are not given again.

@@ -111,6 +111,8 @@ class Inventory:
     rebalance: str = MANUAL
     """Whether instances move by themselves after a node returns or joins."""
     source: str = field(default="", compare=False)
+    etcd: bool = False
+    """Whether the hosts of the control plane are members of etcd."""
 
     def node(self, name: str) -> Host:
         """The node called `name`; raises NotFound with the names there are."""
@@ -181,11 +183,12 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
     control_plane = tuple(groups.get(CONTROL_PLANE, ()))
     served = document["hosts"][control_plane[0]] if control_plane else {}
     tls = _tls(served, faults)
+    etcd = _truth(served, "duckconf_etcd", False, "duckconf_etcd", faults)
     if faults:
         raise BadInput(*(Fault(f"{source}: {fault.path}" if source else fault.path, fault.message) for fault in faults))
     api_url = str(served.get("duckconf_api_url") or "")
     members = {name: tuple(names) for name, names in groups.items()}
-    return Inventory(hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_url, members, rebalance, source)
+    return Inventory(hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_url, members, rebalance, source, etcd)
 
 
 def _rebalance(nodes: Sequence[Mapping[str, Any]], faults: list[Fault]) -> str:

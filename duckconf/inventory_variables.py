@@ -26,6 +26,7 @@ VARIABLES = (
     "duckconf_acme",
     "duckconf_acme_email",
     "duckconf_rebalance",
+    "duckconf_etcd",
     "duckconf_api_url",
     "duckconf_tls",
     "duckconf_tls_certificate",

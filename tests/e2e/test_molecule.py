@@ -17,9 +17,9 @@ from duckconf.cli.roles.playbook import quick_strategy
 from tests.e2e.conftest import ROOT, free_ports
 
 INVENTORY = """[nodes]
-node-1 ansible_port={}
+{}
 [control_plane]
-control-1 ansible_port={}
+{}
 [all:vars]
 duckconf_cluster={}
 duckconf_provider=container
@@ -30,17 +30,21 @@ ansible_python_interpreter=/usr/bin/python3
 {}
 """
 # The role `node` starts from a bare host; the others from one that has its own engine.
-HOSTS = {"node": "duckconf_demo_image=bare", "agent": "duckconf_topology=own"}
+HOSTS = {"node": "duckconf_demo_image=bare", "agent": "duckconf_topology=own", "etcd": "duckconf_topology=own"}
+NAMES = {"etcd": ((), ("control-1", "control-2", "control-3"))}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", HOSTS)
 def test_the_role_passes_its_molecule_scenario(role: str, engine_env: dict[str, str], tmp_path: Path) -> None:
     cluster = f"m{role[0]}{os.getpid()}"
-    *ports, api_port = free_ports(3)
+    nodes, control_plane = NAMES.get(role, (("node-1",), ("control-1",)))
+    *ports, api_port = free_ports(len(nodes) + len(control_plane) + 1)
+    lines = [f"{name} ansible_port={port}" for name, port in zip((*nodes, *control_plane), ports)]
+    groups = ("\n".join(lines[: len(nodes)]), "\n".join(lines[len(nodes) :]))
     state = ROOT / ".duckconf" / cluster
     inventory = tmp_path / "hosts.ini"
-    inventory.write_text(INVENTORY.format(*ports, cluster, state / "id_ed25519", HOSTS[role]))
+    inventory.write_text(INVENTORY.format(*groups, cluster, state / "id_ed25519", HOSTS[role]))
     # Named on every command line of Molecule's, and filled when the hosts are made.
     variables = tmp_path / "variables.json"
     variables.write_text("{}")

@@ -15,8 +15,12 @@ from duckconf.cli.cluster.tokens import ensure_tokens
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
 from duckconf.cli.roles.build_agent import build_agent, build_control_plane
+from duckconf.cli.roles.etcd_members import member_variables
+from duckconf.errors import DuckconfError
+from duckconf.inventory import Inventory
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.nodes.parallel import ask_all
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,12 +34,19 @@ def up(project: Project) -> None:
     inventory = project.inventory()
     hosts = DemoHosts(project)
     hosts.up(inventory.node_hosts(), inventory.control_hosts())
+    variables = {
+        "duckconf_cluster": project.cluster,
+        **(_of_nodes(project, hosts, inventory) if inventory.nodes else _of_members(project, inventory)),
+    }
+    Path(os.environ["DUCKCONF_MOLECULE_VARS"]).write_text(json.dumps(variables))
+
+
+def _of_nodes(project: Project, hosts: DemoHosts, inventory: Inventory) -> dict[str, object]:
     image = project.state / "web.tar"
     image.unlink(missing_ok=True)
     hosts.engine.must("save", "-o", str(image), WEB_IMAGE)
     tokens = ensure_tokens(project.state, inventory.nodes)
-    variables = {
-        "duckconf_cluster": project.cluster,
+    return {
         "duckconf_nodes": list(inventory.nodes),
         "duckconf_api_url": f"http://control-1:{API_PORT_INSIDE}",
         "duckconf_agent_source": str(build_agent(project.root)),
@@ -47,13 +58,17 @@ def up(project: Project) -> None:
         "scenario_image": WEB_IMAGE,
         "scenario_image_file": str(image),
     }
-    Path(os.environ["DUCKCONF_MOLECULE_VARS"]).write_text(json.dumps(variables))
+
+
+def _of_members(project: Project, inventory: Inventory) -> dict[str, object]:
+    return {**member_variables(project, inventory), "duckconf_etcd_step": "new"}
 
 
 def reboot(project: Project) -> None:
-    inventory = project.inventory()
-    for host in (*inventory.nodes, *inventory.control_plane):
-        DemoHosts(project).reboot(host)
+    inventory, hosts = project.inventory(), DemoHosts(project)
+    for failure in ask_all((*inventory.nodes, *inventory.control_plane), hosts.reboot).values():
+        if isinstance(failure, DuckconfError):
+            raise failure
 
 
 def down(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import ipaddress
 import json
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.cluster.etcd_certificates import EtcdFiles, ensure_etcd_certificates, member_subject
 from duckconf.cli.cluster.tokens import ensure_tokens
 from duckconf.errors import BadInput, SetupError
 from duckconf.inventory import Tls, read_inventory
@@ -144,3 +147,40 @@ class TestTlsInTheInventory:
     def test_halves_and_nonsense_are_refused(self, variables: dict[str, object]) -> None:
         with pytest.raises(BadInput, match="duckconf_tls"):
             self.read(**variables)
+
+
+class TestEtcd:
+    def made(self, folder: Path, now: float = NOW) -> EtcdFiles:
+        return ensure_etcd_certificates(folder, "demo", {"control-1": ["192.0.2.1"], "control-2": ["etcd.example"]}, now)
+
+    def test_they_are_made_once_and_anew_near_their_end(self, tmp_path: Path) -> None:
+        paths = [self.made(tmp_path).ca, self.made(tmp_path).client, self.made(tmp_path).of("control-1")]
+        before = [path.read_bytes() for path in paths]
+        self.made(tmp_path)
+        assert [path.read_bytes() for path in paths] == before
+        self.made(tmp_path, NOW + 360 * DAY)
+        after = [path.read_bytes() for path in paths]
+        assert after[0] == before[0]
+        assert after[1:] != before[1:]
+        assert {mode(path.with_suffix(".key")) for path in paths} == {0o600}
+
+    def test_a_member_serves_under_its_names_and_calls_the_others(self, tmp_path: Path) -> None:
+        files = self.made(tmp_path)
+        store = Store([x509.load_pem_x509_certificate(files.ca.read_bytes())])
+        member, client = (x509.load_pem_x509_certificate(path.read_bytes()) for path in (files.of("control-2"), files.client))
+        when = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+        for name in ("control-2", "etcd.example", "localhost"):
+            PolicyBuilder().store(store).time(when).build_server_verifier(x509.DNSName(name)).verify(member, [])
+        uses = [made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value for made in (member, client)]
+        assert [set(use) for use in uses] == [
+            {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH},
+            {ExtendedKeyUsageOID.CLIENT_AUTH},
+        ]
+
+    def test_a_client_is_no_member_by_its_name(self, tmp_path: Path) -> None:
+        files = self.made(tmp_path)
+        subjects = [
+            x509.load_pem_x509_certificate(path.read_bytes()).subject.rfc4514_string()
+            for path in (files.of("control-1"), files.of("control-2"), files.client)
+        ]
+        assert subjects == [f"CN={member_subject('demo')}", f"CN={member_subject('demo')}", "CN=client.etcd.demo"]

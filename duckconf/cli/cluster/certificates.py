@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,29 +39,47 @@ class CertificateFiles:
     own: bool
 
 
+@dataclass(frozen=True)
+class Authority:
+    """A CA of the cluster's, with what it signs with."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
 def ensure_certificate(root: Path, state: Path, tls: Tls, cluster: str, names: Iterable[str], now: float) -> CertificateFiles:
     """The files to serve with; raises SetupError when those that the inventory names are not there."""
     ca_file = state / CA_FILE
     ca_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if tls.certificate:
         return _named(root, tls, ca_file)
-    ca, ca_key = _ensure_ca(ca_file, cluster, now)
-    wanted = {_general_name(name) for name in (*LOOPBACK, *names)}
+    ca = ensure_ca(ca_file, cluster, now)
     certificate, key = ca_file.with_name("api.pem"), ca_file.with_name("api.key")
-    if not _serves(certificate, key, wanted, ca, now):
-        own_key = ec.generate_private_key(ec.SECP256R1())
-        ordered = sorted(wanted, key=lambda item: str(item.value))
-        made = (
-            _begin(f"api.{cluster}", ca.subject, own_key.public_key(), CERTIFICATE_DAYS, now)
-            .add_extension(x509.SubjectAlternativeName(ordered), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-            .sign(ca_key, hashes.SHA256())
-        )
-        write_durably(key, _pem(own_key))
-        write_durably(certificate, made.public_bytes(serialization.Encoding.PEM))
+    ensure_signed(ca, certificate, f"api.{cluster}", {*LOOPBACK, *names}, (ExtendedKeyUsageOID.SERVER_AUTH,), now)
     return CertificateFiles(certificate, key, ca_file, own=True)
+
+
+def ensure_signed(
+    ca: Authority, path: Path, subject: str, names: Iterable[str], uses: Sequence[x509.ObjectIdentifier], now: float
+) -> None:
+    """A certificate of the CA's at `path`, and its key beside it as `.key`: made unless it is there and will serve.
+
+    `names` are those that a server is called by; a client has none."""
+    wanted, key = {_general_name(name) for name in names}, path.with_suffix(".key")
+    if _serves(path, key, wanted, ca.certificate, now):
+        return
+    own_key = ec.generate_private_key(ec.SECP256R1())
+    made = (
+        _begin(subject, ca.certificate.subject, own_key.public_key(), CERTIFICATE_DAYS, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key()), critical=False)
+    )
+    if wanted:
+        ordered = sorted(wanted, key=lambda item: str(item.value))
+        made = made.add_extension(x509.SubjectAlternativeName(ordered), critical=False)
+    write_durably(key, _pem(own_key))
+    write_durably(path, made.sign(ca.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
 
 def _named(root: Path, tls: Tls, ca_file: Path) -> CertificateFiles:
@@ -78,7 +96,8 @@ def _named(root: Path, tls: Tls, ca_file: Path) -> CertificateFiles:
     return CertificateFiles(certificate, key, ca, own=False)
 
 
-def _ensure_ca(path: Path, cluster: str, now: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def ensure_ca(path: Path, cluster: str, now: float) -> Authority:
+    """The CA whose certificate is at `path`, and its key beside it; made when one of them is not there."""
     key_file = path.with_name("ca.key")
     if not (path.exists() and key_file.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -99,14 +118,17 @@ def _ensure_ca(path: Path, cluster: str, now: float) -> tuple[x509.Certificate, 
     loaded = serialization.load_pem_private_key(key_file.read_bytes(), None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         raise SetupError(f"{key_file} is not the key that was made for this cluster", f"remove {path.parent} to create a new CA")
-    return x509.load_pem_x509_certificate(path.read_bytes()), loaded
+    return Authority(x509.load_pem_x509_certificate(path.read_bytes()), loaded)
 
 
 def _serves(certificate: Path, key: Path, wanted: set[x509.GeneralName], ca: x509.Certificate, now: float) -> bool:
     if not (certificate.exists() and key.exists()):
         return False
     made = x509.load_pem_x509_certificate(certificate.read_bytes())
-    names = set(made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    try:
+        names = set(made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        names = set()
     left = made.not_valid_after_utc - _when(now)
     return made.issuer == ca.subject and names == wanted and left > datetime.timedelta(days=RENEW_DAYS)
 

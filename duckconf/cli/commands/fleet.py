@@ -6,9 +6,11 @@ Thin: parse, call, print. Imports wait until a task needs them, so that `./inv -
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from duckconf.cli.terminal.edge import command, project, typed_path
+from duckconf.errors import BadInput, Fault
 
 
 @command(help={"node": "the nodes: names, groups, globs, !exceptions, separated by commas"})
@@ -63,6 +65,28 @@ def provision(_: Any, limit: str = "", full: bool = False, json: bool = False) -
     from duckconf.cli.roles.provision_task import run
 
     run(project(), limit, full=full, as_json=json)
+
+
+@command(
+    help={
+        "save": "fetch a snapshot of the state into this file",
+        "restore": "begin anew from this snapshot on all hosts of control_plane, when no majority is left",
+        "json": "print JSON",
+    }
+)
+def members(_: Any, save: str = "", restore: str = "", json: bool = False) -> int:
+    """Show the members of etcd and what one more failure costs. Exit code 4 if one is lost. Example: ./inv members"""
+    from duckconf.cli.roles import etcd_task
+
+    if save and restore:
+        raise BadInput(Fault("--save", "and --restore should be given one at a time"))
+    if save:
+        etcd_task.save(project(), Path(typed_path(save)))
+    elif restore:
+        etcd_task.restore(project(), Path(typed_path(restore)))
+    else:
+        return etcd_task.show(project(), as_json=json)
+    return 0
 
 
 @command(

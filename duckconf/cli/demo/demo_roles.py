@@ -94,6 +94,9 @@ class Roles:
             role = replace(role, options=(*role.options, *front), spec=(*role.spec, *FRONT_PORTS))
         if host not in control_plane:
             return role
+        if host != control_plane[0]:
+            # A member of etcd, and no more: the API runs on the first.
+            return role
         port = urlsplit(self._project.settings.api_url).port or API_PORT_INSIDE
         state = self._project.state / "control-plane" / host.name
         state.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -176,7 +176,7 @@ def _services(project: Project) -> list[dict[str, Any]]:
             done = cluster.fleet.runner(host).run(Command(("systemctl", "is-active", *CONTROL_UNITS.values())))
             return done.stdout.split()
 
-        found = ask_all(inventory.control_plane, ask)
+        found = ask_all(inventory.control_plane[:1], ask)
     rows = []
     for host, states in found.items():
         for number, name in enumerate(CONTROL_UNITS):

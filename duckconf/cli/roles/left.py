@@ -18,6 +18,7 @@ UNITS = {
     "node": (),
     "agent": ("duckconf-agent",),
     "edge": ("duckconf-edge", "duckconf-edge-watch"),
+    "etcd": ("duckconf-etcd", "duckconf-etcd-snapshot.timer"),
     "control_plane": ("duckconf-api", "duckconf-scheduler", "duckconf-node-controller"),
 }
 # Without these the role has not done its work.
@@ -29,6 +30,17 @@ NEEDED = {
         "/etc/duckconf/edge.json",
         "/etc/duckconf/edge-first.json",
         "/usr/local/lib/duckconf_edge_watch.py",
+    ),
+    "etcd": (
+        "/etc/duckconf/etcd/ca.pem",
+        "/etc/duckconf/etcd/member.pem",
+        "/etc/duckconf/etcd/member.key",
+        "/etc/duckconf/etcd/client.pem",
+        "/etc/duckconf/etcd/client.key",
+        "/etc/duckconf/etcd/member.env",
+        "/usr/local/sbin/duckconf-etcdctl",
+        "/usr/local/lib/duckconf/etcd-snapshot",
+        "/etc/systemd/system/duckconf-etcd-snapshot.service",
     ),
     "control_plane": (
         "/usr/local/lib/duckconf/control-plane.pyz",
@@ -52,6 +64,7 @@ OTHERS = {
     ),
     "agent": ("/etc/duckconf/ca.pem",),
     "edge": (),
+    "etcd": (),
     "control_plane": ("/etc/duckconf/api.pem", "/etc/duckconf/api.key", "/etc/duckconf/ca.pem"),
 }
 FILE = "provisioned.json"
@@ -84,7 +97,7 @@ def look(node: str, runner: Runner, roles: Sequence[str]) -> dict[str, str]:
 
 def _script(role: str) -> list[str]:
     units = UNITS[role]
-    files = (*NEEDED[role], *OTHERS[role], *(f"/etc/systemd/system/{unit}.service" for unit in units))
+    files = (*NEEDED[role], *OTHERS[role], *(f"/etc/systemd/system/{_file_of(unit)}" for unit in units))
     sums = ("find", *files, "-type", "f", "-exec", "sha256sum", "{}", "+", "-exec", "stat", "-c", "%n %a %u %g", "{}", "+")
     return [
         f"echo {shlex.quote(HEADING + role)}",
@@ -92,6 +105,10 @@ def _script(role: str) -> list[str]:
         *(f"systemctl {verb} --quiet {unit} || echo {MISSING}{unit}" for unit in units for verb in ("is-active", "is-enabled")),
         f"{shlex.join(sums)} 2>/dev/null || :",
     ]
+
+
+def _file_of(unit: str) -> str:
+    return unit if "." in unit else f"{unit}.service"
 
 
 def _digest(lines: Sequence[str]) -> str:

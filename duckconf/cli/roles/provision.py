@@ -20,6 +20,7 @@ from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
 from duckconf.cli.fleet.limits import FAILED, chosen_hosts, remember_failed
 from duckconf.cli.fleet.old_names import refuse_old_names
 from duckconf.cli.roles.build_agent import build_agent, build_control_plane
+from duckconf.cli.roles.etcd_members import member_variables, settled
 from duckconf.cli.roles.left import UNITS, Record, look
 from duckconf.cli.roles.login_key import ensure_login_key
 from duckconf.cli.roles.playbook import Outcome, Playbook
@@ -39,7 +40,7 @@ from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 from duckconf.twins import twins
 
 # The roles of each group, by their tags in the playbook.
-CONTROL_PART = ("control_plane",)
+CONTROL_PART = ("etcd", "control_plane")
 NODE_PART = ("node", "agent", "edge")
 # What a node needs where no agent runs on it, and what it needs beside that.
 BARE_NODE = ("node", "edge")
@@ -87,6 +88,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
     digests = wanted(project, roles, {**defaults, **shared})
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
     try:
+        members = settled(project, fleet, inventory, roles, (shared, defaults))
         with step(f"looking at {some_of(roles) or 'no host'}"):
             seen = _looked(project.cluster, inventory, fleet, roles)
         outcomes = {name: Outcome(failure=_failure(found)) for name, found in seen.items()}
@@ -98,7 +100,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
         }
         if chosen := [host for host in hosts if due.get(host.name)]:
             say(f"  provisioning {some_of(host.name for host in chosen)} …")
-            ran = _run(project, inventory, chosen, due, shared, defaults)
+            ran = _run(project, inventory, chosen, due, {**shared, **members}, defaults)
             outcomes.update(ran)
             _keep(record, fleet, {name: digests[name] for name in ran}, outcomes)
     finally:
@@ -157,7 +159,7 @@ def _run(
 
 def _check(project: Project, inventory: Inventory) -> None:
     """Raises SetupError when inventory and settings do not go together."""
-    if len(inventory.control_plane) != 1:
+    if not inventory.control_plane or (len(inventory.control_plane) != 1 and not inventory.etcd):
         found = ", ".join(inventory.control_plane) or "none"
         raise SetupError(f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}", "see inventory/hosts.yml")
     host = inventory.hosts[inventory.control_plane[0]]
@@ -232,6 +234,8 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
         "duckconf_tokens_source": str(sources.tokens.hashes),
         "duckconf_operator_token_source": str(sources.tokens.operator),
     }
+    if inventory.etcd:
+        shared.update(member_variables(project, inventory))
     if sources.certificate is not None:
         shared["duckconf_certificate_source"] = str(sources.certificate.certificate)
         shared["duckconf_key_source"] = str(sources.certificate.key)
@@ -245,7 +249,9 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
 
 def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
     """The roles that run on this host, or those of `only`, in their order."""
-    control = CONTROL_PART if name in inventory.control_plane else ()
+    control: tuple[str, ...] = ("etcd",) if inventory.etcd and name in inventory.control_plane else ()
+    # The API runs on the first.
+    control += ("control_plane",) if name in inventory.control_plane[:1] else ()
     ours = tuple(role for role in NODE_PART if role not in EDGE_PART or inventory.hosts[name].edge)
     roles = control + (ours if name in inventory.nodes else ())
     return tuple(role for role in roles if not only or role in only)
