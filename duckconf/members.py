@@ -148,12 +148,12 @@ def _first(wanted: Mapping[str, str], seen: Seen) -> Step:
 
 def _without_majority(members: Sequence[Member]) -> Refused:
     voting = voters(members)
+    well, need = sum(member.well for member in voting), majority(len(voting))
     lost = ", ".join(sorted(_called(member) for member in voting if not member.well))
     return Refused(
-        f"{lost} of {len(voting)} members of etcd do not answer: {sum(member.well for member in voting)} are no majority,"
-        " and without one no member can be added or removed",
-        f"bring back {majority(len(voting)) - sum(member.well for member in voting)} of them, or restore a snapshot:"
-        " docs/operations.md, A lost member",
+        f"{lost} of {len(voting)} members of etcd do not answer or follow no leader: {well} are no majority, and without one no"
+        " member can be added or removed",
+        f"bring back {need - well} of them, or restore a snapshot: docs/operations.md, A lost member",
     )
 
 

@@ -184,7 +184,11 @@ def test_a_host_that_only_does_not_answer_stays_a_member() -> None:
         ("ab", Seen(), "survive 0 failures, as 1 do"),
         ("abc", Seen((), "ab", "c"), "c cannot be reached, so that it is not known whether there is a cluster"),
         ("abc", Seen((), "ab"), "no member of etcd answers, and c has data of one"),
-        ("abc", Seen((member("a"), member("b", well=False), member("c", well=False))), "b, c of 3 members of etcd do not answer"),
+        (
+            "abc",
+            Seen((member("a"), member("b", well=False), member("c", well=False))),
+            "b, c of 3 members of etcd do not answer or follow no leader",
+        ),
         ("abc", Seen((member("a"),), "b", "c", OLD), "counts a new member before it has begun: 1 of 2 would be no majority"),
         ("abd", Seen((member("a"), member("b"), member("c")), (), "d"), "d should be a member of etcd, and cannot be reached"),
         ("a", Seen((member("a", well=False), member("b"), member("c"))), "b cannot be removed"),

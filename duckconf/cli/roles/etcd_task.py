@@ -35,7 +35,12 @@ def show(project: Project, *, as_json: bool) -> int:
     rows = [_row(member, told) for member in sorted(told.seen.members, key=lambda one: (one.name, one.id))]
     rows += [_absent(host, told) for host in etcd.wanted if host not in {member.name for member in told.seen.members}]
     spare = may_fail(told.seen.members) if told.seen.members else -1
-    words = outlook(told.seen.members)
+    none = not told.seen.members and set(told.seen.bare) >= set(etcd.wanted)
+    words = (
+        "there is no cluster yet: ./inv provision begins one, --restore one from a snapshot"
+        if none
+        else outlook(told.seen.members)
+    )
     if as_json:
         print_json({"members": rows, "revision": told.revision, "may_fail": spare, "outlook": words})
     else:
