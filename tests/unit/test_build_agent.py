@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,24 @@ def test_equal_sources_give_equal_bytes_and_are_not_written_twice(root: Path) ->
     assert builder.build_agent(root).stat().st_mtime_ns == stamp
     first.unlink()
     assert builder.build_agent(root).read_bytes() == content
+
+
+def test_two_tasks_of_one_checkout_build_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others: list[subprocess.CompletedProcess[str]] = []
+
+    def half_way(archive: zipfile.ZipFile, *words: Any) -> None:
+        if not others:
+            program = "import sys, pathlib, duckconf.cli.roles.build_agent as it; it.build_agent(pathlib.Path(sys.argv[1]))"
+            others.append(run([sys.executable, "-c", program, str(root)], ROOT))
+        writestr(archive, *words)
+
+    writestr = zipfile.ZipFile.writestr
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", half_way)
+    (root / builder.FOLDER / "agent.pyz").unlink(missing_ok=True)
+    built = builder.build_agent(root)
+    assert [(other.returncode, other.stderr) for other in others] == [(0, "")]
+    assert zipfile.ZipFile(built).testzip() is None
+    assert list(built.parent.glob("*.new")) == []
 
 
 def test_the_agent_carries_what_it_needs_and_little_else(root: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import zipfile
 from collections.abc import Iterable
@@ -104,7 +105,8 @@ def _write(path: Path, files: Files) -> Path:
         return path
     files = files | compiled({name: content for name, content in files.items() if name.endswith(".py")})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
+    # A name of its own: two tasks of one checkout may build at once.
+    temporary = path.with_suffix(f".{os.getpid()}.new")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = mark
         # A package without an __init__.py is found by the entry of its folder.
