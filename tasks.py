@@ -7,7 +7,8 @@ from invoke.tasks import Task
 
 from duckconf.cli.commands import apps, cluster, develop, fleet, inside, look, stacks
 
-namespace = Collection()
+namespace = Collection("tasks")
+namespace.__doc__ = __doc__
 for module in (apps, cluster, develop, fleet, inside, look, stacks):
     for task in vars(module).values():
         if isinstance(task, Task):

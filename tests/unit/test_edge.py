@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from duckconf.cli.terminal.edge import ROOT
-from duckconf.cli.terminal.program import READER_LEFT
+from duckconf.cli.terminal.program import READER_LEFT, Duckconf
+from duckconf.version import VERSION
 
 PROGRAM = (sys.executable, "-m", "duckconf.cli.terminal.program")
 
@@ -97,6 +98,20 @@ def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
     done = subprocess.run(argv, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (READER_LEFT, "")
+
+
+@pytest.mark.parametrize("words", [("--help", "ps"), ("--help=ps",), ("ps", "--help"), ("-hps",)])
+def test_the_help_of_a_task_is_there_however_it_is_asked_for(words: tuple[str, ...]) -> None:
+    assert "./inv [--core-opts] ps [--options]" in typed(*words).stdout
+
+
+def test_only_the_tasks_that_were_typed_are_read_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    """That is a fifth of a call; where none was typed, any may be meant."""
+    program = Duckconf(VERSION, name="Duckconf", binary="./inv")
+    program.run(["inv", "--help", "ps"], exit=False)
+    assert set(program.parser.contexts) == {"ps"}
+    program.run(["inv", "--list"], exit=False)
+    assert {"ps", "up", "start-app"} < set(program.parser.contexts)
 
 
 def test_a_secret_in_push_mode_and_a_wrong_action_are_refused_with_what_is_right() -> None:

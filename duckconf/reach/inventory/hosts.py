@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +89,20 @@ def host_digests(path: Path, project: Path) -> dict[str, str]:
 
 
 @functools.cache
-def _ansible_version() -> str:
-    """Asked once: a service must outlive an upgrade that makes its packages anew."""
-    return version("ansible-core")
+def _ansible_version() -> bytes:
+    """The file that says it, without an import of all that reads packages. Asked once: a service must outlive an upgrade that
+    makes its packages anew. Raises SetupError."""
+    spec = find_spec("ansible")
+    if spec is None or spec.origin is None:
+        raise SetupError("the Python package ansible-core is missing", "remove .venv, and ./inv makes it again")
+    return Path(spec.origin).with_name("release.py").read_bytes()
 
 
 class _Contents:
     """What the answer depends on: the files, Ansible's version and configuration."""
 
     def __init__(self, path: Path, project: Path) -> None:
-        digest = hashlib.sha256(_ansible_version().encode())
+        digest = hashlib.sha256(_ansible_version())
         said = sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS) and VAULT not in item[0])
         digest.update(repr((FORMAT, VARIABLES, said)).encode())
         self.vaulted = False
