@@ -95,6 +95,7 @@ def _prepare_hosts() -> None:
     missing = ["docker.io"] if shutil.which("dockerd") is None else []
     missing += [] if any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")) else ["libfaketime"]
     missing += [program for program in ("caddy", "haproxy") if shutil.which(program, path=SYSTEM_PATH) is None]
+    missing += ["etcd-server"] if shutil.which("etcd", path=SYSTEM_PATH) is None else []
     if missing:
         why = "nodes are tested with docker too, with a clock that is wrong, and behind other programs: for that there is no"
         install(tuple(missing), f"{why} {' and no '.join(missing)}")
