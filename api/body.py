@@ -34,8 +34,12 @@ def body() -> object:
 
 
 def is_wish(wanted: object, name: str) -> bool:
-    """Whether a body is `{name: true}` and nothing else; to Python, 1 is as good."""
-    return isinstance(wanted, dict) and wanted.keys() == {name} and wanted[name] is True
+    """Whether a body is `{name: true}` and nothing else; to Python, 1 is as good. Raises BadInput for another value."""
+    if not isinstance(wanted, dict) or wanted.keys() != {name}:
+        return False
+    if wanted[name] is not True:
+        raise BadInput(Fault(name, f'should be true, as in {{"{name}": true}}'))
+    return True
 
 
 def query(*known: str) -> None:

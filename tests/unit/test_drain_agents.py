@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from duckconf.cli.fleet import drain_agents
+from duckconf.cli.fleet import drain, drain_agents
+from duckconf.cli.fleet.drained import Drained
+from duckconf.inventory import Host
 from duckconf.overview import UNDECIDED
 from duckconf.reach.inventory.project import Project
 
@@ -60,3 +63,22 @@ def test_what_nobody_has_decided_on_is_waited_for(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(api, "call", later)
     assert drained(api, monkeypatch) == (2, {"a": "no node fits"})
+
+
+def test_an_interrupted_drain_tells_that_it_goes_on_and_what_was_not_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: Project, node: str) -> Drained:
+        if node == "n2":
+            raise KeyboardInterrupt
+        return Drained(1)
+
+    hosts = [Host(name, "192.0.2.1") for name in ("n1", "n2", "n3")]
+    monkeypatch.setattr(drain, "chosen_nodes", lambda *_: hosts)
+    monkeypatch.setattr(drain, "drain_node", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drain.drain(cast(Any, SimpleNamespace(inventory=lambda: None)), "all")
+    told = capsys.readouterr().err
+    assert "./inv explain n2" in told
+    assert "./inv uncordon n2" in told
+    assert told.endswith("; not begun: n3\n")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from duckconf.cli.cluster.services import Service
+from duckconf.cli.demo import keys_given
 from duckconf.cli.demo.demo_roles import SOCKET_NAME, Role, Roles, require_free
 from duckconf.cli.demo.host_files import new_key, tar
 from duckconf.cli.demo.image_users import forget_user, note_user
@@ -223,6 +224,7 @@ class DemoHosts:
         facts = [host.address, host.port, images[role.image], self._network, *role.spec]
         spec = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         if row is not None and row["Labels"][LABEL_HOST_SPEC] == spec:
+            keys_given.give_anew(self.engine, self.project.state, host.name, name, authorized)
             if row["State"] in ("running", "paused"):
                 return False
             with step(f"starting {name}"):
@@ -267,10 +269,11 @@ class DemoHosts:
             *role.files,
             ("etc/ssh/ssh_host_ed25519_key", 0o600, private),
             ("etc/ssh/ssh_host_ed25519_key.pub", 0o644, public.encode() + b"\n"),
-            ("root/.ssh/authorized_keys", 0o600, authorized.encode()),
+            (keys_given.AUTHORIZED, 0o600, authorized.encode()),
         ]
         try:
             self.engine.must("cp", "-", f"{name}:/", stdin=tar(files))
+            keys_given.note(self.project.state, host.name, authorized)
             pin(self.project.pins, host.address, host.port, public)
             self.engine.must("start", name)
         except SetupError:

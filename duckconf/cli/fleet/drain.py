@@ -6,6 +6,7 @@ from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.fleet import drain_agents, drain_loop
 from duckconf.cli.fleet.drained import Drained, not_empty
 from duckconf.cli.fleet.limits import chosen_nodes
+from duckconf.cli.terminal.say import say
 from duckconf.counts import counted
 from duckconf.errors import NotFound
 from duckconf.reach.inventory.project import Project
@@ -13,7 +14,15 @@ from duckconf.reach.inventory.project import Project
 
 def drain(project: Project, nodes: str) -> None:
     """Those that the pattern means, one after the other. Raises DuckconfError naming all instances that could not move."""
-    found = {host.name: drain_node(project, host.name) for host in chosen_nodes(project, project.inventory(), nodes)}
+    chosen = [host.name for host in chosen_nodes(project, project.inventory(), nodes)]
+    found: dict[str, Drained] = {}
+    for number, node in enumerate(chosen, 1):
+        try:
+            found[node] = drain_node(project, node)
+        except KeyboardInterrupt:
+            rest = f"; not begun: {', '.join(chosen[number:])}" if chosen[number:] else ""
+            say(f"what has begun goes on: ./inv explain {node} tells how far it is, ./inv uncordon {node} ends it{rest}")
+            raise
     for node, done in found.items():
         if not done.stuck:
             verb = "stays there with its data" if len(done.stays) == 1 else "stay there with their data"

@@ -31,8 +31,8 @@ def step(text: str) -> Iterator[None]:
         _open = this if sys.stderr.isatty() else None
     try:
         yield
-    except BaseException:
-        _end(this, text, "failed")
+    except BaseException as error:
+        _end(this, text, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     seconds = time.monotonic() - begun
     _end(this, text, f"done in {seconds:.1f} s" if seconds > 0.5 else "done")

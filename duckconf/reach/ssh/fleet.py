@@ -57,7 +57,7 @@ class Fleet:
         self._refusals = refusals
         self._logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
         self._jumps: dict[str, JumpHost] = {}
-        self._key_cache: dict[str, paramiko.PKey] = {}
+        self._key_cache: dict[str, tuple[int, paramiko.PKey]] = {}
         # Shared and used by one thread at a time: making a Connection writes into its Config.
         self._making = threading.Lock()
         self._admitting = threading.Lock()
@@ -174,34 +174,39 @@ class Fleet:
         return login
 
     def _read(self, path: str) -> paramiko.PKey:
-        """Once for all hosts."""
-        if path not in self._key_cache:
-            self._key_cache[path] = paramiko.PKey.from_path(path)
-        return self._key_cache[path]
+        """Once for all hosts, and again when the file is another one: a key may be changed under a loop that runs. While it is
+        away, what was read counts."""
+        known = self._key_cache.get(path)
+        try:
+            written = Path(path).expanduser().stat().st_mtime_ns
+            if known is None or known[0] != written:
+                self._key_cache[path] = known = written, paramiko.PKey.from_path(path)
+        except OSError:
+            if known is None:
+                raise
+        return known[1]
 
     def _key(self, host: Host, path: str) -> dict[str, Any]:
         """One that needs a passphrase is left to Paramiko and the agent."""
-        if path not in self._key_cache:
-            try:
-                self._read(path)
-            except FileNotFoundError:
-                remedy = "see ansible_ssh_private_key_file in the inventory"
-                if host.demo or host.own_login:
-                    remedy = "`./inv up push` makes it" if host.demo else "`./inv provision` makes it"
-                raise LoginRefused(host.name, f"the login key {path} does not exist", remedy) from None
-            except OSError as error:
-                remedy = "see ansible_ssh_private_key_file in the inventory"
-                raise LoginRefused(host.name, f"the login key {path} cannot be read: {error.strerror}", remedy) from None
-            except (paramiko.pkey.UnknownKeyType, UnsupportedAlgorithm):
-                # Such as ed25519-sk, whose secret is in a security key: the agent can use it, Paramiko cannot.
-                remedy = f"add it to ssh-agent (ssh-add {path}), or name another key for this host"
-                reason = f"the login key {path} is of a type that cannot be used from a file, such as ed25519-sk"
-                if not paramiko.Agent().get_keys():
-                    raise LoginRefused(host.name, reason, remedy) from None
-                return {"allow_agent": True}
-            except (paramiko.PasswordRequiredException, TypeError, ValueError, paramiko.SSHException):
-                return {"key_filename": [path], "allow_agent": True}
-        return {"pkey": self._key_cache[path]}
+        try:
+            return {"pkey": self._read(path)}
+        except FileNotFoundError:
+            remedy = "see ansible_ssh_private_key_file in the inventory"
+            if host.demo or host.own_login:
+                remedy = "`./inv up push` makes it" if host.demo else "`./inv provision` makes it"
+            raise LoginRefused(host.name, f"the login key {path} does not exist", remedy) from None
+        except OSError as error:
+            remedy = "see ansible_ssh_private_key_file in the inventory"
+            raise LoginRefused(host.name, f"the login key {path} cannot be read: {error.strerror}", remedy) from None
+        except (paramiko.pkey.UnknownKeyType, UnsupportedAlgorithm):
+            # Such as ed25519-sk, whose secret is in a security key: the agent can use it, Paramiko cannot.
+            remedy = f"add it to ssh-agent (ssh-add {path}), or name another key for this host"
+            reason = f"the login key {path} is of a type that cannot be used from a file, such as ed25519-sk"
+            if not paramiko.Agent().get_keys():
+                raise LoginRefused(host.name, reason, remedy) from None
+            return {"allow_agent": True}
+        except (paramiko.PasswordRequiredException, TypeError, ValueError, paramiko.SSHException):
+            return {"key_filename": [path], "allow_agent": True}
 
 
 def open_connection(host: Host, make: Make, deadline: float) -> fabric.Connection:
@@ -298,6 +303,8 @@ def _takes(error: paramiko.AuthenticationException) -> str:
 def _login_remedy(host: Host, setting: str) -> str:
     if setting:
         return f"likely {setting}"
+    if host.demo:
+        return "a new key of the cluster reaches a demo host with `./inv up MODE`"
     if host.user == OWN_LOGIN:
         taken = f"likely another checkout has taken the node over, and `./inv provision --limit {host.name}` takes it back"
         return f"{taken}; or AllowUsers, AllowGroups or DenyUsers in its sshd_config, where `./inv doctor {host.name}` looks"
