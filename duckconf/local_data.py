@@ -89,7 +89,7 @@ def with_data(
 ) -> tuple[Desired, dict[str, Held]]:
     """The desired state with each instance that has data bound to the node of it, and what is to be remembered. Data is
     remembered also while its app is stopped, as long as its node is in the inventory."""
-    instances, now = dict(desired.instances), dict(held)
+    instances, now = dict(desired.instances), _seen_meanwhile(desired, fleet, held)
     for name, instance in desired.instances.items():
         sources = binding(instance.app)
         if not sources:
@@ -108,6 +108,14 @@ def with_data(
         elif before is not None:
             del now[name]
     return replace(desired, instances=instances), without_gone(now, desired, fleet.nodes)
+
+
+def _seen_meanwhile(desired: Desired, fleet: Fleet, held: Mapping[str, Held]) -> dict[str, Held]:
+    """An app that is stopped, or whose row cannot be read, may be without its container when it is declared again: what was
+    only believed of it is seen while the container is there."""
+    others = {name: data for name, data in held.items() if not data.seen and name not in desired.instances}
+    seen = {name: replace(data, seen=True) for name, data in others.items() if _has_run(fleet.copies.get(name, ()), data.node)}
+    return {**held, **seen}
 
 
 def without_gone(held: Mapping[str, Held], desired: Desired, nodes: Collection[str]) -> dict[str, Held]:
@@ -158,12 +166,16 @@ def _home(before: Held | None, place: Placement | None, copies: Sequence[Contain
     if before is not None and before.seen:
         return before.node, True
     believed = before.node if before is not None else place.node if place is not None else ""
-    ran = [copy for copy in copies if copy.state not in NEVER_RAN]
-    if believed and any(copy.node == believed for copy in ran):
+    if believed and _has_run(copies, believed):
         return believed, True
     if believed and fleet.views.get(believed) is None:
         return believed, False
+    ran = [copy for copy in copies if copy.state not in NEVER_RAN]
     return (max(ran, key=lambda copy: (copy.running, copy.generation, copy.name)).node, True) if ran else ("", False)
+
+
+def _has_run(copies: Sequence[Container], node: str) -> bool:
+    return any(copy.node == node and copy.state not in NEVER_RAN for copy in copies)
 
 
 def held_to_json(held: Mapping[str, Held]) -> dict[str, Any]:

@@ -46,6 +46,10 @@ SERVICE_REGRESSIONS = {
 }
 
 
+# As these, of apps with data.
+DATA_REGRESSIONS = {
+    984541731: "data that was seen while the row of its app could not be read was forgotten when its container had gone",
+}
 # As these, of the front.
 FRONT_REGRESSIONS = {
     185044190: "a start of the old revision took back what the node had refused of the new one: it was tried without a pause",
@@ -105,7 +109,7 @@ def test_a_global_app_runs_once_on_each_node_and_is_never_taken_from_one_that_sh
     Run(seed, tmp_path, {**EVERYWHERE, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 
 
-@pytest.mark.parametrize("seed", seeds(range(9000, 9004)))
+@pytest.mark.parametrize("seed", seeds(range(9000, 9004), DATA_REGRESSIONS))
 def test_an_app_with_data_is_never_started_anywhere_but_where_its_data_is(seed: int, tmp_path: Path) -> None:
     Run(seed, tmp_path, {**WITH_DATA, **(DRAINS, REFUSALS, SCALES, {})[seed % 4]}).go(STEPS)
 

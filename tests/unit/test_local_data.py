@@ -127,6 +127,17 @@ def test_what_was_only_believed_of_a_silent_node_ends_when_it_answers_and_nothin
     assert (step.action.node != "n2", world.data) == (True, {})
 
 
+@pytest.mark.parametrize("desired", [Desired({}), Desired({}, frozenset({"db"}), complete=False)])
+def test_what_was_only_believed_is_seen_also_while_its_app_is_stopped_or_its_row_cannot_be_read(desired: Desired) -> None:
+    world = World(DB)
+    world.settle()
+    (node,) = world.running()
+    believed = {"db": Held(node, ("db",), seen=False)}
+    assert with_data(desired, world.fleet, {}, believed, {})[1] == {"db": Held(node, ("db",), seen=True)}
+    elsewhere = {"db": Held(next(other for other in NODES if other != node), ("db",), seen=False)}
+    assert with_data(desired, world.fleet, {}, elsewhere, {})[1] == elsewhere
+
+
 def test_data_that_was_seen_counts_more_than_what_was_only_believed_of_another_node(world: World) -> None:
     node = home(world)
     believed = next(name for name in NODES if name != node)
