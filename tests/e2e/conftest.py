@@ -145,7 +145,7 @@ class Live:
         """Whether these apps run, once each, and no other container of ours is left."""
         rows = self.apps()
         running = [row["Labels"]["duckconf.app"] for row in rows if row["State"] == "running"]
-        return len(running) == len(rows) and Counter(running) == Counter(names)
+        return len(running) == len(rows) and Counter(running) == Counter(list(names))
 
     def nodes_of(self) -> dict[str, str]:
         """The node of each app."""
