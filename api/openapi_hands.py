@@ -23,7 +23,12 @@ HANDS: dict[str, Any] = {
             "summary": "Kill the process of a container on purpose, to see what heals it.",
             "parameters": PLACE,
             "requestBody": {"required": True, "content": {"application/json": {"schema": EMPTY}}},
-            "responses": {**FORM, **FAILURES, "200": answer("It was killed.", {"type": "object"})},
+            "responses": {
+                **FORM,
+                **FAILURES,
+                "409": problem("It does not run."),
+                "200": answer("It was killed.", {"type": "object"}),
+            },
         }
     },
     "/node/{node}/container/{container}/log": {

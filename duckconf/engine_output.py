@@ -58,6 +58,8 @@ GONE = re.compile(
     r"no such container|no container with (name|id)|is marked for removal|removal of container .* is already in progress",
     re.IGNORECASE,
 )
+# And about one that cannot be killed because it has ended.
+NOT_RUNNING = re.compile(r"can only kill running containers|container \S+ is not running", re.IGNORECASE)
 # What an app's own text must not be taken for.
 JUDGED = (NO_ENGINE, CONFLICTS, NO_IMAGE, *(sign.words for sign in SIGNS))
 # What runc leaves in the log of a container whose program is for another processor.
@@ -235,6 +237,11 @@ def engine_failure(node: str, completed: Completed) -> EngineUnavailable:
 def is_gone(completed: Completed) -> bool:
     """Whether the engine refused only because there is no such container."""
     return not completed.ok and GONE.search(completed.stderr or completed.stdout) is not None
+
+
+def does_not_run(completed: Completed) -> bool:
+    """Whether the engine refused to kill a container only because it has ended."""
+    return not completed.ok and NOT_RUNNING.search(completed.stderr or completed.stdout) is not None
 
 
 def run_failure(node: str, completed: Completed, image: str = "", own: Collection[str] = ()) -> DuckconfError:

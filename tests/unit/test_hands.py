@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from duckconf.command import Command, Completed
-from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow
+from duckconf.errors import Conflict, DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow
 from duckconf.naming import LABEL_CLUSTER, LABEL_NODE
 from duckconf.reach.nodes import hands as hands_of
 from duckconf.reach.nodes.hands import AskedHands, OwnHands, Where, at_socket
@@ -71,11 +71,26 @@ def test_what_is_not_ours_is_neither_killed_nor_read(own: OwnHands, asked: Asked
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "Error: can only kill running containers. 1b2c is in state exited: container state improper",
+        "Error response from daemon: cannot kill container: duckconf-web: container 1b2c is not running",
+    ],
+)
+def test_one_that_has_ended_is_told_from_an_engine_that_refuses(words: str, monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
+    plain = node.run
+    monkeypatch.setattr(node, "run", lambda command: Completed(1, "", words) if "kill" in command.argv else plain(command))
+    with pytest.raises(Conflict, match="duckconf-web on n1 does not run"):
+        OwnHands("demo", {"n1": node}.__getitem__).kill(WEB)
+
+
+@pytest.mark.parametrize(
     "failure",
     [
         NotFound("no such container", "see ./inv ps"),
         NodeFailure("n1", "does not answer", "wait"),
         EngineRefused("it does not run", conflict=False),
+        Conflict("it does not run", "see ./inv ps"),
         NotNow("not now", "later"),
         DuckconfError("anything"),
     ],

@@ -18,6 +18,7 @@ from duckconf.command import Completed, Runner
 from duckconf.engine_output import (
     another_architecture,
     asks_for_registry,
+    does_not_run,
     engine_failure,
     engine_named,
     is_gone,
@@ -26,7 +27,7 @@ from duckconf.engine_output import (
     run_failure,
     unreadable,
 )
-from duckconf.errors import BadInput, DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
+from duckconf.errors import BadInput, Conflict, DuckconfError, EngineRefused, NodeFailure, NodeRefused, NotFound
 from duckconf.facts import ask_machine, read_facts
 from duckconf.fit import misfit
 from duckconf.healthcheck_kind import label_of
@@ -61,8 +62,8 @@ NEVER = "never"
 def execute(action: Action, cluster: str, runner: Runner, values: Values = no_values) -> None:
     """`values` gives those of the secrets that the app uses.
 
-    Raises EngineRefused (the engine's no), NodeRefused (a no that is the node's), another NodeFailure (nobody there) or
-    NotFound (nothing of ours by that name)."""
+    Raises EngineRefused (the engine's no), NodeRefused (a no that is the node's), another NodeFailure (nobody there),
+    NotFound (nothing of ours by that name) or Conflict (it is as it should be)."""
     if isinstance(action, Start):
         _start(action, cluster, runner, values)
     elif isinstance(action, Restart):
@@ -86,7 +87,10 @@ def execute(action: Action, cluster: str, runner: Runner, values: Values = no_va
             runner.run(engine.drop_network(cluster, stack))
     elif isinstance(action, Kill):
         require_own(action.node, action.container, cluster, runner)
-        _must(action.node, runner.run(engine.kill(action.container)))
+        done = runner.run(engine.kill(action.container))
+        if does_not_run(done):
+            raise Conflict(f"{action.container} on {action.node} does not run", "see `./inv ps`")
+        _must(action.node, done)
 
 
 def _start(action: Start, cluster: str, runner: Runner, values: Values) -> None:

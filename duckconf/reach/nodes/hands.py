@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from duckconf.actions import Kill
 from duckconf.command import Runner
-from duckconf.errors import DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow
+from duckconf.errors import Conflict, DuckconfError, EngineRefused, NodeFailure, NotFound, NotNow
 from duckconf.reach.nodes.actuator import execute, printed
 from duckconf.reach.state import local_socket
 
@@ -40,7 +40,8 @@ class Where(NamedTuple):
 
 
 class Hands(Protocol):
-    """Both raise NotFound for a container that is not ours, NodeFailure, EngineRefused, or NotNow."""
+    """Both raise NotFound for a container that is not ours, NodeFailure, EngineRefused, or NotNow, `kill` also Conflict for one
+    that has ended."""
 
     def kill(self, where: Where) -> None: ...
 
@@ -123,7 +124,7 @@ def serve(folder: Path, hands: Hands) -> None:
 
 
 KINDS: Mapping[str, type[DuckconfError]] = {
-    kind.__name__: kind for kind in (NotFound, NodeFailure, EngineRefused, NotNow, DuckconfError)
+    kind.__name__: kind for kind in (NotFound, NodeFailure, EngineRefused, Conflict, NotNow, DuckconfError)
 }
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from duckconf import engine
-from duckconf.actions import Pin, Remove, Restart, Start
+from duckconf.actions import Kill, Pin, Remove, Restart, Start
 from duckconf.cli.demo.local_engine import install
 from duckconf.command import Command, Runner
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.engine_output import engine_words
-from duckconf.errors import EngineRefused, NodeRefused
+from duckconf.errors import Conflict, EngineRefused, NodeRefused
 from duckconf.model import App, parse_app
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE, app_labels
 from duckconf.pins import Question
@@ -334,6 +334,8 @@ def test_its_words_are_kept_and_it_ends_as_it_is_asked_to(real: Real) -> None:
     assert "loud" in real.runner.run(engine.last_words(real.name)).stderr
     assert real.runner.run(engine.stop(real.name)).ok
     assert real.listed()[real.name].state == "exited"
+    with pytest.raises(Conflict, match="does not run"):
+        execute(Kill(NODE, real.name), real.cluster, real.runner)
     assert real.runner.run(engine.start_again(real.name)).ok
     assert real.listed()[real.name].running
     until("it has spoken again", lambda: real.runner.run(engine.last_words(real.name)).stdout.count("quack") == 2)
