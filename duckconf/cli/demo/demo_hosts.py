@@ -21,7 +21,7 @@ from typing import Any
 from duckconf.cli.cluster.services import Service
 from duckconf.cli.demo import keys_given
 from duckconf.cli.demo.demo_roles import SOCKET_NAME, Role, Roles, require_free
-from duckconf.cli.demo.host_files import new_key, tar
+from duckconf.cli.demo.host_files import RESOLVER, new_key, tar
 from duckconf.cli.demo.image_users import forget_user, note_user
 from duckconf.cli.demo.images import ALL, ensure_images
 from duckconf.cli.demo.local_engine import LocalEngine, require_docker, require_engine
@@ -261,7 +261,7 @@ class DemoHosts:
         }
         self.engine.must(
             "create", "--name", name, "--hostname", host.name, "--systemd=always", "--network", self._network,
-            "--network-alias", host.name, f"--publish={host.where}:22", *role.options,
+            "--network-alias", host.name, f"--publish={host.where}:22", *RESOLVER, *role.options,
             *(f"--label={key}={value}" for key, value in labels.items()), role.image,
         )  # fmt: skip
         private, public = self._host_key(host)

@@ -8,6 +8,10 @@ import tarfile
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+# The name server of a podman network loses queries while a container comes or goes. One costs a second then; else it is five, and
+# twenty with the machine's own server behind it, and the agents' heartbeats wait for that.
+RESOLVER = ("--dns-option=timeout:1", "--dns-option=attempts:1")
+
 
 def new_key() -> tuple[bytes, str]:
     """An ed25519 key pair in OpenSSH's formats: private file, public line without a comment."""
