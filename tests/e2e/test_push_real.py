@@ -209,7 +209,7 @@ def test_start_app_takes_every_option_and_waits(cluster: Live, tmp_path: Path) -
 def test_a_second_up_repairs_a_removed_host_and_hands_a_new_key_to_the_others(cluster: Live) -> None:
     cluster.engine.must("rm", "-f", "-t", "0", cluster.host("node-1"))
     key = cluster.project.login_key
-    before = key.with_suffix(".pub").read_text()
+    before = key.with_suffix(".pub").read_text().strip()
     for path in (key, key.with_suffix(".pub")):
         path.unlink()
     assert cluster.inv("up", "push").returncode == 0
@@ -217,7 +217,7 @@ def test_a_second_up_repairs_a_removed_host_and_hands_a_new_key_to_the_others(cl
     until("node-1 serves again", lambda: cluster.post(WEB)[1].get("node") == "node-1")
     assert cluster.inv("nodes", "--fresh").returncode == 0
     allowed = cluster.engine.must("exec", cluster.host("node-2"), "cat", "/root/.ssh/authorized_keys")
-    assert (allowed, allowed != before) == (key.with_suffix(".pub").read_text(), True)
+    assert (allowed, allowed != before) == (key.with_suffix(".pub").read_text().strip(), True)
 
 
 def test_errors_are_one_line_without_a_traceback(cluster: Live) -> None:
