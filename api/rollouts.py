@@ -78,7 +78,13 @@ class Rollouts:
         with self.images.lock:
             good = [one for one in wanted if self._is_of_now(one, self.store.find(one.app), refused)]
             news = [one for one in good if self._is_news(one)]
-            self.book.change({one.app: self.images.kept(one.app, one.history) for one in good})
+            histories = {one.app: one.history for one in good}
+
+            def note(app: str, past: History) -> History:
+                """What was decided, unless its past is another one meanwhile."""
+                return self.images.kept(app, histories[app]) if _goes_on(past, histories[app]) else past
+
+            self.book.edit(histories, note)
 
             def change(view: View) -> Changes:
                 found = [(one, view.app(one.app)) for one in good]
@@ -99,7 +105,7 @@ class Rollouts:
         """These are the revisions of all apps, noted `since` (seconds since the epoch), once the block has put the apps into the
         state; nothing is decided meanwhile. The old ones hold when the block raises."""
         with self.images.lock:
-            before, dates = self.book.revisions, self.book.since
+            before, dates = dict(self.book.revisions), dict(self.book.since)
             self.book.replace({app: past for app, past in revisions.items() if past}, since)
             try:
                 yield
@@ -113,17 +119,20 @@ class Rollouts:
     def note(self, app: App) -> None:
         """What an app runs is kept before it gets another spec. Raises OSError."""
         resolved = self.index.resolve(app)
+
+        def noted(name: str, past: History) -> History:
+            after = noted_before(resolved, past)
+            return self.images.kept(name, after) if after != past else past
+
         with self.images.lock:
-            before = self.book.revisions.get(app.name, ())
-            if (after := noted_before(resolved, before)) != before:
-                self.book.change({app.name: self.images.kept(app.name, after)})
+            self.book.edit([app.name], noted)
 
     def forget_app(self, name: str) -> None:
         """One that is declared again under its name has no past. Raises OSError."""
         self.images.forget([name])
         if name in self.book.revisions:
             with self.images.lock:
-                self.book.change({name: None})
+                self.book.edit([name], lambda *_: ())
 
     def _is_of_now(self, one: Decided, app: App | None, refused: dict[str, str]) -> bool:
         if app is None:

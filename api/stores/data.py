@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from duckconf.instance import Instance
 from duckconf.local_data import Held, binding, held_by
 from duckconf.naming import app_of
-from duckconf.reach.state.data import Data, ForgottenData
+from duckconf.reach.state.data import Data, ForgottenData, Update
 
 
 class HeldData:
@@ -38,20 +38,24 @@ class HeldData:
             if (sources := binding(one.app)) and self._book.held.get(one.name) != Held(node, sources)
         }
         if news:
-            with self._lock:
-                self._book.keep({**self._book.held, **news})
+            self._edit(lambda held: {**held, **news})
 
     def forget(self, instance: str) -> None:
-        with self._lock:
-            self._book.keep({name: data for name, data in self._book.held.items() if name != instance})
+        self._edit(lambda held: {name: data for name, data in held.items() if name != instance})
 
     def take_over(self, held: Mapping[str, Held]) -> None:
         """What another mode remembered."""
-        with self._lock:
-            self._book.keep({**self._book.held, **held})
+        self._edit(lambda before: {**before, **held})
 
     def without_nodes(self, nodes: Collection[str], apps: Collection[str]) -> None:
         """Forget the data of withdrawn apps on nodes that are none any more."""
+
+        def left(held: Mapping[str, Held]) -> Mapping[str, Held]:
+            return {name: data for name, data in held.items() if data.node in nodes or app_of(name) in apps}
+
+        if left(self._book.held) != self._book.held:
+            self._edit(left)
+
+    def _edit(self, update: Update) -> None:
         with self._lock:
-            kept = {name: data for name, data in self._book.held.items() if data.node in nodes or app_of(name) in apps}
-            self._book.keep(kept)
+            self._book.edit(update)

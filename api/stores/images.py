@@ -56,9 +56,7 @@ class Images:
         if news:
             with self.lock:
                 self._learned.update(news)
-                apps = {app: self.book.revisions.get(app, ()) for app, _ in news}
-                after = {app: self.kept(app, past) for app, past in apps.items()}
-                self.book.change({app: past for app, past in after.items() if past != apps[app]})
+                self.book.edit({app for app, _ in news}, self.kept)
         self._wake(news)
         self._wake(key for key in [*self._first] if key not in news and self._has_turned(key))
 

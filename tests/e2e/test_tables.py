@@ -98,7 +98,7 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
 def etcd(member: Member, tmp_path: Path) -> Callable[..., EtcdTable]:
     """Opens the table of this test, as the writer that is named."""
     cluster = tmp_path.name
-    return lambda writer="one", *urls: EtcdTable(Gateway([*urls, member.endpoint]), cluster, "book", writer)
+    return lambda writer="one", *urls: EtcdTable(Gateway([*urls, member.endpoint]), cluster, writer)
 
 
 @pytest.fixture(params=["files", "etcd"])
@@ -285,8 +285,8 @@ class Loses:
 
 @pytest.mark.parametrize("lost", [{"after": 1}, {"before": 1}])
 def test_a_commit_whose_answer_is_lost_is_done_once(member: Member, tmp_path: Path, lost: dict[str, int]) -> None:
-    table = EtcdTable(cast(Gateway, Loses(member, **lost)), tmp_path.name, "book", "one")
-    other = EtcdTable(Gateway([member.endpoint]), tmp_path.name, "book", "other")
+    table = EtcdTable(cast(Gateway, Loses(member, **lost)), tmp_path.name, "one")
+    other = EtcdTable(Gateway([member.endpoint]), tmp_path.name, "other")
     revision = table.commit({"web": "1"}, {"web": ABSENT})
     assert other.list() == (revision, {"web": ("1", revision)})
     assert table.commit({"web": "2"}, {"web": revision}) == revision + 1
@@ -294,8 +294,8 @@ def test_a_commit_whose_answer_is_lost_is_done_once(member: Member, tmp_path: Pa
 
 def test_a_try_that_comes_late_does_nothing_after_the_commit_was_refused(member: Member, tmp_path: Path) -> None:
     lossy = Loses(member, before=1)
-    table = EtcdTable(cast(Gateway, lossy), tmp_path.name, "book", "one")
-    other = EtcdTable(Gateway([member.endpoint]), tmp_path.name, "book", "other")
+    table = EtcdTable(cast(Gateway, lossy), tmp_path.name, "one")
+    other = EtcdTable(Gateway([member.endpoint]), tmp_path.name, "other")
     other.commit({"web": "1"})
     late = table._transaction("number", ABSENT, {"web": "late"}, {"web": ABSENT})
     with pytest.raises(PreconditionFailed):
@@ -316,7 +316,7 @@ def test_a_member_that_is_away_costs_less_than_two_seconds_and_then_nothing(etcd
 def test_what_was_acknowledged_survives_a_kill_and_without_etcd_nothing_is(tmp_path: Path) -> None:
     member = Member(tmp_path / "etcd")
     try:
-        table = EtcdTable(Gateway([member.endpoint], seconds=1.0), "demo", "book", "one")
+        table = EtcdTable(Gateway([member.endpoint], seconds=1.0), "demo", "one")
         acknowledged: dict[str, str] = {}
 
         def write_on() -> None:
@@ -346,7 +346,7 @@ def test_etcd_is_called_with_the_certificates_and_nobody_without_one_is_heard(tm
     tls = certificates(tmp_path)
     member = Member(tmp_path / "etcd", tls)
     try:
-        table = EtcdTable(member.gateway(), "demo", "book", "one")
+        table = EtcdTable(member.gateway(), "demo", "one")
         since = table.commit({"web": "1"})
         timer = threading.Timer(0.05, lambda: table.commit({"web": "2"}))
         timer.start()
@@ -354,6 +354,6 @@ def test_etcd_is_called_with_the_certificates_and_nobody_without_one_is_heard(tm
         timer.join()
         for stranger in (Gateway([member.endpoint], str(tls.ca), seconds=0.0), Gateway([member.endpoint], seconds=0.0)):
             with pytest.raises(NotNow, match="etcd at https"):
-                EtcdTable(stranger, "demo", "book", "two").list()
+                EtcdTable(stranger, "demo", "two").list()
     finally:
         member.kill()

@@ -42,9 +42,9 @@ def told_by(project: Project, apps: Iterable[str]) -> Told:
 
 def keep(state: Path, told: Told) -> None:
     """For the loop, which goes on with it. Raises OSError."""
-    book = RevisionBook.at(state / HISTORY)
-    book.since = {(app, int(item["number"])): float(item.get("since", 0.0)) for app, past in told.items() for item in past}
-    book.keep({app: tuple(map(revision_from_json, past)) for app, past in told.items() if past})
+    since = {(app, int(item["number"])): float(item.get("since", 0.0)) for app, past in told.items() for item in past}
+    revisions = {app: tuple(map(revision_from_json, past)) for app, past in told.items() if past}
+    RevisionBook.at(state / HISTORY).replace(revisions, since)
 
 
 def places_told_by(project: Project) -> dict[str, Placement] | None:

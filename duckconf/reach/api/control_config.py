@@ -12,13 +12,26 @@ from duckconf.errors import SetupError
 from duckconf.rebalancing import MANUAL
 from duckconf.sites import Sites
 
+REMEDY = "the role `control_plane` writes it"
+
+
+@dataclass(frozen=True)
+class EtcdConfig:
+    """The members of the etcd that keeps the state, as URLs, and the paths of a client's CA, certificate and key ("": no TLS)."""
+
+    endpoints: tuple[str, ...]
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
 
 @dataclass(frozen=True)
 class ControlConfig:
     """`listen` is where the API serves, `api_url` where scheduler and node-controller find it. Times are in seconds. `zones` has
     the zone of each node that has one, and `groups` every group of the inventory with its hosts. `edges` are the nodes that run
     the front of the cluster; `edge_addresses` has where that reaches each node, `addresses` where a front of somebody else does.
-    `rebalance` is manual or auto."""
+    `rebalance` is manual or auto. With `etcd` the state is kept there, beside other servers, and this one is called `server`
+    among them; without, in files of `state_dir`."""
 
     cluster: str
     nodes: tuple[str, ...]
@@ -39,6 +52,8 @@ class ControlConfig:
     certificate: str = ""
     key: str = ""
     ca_file: str = ""
+    server: str = ""
+    etcd: EtcdConfig | None = None
 
     @property
     def sites(self) -> Sites:
@@ -53,7 +68,15 @@ def read_control_config(path: Path) -> ControlConfig:
         unknown = sorted(set(content) - known)
         if unknown:
             raise SetupError(f"{path}: {', '.join(unknown)} is not a setting; known are {', '.join(sorted(known))}")
-        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+        values = _values(content)
+        if values.get("etcd") is not None:
+            values["etcd"] = EtcdConfig(**_values(values["etcd"]))
+            if not values["etcd"].endpoints or not values.get("server"):
+                raise SetupError(f"{path}: etcd needs its endpoints and the name of this server", REMEDY)
         return ControlConfig(**values)
     except (OSError, ValueError, TypeError) as error:
-        raise SetupError(f"{path} cannot be read: {error}", "the role `control_plane` writes it") from error
+        raise SetupError(f"{path} cannot be read: {error}", REMEDY) from error
+
+
+def _values(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}

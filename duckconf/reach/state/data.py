@@ -5,18 +5,24 @@ the app: who starts it again finds its data.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Optional, Protocol
 
 from duckconf.errors import SetupError
 from duckconf.local_data import Held, Move, held_from_json, held_to_json
+from duckconf.reach.state.entries import Entries, OwnEntries, Reading
 from duckconf.reach.state.file_table import FileTable, indented
 from duckconf.reach.state.files import write_durably
-from duckconf.reach.state.table import Table
+from duckconf.reach.state.table import Changes
 
 FILE_NAME = "data.json"
 MOVES_NAME = "moves.json"
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
+
+
+Update = Callable[[Mapping[str, Held]], Mapping[str, Held]]
 
 
 class Data(Protocol):
@@ -25,7 +31,11 @@ class Data(Protocol):
     held: Mapping[str, Held]
     moves: Callable[[], Mapping[str, Move]]
 
-    def keep(self, held: Mapping[str, Held]) -> None: ...
+    def keep(self, held: Mapping[str, Held]) -> None:
+        """These and no others: return when they are kept safely. Raises OSError, and what was kept before holds."""
+
+    def edit(self, update: Update) -> None:
+        """As `keep`, what `update` makes of those that there are; it may be asked again."""
 
 
 class ForgottenData:
@@ -38,33 +48,47 @@ class ForgottenData:
     def keep(self, held: Mapping[str, Held]) -> None:
         self.held = dict(held)
 
+    def edit(self, update: Update) -> None:
+        self.keep(update(self.held))
+
 
 class DataBook:
-    """The table of data of one cluster, with an entry for each instance; one process writes it."""
+    """The data of one cluster, with an entry for each instance."""
 
-    def __init__(self, table: Table, moves: Callable[[], Mapping[str, Move]], name: str = FILE_NAME) -> None:
-        """Raises SetupError for a table that cannot be read, which it calls by this name: to begin anew would start apps without
+    def __init__(self, entries: Entries, moves: Callable[[], Mapping[str, Move]] = dict, name: str = FILE_NAME) -> None:
+        """Raises SetupError for entries that cannot be read, which it calls by this name: to begin anew would start apps without
         their data."""
-        self._table = table
+        self._entries = entries
         self.moves = moves
-        try:
-            self.held: Mapping[str, Held] = _held(table)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            remedy = "move it away: where data is, is then read from the containers that there are"
-            raise SetupError(f"{name} cannot be read: {error}", remedy) from error
+        with _understood(name):
+            self.held: Mapping[str, Held] = _held(entries.texts())
+        entries.follow(self._see)
 
     @classmethod
     def at(cls, path: Path, moves: Callable[[], Mapping[str, Move]]) -> DataBook:
         """The file `data.json` of one cluster."""
-        return cls(FileTable(path), moves, str(path))
+        with _understood(str(path)):
+            return cls(OwnEntries(FileTable(path)), moves, str(path))
 
     def keep(self, held: Mapping[str, Held]) -> None:
-        """Return when it is kept safely. Raises OSError, and what was kept before holds."""
         if held != self.held:
-            news = {name: data for name, data in held.items() if data != self.held.get(name)}
-            texts = {name: indented(entry) for name, entry in held_to_json(news).items()}
-            self._table.commit({**texts, **dict.fromkeys(self.held.keys() - held.keys())})
-            self.held = dict(held)
+            self.edit(lambda _: held)
+
+    def edit(self, update: Update) -> None:
+        def decide(reading: Reading) -> Changes:
+            before = _held(reading.all())
+            after = update(before)
+            news = {name: data for name, data in after.items() if data != before.get(name)}
+            return {
+                **{name: indented(entry) for name, entry in held_to_json(news).items()},
+                **dict.fromkeys(before.keys() - after.keys()),
+            }
+
+        self._entries.change(decide)
+
+    def _see(self, changes: Mapping[str, Optional[str]]) -> None:
+        kept = {name: data for name, data in self.held.items() if name not in changes}
+        self.held = {**kept, **_held({name: text for name, text in changes.items() if text is not None})}
 
 
 class MoveFile:
@@ -99,10 +123,20 @@ class MoveFile:
 def read_held(path: Path) -> Mapping[str, Held]:
     """What another process keeps there; nothing where it cannot be read."""
     try:
-        return _held(FileTable(path))
-    except (ValueError, TypeError, AttributeError, KeyError):
+        return _held({name: item.text for name, item in FileTable(path).list().items.items()})
+    except UNREADABLE:
         return {}
 
 
-def _held(table: Table) -> dict[str, Held]:
-    return held_from_json({name: json.loads(item.text) for name, item in table.list().items.items()})
+def _held(texts: Mapping[str, str]) -> dict[str, Held]:
+    return held_from_json({name: json.loads(text) for name, text in texts.items()})
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """Raises SetupError."""
+    try:
+        yield
+    except UNREADABLE as error:
+        remedy = "move it away: where data is, is then read from the containers that there are"
+        raise SetupError(f"{name} cannot be read: {error}", remedy) from error

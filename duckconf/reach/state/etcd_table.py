@@ -18,17 +18,19 @@ from duckconf.reach.api.etcd import PAUSE, EtcdRefused, Gateway, Unsure, coded, 
 from duckconf.reach.state.table import ABSENT, ANY, Changes, Compacted, Item, Listing, News, check
 
 ID_BYTES = 8
-WRITERS = "writers"
+WRITERS = "writers/"
+# Entries of one answer.
+PAGE = 5000
 
 
 class EtcdTable:
-    """For many threads. Reads are linearizable."""
+    """All that a cluster keeps in etcd, for many threads. Reads are linearizable."""
 
-    def __init__(self, gateway: Gateway, cluster: str, name: str, writer: str) -> None:
-        """The keys are `/duckconf/CLUSTER/NAME/…`. No other process may have the name `writer` at the same time."""
+    def __init__(self, gateway: Gateway, cluster: str, writer: str) -> None:
+        """The keys are `/duckconf/CLUSTER/…`. No other table of the cluster may have the name `writer` at the same time."""
         self._gateway = gateway
-        self._prefix = f"/duckconf/{cluster}/{name}/"
-        self._marker = f"/duckconf/{cluster}/{WRITERS}/{writer}/{name}"
+        self._prefix = f"/duckconf/{cluster}/"
+        self._marker = f"{self._prefix}{WRITERS}{writer}"
         self._committing = threading.Lock()
         self._marked: int | None = None
 
@@ -38,9 +40,17 @@ class EtcdTable:
         return self._items(found).get(name)
 
     def list(self, prefix: str = "") -> Listing:
-        first = self._prefix + prefix
-        found = self._gateway.call("/v3/kv/range", {"key": coded(first), "range_end": coded(_end(first))})
-        return Listing(_revision(found), self._items(found))
+        """Page by page, as it was at the first one."""
+        first, revision = self._prefix + prefix, 0
+        end, items, more = coded(_end(first)), dict[str, Item](), True
+        while more:
+            at = {"revision": str(revision)} if revision else {}
+            page = self._gateway.call("/v3/kv/range", {"key": coded(first), "range_end": end, "limit": str(PAGE), **at})
+            revision = revision or _revision(page)
+            items |= self._items(page)
+            more = bool(page.get("more"))
+            first = decoded(page["kvs"][-1]["key"]) + "\0" if more else first
+        return Listing(revision, items)
 
     def commit(self, changes: Changes, expected: Mapping[str, int] = ANY) -> int:
         """Raises Unsure where it was sent and etcd does not say in time whether it was done."""
@@ -119,7 +129,7 @@ class EtcdTable:
                     raise Compacted(words, "list it again")
                 begun = True
                 if events := told.get("events"):
-                    # The header has the newest revision, to which these need not reach.
+                    # The header has the newest revision, to which these need not reach. A marker alone is news too.
                     since = max(int(event["kv"]["mod_revision"]) for event in events)
                     yield News(since, self._changed(events))
             if not begun:
@@ -129,15 +139,18 @@ class EtcdTable:
     def _changed(self, events: Any) -> dict[str, Item | None]:
         found: dict[str, Item | None] = {}
         for event in events:
-            name = decoded(event["kv"]["key"]).removeprefix(self._prefix)
             gone = event.get("type") == "DELETE"
-            found[name] = None if gone else self._items({"kvs": [event["kv"]]})[name]
+            for name, item in self._items({"kvs": [event["kv"]]}).items():
+                found[name] = None if gone else item
         return found
 
     def _items(self, answer: Mapping[str, Any]) -> dict[str, Item]:
+        """Without the markers."""
+        named = ((decoded(one["key"]).removeprefix(self._prefix), one) for one in answer.get("kvs", ()))
         return {
-            decoded(one["key"]).removeprefix(self._prefix): Item(decoded(one.get("value", "")), int(one["mod_revision"]))
-            for one in answer.get("kvs", ())
+            name: Item(decoded(one.get("value", "")), int(one["mod_revision"]))
+            for name, one in named
+            if not name.startswith(WRITERS)
         }
 
     def set_aside(self) -> None:

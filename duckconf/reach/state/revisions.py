@@ -7,100 +7,142 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from duckconf.by_revision import revision_from_json, revision_to_json
 from duckconf.errors import BadInput
+from duckconf.reach.state.entries import Decide, Entries, OwnEntries, Reading
 from duckconf.reach.state.file_table import FileTable
-from duckconf.reach.state.table import Table
+from duckconf.reach.state.table import Changes
 from duckconf.rollout import History
 
 FILE_NAME = "history.json"
 UNREADABLE = (BadInput, ValueError, TypeError, KeyError, AttributeError)
+Past = tuple[History, dict[tuple[str, int], float]]
+"""The revisions of an app, and since when each of them is noted."""
 
 
 class Revisions(Protocol):
     """The revisions of each app, the newest last."""
 
-    revisions: Mapping[str, History]
+    @property
+    def revisions(self) -> Mapping[str, History]: ...
 
     def keep(self, revisions: Mapping[str, History]) -> None: ...
 
 
 class RevisionBook:
-    """The table of revisions of one cluster, with an entry for each app; one process writes it, from any thread. `since` has when
-    each revision was first noted, in seconds since the epoch."""
+    """The revisions of one cluster, with an entry for each app, for many threads. `since` has when each revision was first
+    noted, in seconds since the epoch."""
 
-    def __init__(self, table: Table, name: str = FILE_NAME) -> None:
-        """What cannot be read is forgotten, with the reason in `trouble`, which calls the table by this name: without a past,
+    def __init__(self, entries: Entries, name: str = FILE_NAME, trouble: str = "") -> None:
+        """What cannot be read is forgotten, with the reason in `trouble`, which calls the book by this name: without a past,
         what runs is the revision before."""
-        self._table = table
+        self._entries = entries
         self._name = name
-        self._lock = threading.Lock()
-        self._entries: frozenset[str] = frozenset()
-        self.trouble = ""
+        self._changing = threading.Lock()
+        self._texts: dict[str, str] = {}
+        self._written: dict[str, tuple[str, Past]] = {}
+        self.trouble = trouble
         self.since: dict[tuple[str, int], float] = {}
-        self.revisions: Mapping[str, History] = {}
-        self._read()
+        self.revisions: dict[str, History] = {}
+        entries.follow(self._see)
+        self._see(entries.texts())
 
     @classmethod
     def at(cls, path: Path) -> RevisionBook:
         """The file `history.json` of one cluster."""
-        return cls(FileTable(path, _rendered), path.name)
+        table = FileTable(path, _rendered)
+        try:
+            return cls(OwnEntries(table), path.name)
+        except (ValueError, TypeError, AttributeError) as error:
+            return cls(OwnEntries.anew(table), path.name, f"{path.name} cannot be read and begins anew: {error}")
 
     def keep(self, revisions: Mapping[str, History]) -> None:
         """These and no others; returns when they are kept safely. Raises OSError, and the old ones hold."""
-        with self._lock:
-            self._keep(revisions, self.since)
-
-    def change(self, changes: Mapping[str, History | None]) -> None:
-        """These instead of what they were, None for an app to forget. As `keep`."""
-        with self._lock:
-            after = {**self.revisions, **changes}
-            self._keep({app: past for app, past in after.items() if past}, self.since)
+        self._replace(revisions, self.since, anew=bool(self.trouble))
 
     def replace(self, revisions: Mapping[str, History], since: Mapping[tuple[str, int], float]) -> None:
         """These and no others, noted `since`, in one write. As `keep`."""
-        with self._lock:
-            self._keep(revisions, since, anew=True)
+        self._replace(revisions, since, anew=True)
 
-    def _keep(self, revisions: Mapping[str, History], known: Mapping[tuple[str, int], float], *, anew: bool = False) -> None:
-        if revisions == self.revisions and not anew and not self.trouble:
-            self._table.commit({})
-            return
-        if self.trouble:
-            self._table.set_aside()
-        now = time.time()
-        since = {(app, item.number): known.get((app, item.number), now) for app, past in revisions.items() for item in past}
-        # One app's revisions change, and all others' stay as they were written.
-        news = {app: past for app, past in revisions.items() if anew or self.trouble or past != self.revisions.get(app)}
-        texts = {app: _text(past, [since[app, item.number] for item in past]) for app, past in news.items()}
-        self._table.commit({**texts, **dict.fromkeys(self._entries - revisions.keys())})
-        self.revisions, self.since, self._entries, self.trouble = dict(revisions), since, frozenset(revisions), ""
+    def edit(self, apps: Collection[str], update: Callable[[str, History], History]) -> None:
+        """What `update` makes of the revisions of each of these apps, () to forget one; it may be asked again. As `keep`."""
+
+        def decide(reading: Reading) -> Changes:
+            changes: dict[str, Optional[str]] = {}
+            for app in apps:
+                before, since = self._known(app, reading.get(app))
+                if (after := update(app, before)) != before:
+                    changes[app] = self._text(app, after, since) if after else None
+            return changes
+
+        self._change(decide)
+
+    def _replace(self, revisions: Mapping[str, History], since: Mapping[tuple[str, int], float], *, anew: bool) -> None:
+        def decide(reading: Reading) -> Changes:
+            # One app's revisions change, and all others' stay as they were written.
+            news = {app: past for app, past in revisions.items() if anew or past != self.revisions.get(app)}
+            if not news and revisions.keys() == self.revisions.keys() and not self.trouble:
+                return {}
+            gone = dict.fromkeys(reading.all().keys() - revisions.keys())
+            return {**{app: self._text(app, past, since) for app, past in news.items()}, **gone}
+
+        self._change(decide)
+
+    def _change(self, decide: Decide) -> None:
+        with self._changing:
+            if self.trouble:
+                self._entries.set_aside()
+            try:
+                self._entries.change(decide)
+                self.trouble = ""
+            finally:
+                self._written.clear()
 
     def told(self, app: str) -> list[dict[str, Any]]:
         """The revisions of an app as JSON, the newest last."""
         return _told(app, self.revisions.get(app, ()), self.since)
 
-    def _read(self) -> None:
+    def _text(self, app: str, past: History, known: Mapping[tuple[str, int], float]) -> str:
+        now = time.time()
+        since = {(app, item.number): known.get((app, item.number), now) for item in past}
+        text = _text(past, list(since.values()))
+        self._written[app] = text, (past, since)
+        return text
+
+    def _known(self, app: str, text: str | None) -> Past:
+        """What this text says, which may be newer than what was told. Unreadable, it says nothing."""
+        if text is None or text == self._texts.get(app):
+            return self.revisions.get(app, ()) if text is not None else (), self.since
         try:
-            items = self._table.list().items
-        except (ValueError, TypeError, AttributeError) as error:
-            self.trouble = f"{self._name} cannot be read and begins anew: {error}"
-            return
-        self._entries = frozenset(items)
-        found: dict[str, History] = {}
-        for app, item in items.items():
-            try:
-                revisions, since = _understood(app, json.loads(item.text))
-            except UNREADABLE as error:
-                self.trouble = f"{self._name}: the history of {app} cannot be read and begins anew: {error}"
-                continue
-            found[app] = revisions
-            self.since |= since
-        self.revisions = found
+            return _understood(app, json.loads(text))
+        except UNREADABLE:
+            return (), {}
+
+    def _see(self, changes: Mapping[str, Optional[str]]) -> None:
+        for app, text in changes.items():
+            past, since = self._read(app, text) if text is not None else ((), {})
+            for item in self.revisions.get(app, ()):
+                self.since.pop((app, item.number), None)
+            self.since.update(since)
+            if text is not None and past:
+                self.revisions[app], self._texts[app] = past, text
+            else:
+                self.revisions.pop(app, None)
+                self._texts.pop(app, None)
+
+    def _read(self, app: str, text: str) -> Past:
+        written = self._written.get(app)
+        if written is not None and written[0] == text:
+            return written[1]
+        try:
+            return _understood(app, json.loads(text))
+        except UNREADABLE as error:
+            self.trouble = f"{self._name}: the history of {app} cannot be read and begins anew: {error}"
+            return (), {}
 
 
 def _text(past: History, since: Sequence[float]) -> str:
@@ -112,8 +154,8 @@ def _rendered(entries: Any) -> str:
     return "[\n  " + ",\n  ".join(json.dumps(entry) for entry in entries) + "\n ]"
 
 
-def _understood(app: str, entries: Any) -> tuple[History, dict[tuple[str, int], float]]:
-    """The revisions of an app, and since when each of them is noted. Raises what is in UNREADABLE."""
+def _understood(app: str, entries: Any) -> Past:
+    """Raises what is in UNREADABLE."""
     since = {(app, int(entry["number"])): float(entry["since"]) for entry in entries}
     return tuple(revision_from_json(entry) for entry in entries), since
 

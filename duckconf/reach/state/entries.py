@@ -1,0 +1,281 @@
+"""The entries of a book as one process knows them: read without asking anybody, changed only if nobody else has changed meanwhile
+what the change was decided on.
+
+A table that one process writes alone is known as it is. One in etcd is written by several servers, and each follows what the
+others do: a mirror.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Optional, Protocol, TypeVar
+
+from duckconf.errors import DuckconfError, NotNow, PreconditionFailed
+from duckconf.reach.state.table import ABSENT, Changes, Compacted, Item, Table
+
+See = Callable[[Mapping[str, Optional[str]]], None]
+"""Given what has become of entries, None for one that is gone."""
+
+Value = TypeVar("Value")
+# Seconds in which a change must come through against others, and after which a quiet watch is asked whether it still stands.
+PATIENCE = 5.0
+PAUSE = 1.0
+# Seconds until a table that did not answer is asked again.
+AGAIN = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class Reading:
+    """What a change is decided on: the entries that it looks at must be the same when it is written."""
+
+    def __init__(self, one: Callable[[str], Item | None], every: Callable[[], Mapping[str, Item]]) -> None:
+        self._one = one
+        self._every = every
+        self._seen: dict[str, int] = {}
+        self._all: Mapping[str, Item] | None = None
+
+    def get(self, name: str) -> str | None:
+        item = self._one(name)
+        self._seen.setdefault(name, item.revision if item is not None else ABSENT)
+        return item.text if item is not None else None
+
+    def all(self) -> dict[str, str]:
+        """All of them. Of these, only those that are then changed must be the same."""
+        self._all = self._every()
+        return {name: item.text for name, item in self._all.items()}
+
+    def expected(self, changes: Changes) -> dict[str, int]:
+        if self._all is None:
+            return self._seen
+        known = {name: self._all[name].revision if name in self._all else ABSENT for name in changes}
+        return {**known, **self._seen}
+
+
+Decide = Callable[[Reading], Changes]
+
+
+class Entries(Protocol):
+    """For many threads."""
+
+    def texts(self) -> dict[str, str]:
+        """All of them, as they are known now."""
+
+    def change(self, decide: Decide) -> int:
+        """Write what `decide` gives; the revision at which it is kept safely and known here. It is called again when another
+        process was faster. Raises what it raises, NotNow, OSError."""
+
+    def follow(self, see: See) -> None:
+        """Have all changes told from now on, also ours, in order, each before `change` returns."""
+
+    def set_aside(self) -> None:
+        """As a table's."""
+
+
+class OwnEntries:
+    """Of a table that this process writes alone."""
+
+    def __init__(self, table: Table) -> None:
+        """Raises what the table raises when it cannot be read."""
+        self._table = table
+        self._lock = threading.RLock()
+        self._items = dict(table.list().items)
+        self._see: list[See] = []
+
+    @classmethod
+    def anew(cls, table: Table) -> OwnEntries:
+        """Of a table that cannot be read: there are none."""
+        entries = cls.__new__(cls)
+        entries._table, entries._lock, entries._items, entries._see = table, threading.RLock(), {}, []
+        return entries
+
+    def texts(self) -> dict[str, str]:
+        with self._lock:
+            return {name: item.text for name, item in self._items.items()}
+
+    def change(self, decide: Decide) -> int:
+        with self._lock:
+            changes = decide(Reading(self._items.get, self._items.copy))
+            revision = self._table.commit(changes)
+            for name, text in changes.items():
+                if text is None:
+                    self._items.pop(name, None)
+                else:
+                    self._items[name] = Item(text, revision)
+            for see in self._see if changes else ():
+                see(changes)
+            return revision
+
+    def follow(self, see: See) -> None:
+        self._see.append(see)
+
+    def set_aside(self) -> None:
+        self._table.set_aside()
+
+
+class Known(NamedTuple):
+    """A part of what a mirror knows, and who is told of its changes."""
+
+    items: dict[str, Item]
+    see: list[See]
+
+
+class Mirror:
+    """A table that several processes write, as it is known here. Its entries have the names PART/NAME."""
+
+    def __init__(self, table: Callable[[str], Table], clock: Callable[[], float] = time.monotonic) -> None:
+        """`table` opens it for the writer of a part, "" for one who only reads. Raises what that raises."""
+        self._open = table
+        self._table = table("")
+        self._clock = clock
+        self._news = threading.Condition(threading.RLock())
+        self._parts: dict[str, Known] = {}
+        self._ended = False
+        self._asked = clock()
+        listing = self._table.list()
+        self._revision = listing.revision
+        self._take(listing.items)
+
+    @property
+    def revision(self) -> int:
+        return self._revision
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was known to be as new as the table."""
+        return self._clock() - self._asked
+
+    def part(self, name: str) -> SharedEntries:
+        """Its entries. Changes that arrive together are told in the order in which the parts were first asked for."""
+        return SharedEntries(self, name, self._open(name))
+
+    def known(self, part: str) -> Known:
+        with self._news:
+            return self._parts.setdefault(part, Known({}, []))
+
+    def read(self, part: str, name: str) -> Item | None:
+        with self._news:
+            return self.known(part).items.get(name)
+
+    def copy(self, part: str) -> dict[str, Item]:
+        with self._news:
+            return dict(self.known(part).items)
+
+    def reach(self, revision: int, seconds: float = PATIENCE) -> bool:
+        """Whether what was written up to the revision is known here, waiting for it."""
+        with self._news:
+            self._news.wait_for(lambda: self._revision >= revision or self._ended, seconds)
+            return self._revision >= revision
+
+    def fresh(self, begun: float, revision: int) -> None:
+        """Note that a write which began then (of our clock) is known here, and so is all that was written before it."""
+        with self._news:
+            if self._revision >= revision:
+                self._asked = max(self._asked, begun)
+
+    def run(self) -> None:
+        """Follow the table, until `close`."""
+        while not self._ended:
+            try:
+                for news in self._table.follow(self._revision, PAUSE):
+                    self._told(news.revision, news.items)
+                    if self._ended:
+                        return
+            except Compacted:
+                self._again()
+            except (DuckconfError, OSError) as error:
+                log.warning("what others change is not known now: %s", error)
+                self._rest()
+
+    def close(self) -> None:
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def _rest(self) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._ended, AGAIN)
+
+    def _again(self) -> None:
+        """What has changed is not known any more: what is there now is compared with what was."""
+        try:
+            listing = self._table.list()
+        except (DuckconfError, OSError) as error:
+            log.warning("the table cannot be listed: %s", error)
+            self._rest()
+            return
+        with self._news:
+            before = {f"{part}/{name}": item for part, known in self._parts.items() for name, item in known.items.items()}
+        changed: dict[str, Item | None] = {name: item for name, item in listing.items.items() if before.get(name) != item}
+        self._told(listing.revision, {**changed, **dict.fromkeys(before.keys() - listing.items.keys())})
+
+    def _told(self, revision: int, items: Mapping[str, Item | None]) -> None:
+        """By one thread at a time. Who is told may ask for entries, but not wait for changes, which are told here."""
+        changes = self._take(items)
+        for part, (_, told) in list(self._parts.items()):
+            for see in told if part in changes else ():
+                try:
+                    see(changes[part])
+                except Exception:
+                    log.exception("a change of %s was not understood", part)
+        with self._news:
+            self._revision = revision
+            self._news.notify_all()
+
+    def _take(self, items: Mapping[str, Item | None]) -> dict[str, dict[str, Optional[str]]]:
+        """The texts of the changes, by part."""
+        changes: dict[str, dict[str, Optional[str]]] = {}
+        with self._news:
+            for full, item in items.items():
+                part, _, name = full.partition("/")
+                known = self.known(part).items
+                if item is None:
+                    known.pop(name, None)
+                else:
+                    known[name] = item
+                changes.setdefault(part, {})[name] = item.text if item is not None else None
+        return changes
+
+
+class SharedEntries:
+    """A part of a mirror; others change it too."""
+
+    def __init__(self, mirror: Mirror, part: str, table: Table) -> None:
+        self._mirror = mirror
+        self._part = part
+        self._table = table
+        mirror.known(part)
+
+    def texts(self) -> dict[str, str]:
+        return {name: item.text for name, item in self._mirror.copy(self._part).items()}
+
+    def change(self, decide: Decide) -> int:
+        begun = time.monotonic()
+        while True:
+            since = self._mirror.revision
+            reading = Reading(lambda name: self._mirror.read(self._part, name), lambda: self._mirror.copy(self._part))
+            changes = decide(reading)
+            if not changes:
+                return since
+            try:
+                revision = self._table.commit(self._full(changes), self._full(reading.expected(changes)))
+            except PreconditionFailed:
+                left = begun + PATIENCE - time.monotonic()
+                if left <= 0 or not self._mirror.reach(since + 1, left):
+                    raise NotNow("what others have changed is not known here yet", "try it again in a moment") from None
+                continue
+            if not self._mirror.reach(revision):
+                log.warning("revision %d of %s is kept, and is not known here yet", revision, self._part)
+            return revision
+
+    def _full(self, entries: Mapping[str, Value]) -> dict[str, Value]:
+        return {f"{self._part}/{name}": value for name, value in entries.items()}
+
+    def follow(self, see: See) -> None:
+        self._mirror.known(self._part).see.append(see)
+
+    def set_aside(self) -> None:
+        self._table.set_aside()
