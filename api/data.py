@@ -9,9 +9,9 @@ from flask import Blueprint, Response, jsonify
 
 from api.auth import require_operator
 from api.body import body
-from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, NodeBook
 from api.stores.placed import PlacedIndex
+from api.stores.store import Store
 from duckconf import codec
 from duckconf.errors import BadInput, Conflict, Fault, NotFound
 from duckconf.events import Event
@@ -25,7 +25,7 @@ from duckconf.naming import app_of, slot_of
 class Routes:
     """What is asked of the data; the routes for it are in `blueprint`."""
 
-    store: DesiredStore
+    store: Store
     index: PlacedIndex
     nodes: NodeBook
     tell: Callable[[Event], object]

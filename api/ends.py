@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from api.stores.changes import Changes, View
-from api.stores.desired import DesiredStore
 from api.stores.nodes import Seen
 from api.stores.placed import PlacedIndex
+from api.stores.store import Store
 from duckconf.errors import DuckconfError
 from duckconf.instance import Instance, slots_of, with_end
 from duckconf.model import App
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Ends:
     """Called with each heartbeat. What cannot be written now is told again by the next one."""
 
-    def __init__(self, store: DesiredStore, index: PlacedIndex) -> None:
+    def __init__(self, store: Store, index: PlacedIndex) -> None:
         self._store = store
         self._index = index
 

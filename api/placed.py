@@ -23,10 +23,10 @@ from api.rollouts import Rollouts
 from api.shown import shown_app
 from api.stacks import home_of_stack
 from api.stores.changes import Changes, Update, View
-from api.stores.desired import DesiredStore
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
 from api.stores.questions import Questions
+from api.stores.store import Store
 from duckconf import codec
 from duckconf.codec import to_json
 from duckconf.compose import merged
@@ -50,7 +50,7 @@ MOST_TOLD = 50
 class Routes:
     """What is asked of the apps; the routes for it are in `blueprint`."""
 
-    store: DesiredStore
+    store: Store
     index: PlacedIndex
     nodes: NodeBook
     tell: Callable[[Event], object]
@@ -149,6 +149,8 @@ class Routes:
             self.index.stop_first(names, stops=stops)
 
         def decide(view: View) -> Changes:
+            refused.clear()
+            moved.clear()
             changes: dict[str, App | None] = {}
             for name, wanted in by_app(bindings).items():
                 app = view.app(name)

@@ -18,14 +18,14 @@ from api.stores.placed import REBALANCE, PlacedIndex
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.events import Event
 from duckconf.naming import app_of
-from duckconf.reach.state.rebalances import RebalanceBook
+from duckconf.reach.state.rebalances import RebalanceRequests
 from duckconf.rebalancing import progress_from_json
 
 NOT_HERE = "push mode has no desired state and moves no app; rebalancing needs mode reconcile or agents: ./inv up reconcile"
 Tell = Callable[[Event], object]
 
 
-def told(book: RebalanceBook) -> dict[str, Any]:
+def told(book: RebalanceRequests) -> dict[str, Any]:
     """The last request, and what became of it."""
     asked, progress = book.asked(), book.read()
     moving = [{"instance": name, "from": way.source, "to": way.target} for name, way in sorted(progress.moving.items())]
@@ -34,13 +34,13 @@ def told(book: RebalanceBook) -> dict[str, Any]:
     return answer | {"waits": progress.waits, "why": progress.owed, "left": list(progress.left), "result": progress.result}
 
 
-def ask(book: RebalanceBook, tell: Tell) -> tuple[Response, HTTPStatus]:
+def ask(book: RebalanceRequests, tell: Tell) -> tuple[Response, HTTPStatus]:
     number = book.ask()
     tell(Event("rebalance-asked", f"a rebalance is asked for (request {number})"))
     return jsonify(told(book) | {"asked": number}), HTTPStatus.ACCEPTED
 
 
-def blueprint(book: RebalanceBook, tell: Tell) -> Blueprint:
+def blueprint(book: RebalanceRequests, tell: Tell) -> Blueprint:
     """Of reconcile mode."""
     routes = Blueprint("rebalance", __name__)
     routes.add_url_rule("/rebalance", view_func=lambda: ask(book, tell), methods=["POST"], endpoint="ask")
@@ -52,13 +52,13 @@ def blueprint(book: RebalanceBook, tell: Tell) -> Blueprint:
 class Scheduled:
     """A rebalance that the scheduler carries out."""
 
-    book: RebalanceBook
+    book: RebalanceRequests
     tell: Tell
     index: PlacedIndex
     held: HeldRequests
 
     def __post_init__(self) -> None:
-        self._follow()
+        self.follow()
 
     def show(self) -> Response:
         """For people, and with the whole progress for the scheduler, which may wait for news of it."""
@@ -83,10 +83,11 @@ class Scheduled:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadInput(Fault("", f"should be the progress of a rebalance: {type(error).__name__} {error}")) from None
         self.book.keep(progress)
-        self._follow()
+        self.follow()
         return jsonify(told(self.book))
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Know which apps are moving now."""
         self.index.moving = frozenset(app_of(name) for name in self.book.progress.moving)
 
 

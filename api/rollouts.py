@@ -17,10 +17,10 @@ from api.body import LARGE_BODY, body, query, seconds, whole
 from api.held import HeldRequests
 from api.history import History as HistoryRoutes
 from api.stores.changes import Changes, View
-from api.stores.desired import DesiredStore
 from api.stores.images import Images
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import UPDATES, PlacedIndex
+from api.stores.store import Store
 from duckconf import codec
 from duckconf.by_revision import noted_before, revision_from_json, revision_to_json, slot_to_json
 from duckconf.codec import to_json
@@ -53,7 +53,7 @@ class Decided(NamedTuple):
 class Rollouts:
     """What is asked of the updates; the routes for it are in `blueprint`."""
 
-    store: DesiredStore
+    store: Store
     index: PlacedIndex
     nodes: NodeBook
     book: RevisionBook
@@ -86,12 +86,16 @@ class Rollouts:
 
             self.book.edit(histories, note)
 
+            late: dict[str, str] = {}
+
             def change(view: View) -> Changes:
+                late.clear()
                 found = [(one, view.app(one.app)) for one in good]
-                apps = [(app, meant_to_run(app, one.slots)) for one, app in found if app and self._is_of_now(one, app, refused)]
+                apps = [(app, meant_to_run(app, one.slots)) for one, app in found if self._is_of_now(one, app, late) and app]
                 return {app.name: after for app, after in apps if after != app}
 
             self.store.submit(change)
+            refused |= late
             self.index.updates.update({one.app: one.note for one in good})
             # The state of some may be as it was, and only their revisions are news.
             self.index.see_again({one.app: self.store.find(one.app) for one in good})
@@ -133,6 +137,7 @@ class Rollouts:
         if name in self.book.revisions:
             with self.images.lock:
                 self.book.edit([name], lambda *_: ())
+        self.index.tidy()
 
     def _is_of_now(self, one: Decided, app: App | None, refused: dict[str, str]) -> bool:
         if app is None:

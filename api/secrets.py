@@ -15,12 +15,12 @@ from flask import Blueprint, Response, jsonify, request
 from api.auth import caller, require_operator
 from api.body import body
 from api.problems import BadRequest
-from api.stores.desired import DesiredStore
 from api.stores.placed import PlacedIndex
+from api.stores.store import Store
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.events import Event
 from duckconf.model import App
-from duckconf.reach.state.secrets import SecretFile, to_json
+from duckconf.reach.state.secrets import Secrets, to_json
 from duckconf.secrets import LARGEST, at_revisions, check_name, check_value, names_of, require_unused, users
 
 # A value in base64, and what stands around it.
@@ -31,8 +31,8 @@ LARGEST_BODY = LARGEST * 2
 class Routes:
     """What is asked of the secrets; the routes for it are in `blueprint`."""
 
-    secrets: SecretFile
-    store: DesiredStore
+    secrets: Secrets
+    store: Store
     index: PlacedIndex
     tell: Callable[[Event], object]
 
@@ -78,7 +78,7 @@ class Routes:
         return users(self.store.listing().apps.values())
 
 
-def blueprint(secrets: SecretFile, store: DesiredStore, index: PlacedIndex, tell: Callable[[Event], object]) -> Blueprint:
+def blueprint(secrets: Secrets, store: Store, index: PlacedIndex, tell: Callable[[Event], object]) -> Blueprint:
     routes, served = Blueprint("secrets", __name__), Routes(secrets, store, index, tell)
     routes.get("/secrets")(served.listing)
     routes.put("/secret/<name>")(served.put)
@@ -99,7 +99,7 @@ def elsewhere(where: str) -> Blueprint:
     return routes
 
 
-def resolving(secrets: SecretFile) -> Callable[[App], App]:
+def resolving(secrets: Secrets) -> Callable[[App], App]:
     """What gives an app the revisions of its secrets."""
     return lambda app: at_revisions(app, secrets.revisions()) if app.secrets else app
 

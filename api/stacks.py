@@ -13,10 +13,10 @@ from api.body import LARGE_BODY, body
 from api.journaled import of_change
 from api.rollouts import Rollouts
 from api.stores.changes import Changes, View
-from api.stores.desired import DesiredStore
 from api.stores.given import is_over
 from api.stores.nodes import NodeBook
 from api.stores.placed import PlacedIndex
+from api.stores.store import Store
 from duckconf.codec import spec_hash
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.events import Event
@@ -43,7 +43,7 @@ class Keeping:
 
 @dataclass(frozen=True)
 class Routes:
-    store: DesiredStore
+    store: Store
     tell: Callable[[Event], object]
     known: Callable[[], Collection[str]]
     keeping: Keeping
@@ -73,6 +73,8 @@ class Routes:
                 stacks = {app.stack for app in declared.values() if app.stack}
                 raise NotFound(f"there is no stack {name!r}{meant(name, stacks)}", "see `./inv stacks`")
             require_free(name, wanted, declared)
+            before.clear()
+            changes.clear()
             before.update(present)
             changes.update(dict.fromkeys(present.keys() - wanted.keys()))
             for app in wanted.values():
@@ -131,7 +133,7 @@ def home_of_stack(instance: Instance, apps: Mapping[str, App], index: PlacedInde
 
 
 def blueprint(
-    store: DesiredStore, tell: Callable[[Event], object], known: Callable[[], Collection[str]], keeping: Keeping | None = None
+    store: Store, tell: Callable[[Event], object], known: Callable[[], Collection[str]], keeping: Keeping | None = None
 ) -> Blueprint:
     routes, served = Blueprint("stacks", __name__), Routes(store, tell, known, keeping or Keeping())
     routes.put("/stacks/<name>")(served.put)

@@ -16,8 +16,8 @@ from api.auth import require_operator
 from api.body import body
 from api.rollouts import Rollouts
 from api.stores.changes import Changes, View
-from api.stores.desired import DesiredStore
 from api.stores.placed import PlacedIndex
+from api.stores.store import Store
 from duckconf import codec
 from duckconf.by_revision import revision_from_json
 from duckconf.counts import counted
@@ -49,7 +49,7 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class Takeover:
-    store: DesiredStore
+    store: Store
     index: PlacedIndex
     updates: Rollouts
     tell: Callable[[Event], object]

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from duckconf.compose import ALIASES
 from duckconf.errors import BadInput, Fault
@@ -111,18 +112,30 @@ class Desired:
         return not self.complete or self.is_unreadable(instance) or instance in self.kept
 
 
+class Readable(NamedTuple):
+    """How much of a state can be read: apps named in `unreadable` are left as they are, and so is everything that is not named
+    when it is not `complete`."""
+
+    unreadable: frozenset[str] = frozenset()
+    complete: bool = True
+
+
 UNKNOWN = Desired(complete=False)
 """When the file is missing or cannot be read as a whole: nothing is started, nothing is stopped."""
 
 
 def desired_of(document: Document) -> Desired:
     """The apps that the loop may act on: a name that stands in a bad row, or twice, is left alone."""
-    unreadable = frozenset(fault.name for fault in document.faults if fault.name)
+    unreadable, complete = readable(document)
     apps = [app for name, app in document.apps().items() if name not in unreadable]
-    complete = document.known and all(fault.name for fault in document.faults)
     empty = frozenset(app.name for app in apps if not app.replicas)
     everywhere = {app.name: app for app in apps if app.mode == GLOBAL}
     return Desired(instances_of(apps), unreadable, complete, empty=empty, everywhere=everywhere)
+
+
+def readable(document: Document) -> Readable:
+    unreadable = frozenset(fault.name for fault in document.faults if fault.name)
+    return Readable(unreadable, document.known and all(fault.name for fault in document.faults))
 
 
 def empty_document(layout: Sequence[str] = COLUMNS) -> Document:

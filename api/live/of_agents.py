@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from api.live.components import Components
 from api.live.shown_apps import ShownApps
-from api.stores.desired import DesiredStore
 from api.stores.nodes import READY, UNREACHABLE, NodeBook, Seen
 from api.stores.placed import PlacedIndex
+from api.stores.store import Store
 from duckconf.picture import (
     COMPARATOR,
     RUNS,
@@ -38,7 +38,7 @@ class OfAgents:
     def __init__(
         self,
         cluster: str,
-        store: DesiredStore,
+        store: Store,
         nodes: NodeBook,
         index: PlacedIndex,
         journal: Journal,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Union
 
 from duckconf import codec
-from duckconf.desired import Document
+from duckconf.desired import Document, Readable
 from duckconf.errors import Conflict, DuckconfError, PreconditionFailed
 from duckconf.front import claims
 from duckconf.model import App
@@ -31,8 +31,8 @@ class View(NamedTuple):
 
 Changes = Mapping[str, Union[App, None]]
 Decide = Callable[[View], Changes]
-See = Callable[[Changes, Document], None]
-"""Given the apps that changed (None: withdrawn) and the state that they are part of."""
+See = Callable[[Changes, Readable], None]
+"""Given the apps that changed (None: withdrawn), and how much of the state can be read."""
 
 
 Update = Callable[[Union[App, None], int], App]

@@ -10,28 +10,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from api.stores.aside import Aside
-from api.stores.changes import (
-    Changes,
-    Decide,
-    EditWaits,
-    Listing,
-    Put,
-    See,
-    Update,
-    View,
-    check,
-    refuse_claimed,
-    summary,
-)
+from api.stores.changes import Changes, Decide, EditWaits, Listing, See, View, summary
+from api.stores.store import Store, decided
 from api.stores.together import Together, Waiting
 from duckconf.brake import is_by_api, mended, why_it_waits
 from duckconf.causes import EDITED
-from duckconf.desired import COLUMNS, Document, changed, changes_between, marked
-from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, NotNow
+from duckconf.desired import COLUMNS, Document, changed, changes_between, marked, readable
+from duckconf.errors import BadInput, Conflict, DuckconfError, NotNow
 from duckconf.events import Event
 from duckconf.merge import History, merged
 from duckconf.model import App
@@ -39,7 +27,6 @@ from duckconf.naming import declared_number
 from duckconf.reach.state.before_edit import BeforeEdit
 from duckconf.reach.state.desired_file import BeingWritten, DesiredFile, stamp_from
 from duckconf.reach.state.files import exchange_durably
-from duckconf.suggest import meant
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +37,8 @@ PATIENCE = 5.0
 SKIP = 1000
 
 
-class DesiredStore:
-    """The apps of one cluster that should run, for many threads of one process."""
+class DesiredStore(Store):
+    """In a file that people may edit."""
 
     def __init__(
         self,
@@ -68,6 +55,7 @@ class DesiredStore:
         A file that is missing or bad is an error of later calls.
         """
         self.path = path
+        self.name = path.name
         self._tell = tell
         self._see = see
         self._alone = alone
@@ -89,77 +77,20 @@ class DesiredStore:
 
     @property
     def trouble(self) -> str:
-        """Why the file cannot be read as a whole now, "" when it can."""
         return str(self._trouble) if self._trouble is not None and not isinstance(self._trouble, BeingWritten) else ""
-
-    def get(self, name: str) -> App:
-        """Raises NotFound."""
-        app = self._document.app(name)
-        if app is None:
-            fault = self._document.names_badly(name)
-            raise NotFound(f"no app {name!r} is declared" + (f"; {fault}" if fault else self._meant(name)), "see `./inv ps`")
-        return app
-
-    def _meant(self, name: str) -> str:
-        return meant(name, self._document.apps())
 
     def find(self, name: str) -> App | None:
         return self._document.app(name)
 
     def listing(self) -> Listing:
-        """The last state that could be read, and what cannot be read now."""
         with self._news:
             document, trouble = self._document, self._trouble
             revision = self._revision
         faults = tuple(str(fault) for fault in document.faults)
         return Listing(revision, document.apps(), (str(trouble), *faults) if trouble else faults)
 
-    def put(self, name: str, update: Update, expected: frozenset[str] | None = None) -> Put:
-        """Declare `update(the app as it is or None, the revision of this write)`.
-
-        `expected` holds the revisions that the app may have ("*": any, but it must exist). Raises PreconditionFailed,
-        BadInput from `update`, Conflict when a bad row has the name, NotNow, OSError.
-        """
-        outcome: list[Put] = []
-
-        def decide(view: View) -> Changes:
-            before = view.app(name)
-            check(name, before, expected)
-            app = update(before, view.revision)
-            outcome.append(Put(before, app))
-            return {} if app == before else {name: app}
-
-        self.submit(decide)
-        return outcome[-1]
-
-    def add(self, app: App) -> App:
-        """Declare a new app, named `app-N` when it has no name; raises Conflict when the name is taken."""
-        outcome: list[App] = []
-
-        def decide(view: View) -> Changes:
-            named = app if app.name else replace(app, name=f"app-{view.number}")
-            if view.app(named.name) is not None:
-                raise Conflict(f"an app {named.name!r} is declared already", f"change it: ./inv update {named.name}")
-            outcome.append(named)
-            return {named.name: named}
-
-        self.submit(decide)
-        return outcome[-1]
-
-    def delete(self, name: str, expected: frozenset[str] | None = None) -> None:
-        """Withdraw an app; raises NotFound, PreconditionFailed."""
-
-        def decide(view: View) -> Changes:
-            before = view.app(name)
-            if before is None:
-                raise NotFound(f"no app {name!r} is declared{self._meant(name)}", "see `./inv ps`")
-            check(name, before, expected)
-            return {name: None}
-
-        self.submit(decide)
-
     def confirm(self) -> bool:
-        """Take an edit that waits for it, and write the file as ours; false when none waits. Raises NotNow, OSError."""
+        """The file is ours then."""
         with self._flushing:
             self._rest()
             if not isinstance(self._trouble, EditWaits):
@@ -174,7 +105,6 @@ class DesiredStore:
             return True
 
     def wait(self, since: int, seconds: float) -> int:
-        """The revision, as soon as it is another one than `since`, or after `seconds`."""
         with self._news:
             self._news.wait_for(lambda: self._revision != since or self._ended.is_set(), seconds)
             return self._revision
@@ -196,43 +126,23 @@ class DesiredStore:
             self._aside.clear()
 
     def submit(self, decide: Decide) -> None:
-        """Return when the changes that `decide` gives are on disk; raises what it raises, Conflict, NotNow or OSError."""
         self._together.submit(decide)
 
     def _flush(self, batch: list[Waiting]) -> None:
         """Decide and write. Called under `_flushing`."""
         self._settle()
-        overlay = self._decide(batch)
+        base = self._document
+        overlay = decided(batch, View(base.app, base.next_number, self._next_revision(base), base.apps), self._refuse_bad_rows)
         if overlay:
             number = max([self._document.next_number, *(declared_number(name) + 1 for name in overlay)])
             self._write(changed(self._document, overlay), number, overlay, overlay)
 
-    def _decide(self, batch: list[Waiting]) -> dict[str, App | None]:
-        overlay: dict[str, App | None] = {}
-        number, revision = self._document.next_number, self._next_revision(self._document)
-
-        def app(name: str) -> App | None:
-            return overlay[name] if name in overlay else self._document.app(name)
-
-        def apps() -> dict[str, App]:
-            return {name: app for name, app in {**self._document.apps(), **overlay}.items() if app is not None}
-
-        for waiting in batch:
-            try:
-                changes = waiting.decide(View(app, number, revision, apps))
-                self._refuse_bad_rows(changes)
-                refuse_claimed(changes, apps)
-            except DuckconfError as error:
-                waiting.failure = error
-                continue
-            overlay.update(changes)
-            number = max([number, *(declared_number(name) + 1 for name in changes)])
-        return overlay
+    def fault_of(self, name: str) -> str:
+        return str(self._document.names_badly(name) or "")
 
     def _refuse_bad_rows(self, names: Iterable[str]) -> None:
         for name in names if self._document.faults else ():
-            fault = self._document.names_badly(name)
-            if fault is not None:
+            if fault := self.fault_of(name):
                 raise Conflict(f"{self.path.name}, {fault}", "correct or remove that row first")
 
     def _settle(self) -> None:
@@ -337,5 +247,5 @@ class DesiredStore:
         with self._news:
             self._document = document
             self._revision = revision or self._revision + 1
-            self._see(changes, document)
+            self._see(changes, readable(document))
             self._news.notify_all()

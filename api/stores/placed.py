@@ -18,7 +18,8 @@ from api.stores.given import Given, is_over
 from api.stores.nodes import READY, UNREACHABLE, UNREADABLE, NodeBook, Seen
 from api.stores.watches import Watches
 from duckconf.by_revision import as_meant, is_at_rest
-from duckconf.desired import Document, desired_of
+from duckconf.desired import Readable
+from duckconf.errors import NotNow
 from duckconf.instance import Instance
 from duckconf.model import App
 from duckconf.naming import app_of
@@ -67,9 +68,8 @@ class PlacedIndex:
         self.given = Given(self._lock)
         self.misplaced: set[str] = set()
         """Instances on a node which their app's pattern does not mean."""
-        self._unreadable: frozenset[str] = frozenset()
         # Until the state was read.
-        self._complete = False
+        self._readable = Readable(complete=False)
         self._kept: dict[str, tuple[str, ...]] = {}
         self.moving: frozenset[str] = frozenset()
         """Apps that a rebalance moves now."""
@@ -106,14 +106,21 @@ class PlacedIndex:
             told.add(instance.node)
         return not before
 
-    def see(self, changes: Changes, document: Document) -> None:
+    def see(self, changes: Changes, found: Readable) -> None:
         """Take over what changed in the state, and what of it cannot be read."""
         with self._lock:
-            self._see_faults(document)
+            if found != self._readable:
+                self._readable = found
+                self._watches.bump(self._nodes.nodes)
             self.see_again(changes)
-            if self._complete and None in changes.values():
-                with contextlib.suppress(OSError):
-                    self.data.without_nodes(self._nodes.nodes, self._apps.keys() | self._unreadable)
+
+    def tidy(self) -> None:
+        """Forget the data of apps that are withdrawn, on nodes that are none any more."""
+        with self._lock:
+            apps, complete = self._apps.keys() | self._readable.unreadable, self._readable.complete
+        if complete:
+            with contextlib.suppress(OSError, NotNow):
+                self.data.without_nodes(self._nodes.nodes, apps)
 
     def see_again(self, changes: Changes) -> None:
         """Take over these apps, also when only what `resolve` says of them has changed."""
@@ -315,13 +322,6 @@ class PlacedIndex:
         """By slot, each with the spec that it was placed to run."""
         return list(self._apps.get(app, {}).values())
 
-    def _see_faults(self, document: Document) -> None:
-        """Apps that stand in bad rows stay as they are, and so does all that is not named when a row cannot be read."""
-        desired = desired_of(document)
-        if (desired.unreadable, desired.complete) != (self._unreadable, self._complete):
-            self._unreadable, self._complete = desired.unreadable, desired.complete
-            self._watches.bump(self._nodes.nodes)
-
     def _kept_now(self, node: str) -> tuple[str, ...]:
         seen = self._nodes.nodes[node].containers if node in self._nodes.nodes else ()
         others = {one.instance: one for one in seen if one.instance not in self._by_node.get(node, {})}
@@ -331,11 +331,11 @@ class PlacedIndex:
         return tuple(sorted(name for name in others if self._must_stay(name) or app_of(name) in needed))
 
     def _must_stay(self, name: str) -> bool:
-        if app_of(name) in self._unreadable:
+        if app_of(name) in self._readable.unreadable:
             return True
         siblings = self._apps.get(app_of(name))
         if siblings is None:
-            return not self._complete
+            return not self._readable.complete
         instance = siblings.get(name)
         if instance is None or is_over(instance) or name in self._stopping:
             return False

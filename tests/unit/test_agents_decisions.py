@@ -15,7 +15,7 @@ from api.stores.placed import PlacedIndex
 from controllers.node_controller import Watch, look, turned_away
 from controllers.scheduler import schedule
 from duckconf.codec import spec_hash
-from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, read_document
+from duckconf.desired import PLACED_COLUMNS, Document, changed, empty_document, read_document, readable
 from duckconf.errors import Conflict, SetupError
 from duckconf.instance import Instance, instances_of
 from duckconf.model import App
@@ -201,7 +201,7 @@ def state(**apps: str) -> Document:
 
 def see(index: PlacedIndex, document: Document, **before: str) -> None:
     gone: dict[str, App | None] = dict.fromkeys(before)
-    index.see(gone | document.apps(), document)
+    index.see(gone | document.apps(), readable(document))
 
 
 def report(index: PlacedIndex, book: NodeBook, name: str, *containers: Seen) -> None:
@@ -247,8 +247,8 @@ def test_nothing_goes_because_a_row_cannot_be_read(index: PlacedIndex, book: Nod
     see(index, state(a="n1"))
     report(index, book, "n1", seen("a"), seen("b"))
     bad = read_document("name,image,node,generation\na,NOT AN IMAGE,n1,1\n", layout=PLACED_COLUMNS)
-    index.see({"a": None}, bad)
+    index.see({"a": None}, readable(bad))
     assert index.share("n1").kept == ("a",)
     worse = read_document("name,image,node,generation\n???,x,n1,1\n", layout=PLACED_COLUMNS)
-    index.see({}, worse)
+    index.see({}, readable(worse))
     assert index.share("n1").kept == ("a", "b")

@@ -13,7 +13,7 @@ from duckconf.errors import NotNow
 from duckconf.reach.state import file_table
 from duckconf.reach.state.entries import Entries, Mirror, OwnEntries, Reading, SharedEntries
 from duckconf.reach.state.file_table import FileTable
-from duckconf.reach.state.table import Changes, Table
+from duckconf.reach.state.table import Changes, News, Table
 from tests.waiting import until
 
 Follows = Callable[[Table], Mirror]
@@ -50,12 +50,13 @@ def count(reading: Reading) -> Changes:
 
 
 def test_a_change_is_known_and_told_when_it_returns(entries: Entries) -> None:
-    told: list[Mapping[str, str | None]] = []
+    told: list[News] = []
     entries.follow(told.append)
     first = entries.change(put({"a": "1", "b": "2"}))
     assert entries.texts() == {"a": "1", "b": "2"}
-    assert entries.change(put({"a": None})) > first
-    assert (entries.texts(), told) == ({"b": "2"}, [{"a": "1", "b": "2"}, {"a": None}])
+    second = entries.change(put({"a": None}))
+    assert second > first
+    assert (entries.texts(), told) == ({"b": "2"}, [(first, {"a": ("1", first), "b": ("2", first)}), (second, {"a": None})])
 
 
 def test_of_many_threads_that_count_none_is_lost(entries: Entries) -> None:
@@ -129,7 +130,7 @@ def test_parts_do_not_see_each_other_and_are_told_in_the_order_in_which_they_wer
     mirror = mirrored(table)
     told: list[str] = []
     for part in ("history", "apps"):
-        mirror.part(part).follow(lambda changes, part=part: told.append(f"{part}: {sorted(changes)}"))  # type: ignore[misc]
+        mirror.part(part).follow(lambda news, part=part: told.append(f"{part}: {sorted(news.items)}"))  # type: ignore[misc]
     table.commit({"apps/web": "1", "history/web": "1", "history/db": "1"})
     until("both are told", lambda: len(told) == 2)
     assert told == ["history: ['db', 'web']", "apps: ['web']"]
@@ -141,13 +142,13 @@ def test_who_missed_too_much_compares_what_there_is(tmp_path: Path, mirrored: Fo
     table = FileTable(tmp_path / "all.json")
     table.commit({"book/stays": "1", "book/goes": "1", "book/changes": "1"})
     mirror = Mirror(lambda _: table)
-    entries, told = mirror.part("book"), list[Mapping[str, str | None]]()
+    entries, told = mirror.part("book"), list[News]()
     entries.follow(told.append)
     for changes in ({"book/goes": None}, {"book/changes": "2"}, {"book/comes": "1"}):
         last = table.commit(changes)
     threading.Thread(target=mirror.run, daemon=True).start()
     assert mirror.reach(last)
-    assert told == [{"goes": None, "changes": "2", "comes": "1"}]
+    assert told == [(last, {"goes": None, "changes": ("2", last - 1), "comes": ("1", last)})]
     assert entries.texts() == {"stays": "1", "changes": "2", "comes": "1"}
     mirror.close()
 

@@ -8,14 +8,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Protocol
+from typing import Protocol
 
 from duckconf.errors import SetupError
 from duckconf.local_data import Held, Move, held_from_json, held_to_json
 from duckconf.reach.state.entries import Entries, OwnEntries, Reading
 from duckconf.reach.state.file_table import FileTable, indented
 from duckconf.reach.state.files import write_durably
-from duckconf.reach.state.table import Changes
+from duckconf.reach.state.table import Changes, News
 
 FILE_NAME = "data.json"
 MOVES_NAME = "moves.json"
@@ -86,9 +86,9 @@ class DataBook:
 
         self._entries.change(decide)
 
-    def _see(self, changes: Mapping[str, Optional[str]]) -> None:
-        kept = {name: data for name, data in self.held.items() if name not in changes}
-        self.held = {**kept, **_held({name: text for name, text in changes.items() if text is not None})}
+    def _see(self, news: News) -> None:
+        kept = {name: data for name, data in self.held.items() if name not in news.items}
+        self.held = {**kept, **_held({name: item.text for name, item in news.items.items() if item is not None})}
 
 
 class MoveFile:

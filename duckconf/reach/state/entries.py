@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Optional, Protocol, TypeVar
 
 from duckconf.errors import DuckconfError, NotNow, PreconditionFailed
-from duckconf.reach.state.table import ABSENT, Changes, Compacted, Item, Table
+from duckconf.reach.state.table import ABSENT, Changes, Compacted, Item, News, Table
 
-See = Callable[[Mapping[str, Optional[str]]], None]
-"""Given what has become of entries, None for one that is gone."""
+See = Callable[[News], None]
 
 Value = TypeVar("Value")
 # Seconds in which a change must come through against others, and after which a quiet watch is asked whether it still stands.
@@ -105,8 +104,9 @@ class OwnEntries:
                     self._items.pop(name, None)
                 else:
                     self._items[name] = Item(text, revision)
+            news = News(revision, {name: None if text is None else Item(text, revision) for name, text in changes.items()})
             for see in self._see if changes else ():
-                see(changes)
+                see(news)
             return revision
 
     def follow(self, see: See) -> None:
@@ -218,16 +218,16 @@ class Mirror:
         for part, (_, told) in list(self._parts.items()):
             for see in told if part in changes else ():
                 try:
-                    see(changes[part])
+                    see(News(revision, changes[part]))
                 except Exception:
                     log.exception("a change of %s was not understood", part)
         with self._news:
             self._revision = revision
             self._news.notify_all()
 
-    def _take(self, items: Mapping[str, Item | None]) -> dict[str, dict[str, Optional[str]]]:
-        """The texts of the changes, by part."""
-        changes: dict[str, dict[str, Optional[str]]] = {}
+    def _take(self, items: Mapping[str, Item | None]) -> dict[str, dict[str, Optional[Item]]]:
+        """The changes by part."""
+        changes: dict[str, dict[str, Optional[Item]]] = {}
         with self._news:
             for full, item in items.items():
                 part, _, name = full.partition("/")
@@ -236,7 +236,7 @@ class Mirror:
                     known.pop(name, None)
                 else:
                     known[name] = item
-                changes.setdefault(part, {})[name] = item.text if item is not None else None
+                changes.setdefault(part, {})[name] = item
         return changes
 
 

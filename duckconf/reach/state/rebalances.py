@@ -21,11 +21,22 @@ ALL = "all"
 class Rebalances(Protocol):
     """How far the rebalance is, and the number of the last request."""
 
-    progress: Progress
+    @property
+    def progress(self) -> Progress: ...
 
     def asked(self) -> int: ...
 
     def keep(self, progress: Progress) -> None: ...
+
+
+class RebalanceRequests(Rebalances, Protocol):
+    """The same for one who takes requests too."""
+
+    def ask(self) -> int:
+        """The number of the new request, when it is kept safely."""
+
+    def read(self) -> Progress:
+        """As it is kept now."""
 
 
 class RebalanceBook:

@@ -48,7 +48,7 @@ class RevisionBook:
         self.trouble = trouble
         self.since: dict[tuple[str, int], float] = {}
         self.revisions: dict[str, History] = {}
-        entries.follow(self._see)
+        entries.follow(lambda news: self._see({name: item.text if item else None for name, item in news.items.items()}))
         self._see(entries.texts())
 
     @classmethod

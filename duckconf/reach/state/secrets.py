@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from duckconf import secrets as decisions
 from duckconf.desired import Desired
@@ -26,6 +26,34 @@ from duckconf.suggest import meant
 
 FILE_NAME = "secrets.json"
 SALT_BYTES = 16
+
+
+class Secrets(Protocol):
+    """For many threads."""
+
+    def current(self) -> Mapping[str, KeptSecret]:
+        """Raises NotNow where they cannot be read."""
+
+    def revisions(self) -> dict[str, str]: ...
+
+    def put(self, name: str, value: bytes, now: float, salt: bytes = b"") -> tuple[KeptSecret, bool]:
+        """What is kept safely then, and whether that is news. Raises NotNow, OSError."""
+
+    def remove(self, name: str) -> None:
+        """Raises NotFound, NotNow, OSError."""
+
+
+def after_put(before: KeptSecret | None, value: bytes, now: float, salt: bytes) -> KeptSecret:
+    """The same one, where nothing changes."""
+    if before is not None and before.value == value and salt in (b"", before.salt):
+        return before
+    return KeptSecret(value, salt or secrets.token_bytes(SALT_BYTES), now)
+
+
+def require_there(name: str, kept: Mapping[str, KeptSecret]) -> None:
+    """Raises NotFound."""
+    if name not in kept:
+        raise NotFound(f"there is no secret {name}{meant(name, kept)}", "see ./inv secret list")
 
 
 class SecretFile:
@@ -64,17 +92,15 @@ class SecretFile:
         """What is kept on disk then, and whether that is news. Raises OSError."""
         with self._writing() as kept:
             before = kept.get(name)
-            if before is not None and before.value == value and salt in (b"", before.salt):
-                return before, False
-            after = KeptSecret(value, salt or secrets.token_bytes(SALT_BYTES), now)
-            self._write({**kept, name: after})
-            return after, True
+            after = after_put(before, value, now, salt)
+            if after is not before:
+                self._write({**kept, name: after})
+            return after, after is not before
 
     def remove(self, name: str) -> None:
         """Raises NotFound."""
         with self._writing() as kept:
-            if name not in kept:
-                raise NotFound(f"there is no secret {name}{meant(name, kept)}", "see ./inv secret list")
+            require_there(name, kept)
             self._write({other: secret for other, secret in kept.items() if other != name})
 
     def replace(self, kept: Mapping[str, KeptSecret]) -> None:
