@@ -33,35 +33,27 @@ from api.page.session import Sessions
 from api.request_id import request_id
 from api.server import bind, serve
 from api.stores.data import HeldData
-from api.stores.desired import DesiredStore
 from api.stores.fronts import FrontBook
 from api.stores.images import Images
+from api.stores.kept import Kept, in_files
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import PlacedIndex
 from api.stores.questions import Questions
+from api.stores.store import Store
 from duckconf.actions import Pin
-from duckconf.desired import PLACED_COLUMNS, empty_document
 from duckconf.errors import DuckconfError
 from duckconf.pins import Key
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.nodes.hands import AskedHands
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
-from duckconf.reach.state.data import FILE_NAME as DATA
-from duckconf.reach.state.data import DataBook
-from duckconf.reach.state.files import FolderLock, write_durably
+from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.news import News
-from duckconf.reach.state.rebalances import RebalanceBook
-from duckconf.reach.state.revisions import FILE_NAME as HISTORY
-from duckconf.reach.state.revisions import RevisionBook
-from duckconf.reach.state.secrets import FILE_NAME as SECRETS
-from duckconf.reach.state.secrets import SecretFile
+from duckconf.secrets import using
 
 log = logging.getLogger("api")
 
-STATE = "state.csv"
-NODES = "nodes.json"
 # Each node holds one watch and sends heartbeats; the rest is for people, scheduler and node-controller.
 THREADS_PER_NODE = 1.1
 THREADS_MORE = 40
@@ -72,13 +64,13 @@ class Agents:
 
     name = "agents"
 
-    def __init__(self, store: DesiredStore, nodes: NodeBook) -> None:
+    def __init__(self, store: Store, nodes: NodeBook) -> None:
         self._store = store
         self._nodes = nodes
 
     def troubles(self) -> Mapping[str, str]:
         trouble = self._store.trouble
-        return {self._store.path.name: trouble} if trouble else {}
+        return {self._store.name: trouble} if trouble else {}
 
     def away(self) -> Mapping[str, bool]:
         return {name: self._nodes.status(name) != READY for name in self._nodes.nodes}
@@ -108,42 +100,62 @@ class Noted:
             log.warning("which images %s told of cannot be noted yet: %s", node, error)
 
 
-def create_agents(
-    store: DesiredStore,
-    nodes: NodeBook,
-    index: PlacedIndex,
-    tokens: Tokens,
-    journal: Journal,
-    config: ControlConfig,
-    held: int,
-    kept: SecretFile,
-    book: RevisionBook,
-) -> Flask:
+@dataclass(frozen=True)
+class Known:
+    """What a server knows of its cluster, over what is kept."""
+
+    kept: Kept
+    nodes: NodeBook
+    index: PlacedIndex
+    store: Store
+
+
+def knowing(kept: Kept, config: ControlConfig) -> Known:
+    """Raises SetupError, OSError."""
+    nodes = NodeBook(kept.nodes, config.nodes, config.node_timeout)
+    resolve = secrets.resolving(kept.secrets)
+    index = PlacedIndex(nodes, resolve, config.sites, lambda app: kept.revisions.revisions.get(app, ()))
+    index.data = HeldData(kept.data)
+    store = kept.store(index.see)
+    index.tidy()
+
+    def see_again(apps: Iterable[str]) -> None:
+        index.see_again({name: app for name in apps if (app := store.find(name)) is not None})
+
+    kept.follow_revisions(see_again)
+    kept.follow_secrets(lambda names: see_again(using(store.listing().apps.values(), names)))
+    return Known(kept, nodes, index, store)
+
+
+def create_agents(known: Known, tokens: Tokens, journal: Journal, config: ControlConfig, held: int) -> Flask:
     """The API in agents mode; at most `held` requests are held open at once."""
+    kept, nodes, index, store = known.kept, known.nodes, known.index, known.store
     metrics, watches = Metrics(), HeldRequests(held)
     mode = Agents(store, nodes)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
-    images = Images(index, nodes, book)
-    updates = rollouts.Rollouts(store, index, nodes, book, journal.add, watches, images)
+    images = Images(index, nodes, kept.revisions)
+    updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images)
     questions = Questions(nodes, index.wake, watches)
-    apps = placed.Routes(store, index, nodes, journal.add, watches, kept.current, updates, questions)
+    apps = placed.Routes(store, index, nodes, journal.add, watches, kept.secrets.current, updates, questions)
     components = Components()
-    browsers = Sessions(store.path.parent, config.cluster, lambda: tokens.mark, time.time)
+    browsers = Sessions(Path(config.state_dir), config.cluster, lambda: tokens.mark, time.time)
     pictures = OfAgents(config.cluster, store, nodes, index, journal, components, journal.news.tell)
     hub = Hub(pictures, journal, journal.news)
     noted = Noted(Ends(store, index), index, images, pictures)
     fronts = FrontBook(index, nodes, config.edges)
+    rebalances = rebalance.Scheduled(kept.rebalances, journal.add, index, watches)
+    kept.follow_rebalances(rebalances.changed)
 
     blueprints = (
         data.blueprint(data.Routes(store, index, nodes, journal.add)),
         placed.blueprint(apps),
-        stacks.blueprint(store, journal.add, kept.current, stacks.keeping_places(updates)),
+        stacks.blueprint(store, journal.add, kept.secrets.current, stacks.keeping_places(updates)),
         rollouts.blueprint(updates, apps.again),
         *_of_fronts(index, fronts, config, watches),
-        takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.current)),
-        secrets.blueprint(kept, store, index, journal.add),
-        rebalance.scheduled(rebalance.Scheduled(RebalanceBook(store.path.parent), journal.add, index, watches)),
+        takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.secrets.current)),
+        secrets.blueprint(kept.secrets, store, index, journal.add),
+        rebalance.scheduled(rebalances),
         node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node),
         hands.blueprint(AskedHands(questions.ask), journal.add),
         hands.answers(questions),
@@ -198,28 +210,21 @@ def run(config: ControlConfig) -> None:
     lock = FolderLock(state / "api.lock", "the API server")
     journal = Journal(state / journal_file.FILE_NAME, "api", news=News())
     journal.request = request_id
-    if not (state / STATE).exists() and not (state / NODES).exists():
-        # The first start ever. Later, a state that is missing is an accident and stops nothing.
-        write_durably(state / STATE, empty_document(PLACED_COLUMNS).text().encode())
-    nodes = NodeBook(state / NODES, config.nodes, config.node_timeout)
-    kept = SecretFile(state / SECRETS)
-    book = RevisionBook.at(state / HISTORY)
-    if book.trouble:
-        log.warning("%s", book.trouble)
-    index = PlacedIndex(nodes, secrets.resolving(kept), config.sites, lambda app: book.revisions.get(app, ()))
-    index.data = HeldData(DataBook.at(state / DATA, dict))
-    store = DesiredStore(state / STATE, journal.add, PLACED_COLUMNS, index.see, alone=True)
-    for name, target in (("state", store.watch), ("nodes", nodes.keep_on_disk)):
+    kept = in_files(state, journal.add)
+    if kept.revisions.trouble:
+        log.warning("%s", kept.revisions.trouble)
+    known = knowing(kept, config)
+    for name, target in (("state", known.store.watch), ("nodes", known.nodes.keep_on_disk)):
         threading.Thread(target=target, name=name, daemon=True).start()
     threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE
     tokens = Tokens(Path(config.tokens_file))
-    app = create_agents(store, nodes, index, tokens, journal, config, threads - THREADS_MORE // 2, kept, book)
+    app = create_agents(known, tokens, journal, config, threads - THREADS_MORE // 2)
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:
         serve(bind(config.listen, threads, config.certificate, config.key), app)
     finally:
-        store.close()
-        nodes.close()
+        known.store.close()
+        known.nodes.close()
         lock.release()
 
 

@@ -4,7 +4,7 @@ for the scheduler, this server keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -85,6 +85,11 @@ class Scheduled:
         self.book.keep(progress)
         self.follow()
         return jsonify(told(self.book))
+
+    def changed(self, _: Iterable[str]) -> None:
+        """Another server may have done it."""
+        self.follow()
+        self.index.wake(REBALANCE)
 
     def follow(self) -> None:
         """Know which apps are moving now."""

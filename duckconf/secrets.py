@@ -54,6 +54,12 @@ def names_of(app: App) -> frozenset[str]:
     return frozenset(use.source for use in uses(app))
 
 
+def using(apps: Iterable[App], names: Iterable[str]) -> list[str]:
+    """The apps that use one of these secrets."""
+    wanted = frozenset(names)
+    return [app.name for app in apps if wanted & names_of(app)]
+
+
 def users(apps: Iterable[App]) -> dict[str, list[str]]:
     """The apps that use each secret."""
     found: dict[str, list[str]] = {}

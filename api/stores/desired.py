@@ -110,7 +110,6 @@ class DesiredStore(Store):
             return self._revision
 
     def watch(self) -> None:
-        """Take over what people do to the file, until `close`."""
         while not self._ended.wait(LOOK_EVERY):
             try:
                 with self._flushing:

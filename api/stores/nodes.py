@@ -1,24 +1,22 @@
 """What is known of the nodes: when each was last heard, what it reported, and whether it is cordoned.
 
-Only the server's own clock counts. Heartbeats live in memory and reach `nodes.json` at most once a second, for people;
-what people decide (cordons) is on disk before it is acknowledged.
+Only the server's own clock counts. Heartbeats live in memory; what people decide (cordons) is kept safely before it is
+acknowledged.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
+from api.stores.kept_nodes import Closed, KeptNodes
 from duckconf.actions import Pin
 from duckconf.codec import spec_hash
-from duckconf.errors import Conflict, NotFound, SetupError
+from duckconf.errors import Conflict, NotFound
 from duckconf.facts import Facts
 from duckconf.fleet_seen import NEVER_RAN
 from duckconf.healthcheck import HEALTHY, NO_CHECK
@@ -26,7 +24,6 @@ from duckconf.model import App
 from duckconf.naming import instance_name
 from duckconf.overview import BACKOFF, STARTING
 from duckconf.pins import Key
-from duckconf.reach.state.files import write_durably
 from duckconf.refusal import Refusal, shifted
 from duckconf.suggest import meant
 
@@ -109,7 +106,7 @@ class Node:
     forgiven: frozenset[tuple[str, str, str, int]] = frozenset()
     """Refusals after which a person asked for the node to be tried again; the next one is another one."""
     asked: int = 0
-    """How often a person asked for that since the server started."""
+    """How often a person asked for that."""
     facts: Facts = field(default_factory=Facts)
     unreadable: str = ""
     """Why its agent cannot read the answers of its engine; the containers are then those of an earlier heartbeat."""
@@ -133,22 +130,27 @@ class Report:
 class NodeBook:
     """The nodes of one cluster, for many threads of one process. `changed` is called after each report that differs."""
 
-    def __init__(self, path: Path, names: Sequence[str], timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`timeout` is node_timeout in seconds. Raises SetupError when the file is there and cannot be read."""
-        self._path = path
+    def __init__(
+        self, kept: KeptNodes, names: Sequence[str], timeout: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`timeout` is node_timeout in seconds. Raises OSError when it cannot be written who is known."""
+        self._kept = kept
         self._clock = clock
         self.timeout = timeout
         self._lock = threading.Lock()
         self._news = threading.Condition()
         self._ended = threading.Event()
-        kept = _read(path)
-        # Grows with every start, also when the file was lost: revisions handed out before are never given again.
-        self.epoch = max(int(time.time()), int(kept.get("epoch", 0)) + 1)
-        self.revision = self.epoch << 20
+        # Grows with every start, also when what was kept is lost: revisions handed out before are never given again.
+        self.revision = kept.epoch << 10
         now = clock()
         # After a restart nobody may be called dead before a full timeout.
-        self.nodes = {name: _node(kept.get("nodes", {}).get(name, {}), now) for name in names}
-        self._save()
+        self.nodes = {name: _node(kept, name, now) for name in names}
+        kept.follow(self._see_closed)
+        kept.note(self._rows())
+
+    @property
+    def first_revision(self) -> int:
+        return self._kept.epoch << 10
 
     def heartbeat(self, name: str, report: Report) -> tuple[float, tuple[Seen, ...]]:
         """Note that the node was heard; returns the time (seconds since the epoch) and what it reported before.
@@ -178,36 +180,26 @@ class NodeBook:
         return node.heartbeat, before
 
     def try_again(self, name: str) -> None:
-        """A person asks for it: what the node refused until now no longer keeps an app off it."""
-        with self._lock:
-            node = self.nodes[name]
-            node.forgiven = frozenset(_marks(node.refusals))
-            node.asked += 1
-        self._tell()
+        """A person asks for it: what the node refused until now no longer keeps an app off it. Raises NotNow, OSError."""
+        self._kept.change(name, lambda closed: closed._replace(asked=closed.asked + 1))
 
     def cordon(self, name: str, *, cordoned: bool) -> bool:
-        """Says whether that was a change; returns when it is on disk. Raises OSError, and nothing has changed. The end of a
-        cordon ends a drain."""
-        return self._close(name, cordoned, cordoned and self.nodes[name].draining)
+        """Says whether that was a change; returns when it is kept safely. Raises NotNow, OSError, and nothing has changed. The
+        end of a cordon ends a drain."""
+        return self._kept.change(name, lambda closed: Closed(cordoned, cordoned and closed.draining, closed.asked))
 
     def drain(self, name: str) -> bool:
         """The same, for a node that is to be emptied."""
-        return self._close(name, True, True)
+        return self._kept.change(name, lambda closed: Closed(True, True, closed.asked))
 
-    def _close(self, name: str, *now: bool) -> bool:
+    def _see_closed(self, name: str, closed: Closed) -> None:
         with self._lock:
-            node = self.nodes[name]
-            before = node.cordoned, node.draining
-            node.cordoned, node.draining = now
-        if before == now:
-            return False
-        try:
-            self._save()
-        except OSError:
-            node.cordoned, node.draining = before
-            raise
+            node = self.nodes.get(name)
+            if node is not None:
+                if closed.asked != node.asked:
+                    node.forgiven = frozenset(_marks(node.refusals))
+                node.cordoned, node.draining, node.asked = closed
         self._tell()
-        return True
 
     def require(self, name: str) -> Node:
         """Raises NotFound for a name that is not in the inventory."""
@@ -251,15 +243,14 @@ class NodeBook:
 
     def keep_on_disk(self) -> None:
         """Write what people may want to read, until `close`."""
-        last: object = None
         while not self._ended.wait(WRITE_EVERY):
-            now = {name: node.heartbeat for name, node in self.nodes.items()}
-            if now != last:
-                last = now
-                try:
-                    self._save()
-                except OSError as error:
-                    log.warning("nodes.json cannot be written: %s", error)
+            try:
+                self._kept.note(self._rows())
+            except OSError as error:
+                log.warning("when nodes were heard cannot be written: %s", error)
+
+    def _rows(self) -> dict[str, tuple[float, int]]:
+        return {name: (node.heartbeat, len(node.containers)) for name, node in self.nodes.items()}
 
     def close(self) -> None:
         self._ended.set()
@@ -279,15 +270,6 @@ class NodeBook:
             self.revision += 1
             self._news.notify_all()
 
-    def _save(self) -> None:
-        with self._lock:
-            nodes = {
-                name: {"heartbeat": node.heartbeat, "cordoned": node.cordoned, "apps": len(node.containers)}
-                | ({"draining": True} if node.draining else {})
-                for name, node in self.nodes.items()
-            }
-        write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
-
 
 def _by_instance(containers: Sequence[Seen]) -> dict[str, list[Seen]]:
     found: dict[str, list[Seen]] = {}
@@ -304,17 +286,6 @@ def _marks(refusals: Sequence[Refusal]) -> set[tuple[str, str, str, int]]:
     return {_mark(refusal) for refusal in refusals}
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise SetupError(f"{path} cannot be read: {error}", "repair it, or move it away: cordons are then lost") from error
-    return content if isinstance(content, dict) else {}
-
-
-def _node(kept: Any, now: float) -> Node:
-    kept = kept if isinstance(kept, dict) else {}
-    cordoned, draining = (kept.get(key) is True for key in ("cordoned", "draining"))
-    return Node(now, heartbeat=float(kept.get("heartbeat", 0.0)), cordoned=cordoned or draining, draining=draining)
+def _node(kept: KeptNodes, name: str, now: float) -> Node:
+    cordoned, draining, asked = kept.of(name)
+    return Node(now, heartbeat=kept.heartbeat(name), cordoned=cordoned, draining=draining, asked=asked)

@@ -61,7 +61,7 @@ class PlacedIndex:
         self.past = past
         self.sites = sites
         self._lock = threading.RLock()
-        self._watches = Watches(self._lock, nodes.epoch << 20)
+        self._watches = Watches(self._lock, nodes.first_revision)
         self._apps: dict[str, dict[str, Instance]] = {}
         self._by_node: dict[str, dict[str, Instance]] = {UNPLACED: {}}
         self._copies: dict[str, set[str]] = {}

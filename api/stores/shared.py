@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -77,6 +78,9 @@ class SharedStore(Store):
     def confirm(self) -> bool:
         return False
 
+    def watch(self) -> None:
+        """The mirror follows."""
+
     def close(self) -> None:
         with self._news:
             self._ended = True
@@ -94,9 +98,9 @@ class SharedStore(Store):
             every = {name: self._understood(name, text) for name, text in reading.all().items() if name != ROUTES}
             return {name: app for name, app in every.items() if app is not None}
 
-        # Above all generations that were given, also by another store.
-        revision = max(self._revision, self._highest) + 1
-        overlay = decided(batch, View(app, self._number, revision, apps), self._refuse_unreadable)
+        # Above all generations that were given, also by another store, or after the snapshot that this one was restored from.
+        generation = max(self._highest + 1, int(time.time()))
+        overlay = decided(batch, View(app, self._number, generation, apps), self._refuse_unreadable)
         texts: dict[str, str | None] = {name: _text(app) if app is not None else None for name, app in overlay.items()}
         if any(app is not None and app.routes for app in overlay.values()):
             texts[ROUTES] = str(int(reading.get(ROUTES) or "0") + 1)

@@ -54,6 +54,10 @@ class Store(ABC):
         """Why what is declared under this name cannot be read, "" when nothing of that kind is there."""
 
     @abstractmethod
+    def watch(self) -> None:
+        """Take over what others do to it, until `close`."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
     def get(self, name: str) -> App:

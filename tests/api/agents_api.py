@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +15,66 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.agents import create_agents
+from api.agents import create_agents, knowing
 from api.auth import Tokens
-from api.secrets import resolving
-from api.stores.desired import DesiredStore
-from api.stores.nodes import NodeBook
-from api.stores.placed import PlacedIndex
+from api.stores.kept import Kept, in_files, together
 from controllers.updates import advanced
-from duckconf.desired import PLACED_COLUMNS, empty_document
+from duckconf.model import App
 from duckconf.reach.api.control_config import ControlConfig
+from duckconf.reach.state.entries import Mirror
+from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
-from duckconf.reach.state.revisions import RevisionBook
-from duckconf.reach.state.secrets import SecretFile
-from duckconf.sites import Sites
 
 NODES = ("node-1", "node-2", "node-3")
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Flask]:
-    state = tmp_path / "state.csv"
-    state.write_text(empty_document(PLACED_COLUMNS).text())
-    os.utime(state, (0, 0))
+TOGETHER = "all.json"
+
+
+def found_by_the_next(folder: Path) -> Kept:
+    """What a server that is started now finds."""
+    if (folder / TOGETHER).exists():
+        table = FileTable(folder / TOGETHER)
+        return together(Mirror(lambda _: table), str)
+    return in_files(folder, Journal(folder / "events.jsonl", "api").add)
+
+
+def apps_found(folder: Path) -> Mapping[str, App]:
+    return found_by_the_next(folder).store(lambda *_: None).listing().apps
+
+
+@contextmanager
+def _kept(kind: str, folder: Path, journal: Journal) -> Iterator[Kept]:
+    if kind == "files":
+        yield in_files(folder, journal.add)
+        return
+    table = FileTable(folder / TOGETHER)
+    mirror = Mirror(lambda _: table)
+    threading.Thread(target=mirror.run, daemon=True).start()
+    yield together(mirror, str)
+    mirror.close()
+
+
+@pytest.fixture(params=["files", "together"])
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """Of a server that keeps all in files of its own, and of one among several: the same is asked of both."""
+    with served(request.param, tmp_path) as found:
+        yield found
+
+
+@contextmanager
+def served(kind: str, tmp_path: Path) -> Iterator[Flask]:
     tokens = {"operator": _hash("op"), "nodes": {name: _hash(f"token of {name}") for name in NODES}}
     (tmp_path / "tokens.json").write_text(json.dumps(tokens))
-    book = NodeBook(tmp_path / "nodes.json", NODES, 20.0)
-    kept = SecretFile(tmp_path / "secrets.json")
-    past = RevisionBook.at(tmp_path / "history.json")
-    sites = Sites(NODES, {"node-1": "a"}, {"web": NODES[1:]})
-    index = PlacedIndex(book, resolving(kept), sites, lambda app: past.revisions.get(app, ()))
     journal = Journal(tmp_path / "events.jsonl", "api")
-    store = DesiredStore(state, journal.add, PLACED_COLUMNS, index.see)
     config = ControlConfig(
-        "demo", NODES, str(tmp_path / "tokens.json"), "", edges=("node-2",), edge_addresses={"node-1": "inside"}
-    )
-    yield create_agents(store, book, index, Tokens(tmp_path / "tokens.json"), journal, config, 8, kept, past)
-    store.close()
+        "demo", NODES, str(tmp_path / "tokens.json"), "", state_dir=str(tmp_path), zones={"node-1": "a"},
+        groups={"web": NODES[1:]}, edges=("node-2",), edge_addresses={"node-1": "inside"},
+    )  # fmt: skip
+    with _kept(kind, tmp_path, journal) as kept:
+        known = knowing(kept, config)
+        yield create_agents(known, Tokens(tmp_path / "tokens.json"), journal, config, 8)
+        known.store.close()
 
 
 def _hash(token: str) -> str:

@@ -8,7 +8,7 @@ from flask import Flask
 
 from duckconf.codec import spec_hash
 from duckconf.model import App
-from tests.api.agents_api import Client, agent, app, beat, copy, decide, operator
+from tests.api.agents_api import Client, agent, app, apps_found, beat, copy, decide, operator
 
 __all__ = ["agent", "app", "operator"]
 
@@ -110,9 +110,9 @@ def test_the_end_of_a_job_is_recorded_told_and_kept_when_its_container_is_gone(
     end = f"{spec_hash(job)}:3:0"
     ended = copy("job", "failed (3)") | {"end": end}
     assert beat(Client(app, "token of node-2"), "node-2", ended).status_code == 200
-    assert end not in (tmp_path / "state.csv").read_text()
+    assert apps_found(tmp_path)["job"].ended == ()
     beat(agent, "node-1", ended)
-    assert end in (tmp_path / "state.csv").read_text()
+    assert apps_found(tmp_path)["job"].ended == (end,)
     beat(agent)
     shown = (operator("GET", "/app/job").json or {})["instances"][0]
     assert (shown["status"], shown["node"], "restart policy is no" in shown["note"]) == ("failed (3)", "node-1", True)

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask
 
 from api.stores.fronts import FrontBook
+from api.stores.kept_nodes import NodesFile
 from api.stores.nodes import NodeBook, Report
 from api.stores.placed import PlacedIndex
 from tests.api.agents_api import Client, agent, app, beat, copy, operator
@@ -117,7 +118,7 @@ def test_a_front_on_a_node_that_does_not_answer_is_not_waited_for(operator: Clie
 
 def test_nodes_that_were_never_heard_have_their_timeout_from_when_the_first_one_was(tmp_path: Path) -> None:
     now = 0.0
-    nodes = NodeBook(tmp_path / "nodes.json", ("node-1", "node-2"), 20.0, lambda: now)
+    nodes = NodeBook(NodesFile(tmp_path / "nodes.json"), ("node-1", "node-2"), 20.0, lambda: now)
     book = FrontBook(PlacedIndex(nodes), nodes, ("node-1",), lambda: now)
 
     def complete(at: float) -> bool:

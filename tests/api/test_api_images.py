@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from flask import Flask
 
 from duckconf.codec import spec_hash
 from duckconf.model import App
-from tests.api.agents_api import NODES, Client, app, decide, operator
+from tests.api.agents_api import NODES, Client, app, decide, found_by_the_next, operator
 
 __all__ = ["app", "operator"]
 
@@ -80,7 +79,7 @@ def test_the_image_is_kept_with_the_revision_and_a_way_back_has_it_too(
     for node in NODES[1:]:
         beat(agents, node, state="running", ready=True)
     decide(operator)
-    assert [item["image_id"] for item in json.loads((tmp_path / "history.json").read_text())["web"]] == [ID]
+    assert [item.pin and item.pin.id for item in found_by_the_next(tmp_path).revisions.revisions["web"]] == [ID]
     operator("PUT", "/app/web", {"image": "nginx:2"})
     decide(operator)
     assert runs(agents, "node-1") == {}

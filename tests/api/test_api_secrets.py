@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from flask import Flask
 from duckconf.codec import spec_hash
 from duckconf.model import App
 from duckconf.secrets import LARGEST
-from tests.api.agents_api import Client, agent, app, beat, copy, operator
+from tests.api.agents_api import TOGETHER, Client, agent, app, apps_found, beat, copy, operator
 from tests.api.test_api_push import problem
 
 __all__ = ["agent", "app", "operator"]
@@ -105,12 +106,16 @@ class TestSecrets:
         self.put(operator)
         operator("PUT", "/app/web", {"image": "nginx", "secrets": ["db"], "node": "node-1"})
         holding = [path.name for path in tmp_path.iterdir() if path.is_file() and self.VALUE in path.read_text()]
-        assert holding == ["secrets.json"]
+        if holding == [TOGETHER]:
+            entries = json.loads((tmp_path / TOGETHER).read_text())
+            assert [name for name, entry in entries.items() if self.VALUE in json.dumps(entry)] == ["secrets/db"]
+        else:
+            assert holding == ["secrets.json"]
 
     def test_the_end_of_a_job_with_secrets_is_recorded(self, operator: Client, agent: Client, tmp_path: Path) -> None:
         revision = self.put(operator)["revision"]
         operator("PUT", "/app/job", {"image": "nginx", "restart": "no", "secrets": ["db"], "node": "node-1"})
         ran = App("nginx", "job", restart="no", secrets=("db",), secret_revisions={"db": revision})
         beat(agent, "node-1", copy("job", "done") | {"end": f"{spec_hash(ran)}:0:0"})
-        assert f"{spec_hash(ran)}:0:0" in (tmp_path / "state.csv").read_text()
+        assert apps_found(tmp_path)["job"].ended == (f"{spec_hash(ran)}:0:0",)
         assert (operator("GET", "/app/job").json or {})["status"] == "done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.reports import ReportFile
 from duckconf.restart import End
 from duckconf.share import read_instance
-from tests.api.agents_api import Client, agent, app, beat, operator
+from tests.api.agents_api import Client, agent, app, beat, operator, served
 from tests.api.test_api_push import problem
 
 __all__ = ["agent", "app", "operator"]
@@ -24,16 +25,18 @@ __all__ = ["agent", "app", "operator"]
 SHOP = {"apps": {"shop-web": {"image": "nginx", "ports": ["8080:80"]}, "shop-db": {"image": "postgres"}}}
 
 
-@pytest.fixture(params=["reconcile", "agents"])
-def call(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """A client of the API in this mode."""
-    if request.param == "agents":
-        return request.getfixturevalue("operator")
+@pytest.fixture(params=["reconcile", "files", "together"])
+def call(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """A client of the API in reconcile mode, or in agents mode with what is kept so."""
+    if request.param != "reconcile":
+        with served(request.param, tmp_path) as app:
+            yield Client(app, "op")
+        return
     file = tmp_path / "desired_state.csv"
     file.write_text(empty_document().text())
     journal = Journal(tmp_path / "events.jsonl", "api")
     client = create_reconcile(DesiredStore(file, journal.add), ReportFile(tmp_path / "r.json"), "demo", journal).test_client()
-    return lambda method, path, body=None: client.open(path, method=method, json=body)
+    yield lambda method, path, body=None: client.open(path, method=method, json=body)
 
 
 def images(call: Any) -> dict[str, str]:

@@ -100,6 +100,7 @@ def test_what_cannot_be_taken_over_changes_nothing(operator: Client, agents: dic
     assert agents["node-1"]("PUT", "/takeover", body).status_code == 403
 
 
+@pytest.mark.parametrize("app", ["files"], indirect=True)
 def test_a_state_that_cannot_be_read_keeps_its_past(operator: Client, agents: dict[str, Client], tmp_path: Any) -> None:
     operator("PUT", "/app/web", {"image": "nginx:1", "replicas": 3, "node": list(NODES)})
     report(agents, {1: OLD, 2: OLD, 3: OLD})

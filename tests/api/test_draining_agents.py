@@ -12,7 +12,6 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
-from api.stores.nodes import NodeBook
 from controllers.component import Component
 from controllers.draining import empty, is_under_way, next_to_leave
 from controllers.scheduler import Scheduler
@@ -20,7 +19,7 @@ from duckconf.events import Event
 from duckconf.overview import UNDECIDED
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.api.control_config import ControlConfig
-from tests.api.agents_api import NODES, Client, app
+from tests.api.agents_api import NODES, Client, app, found_by_the_next
 from tests.api.test_api_push import problem
 from tests.api.test_rebalance_agents import World
 
@@ -99,7 +98,7 @@ def test_one_that_does_not_come_up_elsewhere_serves_where_it_is(world: Drained) 
 
 def test_what_is_drained_is_cordoned_and_on_disk_until_the_node_is_open_again(world: Drained, tmp_path: Path) -> None:
     def kept() -> tuple[bool, bool]:
-        node = NodeBook(tmp_path / "nodes.json", NODES, 20.0).nodes["node-1"]
+        node = found_by_the_next(tmp_path).nodes.of("node-1")
         return node.cordoned, node.draining
 
     assert world.call("PUT", "/node/node-1", {"draining": True})["draining"]

@@ -21,10 +21,9 @@ from duckconf.events import Event
 from duckconf.model import FIELDS, parse_app
 from duckconf.naming import instance_name
 from duckconf.reach.api.client import ApiClient
-from duckconf.reach.state.rebalances import RebalanceBook
 from duckconf.rebalancing import AUTO, MANUAL, uneven
 from duckconf.sites import Sites
-from tests.api.agents_api import NODES, Client, app
+from tests.api.agents_api import NODES, Client, app, found_by_the_next
 from tests.api.test_api_push import problem
 
 __all__ = ["app"]
@@ -167,7 +166,7 @@ def test_a_scheduler_that_is_killed_before_it_binds_is_followed_by_one_that_does
     world.schedule()
     world.call("PUT", "/apps", {"apps": [{"name": "a1", "slot": 1, "node": "node-2"}]})
     assert world.go().counts() == [2, 2, 2]
-    assert RebalanceBook(tmp_path).progress.done == 1
+    assert found_by_the_next(tmp_path).rebalances.progress.done == 1
 
 
 def test_by_itself_it_begins_when_a_node_joins_and_waits_while_one_is_away(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.stores.kept_nodes import NodesFile
 from api.stores.nodes import READY, SUSPECT, UNREACHABLE, NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
 from controllers.node_controller import Watch, look, turned_away
@@ -149,7 +150,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def book(tmp_path: Path, clock: Clock) -> NodeBook:
-    return NodeBook(tmp_path / "nodes.json", ("n1", "n2"), 20.0, clock)
+    return NodeBook(NodesFile(tmp_path / "nodes.json"), ("n1", "n2"), 20.0, clock)
 
 
 def seen(app: str, state: str = "running", generation: int = 1) -> Seen:
@@ -180,12 +181,12 @@ def test_a_restart_gives_a_full_timeout_keeps_cordons_and_never_repeats_a_revisi
     assert book.cordon("n1", cordoned=True)
     assert not book.cordon("n1", cordoned=True)
     clock.now += 500
-    again = NodeBook(tmp_path / "nodes.json", ("n1", "n2"), 20.0, clock)
+    again = NodeBook(NodesFile(tmp_path / "nodes.json"), ("n1", "n2"), 20.0, clock)
     assert (again.age("n1"), again.nodes["n1"].cordoned, again.nodes["n2"].cordoned) == (0, True, False)
     assert again.revision > book.revision
     (tmp_path / "nodes.json").write_text("{")
     with pytest.raises(SetupError, match="cannot be read"):
-        NodeBook(tmp_path / "nodes.json", ("n1",), 20.0, clock)
+        NodeBook(NodesFile(tmp_path / "nodes.json"), ("n1",), 20.0, clock)
 
 
 @pytest.fixture

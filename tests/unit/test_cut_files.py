@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from api.stores.kept_nodes import NodesFile
 from api.stores.nodes import NodeBook
 from api.turns import TurnBook
 from controllers.app_controller import _instance
@@ -85,9 +86,11 @@ def test_an_agent_obeys_no_half_of_a_desired_state(tmp_path: Path) -> None:
 
 def test_the_nodes_of_a_control_plane_are_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "nodes.json"
-    book = NodeBook(path, NAMES, 20.0)
+    book = NodeBook(NodesFile(path), NAMES, 20.0)
     book.cordon("web-10", cordoned=True)
-    refused_or(path, lambda: {name for name, node in NodeBook(path, NAMES, 20.0).nodes.items() if node.cordoned}, {"web-10"})
+    refused_or(
+        path, lambda: {name for name, node in NodeBook(NodesFile(path), NAMES, 20.0).nodes.items() if node.cordoned}, {"web-10"}
+    )
 
 
 @pytest.mark.parametrize("name", ["cordoned", "draining"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.stores.desired import DesiredStore
+from api.stores.kept_nodes import NodesFile
 from api.stores.nodes import NodeBook, Report, Seen
 from api.stores.placed import PlacedIndex
 from duckconf.brake import mended
@@ -74,7 +75,7 @@ def test_a_file_of_an_earlier_version_is_read_and_gets_its_end_with_the_next_wri
 
 def index_of(path: Path, tell: Callable[[Event], None] = lambda _: None) -> tuple[DesiredStore, PlacedIndex]:
     """The server's view of a node that reports all apps as running."""
-    nodes = NodeBook(path.parent / "nodes.json", ["node-1"], 20.0)
+    nodes = NodeBook(NodesFile(path.parent / "nodes.json"), ["node-1"], 20.0)
     index = PlacedIndex(nodes)
     store = DesiredStore(path, tell, PLACED_COLUMNS, index.see, alone=True)
     seen = tuple(Seen(name, f"duckconf-{name}", "running", generation=3) for name in NAMES)

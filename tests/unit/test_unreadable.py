@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from api.stores.kept_nodes import NodesFile
 from api.stores.nodes import READY, SUSPECT, UNREADABLE, NodeBook, Report, Seen
 from controllers.cycle import Cycle, Look
 from controllers.node_controller import Watch, look
@@ -81,7 +82,7 @@ def test_one_that_falls_silent_afterwards_is_lost_as_any_other() -> None:
 
 def test_a_heartbeat_without_readable_containers_keeps_those_that_were_reported(tmp_path: Path) -> None:
     now = [1000.0]
-    book = NodeBook(tmp_path / "nodes.json", ("n1",), 20.0, lambda: now[0])
+    book = NodeBook(NodesFile(tmp_path / "nodes.json"), ("n1",), 20.0, lambda: now[0])
     before = (Seen("a", "duckconf-a", "running"),)
     book.heartbeat("n1", Report("one", before))
     revision = book.revision
