@@ -23,34 +23,38 @@ from api.auth import Tokens, authenticate, caller, require_operator
 from api.ends import Ends
 from api.factory import create
 from api.held import HeldRequests
+from api.known import Known, knowing
 from api.live import routes as live
 from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
+from api.others import Joined, Nobody, Others, say_age, why_cut_off
 from api.page import routes as page
 from api.page.session import Sessions
 from api.request_id import request_id
 from api.server import bind, serve
-from api.stores.data import HeldData
 from api.stores.fronts import FrontBook
 from api.stores.images import Images
-from api.stores.kept import Kept, in_files
+from api.stores.kept import Kept, in_files, together
 from api.stores.nodes import READY, NodeBook, Seen
 from api.stores.placed import PlacedIndex
 from api.stores.questions import Questions
 from api.stores.store import Store
 from duckconf.actions import Pin
-from duckconf.errors import DuckconfError
+from duckconf.errors import DuckconfError, NotNow
 from duckconf.pins import Key
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
+from duckconf.reach.api.etcd import Gateway
 from duckconf.reach.nodes.hands import AskedHands
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
+from duckconf.reach.state.entries import Mirror
+from duckconf.reach.state.etcd_table import EtcdTable
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.news import News
-from duckconf.secrets import using
+from duckconf.reach.state.table import Table
 
 log = logging.getLogger("api")
 
@@ -90,41 +94,14 @@ class Noted:
         self.ends.record(node, containers)
         try:
             self.index.note_data(node, containers)
-        except OSError as error:
+        except (OSError, NotNow) as error:
             log.warning("which data is on %s cannot be noted yet: %s", node, error)
 
     def learn(self, node: str, found: Mapping[Key, Pin]) -> None:
         try:
             self.images.learn(node, found)
-        except OSError as error:
+        except (OSError, NotNow) as error:
             log.warning("which images %s told of cannot be noted yet: %s", node, error)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a server knows of its cluster, over what is kept."""
-
-    kept: Kept
-    nodes: NodeBook
-    index: PlacedIndex
-    store: Store
-
-
-def knowing(kept: Kept, config: ControlConfig) -> Known:
-    """Raises SetupError, OSError."""
-    nodes = NodeBook(kept.nodes, config.nodes, config.node_timeout)
-    resolve = secrets.resolving(kept.secrets)
-    index = PlacedIndex(nodes, resolve, config.sites, lambda app: kept.revisions.revisions.get(app, ()))
-    index.data = HeldData(kept.data)
-    store = kept.store(index.see)
-    index.tidy()
-
-    def see_again(apps: Iterable[str]) -> None:
-        index.see_again({name: app for name in apps if (app := store.find(name)) is not None})
-
-    kept.follow_revisions(see_again)
-    kept.follow_secrets(lambda names: see_again(using(store.listing().apps.values(), names)))
-    return Known(kept, nodes, index, store)
 
 
 def create_agents(known: Known, tokens: Tokens, journal: Journal, config: ControlConfig, held: int) -> Flask:
@@ -137,13 +114,21 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     images = Images(index, nodes, kept.revisions)
     updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images)
     questions = Questions(nodes, index.wake, watches)
-    apps = placed.Routes(store, index, nodes, journal.add, watches, kept.secrets.current, updates, questions)
     components = Components()
     browsers = Sessions(Path(config.state_dir), config.cluster, lambda: tokens.mark, time.time)
     pictures = OfAgents(config.cluster, store, nodes, index, journal, components, journal.news.tell)
     hub = Hub(pictures, journal, journal.news)
     noted = Noted(Ends(store, index), index, images, pictures)
     fronts = FrontBook(index, nodes, config.edges)
+    others: Others = Nobody(index, fronts)
+    if kept.mirror is not None:
+        others = Joined(kept.mirror, config.server, nodes, index, fronts, journal)
+    reports = node_routes.Routes(
+        index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node, others.hear, pictures.heard
+    )
+    others.join(reports.take)
+    more = kept.secrets.current, updates, questions, others.stop_first
+    apps = placed.Routes(store, index, nodes, journal.add, watches, *more)
     rebalances = rebalance.Scheduled(kept.rebalances, journal.add, index, watches)
     kept.follow_rebalances(rebalances.changed)
 
@@ -152,11 +137,11 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
         placed.blueprint(apps),
         stacks.blueprint(store, journal.add, kept.secrets.current, stacks.keeping_places(updates)),
         rollouts.blueprint(updates, apps.again),
-        *_of_fronts(index, fronts, config, watches),
+        *_of_fronts(index, fronts, config, watches, others),
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.secrets.current)),
         secrets.blueprint(kept.secrets, store, index, journal.add),
         rebalance.scheduled(rebalances),
-        node_routes.blueprint(index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node),
+        node_routes.blueprint(reports),
         hands.blueprint(AskedHands(questions.ask), journal.add),
         hands.answers(questions),
         ops.blueprint(mode, metrics, config.cluster, journal, watches, hub),
@@ -171,11 +156,13 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
         if caller().operator:
             components.hear(request.headers.get("User-Agent", ""))
 
-    return create(metrics, names, *blueprints, authenticate=know_the_caller, changed=hub.changed)
+    app = create(metrics, names, *blueprints, authenticate=know_the_caller, changed=hub.changed)
+    say_age(app, others)
+    return app
 
 
 def _of_fronts(
-    index: PlacedIndex, fronts: FrontBook, config: ControlConfig, watches: HeldRequests
+    index: PlacedIndex, fronts: FrontBook, config: ControlConfig, watches: HeldRequests, others: Others
 ) -> tuple[Blueprint, Blueprint]:
     """Operators are told where a node is reached from outside, fronts where other nodes reach it."""
 
@@ -186,7 +173,20 @@ def _of_fronts(
         return config.edge_addresses.get(node) or outside(node)
 
     told = front.blueprint(front.of_agents(index, fronts, outside, watches))
-    return told, front.of_edges(front.Edges(front.of_agents(index, fronts, inside, watches), fronts))
+    return told, front.of_edges(front.Edges(front.of_agents(index, fronts, inside, watches), fronts, others.front_has))
+
+
+def _kept(config: ControlConfig, folder: Path, journal: Journal) -> Kept:
+    """Raises SetupError, NotNow, OSError."""
+    if config.etcd is None:
+        return in_files(folder, journal.add)
+    gateway = Gateway(config.etcd.endpoints, config.etcd.ca, config.etcd.certificate, config.etcd.key)
+
+    def table(part: str) -> Table:
+        return EtcdTable(gateway, config.cluster, f"{config.server}/{part or 'all'}")
+
+    mirror = Mirror(table)
+    return together(mirror, lambda: why_cut_off(mirror.age))
 
 
 def main(arguments: list[str]) -> int:
@@ -210,15 +210,17 @@ def run(config: ControlConfig) -> None:
     lock = FolderLock(state / "api.lock", "the API server")
     journal = Journal(state / journal_file.FILE_NAME, "api", news=News())
     journal.request = request_id
-    kept = in_files(state, journal.add)
+    kept = _kept(config, state, journal)
     if kept.revisions.trouble:
         log.warning("%s", kept.revisions.trouble)
     known = knowing(kept, config)
-    for name, target in (("state", known.store.watch), ("nodes", known.nodes.keep_on_disk)):
-        threading.Thread(target=target, name=name, daemon=True).start()
     threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE
     tokens = Tokens(Path(config.tokens_file))
     app = create_agents(known, tokens, journal, config, threads - THREADS_MORE // 2)
+    mirrored = kept.mirror.run if kept.mirror is not None else known.nodes.keep_on_disk
+    for name, target in (("state", known.store.watch), ("kept", mirrored)):
+        threading.Thread(target=target, name=name, daemon=True).start()
+    known.index.tidy()
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:
         serve(bind(config.listen, threads, config.certificate, config.key), app)

@@ -14,6 +14,8 @@ from duckconf.errors import BadInput, Fault
 # Proxies and clients commonly give up after a minute.
 LONGEST_WAIT = 55.0
 # Many bindings, or the report of a node with hundreds of containers.
+# A parameter of every read.
+EVERYWHERE = "consistent"
 LARGE_BODY = 4 * 1024 * 1024
 
 
@@ -45,7 +47,7 @@ def is_wish(wanted: object, name: str) -> bool:
 def query(*known: str) -> None:
     """Refuse a query parameter that would be passed over in silence; raises BadInput."""
     for name in request.args:
-        if name not in known:
+        if name not in (*known, EVERYWHERE):
             raise BadInput(Fault(name, f"is not a parameter of {request.path}; known are {', '.join(known) or 'none'}"))
 
 

@@ -20,6 +20,7 @@ from api.stores.fronts import FrontBook
 from api.stores.placed import FRONT, PlacedIndex
 from duckconf.errors import BadInput, Fault, NotFound
 from duckconf.front import Copy, Serving, revision, servings, to_json
+from duckconf.leaving import Where
 from duckconf.model import App
 from duckconf.reach.state.news import News
 from duckconf.reach.state.reports import ReportFile
@@ -96,6 +97,7 @@ class Edges:
 
     front: Front
     book: FrontBook
+    tell: Callable[[str, frozenset[Where]], None]
 
     def serves(self, edge: str) -> Response:
         """As `listing`, with all containers by their addresses. `complete` says whether everything was heard that may serve,
@@ -119,7 +121,7 @@ class Edges:
         listed = has.get("has") if isinstance(has, Mapping) else None
         if not isinstance(listed, list) or not all(_is_where(entry) for entry in listed):
             raise BadInput(Fault("has", "should be a list of containers, each as [NODE, CONTAINER]"))
-        self.book.tell(edge, frozenset((node, container) for node, container in listed))
+        self.tell(edge, frozenset((node, container) for node, container in listed))
         return jsonify(has=len(listed))
 
     def _require(self, edge: str) -> None:

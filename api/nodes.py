@@ -23,6 +23,7 @@ from duckconf.told_image import pin_from_json
 
 Record = Callable[[str, Iterable[Seen]], None]
 Learn = Callable[[str, Mapping[Key, Pin]], None]
+Hear = Callable[[str, Any, Report], None]
 
 LONGEST_INSTANCE = 200
 LONGEST_REASON = 500
@@ -31,7 +32,9 @@ MOST_EVENTS = 200
 
 @dataclass(frozen=True)
 class Routes:
-    """What is asked of the nodes; the routes for it are in `blueprint`. Agents should be heard every `interval` seconds."""
+    """What is asked of the nodes; the routes for it are in `blueprint`. Agents should be heard every `interval` seconds. `record`
+    is given what each heartbeat tells of containers, `learn` what it tells of images; `fronts` has what a node is told of the
+    fronts."""
 
     index: PlacedIndex
     nodes: NodeBook
@@ -41,17 +44,30 @@ class Routes:
     record: Record
     learn: Learn
     fronts: Callable[[str], Mapping[str, object]]
+    relay: Hear
+    """Given each heartbeat, as it was told and as it was understood."""
+    look: Record
+    """Given what nodes told other servers of containers."""
 
     def heartbeat(self, name: str) -> Response:
         require_node(name)
         self.nodes.require(name)
         request.max_content_length = LARGE_BODY
-        report = _report(name, body())
+        told = body()
+        report = _report(name, told)
         heard, before = self.nodes.heartbeat(name, report)
         self.record(name, self.nodes.nodes[name].containers)
         self.index.report(name, before, self.nodes.nodes[name].containers)
         self.learn(name, report.images or {})
+        self.relay(name, told, report)
         return jsonify(node=name, heartbeat=heard, interval=self.interval, **self.fronts(name))
+
+    def take(self, name: str, told: object) -> None:
+        """What the node told another server, which has done about it what is done once. Raises BadInput."""
+        if name in self.nodes.nodes:
+            before = self.nodes.told(name, _report(name, told))
+            self.index.report(name, before, self.nodes.nodes[name].containers)
+            self.look(name, self.nodes.nodes[name].containers)
 
     def listing(self) -> Response:
         require_operator()
@@ -104,19 +120,8 @@ class Routes:
         return jsonify(events=len(entries), ids=ids)
 
 
-def blueprint(
-    index: PlacedIndex,
-    nodes: NodeBook,
-    interval: float,
-    tell: Callable[[Event], str],
-    held: HeldRequests,
-    record: Record,
-    learn: Learn,
-    fronts: Callable[[str], Mapping[str, object]],
-) -> Blueprint:
-    """`record` is given what each heartbeat tells of containers, `learn` what it tells of images. `fronts` has what a
-    node is told of the fronts."""
-    routes, served = Blueprint("nodes", __name__), Routes(index, nodes, interval, tell, held, record, learn, fronts)
+def blueprint(served: Routes) -> Blueprint:
+    routes = Blueprint("nodes", __name__)
     routes.put("/node/<name>/heartbeat")(served.heartbeat)
     routes.get("/nodes")(served.listing)
     routes.put("/node/<name>")(served.change)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -46,6 +46,10 @@ from duckconf.told_image import told_to_json
 MOST_TOLD = 50
 
 
+class StopFirst(Protocol):
+    def __call__(self, instances: Iterable[str], *, stops: bool) -> None: ...
+
+
 @dataclass(frozen=True)
 class Routes:
     """What is asked of the apps; the routes for it are in `blueprint`."""
@@ -59,6 +63,8 @@ class Routes:
     """The names of the secrets that there are."""
     updates: Rollouts
     questions: Questions
+    stop_first: StopFirst
+    """Has instances end where they run before they start elsewhere."""
 
     def start(self) -> tuple[Response, HTTPStatus]:
         require_operator()
@@ -146,7 +152,7 @@ class Routes:
         for stops in (True, False):
             # Before an agent can see it.
             names = [instance_name(binding.name, binding.slot) for binding in bindings if binding.stops_first == stops]
-            self.index.stop_first(names, stops=stops)
+            self.stop_first(names, stops=stops)
 
         def decide(view: View) -> Changes:
             refused.clear()

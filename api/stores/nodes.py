@@ -163,21 +163,37 @@ class NodeBook:
                 raise Conflict(
                     f"another agent with the name {name} is running", "give one of the machines another name in the inventory"
                 )
-            news = self._status(node, now) != READY or _marks(node.refusals) != _marks(report.refusals)
-            news = news or node.unreadable != report.unreadable
             before = node.containers
-            node.unreadable = report.unreadable
-            node.heard, node.known, node.instance, node.heartbeat = now, True, report.instance, time.time()
-            node.facts, node.tells_images = report.facts, report.images is not None
-            if not report.unreadable:
-                node.containers, node.copies = report.containers, _by_instance(report.containers)
-                ready = [seen.container for seen in report.containers if seen.ready]
-                node.ready_since = {container: node.ready_since.get(container, now) for container in ready}
-            node.refusals = tuple(shifted(report.refusals, now).values())
-            node.forgiven &= _marks(node.refusals)
+            news = self._status(node, now) != READY or _says_more(node, report)
+            _take(node, report, now)
+            node.heard, node.known, node.heartbeat = now, True, time.time()
         if news:
             self._tell()
         return node.heartbeat, before
+
+    def told(self, name: str, report: Report) -> tuple[Seen, ...]:
+        """Note what the node told another server, some time ago; returns what it reported before."""
+        with self._lock:
+            node = self.nodes[name]
+            before, news = node.containers, _says_more(node, report)
+            _take(node, report, self._clock())
+        if news:
+            self._tell()
+        return before
+
+    def heard_elsewhere(self, ages: Mapping[str, float]) -> None:
+        """Note for how many seconds other servers have not heard these nodes."""
+        with self._lock:
+            now, back = self._clock(), False
+            for name, age in ages.items():
+                node = self.nodes.get(name)
+                if node is not None and (now - age > node.heard or not node.known) and age < self.timeout:
+                    before = self._status(node, now)
+                    node.heard = now - age
+                    node.known, node.heartbeat = True, time.time() - age
+                    back = back or (before != READY and self._status(node, now) == READY)
+        if back:
+            self._tell()
 
     def try_again(self, name: str) -> None:
         """A person asks for it: what the node refused until now no longer keeps an app off it. Raises NotNow, OSError."""
@@ -269,6 +285,22 @@ class NodeBook:
         with self._news:
             self.revision += 1
             self._news.notify_all()
+
+
+def _says_more(node: Node, report: Report) -> bool:
+    """Whether it concerns more than the containers of the node."""
+    return _marks(node.refusals) != _marks(report.refusals) or node.unreadable != report.unreadable
+
+
+def _take(node: Node, report: Report, now: float) -> None:
+    node.instance, node.unreadable = report.instance, report.unreadable
+    node.facts, node.tells_images = report.facts, report.images is not None
+    if not report.unreadable:
+        node.containers, node.copies = report.containers, _by_instance(report.containers)
+        ready = [seen.container for seen in report.containers if seen.ready]
+        node.ready_since = {container: node.ready_since.get(container, now) for container in ready}
+    node.refusals = tuple(shifted(report.refusals, now).values())
+    node.forgiven &= _marks(node.refusals)
 
 
 def _by_instance(containers: Sequence[Seen]) -> dict[str, list[Seen]]:

@@ -15,8 +15,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.agents import create_agents, knowing
+from api.agents import create_agents
 from api.auth import Tokens
+from api.known import knowing
 from api.stores.kept import Kept, in_files, together
 from controllers.updates import advanced
 from duckconf.model import App
@@ -24,6 +25,7 @@ from duckconf.reach.api.control_config import ControlConfig
 from duckconf.reach.state.entries import Mirror
 from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
+from duckconf.reach.state.table import Table
 
 NODES = ("node-1", "node-2", "node-3")
 
@@ -48,11 +50,18 @@ def _kept(kind: str, folder: Path, journal: Journal) -> Iterator[Kept]:
     if kind == "files":
         yield in_files(folder, journal.add)
         return
-    table = FileTable(folder / TOGETHER)
+    with mirrored(FileTable(folder / TOGETHER)) as mirror:
+        yield together(mirror, str)
+
+
+@contextmanager
+def mirrored(table: Table) -> Iterator[Mirror]:
     mirror = Mirror(lambda _: table)
-    threading.Thread(target=mirror.run, daemon=True).start()
-    yield together(mirror, str)
+    thread = threading.Thread(target=mirror.run, daemon=True)
+    thread.start()
+    yield mirror
     mirror.close()
+    thread.join(10.0)
 
 
 @pytest.fixture(params=["files", "together"])
@@ -64,17 +73,20 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
 
 @contextmanager
 def served(kind: str, tmp_path: Path) -> Iterator[Flask]:
-    tokens = {"operator": _hash("op"), "nodes": {name: _hash(f"token of {name}") for name in NODES}}
-    (tmp_path / "tokens.json").write_text(json.dumps(tokens))
     journal = Journal(tmp_path / "events.jsonl", "api")
-    config = ControlConfig(
-        "demo", NODES, str(tmp_path / "tokens.json"), "", state_dir=str(tmp_path), zones={"node-1": "a"},
-        groups={"web": NODES[1:]}, edges=("node-2",), edge_addresses={"node-1": "inside"},
-    )  # fmt: skip
     with _kept(kind, tmp_path, journal) as kept:
-        known = knowing(kept, config)
-        yield create_agents(known, Tokens(tmp_path / "tokens.json"), journal, config, 8)
-        known.store.close()
+        yield made(kept, tmp_path, journal)
+
+
+def made(kept: Kept, folder: Path, journal: Journal, server: str = "control-1") -> Flask:
+    """A server of this name, with its own files in the folder."""
+    tokens = {"operator": _hash("op"), "nodes": {name: _hash(f"token of {name}") for name in NODES}}
+    (folder / "tokens.json").write_text(json.dumps(tokens))
+    config = ControlConfig(
+        "demo", NODES, str(folder / "tokens.json"), "", state_dir=str(folder), zones={"node-1": "a"},
+        groups={"web": NODES[1:]}, edges=("node-2",), edge_addresses={"node-1": "inside"}, server=server,
+    )  # fmt: skip
+    return create_agents(knowing(kept, config), Tokens(folder / "tokens.json"), journal, config, 8)
 
 
 def _hash(token: str) -> str:

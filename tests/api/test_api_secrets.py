@@ -105,7 +105,8 @@ class TestSecrets:
     def test_its_state_is_in_no_other_file_than_its_own(self, operator: Client, tmp_path: Path) -> None:
         self.put(operator)
         operator("PUT", "/app/web", {"image": "nginx", "secrets": ["db"], "node": "node-1"})
-        holding = [path.name for path in tmp_path.iterdir() if path.is_file() and self.VALUE in path.read_text()]
+        files = [path for path in tmp_path.iterdir() if path.is_file() and not path.name.startswith(".")]
+        holding = [path.name for path in files if self.VALUE in path.read_text()]
         if holding == [TOGETHER]:
             entries = json.loads((tmp_path / TOGETHER).read_text())
             assert [name for name, entry in entries.items() if self.VALUE in json.dumps(entry)] == ["secrets/db"]

@@ -20,6 +20,8 @@ PAUSE = 0.05
 CHUNK = 1 << 16
 # What another member, or the same one a moment later, may do: gRPC's UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and UNKNOWN.
 PASSING = (14, 4, 1, 2)
+# RESOURCE_EXHAUSTED: its quota is used up, or it has too much to do.
+EXHAUSTED = 8
 
 
 class Unsure(NotNow):
@@ -76,6 +78,8 @@ class Gateway:
 
     def _refused(self, number: int, endpoint: str, problem: Mapping[str, Any]) -> dict[str, Any]:
         words = problem.get("error") or problem.get("message") or "an unknown answer"
+        if problem.get("code") == EXHAUSTED:
+            raise NotNow(f"etcd at {endpoint} takes nothing now: {words}", "see docs/operations.md: etcd is full")
         if problem.get("code") in PASSING:
             self._pass_over(number)
             raise Unsure(f"etcd at {endpoint} cannot do it now: {words}", "is a majority of its members up?")

@@ -134,6 +134,8 @@ class Mirror:
         self._news = threading.Condition(threading.RLock())
         self._parts: dict[str, Known] = {}
         self._ended = False
+        self.at_end: list[Callable[[], None]] = []
+        """Called by `close`."""
         self._asked = clock()
         listing = self._table.list()
         self._revision = listing.revision
@@ -191,6 +193,8 @@ class Mirror:
                 self._rest()
 
     def close(self) -> None:
+        for end in self.at_end:
+            end()
         with self._news:
             self._ended = True
             self._news.notify_all()
@@ -276,6 +280,18 @@ class SharedEntries:
 
     def follow(self, see: See) -> None:
         self._mirror.known(self._part).see.append(see)
+
+    def news(self) -> News:
+        """All that is there, as if it had come just now."""
+        return News(self._mirror.revision, self._mirror.copy(self._part))
+
+    def catch_up(self) -> None:
+        """Know all that was written before this call, in any part. Raises NotNow."""
+        begun = time.monotonic()
+        revision = self._table.commit({})
+        if not self._mirror.reach(revision):
+            raise NotNow("what others have changed is not known here yet", "try it again in a moment")
+        self._mirror.fresh(begun, revision)
 
     def set_aside(self) -> None:
         self._table.set_aside()

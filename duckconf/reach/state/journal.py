@@ -51,6 +51,8 @@ class Journal:
         self.news = news or News(NOT_TOLD)
         self.request: Callable[[], str] = str
         """The id of the request that is being answered, "" for none."""
+        self.relay: Callable[[Event], object] = lambda _: None
+        """Given what is written down here, for those who keep a journal of their own."""
         self._source = source
         self._largest = largest
         self._adding = threading.Lock()
@@ -63,6 +65,12 @@ class Journal:
         number = event.id or self._id_of(event)
         told = replace(event, id=number, source=event.source or self._source, time=round(time.time(), 3))
         logs.tell(log, [told])
+        self.take(told)
+        self.relay(told)
+        return number
+
+    def take(self, told: Event) -> None:
+        """Write it down as it is: what another journal has."""
         line = json.dumps(told.to_json(), ensure_ascii=False)
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -73,7 +81,6 @@ class Journal:
             finally:
                 os.close(descriptor)
         self.news.tell()
-        return number
 
     def _id_of(self, event: Event) -> str:
         if event.kind == EDITED:

@@ -1,0 +1,159 @@
+"""Several servers of one cluster: what one of them is told, all know."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from api.stores.kept import together
+from duckconf.reach.state.file_table import FileTable
+from duckconf.reach.state.journal import Journal
+from tests.api.agents_api import Client, beat, copy, made, mirrored
+from tests.waiting import until
+
+
+class Server(NamedTuple):
+    """As the operator and two agents meet it."""
+
+    operator: Client
+    agent: Client
+    other: Client
+
+    def get(self, path: str) -> Any:
+        return self.operator("GET", path).json
+
+    def told(self, path: str) -> Any:
+        """What the agent of node-2 is told."""
+        return self.other("GET", path).json
+
+    def node(self, name: str) -> Any:
+        return next(row for row in self.get("/nodes")["nodes"] if row["name"] == name)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+    """Two, on one table."""
+    table = FileTable(tmp_path / "all.json")
+    with ExitStack() as stack:
+        found = []
+        for name in ("control-1", "control-2"):
+            folder = tmp_path / name
+            folder.mkdir()
+            kept = together(stack.enter_context(mirrored(table)), str)
+            app = made(kept, folder, Journal(folder / "events.jsonl", "api"), name)
+            found.append(Server(*(Client(app, token) for token in ("op", "token of node-1", "token of node-2"))))
+        yield found[0], found[1]
+
+
+def test_what_one_declares_changes_and_withdraws_the_other_knows(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    revision = one.operator("PUT", "/app/web", {"image": "nginx:1"}).headers["ETag"]
+    until("the other knows it", lambda: other.operator("GET", "/app/web").headers.get("ETag") == revision)
+    assert other.get("/apps")["revision"] == one.get("/apps")["revision"]
+    assert other.operator("PUT", "/app/web", {"image": "nginx:2"}, **{"If-Match": revision}).status_code == 200
+    assert one.operator("PUT", "/app/web", {"image": "nginx:3"}, **{"If-Match": revision}).status_code == 412
+    assert other.operator("DELETE", "/app/web").status_code == 200
+    assert one.operator("GET", "/app/web?consistent=1").status_code == 404
+
+
+def test_of_writes_at_both_none_is_lost(servers: tuple[Server, Server]) -> None:
+    servers[0].operator("PUT", "/app/web", {"image": "nginx", "env": {}})
+
+    def add(number: int) -> None:
+        """Try it until nobody else was faster."""
+        server, code = servers[number % 2], 412
+        while code == 412:
+            read = server.operator("GET", "/app/web")
+            env = {**(read.json or {}).get("env", {}), f"V{number}": "1"}
+            code = server.operator("PUT", "/app/web", {"env": env}, **{"If-Match": read.headers["ETag"]}).status_code
+        assert code == 200
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(20)))
+    for server in servers:
+        assert set(server.get("/app/web?consistent=1")["env"]) == {f"V{number}" for number in range(20)}
+
+
+def test_two_apps_with_one_address_are_not_taken_by_two_servers(servers: tuple[Server, Server]) -> None:
+    def declare(number: int) -> int:
+        body = {"image": "nginx", "ports": ["80"], "routes": ["shop.example.org"]}
+        return servers[number % 2].operator("PUT", f"/app/web-{number}", body).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        codes = sorted(pool.map(declare, range(4)))
+    assert codes == [201, 409, 409, 409]
+
+
+def test_a_heartbeat_is_known_to_both_with_what_runs(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    one.operator("PUT", "/app/web", {"image": "nginx", "node": "node-1"})
+    beat(one.agent, "node-1", copy("web"))
+    until("it is ready", lambda: other.node("node-1")["status"] == "ready")
+    until("it runs", lambda: other.get("/app/web")["running"] == 1)
+    assert 0 <= other.node("node-1")["age"] < 20
+    assert one.node("node-2")["status"] == "suspect"
+    beat(other.agent, "node-1")
+    until("it is gone", lambda: one.get("/app/web")["running"] == 0)
+
+
+def test_a_cordon_a_secret_and_the_past_are_known_to_both(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    assert one.operator("PUT", "/node/node-1", {"draining": True}).status_code == 200
+    until("it is drained", lambda: other.node("node-1").get("draining"))
+    assert other.operator("PUT", "/node/node-1", {"cordoned": False}).status_code == 200
+    value = base64.b64encode(b"hunter2").decode()
+    assert one.operator("PUT", "/secret/db", {"value": value}).status_code == 201
+    until("the secret is there", lambda: [entry["name"] for entry in other.get("/secrets")["secrets"]] == ["db"])
+    assert other.operator("PUT", "/app/web", {"image": "nginx", "secrets": ["db"], "node": "node-2"}).status_code == 201
+    told = other.told("/node/node-2/secrets")["secrets"]
+    assert told["db"]["value"] == value
+    before = other.told("/apps?nodeName=node-2")["apps"][0]["secret_revisions"]
+    one.operator("PUT", "/secret/db", {"value": base64.b64encode(b"other").decode()})
+    until("the new one counts", lambda: other.told("/apps?nodeName=node-2")["apps"][0]["secret_revisions"] != before)
+    one.operator("POST", "/rebalance")
+    until("a rebalance is asked for", lambda: other.get("/rebalance")["asked"] == 1)
+
+
+def test_what_happened_with_one_is_told_by_both_once(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+
+    def told(server: Server) -> list[str]:
+        return [event["app"] for event in server.get("/events")["events"] if event["kind"] == "declared"]
+
+    for number in range(10):
+        servers[number % 2].operator("PUT", f"/app/web-{number}", {"image": "nginx"})
+    for server in (one, other):
+        until("all is told", lambda: sorted(told(server)) == [f"web-{number}" for number in range(10)])  # noqa: B023
+
+
+def test_what_stops_first_and_what_a_front_has_is_known_to_both(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    one.operator("PUT", "/app/web", {"image": "nginx", "node": "node-1", "ports": ["80"], "routes": ["a.example.org"]})
+    for server, node in ((one.agent, "node-1"), (other.other, "node-2")):
+        beat(server, node, *([copy("web") | {"ready": True}] if node == "node-1" else []))
+    until("both know the first node", lambda: other.node("node-1")["status"] == "ready")
+    one.other("PUT", "/front/node-2", {"has": [["node-1", "duckconf-web"]]})
+    until("the front has it", lambda: other.told("/front/node-2")["told"])
+    binding = {"name": "web", "slot": 1, "node": "node-2", "stops_first": True}
+    assert one.operator("PUT", "/apps", {"apps": [binding]}).json == {"bound": 1, "refused": {}}
+    until("it is bound", lambda: other.get("/app/web")["node"] == "node-2")
+    assert other.told("/apps?nodeName=node-2")["apps"] == []
+    beat(one.agent, "node-1")
+    until("it may start", lambda: len(other.told("/apps?nodeName=node-2")["apps"]) == 1)
+
+
+def test_a_read_says_how_old_it_may_be_and_a_consistent_one_is_not(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    answer = other.operator("GET", "/apps")
+    assert 0 <= float(answer.headers["Duckconf-Age"]) < 3
+    assert "Warning" not in answer.headers
+    for number in range(10):
+        one.operator("PUT", f"/app/web-{number}", {"image": "nginx"})
+        assert len(other.get("/apps?consistent=1")["apps"]) == number + 1
+    assert other.operator("GET", "/apps?consistent=yes").status_code == 400
