@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from duckconf.addresses import split
 from duckconf.errors import DuckconfError
 from duckconf.events import Event, with_ids
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
 from duckconf.reach.api.secret import read_token
+from duckconf.reach.api.servers import Servers
 from duckconf.reach.state import logs
 from duckconf.reach.state.ready import Readiness
 
@@ -42,6 +44,7 @@ class Component:
         self.log = logging.getLogger(name)
         self._name = name
         self._config = config
+        self._servers = Servers(split(config.api_url), ca_file=config.ca_file)
         self._woken = threading.Event()
         self._ended = threading.Event()
         self._readiness = Readiness()
@@ -49,7 +52,7 @@ class Component:
     def api(self) -> ApiClient:
         """A client of its own for each thread; the token is read anew, so that it may be exchanged."""
         token = read_token(Path(self._config.operator_token_file))
-        return ApiClient(self._config.api_url, "is duckconf-api running?", token, self._config.ca_file, self._name)
+        return ApiClient(self._servers, "is duckconf-api running?", token, name=self._name)
 
     def watch(self, path: str) -> None:
         """Begin to wake the loop whenever the revision of `path` changes, such as `/nodes?`."""

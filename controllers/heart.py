@@ -93,6 +93,11 @@ class Heart:
         """Send it with the heartbeat after the next look; when the server is long away, the oldest are forgotten."""
         self._events.append(event)
 
+    @property
+    def server(self) -> str:
+        """Which server heard the last heartbeat; "" when none did."""
+        return self._contact.server
+
     def beat(self) -> None:
         """Now; returns when the server knows what was seen last. Raises DuckconfError."""
         with self._beating:

@@ -114,15 +114,15 @@ class Orders:
         return share
 
     def _confirmed(self) -> Share:
-        """What the server says when it has just heard what runs here: only then may its answer take something away.
+        """What a server says that has just heard what runs here: only then may its answer take something away.
 
-        One that has just begun again does not know what must stay for now.
+        One that has just begun again, or that was not asked before, does not know what must stay for now.
         """
         for _ in range(TRIES):
             self._heart.beat()
             heard = time.monotonic()
             answer = self._ask("")
-            if time.monotonic() - heard < BREATH:
+            if time.monotonic() - heard < BREATH and self._contact.server == self._heart.server:
                 return answer
         raise NotNow("the api-server answered too slowly to confirm a removal")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from duckconf.addresses import split
 from duckconf.errors import BadInput, Fault
 
 
@@ -23,7 +24,8 @@ class Settings:
     """Which cluster; "" takes `duckconf_cluster` from the inventory, then `demo`. DUCKCONF_CLUSTER."""
 
     api_url: str = "http://127.0.0.1:8080"
-    """Where the API listens and the tasks find it. DUCKCONF_API."""
+    """Where the API listens and the tasks find it. In agents mode, where several servers answer, their addresses with commas
+    between them. DUCKCONF_API."""
 
     node_deadline: float = 2.5
     """Seconds for a node to accept a connection or to answer on an open one. A frozen node costs this, so a
@@ -39,6 +41,11 @@ class Settings:
 
     api_threads: int = 64
     """Requests served at once. Each waits for one `docker run`, so threads are cheap and too few would queue."""
+
+    @property
+    def api_urls(self) -> tuple[str, ...]:
+        """The addresses of the API, in the order in which they were given."""
+        return split(self.api_url)
 
     def environ(self) -> dict[str, str]:
         """The variables with which a process of this cluster reads the same settings."""

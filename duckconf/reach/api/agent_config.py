@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from duckconf.addresses import split
 from duckconf.engine import PODMAN
 from duckconf.errors import SetupError
+from duckconf.reach.api.servers import Servers
 
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """`node` is this machine's name in the inventory. `interval` is in seconds. `ca_file` is for an https `api_url`
-    whose certificate no public authority has signed."""
+    """`node` is this machine's name in the inventory. `api_url` has the addresses of the API servers, with commas between them.
+    `interval` is in seconds. `ca_file` is for https servers whose certificate no public authority has signed."""
 
     cluster: str
     node: str
@@ -24,6 +27,11 @@ class AgentConfig:
     interval: float = 10.0
     engine: str = PODMAN
     ca_file: str = ""
+
+    @functools.cached_property
+    def servers(self) -> Servers:
+        """What all threads of this agent know of the API servers."""
+        return Servers(split(self.api_url), self.node, self.ca_file)
 
 
 def read_agent_config(path: Path) -> AgentConfig:
