@@ -74,6 +74,10 @@ def read_settings(config: Mapping[str, object], environ: Mapping[str, str]) -> S
         if text := environ.get(variable):
             wanted = getattr(defaults, name)
             values[name] = _typed(variable, _number(text) if isinstance(wanted, float) else text, wanted)
+    where = "DUCKCONF_API" if environ.get("DUCKCONF_API") else "invoke.yml: duckconf/api_url"
+    for url in split(values.get("api_url", defaults.api_url)):
+        if not url.startswith(("http://", "https://")):
+            raise BadInput(Fault(where, f"should be http://HOST:PORT, or several with commas between, got {url!r}"))
     return Settings(**values)
 
 

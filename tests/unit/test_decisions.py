@@ -181,8 +181,22 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> N
     assert (settings.node_deadline, settings.api_url, settings.inventory) == (5.0, "http://b:2", "inventory")
 
 
+def test_an_address_of_the_environment_is_named_too() -> None:
+    with pytest.raises(BadInput, match="DUCKCONF_API: should be http://HOST:PORT, or several with commas between, got 'b'"):
+        read_settings({"api_url": "http://a:1"}, {"DUCKCONF_API": "http://a:1,b"})
+
+
 @pytest.mark.parametrize(
-    "config", [{"nope": 1}, {"node_deadline": "soon"}, {"node_deadline": 0}, {"api_threads": 1.5}, {"inventory": 3}]
+    "config",
+    [
+        {"nope": 1},
+        {"node_deadline": "soon"},
+        {"node_deadline": 0},
+        {"api_threads": 1.5},
+        {"inventory": 3},
+        {"api_url": "a:8080"},
+        {"api_url": "http://a:1, b:1"},
+    ],
 )
 def test_a_bad_setting_is_named(config: dict[str, object]) -> None:
     with pytest.raises(BadInput, match=r"invoke\.yml"):

@@ -13,10 +13,10 @@ from duckconf.cli.fleet.limits import chosen_hosts, remember_failed
 from duckconf.cli.roles import provision_task
 from duckconf.cli.roles.left import look
 from duckconf.cli.roles.playbook import Playbook
-from duckconf.cli.roles.provision import candidates, provision
+from duckconf.cli.roles.provision import api_names, candidates, provision, server_urls
 from duckconf.command import Command, Completed
 from duckconf.errors import DuckconfError, NotFound, SetupError, Unreachable
-from duckconf.inventory import Host, Inventory
+from duckconf.inventory import Host, Inventory, Tls
 from duckconf.reach.inventory.project import Project
 from duckconf.settings import Settings
 from tests.fakes import FakeNode
@@ -92,6 +92,14 @@ class TestRefusing:
     def test_an_address_that_promises_more_than_the_inventory(self, tmp_path: Path) -> None:
         with pytest.raises(SetupError, match="speaks http, and api_url says https"):
             self.provision(tmp_path, "[nodes]\na\n[control_plane]\nb\n", "https://127.0.0.1:8080")
+
+
+def test_the_certificate_is_for_every_name_that_agents_and_commands_use(tmp_path: Path) -> None:
+    hosts = {"c": Host("c", "192.0.2.7"), "n": Host("n", "192.0.2.8")}
+    inventory = Inventory(hosts, ("n",), ("c",), tls=Tls(), api_url="https://in:8080,https://side:8080")
+    project = Project(tmp_path, Settings(api_url="https://one:8443, https://two:8443"), "demo")
+    assert api_names(project, inventory) == ["c", "192.0.2.7", "one", "two", "in", "side"]
+    assert server_urls(project, inventory) == {"c": "https://192.0.2.7:8443"}
 
 
 # Tells how it was called, then speaks as our callback does.

@@ -97,7 +97,7 @@ class Roles:
         if host != control_plane[0]:
             # A member of etcd, and no more: the API runs on the first.
             return role
-        port = urlsplit(self._project.settings.api_url).port or API_PORT_INSIDE
+        port = urlsplit(self._project.settings.api_urls[0]).port or API_PORT_INSIDE
         state = self._project.state / "control-plane" / host.name
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         options = (*role.options, f"--publish={LOOPBACK}:{port}:{API_PORT_INSIDE}", f"--volume={state}:{API_STATE_INSIDE}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from duckconf.addresses import split
 from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.cluster.tokens import TokenFiles, ensure_tokens
 from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
@@ -161,15 +162,23 @@ def _check(project: Project, inventory: Inventory) -> None:
     """Raises SetupError when inventory and settings do not go together."""
     if not inventory.control_plane or (len(inventory.control_plane) != 1 and not inventory.etcd):
         found = ", ".join(inventory.control_plane) or "none"
-        raise SetupError(f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}", "see inventory/hosts.yml")
+        remedy = "leave one; several are members of etcd, with duckconf_etcd: true" if inventory.control_plane else ""
+        problem = f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}"
+        raise SetupError(problem, remedy or "see inventory/hosts.yml")
     host = inventory.hosts[inventory.control_plane[0]]
     if host.demo and host.name in inventory.nodes:
         remedy = "a real machine may be both"
         raise SetupError(f"the demo host {host.name} is in the groups {CONTROL_PLANE} and {NODES}; it should be in one", remedy)
-    scheme, wanted = urlsplit(project.settings.api_url).scheme, _scheme(inventory)
-    if scheme != wanted:
-        remedy = f"set api_url in invoke.yml, or DUCKCONF_API, to one that starts with {wanted}:"
-        raise SetupError(f"by duckconf_tls in the inventory the API speaks {wanted}, and api_url says {scheme}", remedy)
+    wanted = _scheme(inventory)
+    for scheme in (urlsplit(url).scheme for url in project.settings.api_urls):
+        if scheme != wanted:
+            remedy = f"set api_url in invoke.yml, or DUCKCONF_API, to one that starts with {wanted}:"
+            raise SetupError(f"by duckconf_tls in the inventory the API speaks {wanted}, and api_url says {scheme}", remedy)
+
+
+def api_hosts(inventory: Inventory) -> list[Host]:
+    """The hosts that run an API server: the first of the control plane, since the state is in files of one machine."""
+    return [inventory.hosts[name] for name in inventory.control_plane[:1]]
 
 
 def _scheme(inventory: Inventory) -> str:
@@ -189,17 +198,31 @@ def _sources(project: Project, inventory: Inventory) -> Sources:
     tokens = ensure_tokens(project.state, inventory.nodes)
     certificate = None
     if inventory.tls:
-        names = _api_names(project, inventory)
+        names = api_names(project, inventory)
         certificate = ensure_certificate(project.root, project.state, inventory.tls, project.cluster, names, time.time())
     return Sources(build_agent(project.root), build_control_plane(project.root), tokens, certificate)
 
 
-def _api_names(project: Project, inventory: Inventory) -> list[str]:
+def api_names(project: Project, inventory: Inventory) -> list[str]:
     """Everything that the API may be called by, besides loopback."""
-    host = inventory.hosts[inventory.control_plane[0]]
-    urls = (project.settings.api_url, inventory.api_url)
-    names = (host.name, host.address, *(urlsplit(url).hostname or "" for url in urls))
+    urls = (*project.settings.api_urls, *split(inventory.api_url))
+    names = [name for host in api_hosts(inventory) for name in (host.name, host.address)]
+    names += [urlsplit(url).hostname or "" for url in urls]
     return [name for name in dict.fromkeys(names) if name]
+
+
+def _api_port(project: Project, host: Host) -> int:
+    """Where the API listens on a host."""
+    return API_PORT_INSIDE if host.demo else urlsplit(project.settings.api_urls[0]).port or API_PORT_INSIDE
+
+
+def server_urls(project: Project, inventory: Inventory) -> dict[str, str]:
+    """Where other hosts reach each API server, by the name of its host. A demo host is known to them by its name; 127.0.0.1 is
+    only where this machine finds it."""
+    addresses = {
+        host.name: with_port(host.name if host.demo else host.address, _api_port(project, host)) for host in api_hosts(inventory)
+    }
+    return {name: f"{_scheme(inventory)}://{address}" for name, address in addresses.items()}
 
 
 def _variables(project: Project, inventory: Inventory, sources: Sources | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -212,10 +235,8 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
     }
     if sources is None:
         return common, {}
-    host = inventory.hosts[inventory.control_plane[0]]
-    # A demo host is known to the others by its name; 127.0.0.1 is only where this machine finds it.
-    port = API_PORT_INSIDE if host.demo else urlsplit(project.settings.api_url).port or API_PORT_INSIDE
-    address = host.name if host.demo else host.address
+    port = _api_port(project, api_hosts(inventory)[0])
+    urls = server_urls(project, inventory)
     shared: dict[str, Any] = {
         **common,
         "duckconf_nodes": list(inventory.nodes),
@@ -225,8 +246,9 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
         "duckconf_edge_addresses": dict(front_addresses(inventory, project.state)),
         "duckconf_rebalance": inventory.rebalance,
         "duckconf_groups": {name: list(hosts) for name, hosts in inventory.groups.items()},
-        "duckconf_api_url": inventory.api_url or f"{_scheme(inventory)}://{with_port(address, port)}",
-        "duckconf_api_names": _api_names(project, inventory),
+        "duckconf_api_url": inventory.api_url or ",".join(urls.values()),
+        "duckconf_api_urls": urls,
+        "duckconf_api_names": api_names(project, inventory),
         "duckconf_node_timeout": project.settings.node_timeout,
         "duckconf_agent_source": str(sources.agent),
         "duckconf_agent_token_source": f"{sources.tokens.folder}/{{{{ inventory_hostname }}}}",
@@ -250,8 +272,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
 def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
     """The roles that run on this host, or those of `only`, in their order."""
     control: tuple[str, ...] = ("etcd",) if inventory.etcd and name in inventory.control_plane else ()
-    # The API runs on the first.
-    control += ("control_plane",) if name in inventory.control_plane[:1] else ()
+    control += ("control_plane",) if name in [host.name for host in api_hosts(inventory)] else ()
     ours = tuple(role for role in NODE_PART if role not in EDGE_PART or inventory.hosts[name].edge)
     roles = control + (ours if name in inventory.nodes else ())
     return tuple(role for role in roles if not only or role in only)
