@@ -2,73 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from duckconf.cli.demo.local_engine import LocalEngine
 from duckconf.cli.roles.build_agent import build_agent
 from duckconf.codec import spec_hash
 from duckconf.model import App, parse_app
 from duckconf.naming import WEB_IMAGE
 from tests.agent_rig import NODE, AgentProcess, FakeApi
+from tests.e2e.machine import Machine, machine_of
 from tests.interpreters import EACH_VERSION, OFTEN, interpreter
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-WRAPPER = ROOT / "roles" / "node" / "files" / "docker-wrapper"
 KILLS = 10
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A node that is this machine: its engine as the engine itself sees it, and the environment of its agent."""
-
-    cluster: str
-    engine: LocalEngine
-    environ: Mapping[str, str]
-
-    def rows(self) -> list[dict[str, Any]]:
-        return self.engine.listing("ps", "-a", f"--filter=label=duckconf.cluster={self.cluster}")
-
-    def running(self) -> dict[str, str]:
-        """App to container id; one that runs twice is named for it."""
-        found: dict[str, str] = {}
-        for row in self.rows():
-            app = row["Labels"]["duckconf.app"]
-            found[f"{app} again" if app in found else app] = row["Id"] if row["State"] == "running" else row["State"]
-        return found
-
-    def specs(self) -> dict[str, str]:
-        return {row["Labels"]["duckconf.app"]: row["Labels"]["duckconf.spec"] for row in self.rows()}
-
-    def starts(self) -> Counter[tuple[str, str]]:
-        """How often each app was started from each spec."""
-        argv = ("events", "--stream=false", "--since=10m", "--filter=event=start", "--format=json")
-        lines = self.engine.must(*argv, f"--filter=label=duckconf.cluster={self.cluster}").splitlines()
-        labels = [json.loads(line)["Attributes"] for line in lines]
-        return Counter((found["duckconf.app"], found["duckconf.spec"]) for found in labels)
 
 
 @pytest.fixture
 def machine(engine_env: dict[str, str], tmp_path: Path) -> Iterator[Machine]:
-    cluster = f"a{os.getpid()}-{random.randrange(1000)}"
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "docker").symlink_to(WRAPPER)
-    (tmp_path / "node").write_text(f"{NODE}\n")
-    environ = {**engine_env, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "DUCKCONF_NODE_FILE": str(tmp_path / "node")}
-    machine = Machine(cluster, LocalEngine(ROOT), environ)
-    yield machine
-    if rows := machine.rows():
-        machine.engine.must("rm", "-f", "-t", "0", *(row["Id"] for row in rows))
+    with machine_of(engine_env, tmp_path) as machine:
+        yield machine
 
 
 @pytest.fixture
