@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from duckconf.cli.cluster.certificates import ensure_certificate
 from duckconf.errors import DuckconfError
+from duckconf.inventory import Tls
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.api.lookup import Lookup
 from duckconf.reach.api.servers import Servers
@@ -78,6 +84,31 @@ def two() -> Iterator[tuple[Server, Server]]:
     yield made
     for server in made:
         server.end()
+
+
+class Hanging:
+    """A name server that knows one name, until it hangs."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.asked = 0
+        self.end = threading.Event()
+
+    def __call__(self, host: str, port: object, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if not host.endswith(".example"):
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
+        self.asked += 1
+        if self.hangs:
+            self.end.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    names = Hanging()
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    yield names
+    names.end.set()
 
 
 def client_of(*servers: Server) -> ApiClient:
@@ -191,36 +222,34 @@ def test_a_call_that_is_held_is_broken_off_when_another_finds_its_server_silent(
     assert "GET /slow" not in second.asked
 
 
+def test_a_safe_line_is_broken_off_too_and_a_name_that_hangs_is_still_verified(
+    names: Hanging, two: tuple[Server, Server], tmp_path: Path
+) -> None:
+    files = ensure_certificate(tmp_path, tmp_path, Tls(), "demo", ("api.example",), time.time())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    for server in two:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    urls = [f"https://api.example:{server.server_port}" for server in two]
+    servers = Servers(urls, ca_file=str(files.ca))
+    assert ApiClient(servers).call("GET", "/", deadline=DEADLINE) == {"port": two[0].server_port}
+    names.hangs = True
+    stream = ApiClient(servers).stream("/stream")
+    assert b"first" in next(stream)
+    two[0].hold()
+    assert next(stream, b"ended") == b"ended"
+    assert ApiClient(servers).call("GET", "/", deadline=DEADLINE) == {"port": two[1].server_port}
+    (tmp_path / "kept.json").write_text('{"other.example": "127.0.0.1"}')
+    stranger = Servers([urls[1].replace("api.example", "other.example")], ca_file=str(files.ca), kept=tmp_path / "kept.json")
+    with pytest.raises(DuckconfError, match="is not trusted"):
+        ApiClient(stranger).call("GET", "/", deadline=DEADLINE)
+
+
 def test_nobody_answers_at_any_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         urls = [f"http://127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
     with pytest.raises(DuckconfError, match=f"no API answers at {urls[0]}, {urls[1]}"):
         ApiClient(",".join(urls)).call("POST", "/app/start", {})
-
-
-class Hanging:
-    """A name server that knows one name, until it hangs."""
-
-    def __init__(self) -> None:
-        self.hangs = False
-        self.asked = 0
-        self.end = threading.Event()
-
-    def __call__(self, host: str, port: object, *_: object, **__: object) -> list[tuple[object, ...]]:
-        if host != "api.example":
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
-        self.asked += 1
-        if self.hangs:
-            self.end.wait(60)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
-    names = Hanging()
-    monkeypatch.setattr(socket, "getaddrinfo", names)
-    yield names
-    names.end.set()
 
 
 def test_the_address_that_was_reached_last_stands_in_for_a_name_server_that_hangs(
@@ -232,6 +261,24 @@ def test_the_address_that_was_reached_last_stands_in_for_a_name_server_that_hang
     for _ in range(3):
         assert ApiClient(servers).call("GET", "/", deadline=5.0) == {"port": two[0].server_port}
     assert names.asked == 2
+
+
+def test_the_next_process_knows_the_address_too(names: Hanging, two: tuple[Server, Server], tmp_path: Path) -> None:
+    urls = [f"http://api.example:{two[0].server_port}"]
+    ApiClient(Servers(urls, kept=tmp_path / "kept.json")).call("GET", "/")
+    names.hangs = True
+    answer = ApiClient(Servers(urls, kept=tmp_path / "kept.json")).call("GET", "/", deadline=5.0)
+    assert answer == {"port": two[0].server_port}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"api.example": 7}', '{"api.example": "no address"}'])
+def test_a_file_that_is_damaged_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    (tmp_path / "kept.json").write_text(content)
+    known = Lookup(tmp_path / "kept.json")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))])
+    assert known.find("api.example", 1.0) == ["192.0.2.1"]
+    known.reached("api.example", "192.0.2.1")
+    assert json.loads((tmp_path / "kept.json").read_text()) == {"api.example": "192.0.2.1"}
 
 
 def test_a_name_that_was_never_reached_has_a_deadline_too(names: Hanging) -> None:

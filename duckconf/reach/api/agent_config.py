@@ -13,6 +13,8 @@ from duckconf.engine import PODMAN
 from duckconf.errors import SetupError
 from duckconf.reach.api.servers import Servers
 
+ADDRESSES = "addresses.json"
+
 
 @dataclass(frozen=True)
 class AgentConfig:
@@ -31,7 +33,7 @@ class AgentConfig:
     @functools.cached_property
     def servers(self) -> Servers:
         """What all threads of this agent know of the API servers."""
-        return Servers(split(self.api_url), self.node, self.ca_file)
+        return Servers(split(self.api_url), self.node, self.ca_file, Path(self.state_dir) / ADDRESSES)
 
 
 def read_agent_config(path: Path) -> AgentConfig:

@@ -7,6 +7,7 @@ import functools
 import socket
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -15,15 +16,18 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from duckconf.reach.api.lookup import Lookup
 
+# How much longer than a connection a lookup may take: a resolver asks its second name server after 5 s.
+PATIENCE = 2
 # Seconds for a lookup where the connection has no deadline.
-LOOKUP_SECONDS = 3.0
+LOOKUP_SECONDS = 6.0
 
 
 class Lines:
     """For many threads, each with pools of its own."""
 
-    def __init__(self) -> None:
-        self._lookup = Lookup()
+    def __init__(self, kept: Path | None = None) -> None:
+        """`kept` is the file that remembers where names were."""
+        self._lookup = Lookup(kept)
         self._lock = threading.Lock()
         self._open: weakref.WeakKeyDictionary[socket.socket, tuple[str, int]] = weakref.WeakKeyDictionary()
 
@@ -39,7 +43,7 @@ class Lines:
         """What `make` makes, at the address where the host is; the certificate is asked for the name. Raises as urllib3 does."""
         name, bound = connection.host, connection.timeout
         try:
-            found = self._lookup.find(name, bound if isinstance(bound, (int, float)) else LOOKUP_SECONDS)
+            found = self._lookup.find(name, PATIENCE * bound if isinstance(bound, (int, float)) else LOOKUP_SECONDS)
         except socket.gaierror as error:
             raise NameResolutionError(name, connection, error) from error
         except TimeoutError as error:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import logging
 import socket
 import threading
+from pathlib import Path
+
+from duckconf.reach.state.files import write_durably
+
+log = logging.getLogger(__name__)
 
 # Seconds that the resolver has when an address is known that was reached before.
 KNOWN_SECONDS = 0.5
@@ -32,12 +39,14 @@ class _Question:
 
 
 class Lookup:
-    """For many threads. What was reached last stands in when the name server does not answer."""
+    """For many threads. What was reached last stands in when the name server does not answer; the file `kept`, where there is
+    one, remembers it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._asked: dict[str, _Question] = {}
-        self._reached: dict[str, str] = {}
+        self._kept = kept
+        self._reached = {} if kept is None else _read(kept)
 
     def find(self, host: str, seconds: float) -> list[str]:
         """The IP addresses of a host. Raises OSError as the resolver does, TimeoutError after `seconds`."""
@@ -63,8 +72,25 @@ class Lookup:
 
     def reached(self, host: str, address: str) -> None:
         """A connection to `host` was made at this address."""
-        if not _is_address(host):
+        if _is_address(host) or self._reached.get(host) == address:
+            return
+        with self._lock:
             self._reached[host] = address
+            try:
+                if self._kept is not None:
+                    write_durably(self._kept, json.dumps(self._reached).encode() + b"\n")
+            except OSError as error:
+                log.warning("%s cannot be written: %s", self._kept, error.strerror)
+
+
+def _read(path: Path) -> dict[str, str]:
+    """What cannot be read is asked for again."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    pairs = content.items() if isinstance(content, dict) else ()
+    return {host: address for host, address in pairs if isinstance(address, str) and _is_address(address)}
 
 
 def _is_address(host: str) -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import urllib3
 
@@ -30,12 +31,12 @@ PORTS = {"http": 80, "https": 443}
 
 class Servers:
     """For many threads. A client with a `name` has an order of its own, one without takes them as they come. `ca_file` verifies
-    https servers."""
+    https servers, and the file `kept` remembers their IP addresses."""
 
-    def __init__(self, urls: Sequence[str], name: str = "", ca_file: str = "") -> None:
+    def __init__(self, urls: Sequence[str], name: str = "", ca_file: str = "", kept: Path | None = None) -> None:
         self.urls = tuple(urls)
         self.ca_file = ca_file
-        self.lines = Lines()
+        self.lines = Lines(kept)
         self._standing = Standing(addresses.own_order(self.urls, name))
         self._changed = threading.Condition()
         self._waiting: dict[object, tuple[str, float]] = {}
