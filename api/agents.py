@@ -29,7 +29,7 @@ from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
-from api.others import Joined, Nobody, Others, say_age, why_cut_off
+from api.others import Joined, Nobody, Others, say_age
 from api.page import routes as page
 from api.page.session import Sessions
 from api.request_id import request_id
@@ -186,7 +186,7 @@ def _kept(config: ControlConfig, folder: Path, journal: Journal) -> Kept:
         return EtcdTable(gateway, config.cluster, f"{config.server}/{part or 'all'}")
 
     mirror = Mirror(table)
-    return together(mirror, lambda: why_cut_off(mirror.age))
+    return together(mirror, mirror.why_cut_off)
 
 
 def main(arguments: list[str]) -> int:

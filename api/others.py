@@ -21,15 +21,13 @@ from api.stores.relay import PART as HEARD
 from api.stores.relay import Relay
 from duckconf.events import Event
 from duckconf.leaving import Where
-from duckconf.reach.state.entries import Mirror, Reading, SharedEntries
+from duckconf.reach.state.entries import CUT_OFF, Mirror, Reading, SharedEntries
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.table import Changes, News
 
 FRONTS = "fronts"
 STOPPING = "stopping"
 AGE = "Duckconf-Age"
-# Seconds from which on an answer is said to be old, and the server to be in trouble.
-OLD = 3.0
 STALE = '110 - "Response is stale: this server is cut off from etcd"'
 YES = "1"
 
@@ -94,7 +92,7 @@ class Joined:
         self._journal = journal
         self._has = mirror.part(FRONTS)
         self._stopping = mirror.part(STOPPING)
-        self._heard = mirror.part(HEARD)
+        self._heard = mirror.part(HEARD, probing=True)
         self._relay: Optional[Relay] = None
         _now_and_later(self._has, self._see_front)
         _now_and_later(self._stopping, self._see_stopping)
@@ -124,7 +122,7 @@ class Joined:
 
     def join(self, take: Callable[[str, Any], None]) -> None:
         nodes = self._nodes
-        self._relay = Relay(self._heard, self._server, nodes.timeout, take, nodes.heard_elsewhere, self._note, self._mirror.fresh)
+        self._relay = Relay(self._heard, self._server, nodes.timeout, take, nodes.heard_elsewhere, self._note)
         self._journal.relay = self._relay.tell
         self._mirror.at_end.append(self._relay.close)
         threading.Thread(target=self._relay.run, name="relay", daemon=True).start()
@@ -142,11 +140,6 @@ class Joined:
     def _see_stopping(self, news: News) -> None:
         for name, item in news.items.items():
             self._index.stop_first([name], stops=item is not None)
-
-
-def why_cut_off(age: float) -> str:
-    """Why nothing can be relied on or written now, "" where all is well."""
-    return f"nothing was confirmed for {age:.0f} s: is a majority of etcd's members up?" if age > OLD else ""
 
 
 def _now_and_later(entries: SharedEntries, see: Callable[[News], None]) -> None:
@@ -170,6 +163,6 @@ def say_age(app: Flask, others: Others) -> None:
         age = others.age() if request.method == "GET" else None
         if age is not None:
             answer.headers[AGE] = f"{age:.2f}"
-            if age > OLD:
+            if age > CUT_OFF:
                 answer.headers["Warning"] = STALE
         return answer

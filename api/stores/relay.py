@@ -55,7 +55,7 @@ class Own:
 
 class Relay:
     """Of one server, for many threads. `take` is given what a node told another server, `heard` the seconds for which others have
-    not heard their nodes, `note` their events; `fresh` is told when a write that began then has come back at a revision."""
+    not heard their nodes, `note` their events."""
 
     def __init__(
         self,
@@ -65,7 +65,6 @@ class Relay:
         take: Take,
         heard: Heard,
         note: Callable[[Event], object],
-        fresh: Callable[[float, int], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._entries = entries
@@ -74,7 +73,6 @@ class Relay:
         self._take = take
         self._heard = heard
         self._note = note
-        self._fresh = fresh
         self._clock = clock
         self._news = threading.Condition()
         self._due = False
@@ -127,11 +125,10 @@ class Relay:
             texts = {f"{NODES}{name}": json.dumps(own.told, ensure_ascii=False) for name, own in due.items()}
             written = [(own, own.news) for own in due.values()]
         summary = json.dumps({"ages": ages, "events": events}, ensure_ascii=False)
-        revision = self._entries.change(lambda _: {**texts, self._me: summary})
+        self._entries.change(lambda _: {**texts, self._me: summary})
         with self._news:
             for own, news in written:
                 own.written, own.facts_at = news, begun
-        self._fresh(begun, revision)
 
     def close(self) -> None:
         with self._news:

@@ -6,85 +6,24 @@ import itertools
 import json
 import os
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 
 from duckconf.errors import NotNow, PreconditionFailed
-from duckconf.reach.api.etcd import Gateway, Unsure, coded
+from duckconf.reach.api.etcd import Gateway, Unsure
 from duckconf.reach.state.data import DataBook
 from duckconf.reach.state.etcd_table import EtcdTable
 from duckconf.reach.state.file_table import MOST_KNOWN, FileTable
 from duckconf.reach.state.table import ABSENT, Compacted, News, Table
 from tests.e2e.conftest import free_ports
-from tests.waiting import until
+from tests.e2e.etcd_real import Member, certificates
 
 OPENS = Callable[[], Table]
-
-
-class Certificates(NamedTuple):
-    """Of a CA, and of one who serves and calls."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-
-
-def certificates(folder: Path) -> Certificates:
-    found = Certificates(folder / "ca.pem", folder / "member.pem", folder / "member.key")
-    new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    ca_key = folder / "ca.key"
-    ours = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth,clientAuth")
-    signed = ("-CA", found.ca, "-CAkey", ca_key, "-keyout", found.key, "-out", found.certificate)
-    for argv in (
-        (*new, "-subj", "/CN=a CA", "-keyout", ca_key, "-out", found.ca),
-        (*new, "-subj", "/CN=member", *ours, "-addext", "basicConstraints=critical,CA:false", *signed),
-    ):
-        subprocess.run(argv, check=True, capture_output=True, timeout=20)
-    return found
-
-
-class Member:
-    """One etcd process with a cluster of its own; with `tls` it takes clients with a certificate alone."""
-
-    def __init__(self, folder: Path, tls: Certificates | None = None) -> None:
-        ports = free_ports(2)
-        self.tls = tls
-        client, peer = f"http{'s' if tls else ''}://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
-        self.endpoint = client
-        argv = ("etcd", "--data-dir", folder, "--listen-client-urls", client, "--advertise-client-urls", client)
-        more = ("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}")
-        trust: tuple[str | Path, ...] = ()
-        if tls:
-            own = ("--cert-file", tls.certificate, "--key-file", tls.key)
-            trust = ("--client-cert-auth", "--trusted-ca-file", tls.ca, *own)
-        self.argv = (*argv, *more, *trust, "--max-txn-ops", "10000")
-        self.start()
-
-    def gateway(self, seconds: float = 5.0) -> Gateway:
-        ca_file, certificate, key = map(str, self.tls or ("", "", ""))
-        return Gateway([self.endpoint], ca_file, certificate, key, seconds)
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        gateway = self.gateway(0.0)
-        until("etcd answers", lambda: answers(gateway))
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(20)
-
-
-def answers(gateway: Gateway) -> bool:
-    try:
-        return bool(gateway.call("/v3/kv/range", {"key": coded("x")}))
-    except NotNow:
-        return False
 
 
 @pytest.fixture(scope="module")

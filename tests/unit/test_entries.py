@@ -25,7 +25,7 @@ def mirrored() -> Iterator[Follows]:
     mirrors: list[Mirror] = []
 
     def opened(table: Table) -> Mirror:
-        mirror = Mirror(lambda _: table)
+        mirror = Mirror(lambda _: table, lambda: 0.0)
         threading.Thread(target=mirror.run, daemon=True).start()
         mirrors.append(mirror)
         return mirror
@@ -165,4 +165,19 @@ def test_it_is_as_old_as_its_last_own_write_that_came_back(tmp_path: Path, mirro
     assert mirror.reach(revision)
     mirror.fresh(102.0, revision)
     assert mirror.age == 1.0
+    mirror.close()
+
+
+def test_where_nothing_was_confirmed_for_a_while_a_writer_is_refused_at_once_and_who_probes_is_not(tmp_path: Path) -> None:
+    now = 100.0
+    table = FileTable(tmp_path / "all.json")
+    mirror = Mirror(lambda _: table, lambda: now)
+    threading.Thread(target=mirror.run, daemon=True).start()
+    entries, probing = mirror.part("book"), mirror.part("heard", probing=True)
+    now = 104.0
+    with pytest.raises(NotNow, match="nothing was confirmed for 4 s: is a majority"):
+        entries.change(put({"a": "1"}))
+    probing.change(put({"x": "1"}))
+    entries.change(put({"a": "1"}))
+    assert (entries.texts(), mirror.age) == ({"a": "1"}, 0.0)
     mirror.close()

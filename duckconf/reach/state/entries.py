@@ -24,6 +24,9 @@ PATIENCE = 5.0
 PAUSE = 1.0
 # Seconds until a table that did not answer is asked again.
 AGAIN = 0.2
+# Seconds after which a table that confirms nothing is not asked by each writer.
+CUT_OFF = 3.0
+MAJORITY = "is a majority of etcd's members up?"
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +133,7 @@ class Mirror:
         """`table` opens it for the writer of a part, "" for one who only reads. Raises what that raises."""
         self._open = table
         self._table = table("")
-        self._clock = clock
+        self.clock = clock
         self._news = threading.Condition(threading.RLock())
         self._parts: dict[str, Known] = {}
         self._ended = False
@@ -148,11 +151,16 @@ class Mirror:
     @property
     def age(self) -> float:
         """Seconds since it was known to be as new as the table."""
-        return self._clock() - self._asked
+        return self.clock() - self._asked
 
-    def part(self, name: str) -> SharedEntries:
-        """Its entries. Changes that arrive together are told in the order in which the parts were first asked for."""
-        return SharedEntries(self, name, self._open(name))
+    def part(self, name: str, *, probing: bool = False) -> SharedEntries:
+        """Its entries. Changes that arrive together are told in the order in which the parts were first asked for. One that is
+        `probing` is written also while the table takes nothing, and finds out when it does again."""
+        return SharedEntries(self, name, self._open(name), probing=probing)
+
+    def why_cut_off(self) -> str:
+        """Why nothing can be written now, "" where all is well."""
+        return f"nothing was confirmed for {self.age:.0f} s: {MAJORITY}" if self.age > CUT_OFF else ""
 
     def known(self, part: str) -> Known:
         with self._news:
@@ -247,8 +255,9 @@ class Mirror:
 class SharedEntries:
     """A part of a mirror; others change it too."""
 
-    def __init__(self, mirror: Mirror, part: str, table: Table) -> None:
+    def __init__(self, mirror: Mirror, part: str, table: Table, *, probing: bool = False) -> None:
         self._mirror = mirror
+        self._probing = probing
         self._part = part
         self._table = table
         mirror.known(part)
@@ -257,7 +266,11 @@ class SharedEntries:
         return {name: item.text for name, item in self._mirror.copy(self._part).items()}
 
     def change(self, decide: Decide) -> int:
-        begun = time.monotonic()
+        begun = self._mirror.clock()
+        if not self._probing and (why := self._mirror.why_cut_off()):
+            # At once: whoever waits in a queue for that would wait for all before him.
+            raise NotNow(why, "it goes on by itself when they are back")
+        end = time.monotonic() + PATIENCE
         while True:
             since = self._mirror.revision
             reading = Reading(lambda name: self._mirror.read(self._part, name), lambda: self._mirror.copy(self._part))
@@ -267,12 +280,13 @@ class SharedEntries:
             try:
                 revision = self._table.commit(self._full(changes), self._full(reading.expected(changes)))
             except PreconditionFailed:
-                left = begun + PATIENCE - time.monotonic()
+                left = end - time.monotonic()
                 if left <= 0 or not self._mirror.reach(since + 1, left):
                     raise NotNow("what others have changed is not known here yet", "try it again in a moment") from None
                 continue
             if not self._mirror.reach(revision):
                 log.warning("revision %d of %s is kept, and is not known here yet", revision, self._part)
+            self._mirror.fresh(begun, revision)
             return revision
 
     def _full(self, entries: Mapping[str, Value]) -> dict[str, Value]:
@@ -287,7 +301,7 @@ class SharedEntries:
 
     def catch_up(self) -> None:
         """Know all that was written before this call, in any part. Raises NotNow."""
-        begun = time.monotonic()
+        begun = self._mirror.clock()
         revision = self._table.commit({})
         if not self._mirror.reach(revision):
             raise NotNow("what others have changed is not known here yet", "try it again in a moment")
