@@ -122,7 +122,7 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     fronts = FrontBook(index, nodes, config.edges)
     others: Others = Nobody(index, fronts)
     if kept.mirror is not None:
-        others = Joined(kept.mirror, config.server, nodes, index, fronts, journal)
+        others = Joined(kept.mirror, config.server, nodes, index, fronts, journal, questions)
     reports = node_routes.Routes(
         index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node, others.hear, pictures.heard
     )

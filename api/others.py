@@ -14,9 +14,12 @@ from typing import Any, Optional, Protocol
 from flask import Flask, Response, request
 
 from api.problems import BadRequest
+from api.stores import board
+from api.stores.board import SharedBoard
 from api.stores.fronts import FrontBook
 from api.stores.nodes import NodeBook, Report
 from api.stores.placed import PlacedIndex
+from api.stores.questions import Questions
 from api.stores.relay import PART as HEARD
 from api.stores.relay import Relay
 from duckconf.events import Event
@@ -82,8 +85,9 @@ class Joined:
     """This server, called `server`, is one of several."""
 
     def __init__(
-        self, mirror: Mirror, server: str, nodes: NodeBook, index: PlacedIndex, fronts: FrontBook, journal: Journal
-    ) -> None:
+        self, mirror: Mirror, server: str, nodes: NodeBook, index: PlacedIndex, fronts: FrontBook, journal: Journal,
+        questions: Questions,
+    ) -> None:  # fmt: skip
         self._mirror = mirror
         self._server = server
         self._nodes = nodes
@@ -92,6 +96,7 @@ class Joined:
         self._journal = journal
         self._has = mirror.part(FRONTS)
         self._stopping = mirror.part(STOPPING)
+        questions.board = SharedBoard(mirror.part(board.PART), questions)
         self._heard = mirror.part(HEARD, probing=True)
         self._relay: Optional[Relay] = None
         _now_and_later(self._has, self._see_front)

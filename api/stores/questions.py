@@ -9,7 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Optional, Protocol
 
 from api.held import HeldRequests
 from api.problems import BadRequest
@@ -20,6 +20,16 @@ from duckconf.reach.nodes.hands import Answer, Question
 # Seconds: longer than what the agent's own deadline takes.
 ANSWERED_WITHIN = 20.0
 ID_BYTES = 8
+
+
+class Board(Protocol):
+    """Where questions hang for agents that ask another server, and their answers for who waits here. All raise NotNow."""
+
+    def ask(self, node: str, number: str, question: Question) -> None: ...
+
+    def answer(self, number: str, told: Answer) -> None: ...
+
+    def take_down(self, number: str) -> None: ...
 
 
 class Questions:
@@ -33,6 +43,9 @@ class Questions:
         self._news = threading.Condition()
         self._open: dict[str, dict[str, Question]] = {}
         self._answers: dict[str, Answer] = {}
+        self._waiting: set[str] = set()
+        self.board: Optional[Board] = None
+        """Of a server that is alone, none."""
 
     def ask(self, node: str, question: Question) -> Answer:
         """Raises NotFound for a node that there is not, NodeFailure for one that sends no heartbeat, NotNow without an answer."""
@@ -44,21 +57,41 @@ class Questions:
         with self._held.up_to(self._within) as allowed:
             if not allowed:
                 raise NotNow("too many requests wait for an answer now", "ask again in a moment")
+            self._waiting.add(number)
             try:
                 return self._answer_to(node, number, question, allowed)
             finally:
-                with self._news:
-                    self._open[node].pop(number, None)
-                    self._answers.pop(number, None)
+                self._waiting.discard(number)
+                self.take_down(node, number)
+                if self.board is not None:
+                    self.board.take_down(number)
 
     def _answer_to(self, node: str, number: str, question: Question, seconds: float) -> Answer:
-        with self._news:
-            self._open.setdefault(node, {})[number] = question
-        self._wake(node)
+        self.hang(node, number, question)
+        if self.board is not None:
+            self.board.ask(node, number, question)
         with self._news:
             if not self._news.wait_for(lambda: number in self._answers, seconds):
                 raise NotNow(f"the agent of {node} did not answer within {seconds:g} s", "an older agent cannot: ./inv up agents")
             return self._answers[number]
+
+    def hang(self, node: str, number: str, question: Question) -> None:
+        """Have the agent of the node told of it, if it asks here."""
+        with self._news:
+            self._open.setdefault(node, {})[number] = question
+        self._wake(node)
+
+    def take_down(self, node: str, number: str) -> None:
+        with self._news:
+            self._open.get(node, {}).pop(number, None)
+            self._answers.pop(number, None)
+
+    def hear(self, number: str, told: Answer) -> None:
+        """It was answered, here or at another server."""
+        with self._news:
+            if number in self._waiting:
+                self._answers[number] = told
+                self._news.notify_all()
 
     def of(self, node: str) -> list[dict[str, Any]]:
         """As the agent of the node is told of them."""
@@ -70,5 +103,8 @@ class Questions:
         with self._news:
             if number not in self._open.get(node, {}):
                 raise BadRequest(HTTPStatus.NOT_FOUND, f"nobody waits for an answer {number!r} of {node}")
-            self._answers[number] = told
-            self._news.notify_all()
+            here = number in self._waiting
+        if here or self.board is None:
+            self.hear(number, told)
+        else:
+            self.board.answer(number, told)

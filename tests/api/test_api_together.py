@@ -157,3 +157,18 @@ def test_a_read_says_how_old_it_may_be_and_a_consistent_one_is_not(servers: tupl
         one.operator("PUT", f"/app/web-{number}", {"image": "nginx"})
         assert len(other.get("/apps?consistent=1")["apps"]) == number + 1
     assert other.operator("GET", "/apps?consistent=yes").status_code == 400
+
+
+def test_a_question_is_answered_by_an_agent_that_asks_another_server(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    one.operator("PUT", "/app/web", {"image": "nginx", "node": "node-2"})
+    beat(other.other, "node-2", copy("web"))
+    until("its agent is heard", lambda: one.node("node-2")["status"] == "ready")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(one.operator, "GET", "/node/node-2/container/duckconf-web/log")
+        until("it is told", lambda: bool(other.told("/apps?nodeName=node-2").get("questions")))
+        (question,) = other.told("/apps?nodeName=node-2")["questions"]
+        path = f"/node/node-2/answers/{question['id']}"
+        assert other.other("PUT", path, {"text": "hello"}).status_code == 200
+        assert "hello" in asked.result(20).get_data(as_text=True)
+    assert "questions" not in other.told("/apps?nodeName=node-2")
