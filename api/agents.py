@@ -29,6 +29,7 @@ from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
+from api.mirrored import mirror_in, require_whole
 from api.others import Joined, Nobody, Others, say_age
 from api.page import routes as page
 from api.page.session import Sessions
@@ -45,16 +46,12 @@ from duckconf.actions import Pin
 from duckconf.errors import DuckconfError, NotNow
 from duckconf.pins import Key
 from duckconf.reach.api.control_config import ControlConfig, read_control_config
-from duckconf.reach.api.etcd import Gateway
 from duckconf.reach.nodes.hands import AskedHands
 from duckconf.reach.state import journal as journal_file
 from duckconf.reach.state import logs
-from duckconf.reach.state.entries import Mirror
-from duckconf.reach.state.etcd_table import EtcdTable
 from duckconf.reach.state.files import FolderLock
 from duckconf.reach.state.journal import Journal
 from duckconf.reach.state.news import News
-from duckconf.reach.state.table import Table
 
 log = logging.getLogger("api")
 
@@ -180,12 +177,8 @@ def _kept(config: ControlConfig, folder: Path, journal: Journal) -> Kept:
     """Raises SetupError, NotNow, OSError."""
     if config.etcd is None:
         return in_files(folder, journal.add)
-    gateway = Gateway(config.etcd.endpoints, config.etcd.ca, config.etcd.certificate, config.etcd.key)
-
-    def table(part: str) -> Table:
-        return EtcdTable(gateway, config.cluster, f"{config.server}/{part or 'all'}")
-
-    mirror = Mirror(table)
+    mirror = mirror_in(config.etcd, config)
+    require_whole(mirror)
     return together(mirror, mirror.why_cut_off)
 
 

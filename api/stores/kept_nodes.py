@@ -94,8 +94,9 @@ class NodesFile:
         self._see.append(see)
 
     def _write(self, closed: Mapping[str, Closed], heard: Mapping[str, tuple[float, int]]) -> None:
+        known = {**dict.fromkeys((name for name, one in closed.items() if one != Closed()), (0.0, 0)), **heard}
         nodes = {
-            name: {"heartbeat": when, **_entry(closed.get(name, Closed())), "apps": apps} for name, (when, apps) in heard.items()
+            name: {"heartbeat": when, **_entry(closed.get(name, Closed())), "apps": apps} for name, (when, apps) in known.items()
         }
         write_durably(self._path, json.dumps({"epoch": self.epoch, "nodes": nodes}, indent=1).encode() + b"\n")
         self._closed, self._heard = dict(closed), dict(heard)

@@ -121,7 +121,9 @@ class SharedStore(Store):
                 raise Conflict(fault, "correct that entry first, or remove it with etcdctl")
 
     def _follow(self, news: News) -> None:
-        self._take({name: item.text if item is not None else None for name, item in news.items.items()}, news.revision)
+        # The same on all servers, whatever else each of them is told of at the same time.
+        revision = max((item.revision for item in news.items.values() if item is not None), default=news.revision)
+        self._take({name: item.text if item is not None else None for name, item in news.items.items()}, revision)
 
     def _take(self, texts: Texts, revision: int) -> None:
         changes: dict[str, App | None] = {}
