@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -66,17 +67,20 @@ class ClusterApi(ApiClient):
         return DuckconfError(f"the API {what} in {path.relative_to(self._project.root)}", "./inv provision hands over a new one")
 
 
-def api_client(project: Project, mode: str = "", servers: Servers | None = None) -> ApiClient:
-    """For the mode that the cluster is in, or is about to be in; `servers` is what an earlier client found out about them. Raises
-    SetupError when there is a token that cannot be read."""
+@functools.cache
+def _servers(urls: tuple[str, ...], ca_file: str) -> Servers:
+    """What all clients of this process find out about them together: a task has several, one after the other."""
+    return Servers(urls, ca_file=ca_file)
+
+
+def api_client(project: Project, mode: str = "") -> ApiClient:
+    """For the mode that the cluster is in, or is about to be in. Raises SetupError when there is a token that cannot be read."""
     path, trust = project.state / TOKEN_FILE, project.state / CA_FILE
     token = os.environ.get("DUCKCONF_TOKEN")
     secret = Secret(token) if token else read_token(path) if path.exists() else None
     urls = project.settings.api_urls
     ca_file = str(trust) if urls[0].startswith("https:") and trust.exists() else ""
-    if servers is None or servers.ca_file != ca_file:
-        servers = Servers(urls, ca_file=ca_file)
-    return ClusterApi(project, mode or mode_of(project), secret, servers)
+    return ClusterApi(project, mode or mode_of(project), secret, _servers(urls, ca_file))
 
 
 def require_ours(project: Project, mode: str, health: Mapping[str, Any], url: str) -> None:

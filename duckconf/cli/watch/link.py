@@ -14,7 +14,6 @@ from duckconf.errors import DuckconfError
 from duckconf.event_stream import Reader, Sent
 from duckconf.events import Event, event_from_json
 from duckconf.merge_patch import patched
-from duckconf.reach.api.servers import Servers
 from duckconf.reach.inventory.project import Project
 
 # Seconds. The server says something at least every 5.
@@ -47,7 +46,6 @@ class Link:
         self._project = project
         self._changed = changed
         self._id = ""
-        self._servers: Servers | None = None
         self.known = Known()
         self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self._lock = threading.Lock()
@@ -72,8 +70,7 @@ class Link:
         """Until the stream ends; returns why."""
         try:
             # Made anew each time: another mode may have another token.
-            api, reader = api_client(self._project, servers=self._servers), Reader()
-            self._servers = api.servers
+            api, reader = api_client(self._project), Reader()
             for content in api.stream("/events", self._id):
                 for sent in reader.read(content):
                     self._take(sent)
