@@ -62,7 +62,8 @@ def lint(context: Any) -> int:
 @command(
     help={
         "mode": "push, reconcile, agents, services (push, healing, sets of instances, updates, decisions), hosts "
-        "(push-image, provision, listings of many hosts), front, or ui (open pages and what they cost)",
+        "(push-image, provision, listings of many hosts), front, ha (several servers on etcd), or ui (open pages and what "
+        "they cost)",
         "rounds": "measurements per row",
         "only": "only these parts, such as start",
     },
@@ -72,6 +73,6 @@ def bench(context: Any, mode: str, rounds: int = 15, only: str = "") -> int:
     """Measure a mode, and the least possible time (floor) in the same run. Example: ./inv bench reconcile --only hosts"""
     from duckconf.cli.cluster.modes import check_mode
 
-    module = mode if mode in ("front", "hosts", "services", "ui") else check_mode(mode)
+    module = mode if mode in ("front", "ha", "hosts", "services", "ui") else check_mode(mode)
     argv = ("python", "-m", f"benchmarks.{module}", "--rounds", str(rounds), *(("--only", only) if only else ()))
     return int(context.run(shlex.join(argv), warn=True).exited)
