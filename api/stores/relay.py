@@ -1,8 +1,8 @@
 """What each server hears from agents, told to the others: a heartbeat is no write of its own.
 
 Once a second, and at once when something has changed, a server writes one summary: for how long it has not heard each of its
-nodes, and the events that happened with it. What a node reports is an entry that is written when it changes. Ages count from each
-server's own monotonic clock; no two clocks are compared.
+nodes. What a node reports is an entry that is written when it changes, and the events that happened with a server are one of a
+ring of entries. Ages count from each server's own monotonic clock; no two clocks are compared.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from api.stores.nodes import Report
@@ -26,14 +27,17 @@ from duckconf.reach.state.table import News
 PART = "heard"
 NODES = "nodes/"
 SERVERS = "servers/"
+EVENTS = "events/"
 # Seconds between two summaries, and at least between two writes.
 EVERY = 1.0
-SOONEST = 0.05
+SOONEST = 0.1
 # Seconds after which what a node tells of its disk and load is told again, though nothing else has changed.
 FACTS_EVERY = 30.0
-# Events stay in the summary for so many seconds, for those who see only the newest of several.
-EVENTS_STAY = 30.0
-MOST_EVENTS = 200
+# Who sees only the newest of several writes of one entry has missed none of as many writes of events.
+RING = 64
+# Events of one write, and those that wait while nothing can be written.
+MOST_AT_ONCE = 200
+MOST_WAITING = 10_000
 
 Told = Mapping[str, Any]
 Take = Callable[[str, Told], None]
@@ -68,7 +72,7 @@ class Relay:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._entries = entries
-        self._me = f"{SERVERS}{server}"
+        self._server = server
         self._timeout = timeout
         self._take = take
         self._heard = heard
@@ -80,7 +84,8 @@ class Relay:
         self._own: dict[str, Own] = {}
         # Numbers go on over a restart.
         self._number = time.time_ns()
-        self._events: deque[tuple[float, int, Event]] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MOST_WAITING)
+        self._slot = 0
         self._last: dict[str, int] = {}
         texts = entries.texts()
         for name in sorted(texts):
@@ -102,7 +107,7 @@ class Relay:
         """Something has happened here."""
         with self._news:
             self._number += 1
-            self._events.append((self._clock(), self._number, event))
+            self._events.append((self._number, event))
             self._call()
 
     def run(self) -> None:
@@ -121,14 +126,21 @@ class Relay:
             self._own = {name: own for name, own in self._own.items() if begun - own.at < self._timeout}
             due = {name: own for name, own in self._own.items() if _is_due(own, begun)}
             ages = {name: round(begun - own.at, 3) for name, own in self._own.items()}
-            events = [{"n": number, **event.to_json()} for at, number, event in self._events if begun - at < EVENTS_STAY]
-            texts = {f"{NODES}{name}": json.dumps(own.told, ensure_ascii=False) for name, own in due.items()}
+            events = list(islice(self._events, MOST_AT_ONCE))
+            texts = {f"{NODES}{name}": _text(own.told) for name, own in due.items()}
             written = [(own, own.news) for own in due.values()]
-        summary = json.dumps({"ages": ages, "events": events}, ensure_ascii=False)
-        self._entries.change(lambda _: {**texts, self._me: summary})
+        texts[f"{SERVERS}{self._server}"] = _text({"ages": ages})
+        if events:
+            told = [{"n": number, **event.to_json()} for number, event in events]
+            texts[f"{EVENTS}{self._server}/{self._slot}"] = _text({"events": told})
+        self._entries.change(lambda _: texts)
         with self._news:
             for own, news in written:
                 own.written, own.facts_at = news, begun
+            if events:
+                self._slot = (self._slot + 1) % RING
+                self._events = deque((one for one in self._events if one[0] > events[-1][0]), MOST_WAITING)
+                self._due = self._due or bool(self._events)
 
     def close(self) -> None:
         with self._news:
@@ -150,20 +162,25 @@ class Relay:
         """What was there before: when it was written is not known."""
         if name.startswith(NODES):
             self._take(name.removeprefix(NODES), told)
-        elif name.startswith(SERVERS):
-            self._last[name] = max((number for number, _ in _events(told)), default=0)
+        elif name.startswith(EVENTS):
+            server = _server_in(name)
+            self._last[server] = max((self._last.get(server, 0), *(number for number, _ in _events(told))))
 
     def _follow(self, news: News) -> None:
-        for name in sorted(news.items):
+        events: dict[str, list[tuple[int, Event]]] = {}
+        for name in sorted(news.items, key=_order):
             item = news.items[name]
-            if item is None or name == self._me:
+            if item is None:
                 continue
             if name.startswith(NODES):
                 self._told(name.removeprefix(NODES), item.text)
-            elif name.startswith(SERVERS):
-                told = _read(item.text)
-                self._heard({str(node): float(age) for node, age in dict(told.get("ages", {})).items()})
-                self._note_events(name, told)
+            elif name.startswith(SERVERS) and name != f"{SERVERS}{self._server}":
+                ages = _read(item.text).get("ages", {})
+                self._heard({str(node): float(age) for node, age in dict(ages).items()})
+            elif name.startswith(EVENTS) and _server_in(name) != self._server:
+                events.setdefault(_server_in(name), []).extend(_events(_read(item.text)))
+        for server, found in events.items():
+            self._note_events(server, found)
 
     def _told(self, node: str, text: str) -> None:
         told = _read(text)
@@ -176,8 +193,8 @@ class Relay:
                 own.written = None
         self._take(node, told)
 
-    def _note_events(self, server: str, told: Told) -> None:
-        for number, event in _events(told):
+    def _note_events(self, server: str, found: list[tuple[int, Event]]) -> None:
+        for number, event in sorted(found, key=lambda one: one[0]):
             if number > self._last.get(server, 0):
                 self._last[server] = number
                 self._note(event)
@@ -201,7 +218,20 @@ def _events(told: Told) -> list[tuple[int, Event]]:
             found.append((int(entry["n"]), event_from_json(entry)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             log.warning("an event of another server was not understood: %s", error)
-    return sorted(found, key=lambda one: one[0])
+    return found
+
+
+def _order(name: str) -> tuple[bool, str]:
+    """What nodes report comes before for how long they were not heard."""
+    return not name.startswith(NODES), name
+
+
+def _server_in(name: str) -> str:
+    return name.removeprefix(EVENTS).rpartition("/")[0]
+
+
+def _text(told: Told) -> str:
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _read(text: str) -> Told:
