@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from duckconf.instance import Instance
 from duckconf.local_data import Held, binding, held_by
@@ -40,21 +40,17 @@ class HeldData:
         if news:
             self._edit(lambda held: {**held, **news})
 
-    def forget(self, instance: str) -> None:
-        self._edit(lambda held: {name: data for name, data in held.items() if name != instance})
+    def forget(self, *instances: str) -> None:
+        self._edit(lambda held: {name: data for name, data in held.items() if name not in instances})
 
     def take_over(self, held: Mapping[str, Held]) -> None:
         """What another mode remembered."""
         self._edit(lambda before: {**before, **held})
 
-    def without_nodes(self, nodes: Collection[str], apps: Collection[str]) -> None:
-        """Forget the data of withdrawn apps on nodes that are none any more."""
-
-        def left(held: Mapping[str, Held]) -> Mapping[str, Held]:
-            return {name: data for name, data in held.items() if data.node in nodes or app_of(name) in apps}
-
-        if left(self._book.held) != self._book.held:
-            self._edit(left)
+    def of_withdrawn(self, nodes: Collection[str], is_app: Callable[[str], bool]) -> list[str]:
+        """The instances of apps that are none any more whose data is on nodes that are none any more."""
+        held = self._book.held.items()
+        return [name for name, data in held if data.node not in nodes and not is_app(app_of(name))]
 
     def _edit(self, update: Update) -> None:
         with self._lock:

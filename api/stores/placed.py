@@ -116,11 +116,10 @@ class PlacedIndex:
 
     def tidy(self) -> None:
         """Forget the data of apps that are withdrawn, on nodes that are none any more."""
-        with self._lock:
-            apps, complete = self._apps.keys() | self._readable.unreadable, self._readable.complete
-        if complete:
+        lost = self.data.of_withdrawn(self._nodes.nodes, lambda app: app in self._apps or app in self._readable.unreadable)
+        if lost and self._readable.complete:
             with contextlib.suppress(OSError, NotNow):
-                self.data.without_nodes(self._nodes.nodes, apps)
+                self.data.forget(*lost)
 
     def see_again(self, changes: Changes) -> None:
         """Take over these apps, also when only what `resolve` says of them has changed."""

@@ -24,6 +24,9 @@ PASSING = (14, 4, 1, 2)
 EXHAUSTED = 8
 
 
+MAJORITY = "is a majority of its members up?"
+
+
 class Unsure(NotNow):
     """It was sent, and whether it was done is not known."""
 
@@ -82,7 +85,7 @@ class Gateway:
             raise NotNow(f"etcd at {endpoint} takes nothing now: {words}", "see docs/operations.md: etcd is full")
         if problem.get("code") in PASSING:
             self._pass_over(number)
-            raise Unsure(f"etcd at {endpoint} cannot do it now: {words}", "is a majority of its members up?")
+            raise Unsure(f"etcd at {endpoint} cannot do it now: {words}", MAJORITY)
         raise EtcdRefused(f"etcd at {endpoint} refused: {words}", "")
 
     def _pass_over(self, number: int) -> None:

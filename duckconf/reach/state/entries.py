@@ -267,9 +267,7 @@ class SharedEntries:
 
     def change(self, decide: Decide) -> int:
         begun = self._mirror.clock()
-        if not self._probing and (why := self._mirror.why_cut_off()):
-            # At once: whoever waits in a queue for that would wait for all before him.
-            raise NotNow(why, "it goes on by itself when they are back")
+        self._require_confirmed()
         end = time.monotonic() + PATIENCE
         while True:
             since = self._mirror.revision
@@ -289,6 +287,11 @@ class SharedEntries:
             self._mirror.fresh(begun, revision)
             return revision
 
+    def _require_confirmed(self) -> None:
+        """At once: whoever waits in a queue for that would wait for all before him. Raises NotNow."""
+        if not self._probing and (why := self._mirror.why_cut_off()):
+            raise NotNow(why, "it goes on by itself when they are back")
+
     def _full(self, entries: Mapping[str, Value]) -> dict[str, Value]:
         return {f"{self._part}/{name}": value for name, value in entries.items()}
 
@@ -302,6 +305,7 @@ class SharedEntries:
     def catch_up(self) -> None:
         """Know all that was written before this call, in any part. Raises NotNow."""
         begun = self._mirror.clock()
+        self._require_confirmed()
         revision = self._table.commit({})
         if not self._mirror.reach(revision):
             raise NotNow("what others have changed is not known here yet", "try it again in a moment")

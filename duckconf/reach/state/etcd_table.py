@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from duckconf.errors import NotNow, PreconditionFailed
-from duckconf.reach.api.etcd import PAUSE, EtcdRefused, Gateway, Unsure, coded, decoded
+from duckconf.reach.api.etcd import MAJORITY, PAUSE, EtcdRefused, Gateway, Unsure, coded, decoded
 from duckconf.reach.state.table import ABSENT, ANY, Changes, Compacted, Item, Listing, News, check
 
 ID_BYTES = 8
@@ -54,12 +54,16 @@ class EtcdTable:
 
     def commit(self, changes: Changes, expected: Mapping[str, int] = ANY) -> int:
         """Raises Unsure where it was sent and etcd does not say in time whether it was done."""
-        number = secrets.token_hex(ID_BYTES)
-        with self._committing:
-            return self._commit(number, changes, expected)
+        end = time.monotonic() + self._gateway.seconds
+        if not self._committing.acquire(timeout=self._gateway.seconds):
+            raise NotNow("etcd has not answered an earlier write yet", MAJORITY)
+        try:
+            return self._commit(secrets.token_hex(ID_BYTES), changes, expected, end)
+        finally:
+            self._committing.release()
 
-    def _commit(self, number: str, changes: Changes, expected: Mapping[str, int]) -> int:
-        end, unsure = time.monotonic() + self._gateway.seconds, False
+    def _commit(self, number: str, changes: Changes, expected: Mapping[str, int], end: float) -> int:
+        unsure = False
         while True:
             try:
                 if self._marked is None:
