@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from duckconf.cli.fleet.limits import chosen_hosts, remember_failed
+from duckconf.cli.roles import provision as provisioning
 from duckconf.cli.roles import provision_task
 from duckconf.cli.roles.left import look
 from duckconf.cli.roles.playbook import Playbook
@@ -100,6 +101,17 @@ def test_the_certificate_is_for_every_name_that_agents_and_commands_use(tmp_path
     project = Project(tmp_path, Settings(api_url="https://one:8443, https://two:8443"), "demo")
     assert api_names(project, inventory) == ["c", "192.0.2.7", "one", "two", "in", "side"]
     assert server_urls(project, inventory) == {"c": "https://192.0.2.7:8443"}
+
+
+def test_of_several_servers_each_has_an_address_and_the_certificate_names_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, demo = Host("c", "2001:db8::7"), Host("control-1", "127.0.0.1", demo=True)
+    monkeypatch.setattr(provisioning, "api_hosts", lambda _: [real, demo])
+    inventory = Inventory({host.name: host for host in (real, demo)}, (), ("c", "control-1"))
+    project = Project(tmp_path, Settings(api_url="http://one:81,http://two:82"), "demo")
+    assert server_urls(project, inventory) == {"c": "http://[2001:db8::7]:81", "control-1": "http://control-1:8080"}
+    assert api_names(project, inventory) == ["c", "2001:db8::7", "control-1", "127.0.0.1", "one", "two"]
 
 
 # Tells how it was called, then speaks as our callback does.

@@ -265,7 +265,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
             shared["duckconf_ca_source"] = str(sources.certificate.ca)
         if not sources.certificate.own:
             # One that somebody else made names the host, hardly loopback.
-            shared["duckconf_local_api_url"] = shared["duckconf_api_url"]
+            shared.update({"duckconf_local_api_url": shared["duckconf_api_url"], "duckconf_api_urls": {}})
     return shared, {"duckconf_api_port": port}
 
 
