@@ -165,9 +165,10 @@ def say_age(app: Flask, others: Others) -> None:
 
     @app.after_request
     def told(answer: Response) -> Response:
-        age = others.age() if request.method == "GET" else None
-        if age is not None:
+        age = others.age()
+        if age is not None and request.method == "GET":
             answer.headers[AGE] = f"{age:.2f}"
-            if age > CUT_OFF:
-                answer.headers["Warning"] = STALE
+        if age is not None and age > CUT_OFF:
+            # Also to a heartbeat: others do not hear of it, and the agent has to send it to one of them.
+            answer.headers["Warning"] = STALE
         return answer

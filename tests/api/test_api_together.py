@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from api.stores.kept import together
+from duckconf.reach.state.entries import CUT_OFF, Mirror
 from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
 from tests.api.agents_api import Client, beat, copy, made, mirrored
@@ -157,6 +158,18 @@ def test_a_read_says_how_old_it_may_be_and_a_consistent_one_is_not(servers: tupl
         one.operator("PUT", f"/app/web-{number}", {"image": "nginx"})
         assert len(other.get("/apps?consistent=1")["apps"]) == number + 1
     assert other.operator("GET", "/apps?consistent=yes").status_code == 400
+
+
+def test_a_server_that_is_cut_off_warns_whoever_reads_and_agents_that_send_heartbeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mirrored(FileTable(tmp_path / "all.json")) as mirror:
+        app = made(together(mirror, str), tmp_path, Journal(tmp_path / "events.jsonl", "api"), "control-1")
+        operator, agent = Client(app, "op"), Client(app, "token of node-1")
+        assert "Warning" not in beat(agent).headers
+        monkeypatch.setattr(Mirror, "age", CUT_OFF + 1)
+        for answer in (operator("GET", "/apps"), beat(agent)):
+            assert (answer.status_code, answer.headers["Warning"][:4]) == (200, "110 ")
 
 
 def test_a_question_is_answered_by_an_agent_that_asks_another_server(servers: tuple[Server, Server]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import socket
 import ssl
 import threading
@@ -41,11 +42,24 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"data: first\n\n")
             self.server.go.wait(30)
             return
+        if self.server.cut_off and self.path != "/healthz":
+            self._answer_cut_off()
+            return
         starting = self.server.starting and self.path != "/healthz"
         self.send_response(503 if starting else 200)
         if starting:
             self.send_header("Retry-After", "1")
         content = b'{"port": %d}' % self.server.server_port
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _answer_cut_off(self) -> None:
+        """As a server that hears of no other: it refuses changes, and takes heartbeats and reads with a warning."""
+        is_change = self.command != "GET" and "heartbeat" not in self.path
+        content = b'{"detail": "no majority"}' if is_change else b'{"port": %d}' % self.server.server_port
+        self.send_response(503 if is_change else 200)
+        self.send_header("Warning", '110 - "Response is stale"')
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -66,11 +80,15 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[str] = []
         self.starting = False
+        self.cut_off = False
         self.go = threading.Event()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def hold(self) -> None:
         self.shutdown()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that broke off, or did not believe the certificate."""
 
     def end(self) -> None:
         self.go.set()
@@ -109,6 +127,21 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     monkeypatch.setattr(socket, "getaddrinfo", names)
     yield names
     names.end.set()
+
+
+def hold(servers: Servers, server: Server) -> queue.Queue[str]:
+    """Have a server hold a call; the queue gets the words with which that ends."""
+    ended: queue.Queue[str] = queue.Queue()
+
+    def call() -> None:
+        try:
+            ended.put(str(ApiClient(servers).call("GET", "/slow", deadline=DEADLINE, held=True)))
+        except DuckconfError as error:
+            ended.put(str(error))
+
+    threading.Thread(target=call).start()
+    until("it is held", lambda: server.asked == ["GET /slow"])
+    return ended
 
 
 def client_of(*servers: Server) -> ApiClient:
@@ -190,6 +223,43 @@ def test_a_server_that_can_do_nothing_now_is_passed_over_also_by_a_write(two: tu
     assert first.asked.count("POST /app/start") == 2
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/apps"), ("PUT", "/node/n/heartbeat"), ("PUT", "/app/web")])
+def test_a_server_that_is_cut_off_from_the_others_is_left(two: tuple[Server, Server], method: str, path: str) -> None:
+    first, second = two
+    first.cut_off = True
+    api = client_of(first, second)
+    assert api.call(method, path, deadline=DEADLINE) == {"port": second.server_port}
+    assert api.call("POST", "/app/start", {}) == {"port": second.server_port}
+    assert first.asked == [f"{method} {path}"]
+
+
+def test_what_a_server_that_is_cut_off_may_have_done_is_not_asked_of_another(two: tuple[Server, Server]) -> None:
+    first, second = two
+    first.cut_off = True
+    with pytest.raises(ApiRefused, match="no majority"):
+        client_of(first, second).call("POST", "/app/start", {})
+    assert second.asked == []
+
+
+def test_where_all_are_cut_off_a_read_is_answered_and_a_heartbeat_heard(two: tuple[Server, Server]) -> None:
+    for server in two:
+        server.cut_off = True
+    api = client_of(*two)
+    for method, path in (("GET", "/apps"), ("PUT", "/node/n/heartbeat")):
+        assert api.call(method, path)["port"] in {server.server_port for server in two}
+    with pytest.raises(ApiRefused, match="no majority"):
+        api.call("PUT", "/app/web", {})
+
+
+def test_a_call_that_is_held_is_broken_off_when_its_server_is_cut_off(two: tuple[Server, Server]) -> None:
+    first, second = two
+    servers = Servers([first.url, second.url])
+    ended = hold(servers, first)
+    first.cut_off = True
+    assert ApiClient(servers).call("PUT", "/node/n/heartbeat", {}, DEADLINE) == {"port": second.server_port}
+    assert "no API answers" in ended.get(timeout=DEADLINE / 2)
+
+
 def test_a_stream_of_a_server_that_falls_silent_ends_and_the_next_is_another_ones(two: tuple[Server, Server]) -> None:
     first, second = two
     api = client_of(first, second)
@@ -204,21 +274,10 @@ def test_a_stream_of_a_server_that_falls_silent_ends_and_the_next_is_another_one
 def test_a_call_that_is_held_is_broken_off_when_another_finds_its_server_silent(two: tuple[Server, Server]) -> None:
     first, second = two
     servers = Servers([first.url, second.url])
-    ended: list[DuckconfError] = []
-
-    def hold() -> None:
-        try:
-            ApiClient(servers).call("GET", "/slow", deadline=DEADLINE, held=True)
-        except DuckconfError as error:
-            ended.append(error)
-
-    holding = threading.Thread(target=hold)
-    holding.start()
-    until("it is held", lambda: first.asked == ["GET /slow"])
+    ended = hold(servers, first)
     first.hold()
     assert ApiClient(servers).call("PUT", "/node/n/heartbeat", {}, DEADLINE) == {"port": second.server_port}
-    holding.join(DEADLINE / 2)
-    assert "no API answers" in str(ended[0])
+    assert "no API answers" in ended.get(timeout=DEADLINE / 2)
     assert "GET /slow" not in second.asked
 
 

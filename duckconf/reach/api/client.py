@@ -32,6 +32,9 @@ SHORTEST = 0.05
 # What may be done twice. DELETE is not among them: its second answer would be that there is nothing to delete.
 AGAIN = ("GET", "HEAD", "PUT")
 
+# RFC 7234: what such a warning begins with.
+STALE = "110 "
+
 Ask = Callable[[str, float], urllib3.BaseHTTPResponse]
 
 
@@ -73,6 +76,7 @@ class ApiClient:
         self._headers = {} if token is None else {"Authorization": f"Bearer {str.__str__(token)}"}
         self._headers |= {"User-Agent": f"duckconf/{name}"} if name else {}
         self._pool = self.servers.lines.pool(self.servers.ca_file)
+        self._held = self.servers.held.pool(self.servers.ca_file)
         self.server = ""
         """Which one answered last."""
 
@@ -80,18 +84,20 @@ class ApiClient:
         self, method: str, path: str, body: object = None, deadline: float | None = None, at: str = "", *, held: bool = False
     ) -> dict[str, Any]:
         """The decoded answer; raises ApiRefused for a problem, DuckconfError when nobody (or nobody like us) answers. `at` is the
-        revision that what is changed should have. A server may leave a call that is `held` without a sign for long: only another
-        call that it does not answer breaks this one off, which is then not asked of another server."""
+        revision that what is changed should have. A server may leave a call that is `held` without a sign for long: it is broken
+        off when another call finds that the server has failed, and is not asked of another server."""
         headers = {} if body is None else {"Content-Type": "application/json"}
         headers |= {"If-Match": f'"{at}"'} if at else {}
         content = None if body is None else json.dumps(body).encode()
         end = None if deadline is None else time.monotonic() + deadline
         again = not held and (method in AGAIN or bool(at))
 
+        pool = self._held if held else self._pool
+
         def ask(url: str, connect: float) -> urllib3.BaseHTTPResponse:
             bounds = urllib3.Timeout(connect=connect, read=ANSWER_SECONDS if end is None else None, total=_left(end))
             with contextlib.nullcontext() if held else self.servers.waiting(url):
-                return self._pool.request(method, url + path, body=content, headers={**self._headers, **headers}, timeout=bounds)
+                return pool.request(method, url + path, body=content, headers={**self._headers, **headers}, timeout=bounds)
 
         url, answer = self._first(method, path, ask, again=again, alone=held, end=end)
         decoded = _decoded(answer.data)
@@ -147,12 +153,11 @@ class ApiClient:
                         raise
                     raise _unanswered(passed, method, path, error, self._remedy) from error
                 continue
-            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or "Retry-After" not in answer.headers:
+            if not (is_refused := _has_done_nothing(answer)) and not _is_cut_off(answer, method):
                 self.servers.answered(url)
             else:
-                # It has done nothing, and another one may.
                 self.servers.failed(url)
-                if not is_last:
+                if not is_last and (again or is_refused):
                     answer.close()
                     continue
             self.server = url
@@ -170,6 +175,17 @@ def _unanswered(urls: Sequence[str], method: str, path: str, error: urllib3.exce
         words = f"the API at {urls[-1]} broke off before it answered {method} {path}"
         return Unanswered(words, "it may have been done: look before you ask again")
     return Unanswered(f"no API answers at {', '.join(urls)}", remedy)
+
+
+def _has_done_nothing(answer: urllib3.BaseHTTPResponse) -> bool:
+    """And says that another server, or the same a moment later, may."""
+    return answer.status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in answer.headers
+
+
+def _is_cut_off(answer: urllib3.BaseHTTPResponse, method: str) -> bool:
+    """Whether it comes from a server that other servers do not hear of: a read is old, a write is refused."""
+    is_stale = answer.headers.get("Warning", "").startswith(STALE)
+    return is_stale or (method != "GET" and answer.status == HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _sent(error: urllib3.exceptions.HTTPError) -> bool:

@@ -7,7 +7,6 @@ import functools
 import socket
 import threading
 import weakref
-from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -25,9 +24,8 @@ LOOKUP_SECONDS = 6.0
 class Lines:
     """For many threads, each with pools of its own."""
 
-    def __init__(self, kept: Path | None = None) -> None:
-        """`kept` is the file that remembers where names were."""
-        self._lookup = Lookup(kept)
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
         self._lock = threading.Lock()
         self._open: weakref.WeakKeyDictionary[socket.socket, tuple[str, int]] = weakref.WeakKeyDictionary()
 

@@ -19,6 +19,7 @@ import urllib3
 from duckconf import addresses
 from duckconf.addresses import Standing
 from duckconf.reach.api.lines import Lines
+from duckconf.reach.api.lookup import Lookup
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,10 @@ class Servers:
     def __init__(self, urls: Sequence[str], name: str = "", ca_file: str = "", kept: Path | None = None) -> None:
         self.urls = tuple(urls)
         self.ca_file = ca_file
-        self.lines = Lines(kept)
+        lookup = Lookup(kept)
+        self.lines = Lines(lookup)
+        # Of calls that a server holds: there, a caller would learn late that it is to ask another.
+        self.held = Lines(lookup)
         self._standing = Standing(addresses.own_order(self.urls, name))
         self._changed = threading.Condition()
         self._waiting: dict[object, tuple[str, float]] = {}
@@ -52,6 +56,8 @@ class Servers:
     def failed(self, url: str) -> None:
         with self._changed:
             self._keep(addresses.after_failure(self._standing, url, time.monotonic(), random.random()))  # noqa: S311
+        if self.choose() != url:
+            _break_off(self.held, url)
 
     def answered(self, url: str) -> None:
         with self._changed:
@@ -96,7 +102,7 @@ class Servers:
             for url in silent:
                 if not self._is_there(url):
                     self.failed(url)
-                    self._break_off(url)
+                    _break_off(self.lines, url)
             for url in away:
                 self._try_again(url)
             time.sleep(LOOK_EVERY)
@@ -124,7 +130,8 @@ class Servers:
         with self._changed:
             self._keep(addresses.after_sign(self._standing, url))
 
-    def _break_off(self, url: str) -> None:
-        place = urllib3.util.parse_url(url)
-        if place.host:
-            self.lines.break_off(place.host.strip("[]"), place.port or PORTS.get(place.scheme or "", 0))
+
+def _break_off(lines: Lines, url: str) -> None:
+    place = urllib3.util.parse_url(url)
+    if place.host:
+        lines.break_off(place.host.strip("[]"), place.port or PORTS.get(place.scheme or "", 0))
