@@ -6,6 +6,7 @@ The worker that served the request sends status and headers, and is free for oth
 from __future__ import annotations
 
 import logging
+import select
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 
 # In the environment of a request: a call with what is given the socket once the headers are sent.
 TAKE = "duckconf.take"
+
+READS = (b"GET", b"HEAD", b"OPTIONS")
+# Of Linux: the other side sends nothing more, whatever of it is still to be read. Elsewhere only a broken connection is seen.
+LEFT = getattr(select, "POLLRDHUP", 0)
 
 Take = Callable[[Callable[[socket.socket], None]], None]
 
@@ -39,7 +44,16 @@ class Connection(server.HTTPConnection):
 
 
 class Gateway(wsgi.Gateway_10):
-    """Offers a connection to the route of its request."""
+    """Offers a connection to the route of its request. A write whose sender has left is not carried out: while this process was
+    frozen, the sender may have asked another server, and others may have written since."""
+
+    def respond(self) -> None:
+        if self.req.method not in READS and _has_left(self.req.conn.socket):
+            log.warning("%s %s is not carried out: who sent it has left", self.req.method.decode(), self.req.path.decode())
+            # Nobody reads an answer.
+            self.req.ready, self.req.close_connection = False, True
+            return
+        super().respond()
 
     def __init__(self, req: Any) -> None:
         super().__init__(req)
@@ -55,3 +69,10 @@ class Gateway(wsgi.Gateway_10):
 def take_of(environ: Mapping[str, Any]) -> Take | None:
     """None where the server has no such thing, as under a test client."""
     return environ.get(TAKE)
+
+
+def _has_left(line: socket.socket) -> bool:
+    """As far as it is known here: the end of a body that is larger than the window of the connection has not come yet."""
+    asked = select.poll()
+    asked.register(line.fileno(), LEFT)
+    return bool(asked.poll(0))

@@ -65,6 +65,7 @@ def test_what_one_declares_changes_and_withdraws_the_other_knows(servers: tuple[
 
 def test_of_writes_at_both_none_is_lost(servers: tuple[Server, Server]) -> None:
     servers[0].operator("PUT", "/app/web", {"image": "nginx", "env": {}})
+    until("the other knows it", lambda: servers[1].operator("GET", "/app/web").status_code == 200)
 
     def add(number: int) -> None:
         """Try it until nobody else was faster."""
