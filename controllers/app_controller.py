@@ -46,8 +46,8 @@ from duckconf.reach.nodes.actuator import execute, last_words
 from duckconf.reach.nodes.facts import facts_of
 from duckconf.reach.nodes.hands import OwnHands
 from duckconf.reach.nodes.identify import Answered, answer
-from duckconf.reach.nodes.local import LocalRunner
 from duckconf.reach.nodes.orphans import starts_under_way, still_starts
+from duckconf.reach.nodes.own_line import OwnRunner
 from duckconf.reach.nodes.own_name import require_name
 from duckconf.reach.nodes.sensor import observe
 from duckconf.reach.nodes.watcher import Watcher
@@ -83,7 +83,7 @@ class Itself:
         self._config = config
         self._host = Host(config.node, "localhost", engine=config.engine)
         self._inventory = Inventory({config.node: self._host}, (config.node,), cluster=config.cluster)
-        self._runner = LocalRunner(config.node)
+        self._runner = OwnRunner(config.node)
         self._report = ReportFile(state / REPORT)
         self._woken = threading.Event()
         self._heart = Heart(config, _instance(state / INSTANCE), self.wake)

@@ -43,8 +43,9 @@ class HasEngineLine(Protocol):
 class EngineLine:
     """The lines of one node, the first opened at the second question, because for one alone a command is cheaper."""
 
-    def __init__(self, node: str, dial: Callable[[Command], Dialogue]) -> None:
-        """`dial` starts the program on the node or raises NodeFailure."""
+    def __init__(self, node: str, dial: Callable[[Command], Dialogue], *, name_is_known: bool = False) -> None:
+        """`dial` starts the program on the node or raises NodeFailure. With `name_is_known`, who asks has seen to it that the
+        machine still has the node's name."""
         self._node = node
         self._dial = dial
         self._changed = threading.Condition()
@@ -52,8 +53,9 @@ class EngineLine:
         self._open: set[EngineCall] = set()
         self._dialling = 0
         self._asked = False
+        self._name_is_known = name_is_known
         self.failed = False
-        """Whether the last question should have gone over the line and could not."""
+        """Whether the last question should have gone over the line and could not, maybe because the machine has another name."""
         self._rest_until = -math.inf
 
     def ask(self, path: str, read: Callable[[bytes], Value]) -> Value | None:
@@ -69,7 +71,7 @@ class EngineLine:
             answer = self._over_a_line(lambda call: read(call.get(path)))
             if answer is not None:
                 return answer
-        self.failed = True
+        self.failed = not self._name_is_known
         return None
 
     def perform(self, request: Request, seconds: float) -> Completed | None:

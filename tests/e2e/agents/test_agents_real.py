@@ -215,7 +215,17 @@ def test_agents_are_restarted_as_for_an_upgrade_and_no_app_restarts(running: Liv
         systemctl(running, node, "restart", "duckconf-agent")
     heard = {node["name"]: node["heartbeat"] for node in nodes(api)}
     until("all are heard again", lambda: all(node["heartbeat"] > heard[node["name"]] for node in nodes(api)), 40)
+    until(
+        "all ask their engine over a line, not by a program for each look",
+        lambda: all(has_line(running, node) for node in NODES),
+        30,
+    )
     assert lives(running) == before
+
+
+def has_line(cluster: Live, node: str) -> bool:
+    programs = cluster.engine.must("exec", cluster.host(node), "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    return "system dial-stdio" in programs
 
 
 def test_a_node_is_drained_app_by_app_and_gets_nothing_until_it_is_uncordoned(running: Live, api: ApiClient) -> None:
