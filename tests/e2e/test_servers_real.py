@@ -194,6 +194,7 @@ def test_nothing_acknowledged_is_lost_whatever_is_killed_or_frozen(cluster: Clus
         writers.await_more()
     assert writers.trouble == []
     for server in servers:
+        until("it may be asked for what is new", lambda: server.code("GET", "/apps?consistent=1") == 200)  # noqa: B023
         counts = {app: int(server("GET", f"/app/{app}?consistent=1").body["env"]["COUNT"]) for app in APPS}
         for app, count in counts.items():
             writers._check(app, count)
