@@ -29,7 +29,7 @@ from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
-from api.mirrored import mirror_in, require_whole
+from api.mirrored import confirm, mirror_in, require_whole
 from api.others import Joined, Nobody, Others, say_age
 from api.page import routes as page
 from api.page.session import Sessions
@@ -213,6 +213,8 @@ def run(config: ControlConfig) -> None:
     mirrored = kept.mirror.run if kept.mirror is not None else known.nodes.keep_on_disk
     for name, target in (("state", known.store.watch), ("kept", mirrored)):
         threading.Thread(target=target, name=name, daemon=True).start()
+    if kept.mirror is not None:
+        confirm(kept.mirror)
     known.index.tidy()
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:

@@ -27,6 +27,11 @@ def mirror_in(etcd: EtcdConfig, config: ControlConfig) -> Mirror:
     return Mirror(table)
 
 
+def confirm(mirror: Mirror) -> None:
+    """To read a large state takes a while, after which it must be known anew that the mirror is well. Raises NotNow."""
+    mirror.part("start", probing=True).catch_up()
+
+
 def require_whole(mirror: Mirror) -> None:
     """Raises SetupError for a state that was moved into etcd and is not all there yet."""
     if is_under_way(mirror):

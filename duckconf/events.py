@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -28,7 +28,7 @@ class Event:
     """All that it is about, where it is several at once."""
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value not in ("", ())}
+        return {name: value for name, value in vars(self).items() if value not in ("", ())}
 
 
 def with_ids(events: Sequence[Event], told: object) -> list[Event]:

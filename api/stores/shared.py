@@ -45,6 +45,8 @@ class SharedStore(Store):
         self._together = Together(self._flush, self._flushing)
         self._apps: dict[str, App] = {}
         self._texts: dict[str, str] = {}
+        self._written: dict[str, tuple[str, App]] = {}
+        """What this server wrote last, to be known again when it comes back."""
         self._faults: dict[str, str] = {}
         self._revision = revision
         self._highest = 0
@@ -102,6 +104,7 @@ class SharedStore(Store):
         generation = max(self._highest + 1, int(time.time()))
         overlay = decided(batch, View(app, self._number, generation, apps), self._refuse_unreadable)
         texts: dict[str, str | None] = {name: _text(app) if app is not None else None for name, app in overlay.items()}
+        self._written = {name: (text, app) for name, app in overlay.items() if app is not None and (text := texts[name])}
         if any(app is not None and app.routes for app in overlay.values()):
             texts[ROUTES] = str(int(reading.get(ROUTES) or "0") + 1)
         return texts
@@ -135,7 +138,8 @@ class SharedStore(Store):
                 changes[name] = None
                 if text is not None:
                     try:
-                        changes[name] = _app(name, text)
+                        written = self._written.get(name)
+                        changes[name] = written[1] if written is not None and written[0] == text else _app(name, text)
                     except BadInput as bad:
                         self._faults[name] = f"the entry of {name} cannot be read: {bad}"
                 self._keep(name, changes[name], text)
