@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, request
 
-from api import data, front, hands, ops, placed, rebalance, rollouts, secrets, stacks, takeover
+from api import data, front, hands, leases, ops, placed, rebalance, rollouts, secrets, stacks, takeover
 from api import nodes as node_routes
 from api.auth import Tokens, authenticate, caller, require_operator
 from api.ends import Ends
@@ -138,6 +138,7 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
         takeover.blueprint(takeover.Takeover(store, index, updates, journal.add, kept.secrets.current)),
         secrets.blueprint(kept.secrets, store, index, journal.add),
         rebalance.scheduled(rebalances),
+        leases.blueprint(leases.Routes(kept.leases, watches)),
         node_routes.blueprint(reports),
         hands.blueprint(AskedHands(questions.ask), journal.add),
         hands.answers(questions),

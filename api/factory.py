@@ -42,7 +42,7 @@ NO_SECRETS = "push mode keeps no state and no secrets; they need mode reconcile 
 IN_A_FILE = "in mode reconcile this API has no secrets: set and list them with ./inv secret on the machine of the loop"
 READS = ("GET", "HEAD", "OPTIONS")
 # Requests that come all the time; who takes them knows whether they change anything.
-REPORTS = ("nodes.heartbeat", "edges.told")
+REPORTS = ("nodes.heartbeat", "edges.told", "leases.ask")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -8,6 +8,7 @@ from api.openapi_agents import AGENTS, ROLLOUTS
 from api.openapi_data import DATA
 from api.openapi_front import EDGES, FRONT
 from api.openapi_hands import ANSWERS, FAILURES, HANDS, PLACE
+from api.openapi_leases import LEASES
 from api.openapi_parts import (
     APPS,
     COUNT,
@@ -314,6 +315,7 @@ OF_AGENTS = {
     **HISTORY,
     **ROLLOUTS,
     **SCHEDULED,
+    **LEASES,
     **DATA,
     **HANDS,
     **ANSWERS,

@@ -1,6 +1,7 @@
-"""What scheduler and node-controller share: a configuration, a client of the api-server, and a loop woken by watches.
+"""What scheduler and node-controller share: a configuration, a client of the api-server, a lease, and a loop woken by watches.
 
-They speak with nobody but the api-server, and keep nothing: killed at any point, the next one goes on.
+They speak with nobody but the api-server, and keep nothing: killed at any point, the next one goes on. Of several, the one with
+the lease decides; what it sends bears the term of that, and is refused when there is a newer one.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from controllers.lease import LeaseHolder, NotLeading
 from duckconf.addresses import split
 from duckconf.errors import DuckconfError
 from duckconf.events import Event, with_ids
@@ -24,6 +28,8 @@ from duckconf.reach.state import logs
 from duckconf.reach.state.ready import Readiness
 
 T = TypeVar("T")
+Once = Callable[[ApiClient], float]
+"""Returns the seconds after which it wants to be called again without a wake-up."""
 
 HELD = 30.0
 # Beyond the time that the server may hold a request.
@@ -38,7 +44,8 @@ def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
 
 
 class Component:
-    """One control loop of the control plane: `once` is called after each wake-up and returns when it is due again."""
+    """One control loop of the control plane: `once` is called after each wake-up while this process leads, and returns when it is
+    due again."""
 
     def __init__(self, name: str, config: ControlConfig) -> None:
         self.log = logging.getLogger(name)
@@ -48,36 +55,61 @@ class Component:
         self._woken = threading.Event()
         self._ended = threading.Event()
         self._readiness = Readiness()
+        self._silent = False
+        self._watched: set[str] = set()
+        self._lease = LeaseHolder(name, config.server or socket.gethostname(), self.api, self._woken.set)
 
-    def api(self) -> ApiClient:
-        """A client of its own for each thread; the token is read anew, so that it may be exchanged."""
+    def api(self, more: Callable[[], Mapping[str, str]] = dict) -> ApiClient:
+        """A client of its own for each thread; the token is read anew, so that it may be exchanged. `more` has headers."""
         token = read_token(Path(self._config.operator_token_file))
-        return ApiClient(self._servers, "is duckconf-api running?", token, name=self._name)
+        return ApiClient(self._servers, "is duckconf-api running?", token, name=self._name, more=more)
 
     def watch(self, path: str) -> None:
-        """Begin to wake the loop whenever the revision of `path` changes, such as `/nodes?`."""
+        """Wake the loop from now on whenever the revision of `path` changes, such as `/nodes?`."""
+        if path in self._watched:
+            return
+        self._watched.add(path)
         threading.Thread(target=self._watch, args=(path,), name=f"watch{path}", daemon=True).start()
 
-    def run(self, once: Callable[[ApiClient], float]) -> None:
-        """Until SIGTERM. `once` returns the seconds after which it wants to be called again without a wake-up."""
+    def run(self, begin: Callable[[], Once]) -> None:
+        """Until SIGTERM. `begin` is called at the beginning of each term: what was known in an earlier one is forgotten."""
         signal.signal(signal.SIGTERM, lambda *_: self.end())
-        silent = False
-        api = self.api()
+        self._lease.start()
+        try:
+            self._lead(begin)
+        finally:
+            self._lease.end()
+
+    def _lead(self, begin: Callable[[], Once]) -> None:
+        term = 0
         while not self._ended.is_set():
             self._woken.clear()
-            try:
-                pause = once(api)
-                if silent:
-                    self.log.info("the api-server answers again")
-                silent = False
-            except DuckconfError as error:
-                pause = AGAIN
-                if not silent:
-                    self.log.warning("no decisions for now: %s", error)
-                silent = True
-            # Also when the api-server is away: then it waits for it, as it should.
+            if not (now := self._lease.term()):
+                term = 0
+                # One that follows, or waits for the api-server, does what it should.
+                self._readiness.tell()
+                self._woken.wait()
+                continue
+            if now != term:
+                term, once, api = now, begin(), self.api(partial(self._lease.headers, now))
+            pause = self._decide(once, api)
             self._readiness.tell()
             self._woken.wait(pause)
+
+    def _decide(self, once: Once, api: ApiClient) -> float:
+        try:
+            pause = once(api)
+        except NotLeading:
+            return 0.0
+        except DuckconfError as error:
+            if not self._silent:
+                self.log.warning("no decisions for now: %s", error)
+            self._silent = True
+            return AGAIN
+        if self._silent:
+            self.log.info("the api-server answers again")
+        self._silent = False
+        return pause
 
     def end(self) -> None:
         self._ended.set()
@@ -118,8 +150,8 @@ class Component:
                 self._ended.wait(AGAIN)
 
 
-def main(name: str, arguments: Sequence[str], begin: Callable[[Component, ControlConfig], Callable[[ApiClient], float]]) -> int:
-    """The process of a component; `begin` starts its watches and returns its `once`."""
+def main(name: str, arguments: Sequence[str], begin: Callable[[Component, ControlConfig], Once]) -> int:
+    """The process of a component; `begin` sees to its watches and returns its `once`, anew for each term."""
     parser = argparse.ArgumentParser(description=f"The Duckconf {name}.")
     parser.add_argument("--config", type=Path, required=True, help="the JSON file that the role `control_plane` writes")
     parser.add_argument("--json-logs", action="store_true", help="one JSON object per line, for programs")
@@ -129,7 +161,7 @@ def main(name: str, arguments: Sequence[str], begin: Callable[[Component, Contro
         config = read_control_config(options.config)
         component = Component(name, config)
         component.log.info("cluster %s, api-server %s", config.cluster, config.api_url)
-        component.run(begin(component, config))
+        component.run(lambda: begin(component, config))
     except DuckconfError as error:
         logging.getLogger(name).error("%s", error)
         return error.exit_code

@@ -14,14 +14,18 @@ from api.stores.kept_nodes import KeptNodes, NodesFile, SharedNodes
 from api.stores.shared import SharedStore
 from api.stores.store import Store
 from duckconf.desired import PLACED_COLUMNS, empty_document
+from duckconf.errors import SetupError
 from duckconf.events import Event
 from duckconf.reach.state import data as data_file
+from duckconf.reach.state import leases as lease_file
 from duckconf.reach.state import revisions as history_file
 from duckconf.reach.state import secrets as secret_file
 from duckconf.reach.state import shared_rebalances, shared_secrets
 from duckconf.reach.state.data import Data, DataBook
-from duckconf.reach.state.entries import Entries, Mirror
+from duckconf.reach.state.entries import Entries, Mirror, OwnEntries
+from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.leases import Leases
 from duckconf.reach.state.rebalances import RebalanceBook, RebalanceRequests
 from duckconf.reach.state.revisions import RevisionBook
 from duckconf.reach.state.secrets import SecretFile, Secrets
@@ -52,6 +56,7 @@ class Kept:
     revisions: RevisionBook
     data: Data
     rebalances: RebalanceRequests
+    leases: Leases
     store: Callable[[See], Store]
     mirror: Optional[Mirror] = None
     follow_secrets: Callable[[Changed], None] = field(default=_nothing)
@@ -71,8 +76,17 @@ def in_files(folder: Path, tell: Callable[[Event], object]) -> Kept:
         RevisionBook.at(folder / history_file.FILE_NAME),
         DataBook.at(folder / data_file.FILE_NAME, dict),
         RebalanceBook(folder),
+        _leases(folder / lease_file.FILE_NAME),
         lambda see: DesiredStore(state, tell, PLACED_COLUMNS, see, alone=True),
     )
+
+
+def _leases(path: Path) -> Leases:
+    """Raises SetupError."""
+    try:
+        return Leases(OwnEntries(FileTable(path)), alone=True)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SetupError(f"{path} cannot be read: {error}", "remove it: new terms begin") from error
 
 
 def together(mirror: Mirror, troubled: Callable[[], str]) -> Kept:
@@ -87,6 +101,7 @@ def together(mirror: Mirror, troubled: Callable[[], str]) -> Kept:
         RevisionBook(history, "the history in etcd"),
         DataBook(data, name="the data in etcd"),
         SharedRebalances(rebalances),
+        Leases(mirror.part(lease_file.PART), alone=False),
         lambda see: SharedStore(apps, see, troubled, mirror.revision),
         mirror,
         _following(secrets),

@@ -21,6 +21,7 @@ from duckconf.errors import BadInput, Conflict, Fault
 from duckconf.model import App, parse_app
 from duckconf.naming import declared_number
 from duckconf.reach.state.entries import Entries, Reading
+from duckconf.reach.state.fence import fenced
 from duckconf.reach.state.table import Changes as Texts
 from duckconf.reach.state.table import News
 
@@ -89,7 +90,9 @@ class SharedStore(Store):
             self._news.notify_all()
 
     def _flush(self, batch: list[Waiting]) -> None:
-        self._entries.change(lambda reading: self._decide(batch, reading))
+        # Each of them has a fence of its own.
+        with fenced(None):
+            self._entries.change(lambda reading: self._decide(batch, reading))
 
     def _decide(self, batch: list[Waiting], reading: Reading) -> Texts:
         def app(name: str) -> App | None:
@@ -102,7 +105,7 @@ class SharedStore(Store):
 
         # Above all generations that were given, also by another store, or after the snapshot that this one was restored from.
         generation = max(self._highest + 1, int(time.time()))
-        overlay = decided(batch, View(app, self._number, generation, apps), self._refuse_unreadable)
+        overlay = decided(batch, View(app, self._number, generation, apps), self._refuse_unreadable, reading.look)
         texts: dict[str, str | None] = {name: _text(app) if app is not None else None for name, app in overlay.items()}
         self._written = {name: (text, app) for name, app in overlay.items() if app is not None and (text := texts[name])}
         if any(app is not None and app.routes for app in overlay.values()):

@@ -15,6 +15,7 @@ from api.stores.together import Waiting
 from duckconf.errors import Conflict, DuckconfError, NotFound
 from duckconf.model import App
 from duckconf.naming import declared_number
+from duckconf.reach.state.fence import Look
 from duckconf.suggest import meant
 
 
@@ -116,9 +117,11 @@ class Store(ABC):
         self.submit(decide)
 
 
-def decided(batch: Sequence[Waiting], base: View, refuse: Callable[[Changes], None]) -> dict[str, App | None]:
+def decided(
+    batch: Sequence[Waiting], base: View, refuse: Callable[[Changes], None], look: Look | None = None
+) -> dict[str, App | None]:
     """What these changes come to, one after the other; each that is refused has its failure noted. `refuse` raises for names that
-    may not be written."""
+    may not be written. `look` reads what fences look at, None where what is there now cannot change meanwhile."""
     overlay: dict[str, App | None] = {}
     number = base.number
 
@@ -131,6 +134,8 @@ def decided(batch: Sequence[Waiting], base: View, refuse: Callable[[Changes], No
     for waiting in batch:
         waiting.failure = None
         try:
+            if waiting.fence is not None and look is not None:
+                waiting.fence(look)
             changes = waiting.decide(View(app, number, base.revision, apps))
             refuse(changes)
             refuse_claimed(changes, apps)

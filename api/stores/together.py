@@ -9,13 +9,16 @@ from collections.abc import Callable
 
 from api.stores.changes import Decide
 from duckconf.errors import DuckconfError
+from duckconf.reach.state.fence import current
 
 
 class Waiting:
-    """A change on its way. `called` is set when it is done, or when its thread is to lead the next flush."""
+    """A change on its way, with the fence of the thread that asks for it. `called` is set when it is done, or when its thread is
+    to lead the next flush."""
 
     def __init__(self, decide: Decide) -> None:
         self.decide = decide
+        self.fence = current()
         self.done = False
         self.failure: Exception | None = None
         self.called = threading.Event()

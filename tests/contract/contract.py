@@ -21,6 +21,8 @@ from schemathesis.transport.wsgi import WSGITransport
 # Which fields go together, which secrets there are and what an image may be called is no matter of form, and a JSON schema does
 # not say it: here a body of the right form may be refused with 422, when the answer says where (`names_what_is_wrong`).
 WITH_AN_APP = ("/app/start", "/app/{name}", "/app/{name}/rollback", "/stacks/{name}", "/apps", "/rollouts", "/takeover")
+# Nor who holds it now.
+OF_A_LEASE = "/leases/{name}"
 MEANING = {
     "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "412", "422", "503"]},
 }
@@ -95,7 +97,7 @@ def _send(transport: WSGITransport, case: Case[Any], **options: Any) -> Response
 
 
 def _settings(seed: int, examples: int, headers: Mapping[str, str]) -> dict[str, Any]:
-    operations: list[dict[str, Any]] = [{"include-path": path, "checks": MEANING} for path in WITH_AN_APP]
+    operations: list[dict[str, Any]] = [{"include-path": path, "checks": MEANING} for path in (*WITH_AN_APP, OF_A_LEASE)]
     operations += [{"include-path": path, "checks": AWAY} for path in OF_A_NODE]
     generation = {"max-examples": examples, "no-shrink": True, "database": "none"}
     common = {"seed": seed, "checks": WRONG, "headers": dict(headers), "continue-on-failure": True}

@@ -38,16 +38,16 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """A process of its own."""
+    """A process of its own, one among several when it has `members` of etcd."""
 
-    def __init__(self, folder: Path, name: str, members: Mapping[str, Member]) -> None:
+    def __init__(self, folder: Path, name: str, members: Mapping[str, Member] | None) -> None:
         folder.mkdir()
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
         self._folder = folder
         self._pool = urllib3.PoolManager(retries=False, maxsize=8)
         tokens = {"operator": hashed("op"), "nodes": {node: hashed(node) for node in NODES}}
         (folder / "tokens.json").write_text(json.dumps(tokens))
-        config = {
+        config: dict[str, Any] = {
             "cluster": "demo",
             "nodes": NODES,
             "tokens_file": str(folder / "tokens.json"),
@@ -55,8 +55,9 @@ class Server:
             "listen": self.url,
             "state_dir": str(folder),
             "server": name,
-            "etcd": {"endpoints": [member.endpoint for member in members.values()]},
         }
+        if members is not None:
+            config["etcd"] = {"endpoints": [member.endpoint for member in members.values()]}
         (folder / "config.json").write_text(json.dumps(config))
         self.start()
 

@@ -27,6 +27,7 @@ from duckconf.errors import DuckconfError, NotFound
 from duckconf.facts import facts_from_json
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.inventory import Inventory
+from duckconf.leading import leaders_told
 from duckconf.naming import instance_name
 from duckconf.reach.inventory.project import Project
 from duckconf.reach.nodes.parallel import ask_all
@@ -46,6 +47,8 @@ def status(project: Project, *, as_json: bool) -> int:
     services = _services(project)
     api = api_client(project)
     told_nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
+    leases = api.call("GET", "/leases")["leases"]
+    leaders = {str(row["name"]): {key: row[key] for key in ("who", "term", "age")} for row in leases}
     nodes = [_node_row(row, project.inventory()) for row in told_nodes]
     lean = uneven(sight(listing["apps"], told_nodes, project.inventory().sites))
     rows = _rows(listing)
@@ -53,11 +56,11 @@ def status(project: Project, *, as_json: bool) -> int:
     if as_json:
         faults = listing.get("faults", [])
         told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
-        print_json(told | {"uneven": lean, "waiting": waiting})
+        print_json(told | {"leaders": leaders, "uneven": lean, "waiting": waiting})
     else:
         print(f"cluster {project.cluster}, mode agents\n")
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
-        print()
+        print(f"{leaders_told(leaders)}\n")
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
         say_instances(len(rows), waiting, sum(row["status"] == DONE for row in rows))
         say_uneven(lean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -69,12 +69,15 @@ class ApiClient:
         token: Secret | None = None,
         ca_file: str = "",
         name: str = "",
+        more: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """`name` is what the program calls itself. `ca_file` verifies https servers that are given as a text."""
+        """`name` is what the program calls itself. `ca_file` verifies https servers that are given as a text. `more` has headers
+        for each call, and may raise to have nothing sent."""
         self.servers = servers if isinstance(servers, Servers) else Servers(split(servers), ca_file=ca_file)
         self._remedy = remedy
         self._headers = {} if token is None else {"Authorization": f"Bearer {str.__str__(token)}"}
         self._headers |= {"User-Agent": f"duckconf/{name}"} if name else {}
+        self._more = more
         self._pool = self.servers.lines.pool(self.servers.ca_file)
         self._held = self.servers.held.pool(self.servers.ca_file)
         self.server = ""
@@ -96,8 +99,9 @@ class ApiClient:
 
         def ask(url: str, connect: float) -> urllib3.BaseHTTPResponse:
             bounds = urllib3.Timeout(connect=connect, read=ANSWER_SECONDS if end is None else None, total=_left(end))
+            sent = {**self._headers, **headers, **self._more()}
             with contextlib.nullcontext() if held else self.servers.waiting(url):
-                return pool.request(method, url + path, body=content, headers={**self._headers, **headers}, timeout=bounds)
+                return pool.request(method, url + path, body=content, headers=sent, timeout=bounds)
 
         url, answer = self._first(method, path, ask, again=again, alone=held, end=end)
         decoded = _decoded(answer.data)

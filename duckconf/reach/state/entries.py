@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Optional, Protocol, TypeVar
 
 from duckconf.errors import DuckconfError, NotNow, PreconditionFailed
+from duckconf.reach.state.fence import current
 from duckconf.reach.state.table import ABSENT, Changes, Compacted, Item, News, Table
 
 See = Callable[[News], None]
@@ -34,15 +35,27 @@ log = logging.getLogger(__name__)
 class Reading:
     """What a change is decided on: the entries that it looks at must be the same when it is written."""
 
-    def __init__(self, one: Callable[[str], Item | None], every: Callable[[], Mapping[str, Item]]) -> None:
+    def __init__(
+        self, one: Callable[[str], Item | None], every: Callable[[], Mapping[str, Item]], other: Callable[[str], Item | None]
+    ) -> None:
+        """`other` reads an entry of any part by its whole name."""
         self._one = one
         self._every = every
+        self._other = other
+        self.others: dict[str, int] = {}
+        """The revisions of what was looked at by its whole name."""
         self._seen: dict[str, int] = {}
         self._all: Mapping[str, Item] | None = None
 
     def get(self, name: str) -> str | None:
         item = self._one(name)
         self._seen.setdefault(name, item.revision if item is not None else ABSENT)
+        return item.text if item is not None else None
+
+    def look(self, name: str) -> str | None:
+        """An entry of another part, by its whole name; it must be the same when the change is written."""
+        item = self._other(name)
+        self.others.setdefault(name, item.revision if item is not None else ABSENT)
         return item.text if item is not None else None
 
     def all(self) -> dict[str, str]:
@@ -68,7 +81,7 @@ class Entries(Protocol):
 
     def change(self, decide: Decide) -> int:
         """Write what `decide` gives; the revision at which it is kept safely and known here. It is called again when another
-        process was faster. Raises what it raises, NotNow, OSError."""
+        process was faster. Raises what it raises, what the fence of this thread raises, NotNow, OSError."""
 
     def follow(self, see: See) -> None:
         """Have all changes told from now on, also ours, in order, each before `change` returns."""
@@ -78,7 +91,8 @@ class Entries(Protocol):
 
 
 class OwnEntries:
-    """Of a table that this process writes alone."""
+    """Of a table that this process writes alone, beside others: what a fence looks at is in another one. Whoever changes that
+    waits until what is written under it is written."""
 
     def __init__(self, table: Table) -> None:
         """Raises what the table raises when it cannot be read."""
@@ -100,7 +114,7 @@ class OwnEntries:
 
     def change(self, decide: Decide) -> int:
         with self._lock:
-            changes = decide(Reading(self._items.get, self._items.copy))
+            changes = decide(Reading(self._items.get, self._items.copy, lambda _: None))
             revision = self._table.commit(changes)
             for name, text in changes.items():
                 if text is None:
@@ -169,6 +183,10 @@ class Mirror:
     def read(self, part: str, name: str) -> Item | None:
         with self._news:
             return self.known(part).items.get(name)
+
+    def read_whole(self, full: str) -> Item | None:
+        part, _, name = full.partition("/")
+        return self.read(part, name)
 
     def copy(self, part: str) -> dict[str, Item]:
         with self._news:
@@ -271,12 +289,17 @@ class SharedEntries:
         end = time.monotonic() + PATIENCE
         while True:
             since = self._mirror.revision
-            reading = Reading(lambda name: self._mirror.read(self._part, name), lambda: self._mirror.copy(self._part))
+            reading = Reading(
+                lambda name: self._mirror.read(self._part, name), lambda: self._mirror.copy(self._part), self._mirror.read_whole
+            )
+            if (fence := current()) is not None:
+                fence(reading.look)
             changes = decide(reading)
             if not changes:
                 return since
+            expected = {**self._full(reading.expected(changes)), **reading.others}
             try:
-                revision = self._table.commit(self._full(changes), self._full(reading.expected(changes)))
+                revision = self._table.commit(self._full(changes), expected)
             except PreconditionFailed:
                 left = end - time.monotonic()
                 if left <= 0 or not self._mirror.reach(since + 1, left):
