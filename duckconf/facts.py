@@ -18,10 +18,11 @@ KIB = 1024
 SECONDS = 10.0
 UNITS = "BKMGTPE"
 # Both engines know `info` and `version`, and name what is asked for differently; the root is where images and containers
-# lie. For `info` podman asks the package manager about each of its helpers, a quarter of a second of work: as long as the
-# engine has the same version, its root is where it was.
+# lie. For `info` podman asks the package manager about each of its helpers, a quarter of a second of work, and its service
+# does so for `version`, too: as long as the engine has the same version, its root is where it was. For podman that is what
+# `--version` says, which asks no engine; `ps` then shows that there is one.
 INFO = {DOCKER: "{{.ServerVersion}} {{.DockerRootDir}}", PODMAN: "{{.Version.Version}} {{.Store.GraphRoot}}"}
-VERSION = {DOCKER: "{{.Server.Version}}", PODMAN: "{{.Client.Version}}"}
+VERSION = {DOCKER: "{{.Server.Version}}", PODMAN: ""}
 # One word first on each line says what the line is, up to what `df` says. As much as can be is done by the shell itself:
 # a hundred nodes may be asked at once. The engine's root may lie where this login sees nothing, or on another machine's
 # disk; then the disk of / is what there is to know.
@@ -41,8 +42,15 @@ MACHINE = """\
 } 2>/dev/null
 """
 ASK = f"""\
+has_version() {{
+  if [ -n "$1" ]; then
+    [ "$(docker version --format "$1" 2>/dev/null)" = "$2" ]
+  else
+    [ "$(docker --version 2>/dev/null)" = "podman version $2" ] && docker ps -q >/dev/null 2>&1
+  fi
+}}
 info=
-[ -z "$3" ] || [ "$(docker version --format "$2" 2>/dev/null)" != "${{3%% *}}" ] || info=$3
+[ -z "$3" ] || ! has_version "$2" "${{3%% *}}" || info=$3
 [ -n "$info" ] || info=$(docker info --format "$1" 2>/dev/null) || info=
 printf 'engine %s\\n' "$info"
 {MACHINE}\
@@ -126,7 +134,7 @@ def ask_beside(command: Command, engine: str, *, machine_only: bool = False) -> 
 
 
 def _of_engine(engine: str, before: Facts) -> tuple[str, str, str]:
-    """The formats of `info` and `version`, and what `info` said last."""
+    """The formats of `info` and `version`, the latter "" for podman, and what `info` said last."""
     kind = engine if engine in INFO else PODMAN
     known = f"{before.engine_version} {before.engine_root}" if before.engine_version and before.engine_root else ""
     return INFO[kind], VERSION[kind], known

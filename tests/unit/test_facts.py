@@ -108,21 +108,33 @@ def test_a_root_that_cannot_be_seen_gives_the_disk_of_the_machine() -> None:
     assert found.disk_total
 
 
+PODMAN_INFO = "info --format {{.Version.Version}} {{.Store.GraphRoot}}"
+DOCKER_INFO = "info --format {{.ServerVersion}} {{.DockerRootDir}}"
+
+
 @pytest.mark.parametrize(
-    ("version", "asked"),
-    [("4.3.1", ["version --format {{.Client.Version}}"]),
-     ("5.4.2", ["version --format {{.Client.Version}}", "info --format {{.Version.Version}} {{.Store.GraphRoot}}"])],
+    ("kind", "version", "there", "asked"),
+    [("podman", "4.3.1", True, ["--version", "ps -q"]),
+     ("podman", "5.4.2", True, ["--version", PODMAN_INFO]),
+     ("podman", "4.3.1", False, ["--version", "ps -q", PODMAN_INFO]),
+     ("docker", "4.3.1", True, ["version --format {{.Server.Version}}"]),
+     ("docker", "5.4.2", True, ["version --format {{.Server.Version}}", DOCKER_INFO])],
 )  # fmt: skip
-def test_an_engine_of_the_same_version_is_not_asked_for_its_root_again(tmp_path: Path, version: str, asked: list[str]) -> None:
-    command = ask("podman", KNOWN)
+def test_an_engine_of_the_same_version_is_not_asked_for_its_root_again(
+    tmp_path: Path, kind: str, version: str, there: bool, asked: list[str]
+) -> None:
+    command = ask(kind, KNOWN)
     docker = f"""docker() {{
       echo "$@" >>{tmp_path}/asked
-      case $1 in (version) echo {version} ;; (*) echo {version} / ;; esac
+      case $1 in (--version) echo podman version {version}; return ;; esac
+      {"true" if there else "return 125"}
+      case $1 in (version) echo {version} ;; (ps) echo 0123456789ab ;; (*) echo {version} / ;; esac
     }}
     """
     done = subprocess.run(["sh", "-c", docker + command.argv[2], *command.argv[3:]], capture_output=True, text=True, check=True)
-    found = read_facts("podman", done.stdout)
-    assert (found.engine_version, found.engine_root) == (version, ROOT if version == "4.3.1" else "/")
+    found = read_facts(kind, done.stdout)
+    root = ROOT if version == "4.3.1" else "/"
+    assert (found.engine_version, found.engine_root) == ((version, root) if there else (None, None))
     assert (tmp_path / "asked").read_text().splitlines() == asked
 
 
