@@ -108,7 +108,7 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     mode = Agents(store, nodes)
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
-    images = Images(index, nodes, kept.revisions)
+    images = Images(index, nodes, kept.revisions, kept.learned)
     updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images)
     questions = Questions(nodes, index.wake, watches)
     components = Components()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from api.stores.learned import Learned, OwnLearned
 from api.stores.nodes import READY, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf.actions import Pin
@@ -28,10 +29,13 @@ class Images:
     index: PlacedIndex
     nodes: NodeBook
     book: RevisionBook
+    learned: Learned = field(default_factory=OwnLearned)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    _learned: dict[Key, Pin] = field(default_factory=dict)
     _first: dict[Key, int] = field(default_factory=dict)
     """The slot that others wait for."""
+
+    def __post_init__(self) -> None:
+        self.learned.follow(self._wake)
 
     def told(self, instance: Instance) -> ToldImage | None:
         """For the agent of its node; None for what has no revisions, and for an agent that knows nothing of it."""
@@ -50,12 +54,12 @@ class Images:
         return ToldImage(awaits=f"waits for {first.name} on {first.node}, which finds out what {app.image} is")
 
     def learn(self, node: str, found: Mapping[Key, Pin]) -> None:
-        """What the agent of a node found out of apps that it has. Raises OSError, and it will tell again."""
+        """What the agent of a node found out of apps that it has. Raises OSError or NotNow, and it will tell again."""
         mine = {key: pin for key, pin in found.items() if any(one.node == node for one in self._alike(key))}
         news = {key: pin for key, pin in mine.items() if self._is_news(key, pin)}
         if news:
             with self.lock:
-                self._learned.update(news)
+                self.learned.note(news)
                 self.book.edit({app for app, _ in news}, self.kept)
         self._wake(news)
         self._wake(key for key in [*self._first] if key not in news and self._has_turned(key))
@@ -63,16 +67,16 @@ class Images:
     def kept(self, app: str, past: History) -> History:
         """These revisions with the images that are known of them."""
         before = {(app, item.spec): item.pin for item in self.book.revisions.get(app, ()) if item.pin is not None}
-        return with_learned(app, past, {**before, **self._learned})
+        return with_learned(app, past, {**before, **self.learned.pins()})
 
     def forget(self, apps: Collection[str] | None) -> None:
         """One that is declared again runs what its tag means then; None for all."""
-        for known in (self._learned, self._first):
-            for key in [key for key in list(known) if apps is None or key[0] in apps]:
-                known.pop(key, None)
+        self.learned.forget(apps)
+        for key in [key for key in list(self._first) if apps is None or key[0] in apps]:
+            self._first.pop(key, None)
 
     def _pin(self, key: Key) -> Pin | None:
-        return self._learned.get(key) or pin_of(self.book.revisions.get(key[0], ()), key[1])
+        return self.learned.get(key) or pin_of(self.book.revisions.get(key[0], ()), key[1])
 
     def _is_news(self, key: Key, pin: Pin) -> bool:
         known = self._pin(key)

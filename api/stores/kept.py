@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from api.stores import kept_nodes, shared
+from api.stores import kept_nodes, learned, shared
 from api.stores.changes import See
 from api.stores.desired import DesiredStore
 from api.stores.kept_nodes import KeptNodes, NodesFile, SharedNodes
+from api.stores.learned import Learned, OwnLearned, SharedLearned
 from api.stores.shared import SharedStore
 from api.stores.store import Store
 from duckconf.desired import PLACED_COLUMNS, empty_document
@@ -58,6 +59,7 @@ class Kept:
     rebalances: RebalanceRequests
     leases: Leases
     store: Callable[[See], Store]
+    learned: Learned = field(default_factory=OwnLearned)
     mirror: Optional[Mirror] = None
     follow_secrets: Callable[[Changed], None] = field(default=_nothing)
     follow_revisions: Callable[[Changed], None] = field(default=_nothing)
@@ -93,7 +95,7 @@ def together(mirror: Mirror, troubled: Callable[[], str]) -> Kept:
     """`troubled` says why the mirror cannot be relied on now, "" when it can. The order of the parts is that in which what was
     written together is told: an app after its revisions and secrets. Raises SetupError."""
     secrets, history = mirror.part(shared_secrets.PART), mirror.part(HISTORY)
-    data, nodes = mirror.part(DATA), mirror.part(kept_nodes.PART)
+    data, nodes, images = mirror.part(DATA), mirror.part(kept_nodes.PART), mirror.part(learned.PART)
     rebalances, apps = mirror.part(shared_rebalances.PART), mirror.part(shared.PART)
     return Kept(
         SharedNodes(nodes),
@@ -103,6 +105,7 @@ def together(mirror: Mirror, troubled: Callable[[], str]) -> Kept:
         SharedRebalances(rebalances),
         Leases(mirror.part(lease_file.PART), alone=False),
         lambda see: SharedStore(apps, see, troubled, mirror.revision),
+        SharedLearned(images),
         mirror,
         _following(secrets),
         _following(history),

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from api.stores.kept import together
+from duckconf.codec import spec_hash
+from duckconf.model import App
 from duckconf.reach.state.entries import CUT_OFF, Mirror
 from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
@@ -186,3 +188,30 @@ def test_a_question_is_answered_by_an_agent_that_asks_another_server(servers: tu
         assert other.other("PUT", path, {"text": "hello"}).status_code == 200
         assert "hello" in asked.result(20).get_data(as_text=True)
     assert "questions" not in other.told("/apps?nodeName=node-2")
+
+
+def test_an_image_that_one_is_told_of_all_know_until_the_app_is_declared_anew(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    declared = {"image": "nginx:1", "replicas": 2, "node": ["node-1", "node-2"]}
+    waits = "waits for web on node-1, which finds out what nginx:1 is"
+
+    def runs(name: str, value: str) -> bool:
+        return any(app.get("runs", {}).get(name) == value for app in other.told("/apps?nodeName=node-2")["apps"])
+
+    for node, agent in (("node-1", one.agent), ("node-2", other.other)):
+        beats(agent, node)
+    until("both know both", lambda: one.node("node-2")["status"] == other.node("node-1")["status"] == "ready")
+    one.operator("PUT", "/app/web", declared)
+    until("it waits", lambda: runs("awaits", waits))
+    beats(one.agent, "node-1", {"app": "web", "spec": spec_hash(App("nginx:1")), "image_id": "1" * 64})
+    # An agent does not tell it again once it knows that it is known.
+    beats(one.agent, "node-1")
+    until("the other tells it", lambda: runs("image_id", "1" * 64))
+    assert one.operator("DELETE", "/app/web").status_code == 200
+    one.operator("PUT", "/app/web", declared)
+    until("it waits again", lambda: runs("awaits", waits))
+
+
+def beats(agent: Client, node: str, *images: object) -> None:
+    body = {"instance": node, "containers": [], "images": [*images]}
+    assert agent("PUT", f"/node/{node}/heartbeat", body).status_code == 200
