@@ -13,9 +13,10 @@ from typing import Any
 
 from duckconf.acme import LETS_ENCRYPT, Acme, read_acme
 from duckconf.command import Secret
+from duckconf.control_plane import ETCD, FILES, Tls, read_store, read_tls
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, NotFound
-from duckconf.inventory_variables import BY_INVENTORY, CONTROL_PLANE, EDGE, NODES
+from duckconf.inventory_variables import BY_INVENTORY, CONTROL_PLANE, EDGE, NODES, read_truth
 from duckconf.model import HOST_NAME, NAME
 from duckconf.naming import DEFAULT_CLUSTER
 from duckconf.net_address import is_host_or_address, with_port
@@ -87,15 +88,6 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Tls:
-    """How the API proves who it is: with these files, or, without a certificate, with one of the cluster's own CA."""
-
-    certificate: str = ""
-    key: str = ""
-    ca: str = ""
-
-
-@dataclass(frozen=True)
 class Inventory:
     """All hosts, and the two groups that matter, each in inventory order."""
 
@@ -104,15 +96,15 @@ class Inventory:
     control_plane: Sequence[str] = ()
     cluster: str = DEFAULT_CLUSTER
     tls: Tls | None = None
-    api_url: str = ""
-    """Where the nodes find the API; "" when the inventory leaves it to us."""
+    api_urls: Mapping[str, str] = field(default_factory=dict)
+    """Where the nodes find the API server of a host, for those of which the inventory says it."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Every group that Ansible knows, with its hosts."""
     rebalance: str = MANUAL
     """Whether instances move by themselves after a node returns or joins."""
     source: str = field(default="", compare=False)
-    etcd: bool = False
-    """Whether the hosts of the control plane are members of etcd."""
+    store: str = FILES
+    """Where the control plane keeps its state: files of its one host, or etcd, of which each of its hosts is a member."""
 
     def node(self, name: str) -> Host:
         """The node called `name`; raises NotFound with the names there are."""
@@ -134,6 +126,11 @@ class Inventory:
         """Where a front reaches what a node publishes."""
         host = self.hosts.get(node)
         return node if host is None else host.front_address or host.address
+
+    @property
+    def etcd(self) -> bool:
+        """Whether the hosts of the control plane are members of etcd."""
+        return self.store == ETCD
 
     @property
     def edges(self) -> Sequence[str]:
@@ -182,13 +179,15 @@ def read_inventory(document: Mapping[str, Any], source: str = "") -> Inventory:
             faults.append(Fault(f"{host.name}/ansible_port", f"{host.where} is already the port of {other}"))
     control_plane = tuple(groups.get(CONTROL_PLANE, ()))
     served = document["hosts"][control_plane[0]] if control_plane else {}
-    tls = _tls(served, faults)
-    etcd = _truth(served, "duckconf_etcd", False, "duckconf_etcd", faults)
+    tls = read_tls(served, faults)
+    store = read_store([document["hosts"][name] for name in control_plane], faults)
     if faults:
         raise BadInput(*(Fault(f"{source}: {fault.path}" if source else fault.path, fault.message) for fault in faults))
-    api_url = str(served.get("duckconf_api_url") or "")
+    api_urls = {name: str(url) for name in control_plane if (url := document["hosts"][name].get("duckconf_api_url"))}
     members = {name: tuple(names) for name, names in groups.items()}
-    return Inventory(hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_url, members, rebalance, source, etcd)
+    return Inventory(
+        hosts, members[NODES], control_plane, check_cluster(cluster), tls, api_urls, members, rebalance, source, store
+    )
 
 
 def _rebalance(nodes: Sequence[Mapping[str, Any]], faults: list[Fault]) -> str:
@@ -197,22 +196,6 @@ def _rebalance(nodes: Sequence[Mapping[str, Any]], faults: list[Fault]) -> str:
     if len(words) > 1 or not words <= {MANUAL, AUTO}:
         faults.append(Fault("duckconf_rebalance", f"should be {MANUAL} or {AUTO} for all nodes, got {', '.join(sorted(words))}"))
     return min(words)
-
-
-def _tls(variables: Mapping[str, Any], faults: list[Fault]) -> Tls | None:
-    """From the variables of the control plane's host; None for plain HTTP."""
-    certificate, key, ca = (str(variables.get(f"duckconf_tls_{name}") or "") for name in ("certificate", "key", "ca"))
-    if bool(certificate) != bool(key):
-        faults.append(Fault("duckconf_tls_certificate", "and duckconf_tls_key should be given together"))
-    wanted = _truth(variables, "duckconf_tls", bool(certificate), "duckconf_tls", faults)
-    return Tls(certificate, key, ca) if wanted else None
-
-
-def _truth(variables: Mapping[str, Any], name: str, default: bool, path: str, faults: list[Fault]) -> bool:
-    wanted = str(variables.get(name, default)).lower()
-    if wanted not in ("true", "false"):
-        faults.append(Fault(path, f"should be true or false, got {variables[name]!r}"))
-    return wanted == "true"
 
 
 def check_cluster(name: str) -> str:
@@ -257,11 +240,11 @@ def _host(
     _look_at_provider(name, variables, faults)
     engine = _one_of((PODMAN, DOCKER), variables, "duckconf_engine", name, faults)
     topology = _one_of(TOPOLOGIES, variables, "duckconf_topology", name, faults, SHARED)
-    edge = _truth(variables, "duckconf_edge", False, f"{name}/duckconf_edge", faults) and node
+    edge = read_truth(variables, "duckconf_edge", False, f"{name}/duckconf_edge", faults) and node
     found = _route(name, variables, origins, answer, port)
     user = found.user or ROOT
     # Only a node has the login that the role makes.
-    own_login = _truth(variables, "duckconf_become", user != ROOT, f"{name}/duckconf_become", faults) and node
+    own_login = read_truth(variables, "duckconf_become", user != ROOT, f"{name}/duckconf_become", faults) and node
     password, become_password = first("ansible_password"), first("ansible_become_password")
     root_refused = refused_root(variables, origins, user, ROOT)
     become: tuple[str, ...] = ()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from duckconf.errors import Fault
+
 NODES = "nodes"
 CONTROL_PLANE = "control_plane"
 EDGE = "edge"
@@ -26,6 +31,8 @@ VARIABLES = (
     "duckconf_acme",
     "duckconf_acme_email",
     "duckconf_rebalance",
+    "duckconf_store",
+    # What duckconf_store was called before.
     "duckconf_etcd",
     "duckconf_api_url",
     "duckconf_tls",
@@ -33,3 +40,10 @@ VARIABLES = (
     "duckconf_tls_key",
     "duckconf_tls_ca",
 )
+
+
+def read_truth(variables: Mapping[str, Any], name: str, default: bool, path: str, faults: list[Fault]) -> bool:
+    wanted = str(variables.get(name, default)).lower()
+    if wanted not in ("true", "false"):
+        faults.append(Fault(path, f"should be true or false, got {variables[name]!r}"))
+    return wanted == "true"

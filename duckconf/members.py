@@ -99,8 +99,8 @@ def may_fail(members: Sequence[Member]) -> int:
 
 def next_step(wanted: Mapping[str, str], seen: Seen) -> Step:
     """`wanted` has the address of each host that should be a member. The same step again for the same look."""
-    if len(wanted) % 2 == 0:
-        return _even(len(wanted))
+    if (refused := refused_number(len(wanted))) is not None:
+        return refused
     if not seen.members:
         return _first(wanted, seen)
     if may_fail(seen.members) < 0:
@@ -125,9 +125,13 @@ def outlook(members: Sequence[Member]) -> str:
     return f"{counted(spare, 'more member')} may fail, and nothing is lost"
 
 
-def _even(number: int) -> Refused:
+def refused_number(number: int) -> Refused | None:
+    """Why so many hosts should not be members; None when they may be."""
+    if number % 2:
+        return None
     survived = counted((number - 1) // 2, "failure")
-    reason = f"the group control_plane has {number} hosts, and {number} members of etcd survive {survived}, as {number - 1} do"
+    fewer = f"{number - 1} {'does' if number == 2 else 'do'}"
+    reason = f"the group control_plane has {number} hosts, and {number} members of etcd survive {survived}, as {fewer}"
     return Refused(reason, f"make it {number - 1} or {number + 1}")
 
 

@@ -23,9 +23,9 @@ from api.live.of_loop import OfLoop
 from api.schemas_of_picture import PICTURE
 from api.stores.desired import DesiredStore
 from duckconf.cli.cluster.certificates import ensure_certificate
+from duckconf.control_plane import Tls
 from duckconf.desired import empty_document
 from duckconf.events import Event
-from duckconf.inventory import Tls
 from duckconf.overview import AppView
 from duckconf.reach.state.journal import FILE_NAME, Journal
 from duckconf.reach.state.news import of_folder

@@ -20,6 +20,7 @@ from duckconf.errors import DuckconfError
 from duckconf.inventory import Inventory
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.inventory.topology import member_addresses
 from duckconf.reach.nodes.parallel import ask_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,7 @@ def up(project: Project) -> None:
     hosts.up(inventory.node_hosts(), inventory.control_hosts())
     variables = {
         "duckconf_cluster": project.cluster,
+        **_of_control_plane(project, inventory),
         **(_of_nodes(project, hosts, inventory) if inventory.nodes else _of_members(project, inventory)),
     }
     Path(os.environ["DUCKCONF_MOLECULE_VARS"]).write_text(json.dumps(variables))
@@ -45,23 +47,29 @@ def _of_nodes(project: Project, hosts: DemoHosts, inventory: Inventory) -> dict[
     image = project.state / "web.tar"
     image.unlink(missing_ok=True)
     hosts.engine.must("save", "-o", str(image), WEB_IMAGE)
-    tokens = ensure_tokens(project.state, inventory.nodes)
     return {
-        "duckconf_nodes": list(inventory.nodes),
         "duckconf_api_url": f"http://control-1:{API_PORT_INSIDE}",
         "duckconf_agent_source": str(build_agent(project.root)),
-        "duckconf_agent_token_source": str(tokens.of(inventory.nodes[0])),
-        "duckconf_control_plane_source": str(build_control_plane(project.root)),
-        "duckconf_tokens_source": str(tokens.hashes),
-        "duckconf_operator_token_source": str(tokens.operator),
+        "duckconf_agent_token_source": str(ensure_tokens(project.state, inventory.nodes).of(inventory.nodes[0])),
         "duckconf_login_key_source": str(project.login_key.with_suffix(".pub")),
         "scenario_image": WEB_IMAGE,
         "scenario_image_file": str(image),
     }
 
 
+def _of_control_plane(project: Project, inventory: Inventory) -> dict[str, object]:
+    tokens = ensure_tokens(project.state, inventory.nodes)
+    return {
+        "duckconf_nodes": list(inventory.nodes),
+        "duckconf_control_plane_source": str(build_control_plane(project.root)),
+        "duckconf_tokens_source": str(tokens.hashes),
+        "duckconf_operator_token_source": str(tokens.operator),
+    }
+
+
 def _of_members(project: Project, inventory: Inventory) -> dict[str, object]:
-    return {**member_variables(project, inventory), "duckconf_etcd_step": "new"}
+    step = {"duckconf_etcd_step": "new", "duckconf_store_members": member_addresses(inventory)}
+    return {**member_variables(project, inventory), **step}
 
 
 def reboot(project: Project) -> None:

@@ -11,7 +11,7 @@ import pytest
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE
 from duckconf.cli.demo.demo_roles import require_free
 from duckconf.cli.look import absent
-from duckconf.cli.look.agents import AGENT, CONTROL_UNITS
+from duckconf.cli.look.control import AGENT, CONTROL_UNITS
 from duckconf.errors import DuckconfError, NotFound, SetupError
 from duckconf.inventory import Host
 from duckconf.reach.inventory.project import Project

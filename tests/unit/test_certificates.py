@@ -17,8 +17,9 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
 from duckconf.cli.cluster.etcd_certificates import EtcdFiles, ensure_etcd_certificates, member_subject
 from duckconf.cli.cluster.tokens import ensure_tokens
+from duckconf.control_plane import Tls
 from duckconf.errors import BadInput, SetupError
-from duckconf.inventory import Tls, read_inventory
+from duckconf.inventory import read_inventory
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

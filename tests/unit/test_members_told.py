@@ -11,7 +11,7 @@ from duckconf.cli.cluster.etcd import KEEP, NEW, Etcd
 from duckconf.command import Command, Completed
 from duckconf.errors import SetupError, Unreachable
 from duckconf.members import Member
-from duckconf.members_told import read_told
+from duckconf.members_told import Told, read_told
 
 IDS = {"a": 0xFA229811FF7F0A49, "b": 0xBFC7C204AE45202A, "c": 0xF01DC10FB58AC1F8, "d": 0x1234}
 
@@ -137,6 +137,7 @@ def etcd(hosts: Hosts, wanted: str) -> Etcd:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("duckconf.cli.cluster.etcd.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("duckconf.cli.cluster.etcd.COME_UP", 0.0)
 
 
 class TestSettling:
@@ -166,3 +167,18 @@ class TestSettling:
         with pytest.raises(SetupError, match="b, c of 3 members of etcd do not answer or follow no leader"):
             etcd(hosts, "abc").settle(hosts.begin)
         assert hosts.commands == []
+
+    def test_members_that_boot_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("duckconf.cli.cluster.etcd.COME_UP", 60.0)
+        hosts = Hosts("abc", away="abc")
+        looks = iter(["bc", "bc", "b"])
+        booting = etcd(hosts, "abc")
+
+        def look(one: Etcd) -> Told:
+            hosts.away = next(looks)
+            return plain(one)
+
+        plain = Etcd.look
+        monkeypatch.setattr(Etcd, "look", look)
+        assert booting.settle(hosts.begin) == KEEP
+        assert (hosts.away, hosts.commands) == ("b", [])

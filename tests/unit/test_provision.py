@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from duckconf.cli.cluster.store import note_store, require_same_store, store_move
 from duckconf.cli.fleet.limits import chosen_hosts, remember_failed
 from duckconf.cli.roles import provision as provisioning
 from duckconf.cli.roles import provision_task
@@ -16,8 +17,9 @@ from duckconf.cli.roles.left import look
 from duckconf.cli.roles.playbook import Playbook
 from duckconf.cli.roles.provision import api_names, candidates, provision, server_urls
 from duckconf.command import Command, Completed
+from duckconf.control_plane import ETCD, Tls
 from duckconf.errors import DuckconfError, NotFound, SetupError, Unreachable
-from duckconf.inventory import Host, Inventory, Tls
+from duckconf.inventory import Host, Inventory
 from duckconf.reach.inventory.project import Project
 from duckconf.settings import Settings
 from tests.fakes import FakeNode
@@ -80,8 +82,8 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("hosts", "reason"),
         [
-            ("[nodes]\na\n", "one host in the group control_plane, got none"),
-            ("[nodes]\na\n[control_plane]\nb\nc\n", "got b, c"),
+            ("[nodes]\na\n", "needs a host in the group control_plane, got none"),
+            ("[nodes]\na\n[control_plane]\nb\nc\n", "has 2 hosts, and 2 members of etcd survive 0 failures, as 1 does"),
             ("[nodes]\na\nb\n[control_plane]\na duckconf_provider=container\n", "should be in one"),
             ("[nodes]\na\n[control_plane]\nb duckconf_tls=true\n", "https"),
         ],
@@ -96,11 +98,25 @@ class TestRefusing:
 
 
 def test_the_certificate_is_for_every_name_that_agents_and_commands_use(tmp_path: Path) -> None:
-    hosts = {"c": Host("c", "192.0.2.7"), "n": Host("n", "192.0.2.8")}
-    inventory = Inventory(hosts, ("n",), ("c",), tls=Tls(), api_url="https://in:8080,https://side:8080")
+    hosts = {"c": Host("c", "192.0.2.7"), "d": Host("d", "192.0.2.9"), "n": Host("n", "192.0.2.8")}
+    inventory = Inventory(hosts, ("n",), ("c", "d"), tls=Tls(), api_urls={"c": "https://in:8080,https://side:8080"}, store=ETCD)
     project = Project(tmp_path, Settings(api_url="https://one:8443, https://two:8443"), "demo")
-    assert api_names(project, inventory) == ["c", "192.0.2.7", "one", "two", "in", "side"]
-    assert server_urls(project, inventory) == {"c": "https://192.0.2.7:8443"}
+    assert api_names(project, inventory) == ["c", "192.0.2.7", "d", "192.0.2.9", "one", "two", "in", "side"]
+    assert server_urls(project, inventory) == {"c": "https://in:8080,https://side:8080", "d": "https://192.0.2.9:8443"}
+
+
+def test_another_store_waits_for_up(tmp_path: Path) -> None:
+    (tmp_path / "hosts.ini").write_text("[nodes]\na\n[control_plane]\nb duckconf_store=etcd\n")
+    project = Project(tmp_path, Settings(inventory="hosts.ini"), "demo")
+    project.state.mkdir(parents=True)
+    (project.state / "mode").write_text("agents\n")
+    with pytest.raises(SetupError, match="is kept in files, and by the inventory it should be in etcd"):
+        provision(project)
+    assert store_move(project, project.inventory()) == "into-etcd"
+    note_store(project, ETCD)
+    require_same_store(project, project.inventory())
+    (tmp_path / "hosts.ini").write_text("[nodes]\na\n[control_plane]\nb\n")
+    assert store_move(project, project.inventory()) == "into-files"
 
 
 def test_of_several_servers_each_has_an_address_and_the_certificate_names_all(

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from duckconf.cli.cluster.certificates import ensure_certificate
+from duckconf.control_plane import Tls
 from duckconf.errors import DuckconfError
-from duckconf.inventory import Tls
 from duckconf.reach.api.client import ApiClient, ApiRefused
 from duckconf.reach.api.lookup import Lookup
 from duckconf.reach.api.servers import Servers

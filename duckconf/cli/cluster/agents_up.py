@@ -17,8 +17,9 @@ from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
+from duckconf.cli.cluster.store import note_store, store_move
 from duckconf.cli.demo.demo_hosts import DemoHosts
-from duckconf.cli.look.agents import AGENT_UNIT, CONTROL_UNITS
+from duckconf.cli.look.control import AGENT_UNIT, CONTROL_UNITS
 from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, tell
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command
@@ -46,19 +47,20 @@ def enter_agents(project: Project, *, handing_over: bool) -> None:
     inventory = project.inventory(secrets=True)
     if not inventory.control_plane:
         raise SetupError("agents mode needs a host in the group control_plane", "see inventory/hosts.yml")
-    demo = [host for host in inventory.control_hosts() if host.demo]
-    if demo:
+    if demo := [host for host in inventory.control_hosts() if host.demo]:
         DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
-    is_restored = bool(restored.mode_restored(project))
+    # The files of a control plane that has its state in etcd are of earlier days.
+    is_restored = bool(restored.mode_restored(project)) and not inventory.etcd
     host = inventory.control_plane[0]
     if is_restored and restored.has_survived(project, host):
         restored.leave_to_it(project)
         handing_over = False
-    tell(provision(project, only=CONTROL_PART))
+    tell(provision(project, only=CONTROL_PART, move=store_move(project, inventory)))
     if is_restored and handing_over:
         restored.count_on(project, host)
     if handing_over:
-        _hand_over(project)
+        _hand_over(project, inventory.store)
+    note_store(project, inventory.store)
     tell(provision(project, only=AGENT_PART))
 
 
@@ -141,7 +143,7 @@ def _stop_units(cluster: Cluster, hosts: Any, units: tuple[str, ...]) -> None:
             raise found
 
 
-def _hand_over(project: Project) -> None:
+def _hand_over(project: Project, store: str) -> None:
     """Declare what the desired file says and what runs, each app on the node where it runs."""
     with step("handing over the running containers"), open_cluster(project) as cluster:
         seen = cluster.observe()
@@ -167,6 +169,7 @@ def _hand_over(project: Project) -> None:
     # One call: whoever decides on the state sees all of it, or what was there before.
     api.call("PUT", "/takeover", {"apps": apps, "data": held_to_json(held)}, deadline=60.0)
     # From now on the control plane decides: an interrupted run goes on from here, and hands over nothing a second time.
+    note_store(project, store)
     write_durably(project.state / "mode", f"{AGENTS}\n".encode())
     past.forget(project.state)
     if path.exists():

@@ -78,9 +78,10 @@ def api_client(project: Project, mode: str = "") -> ApiClient:
     path, trust = project.state / TOKEN_FILE, project.state / CA_FILE
     token = os.environ.get("DUCKCONF_TOKEN")
     secret = Secret(token) if token else read_token(path) if path.exists() else None
-    urls = project.settings.api_urls
+    mode = mode or mode_of(project)
+    urls = project.api_urls() if mode == AGENTS else project.settings.api_urls
     ca_file = str(trust) if urls[0].startswith("https:") and trust.exists() else ""
-    return ClusterApi(project, mode or mode_of(project), secret, _servers(urls, ca_file))
+    return ClusterApi(project, mode, secret, _servers(urls, ca_file))
 
 
 def require_ours(project: Project, mode: str, health: Mapping[str, Any], url: str) -> None:

@@ -140,6 +140,8 @@ def _collected(project: Project, mode: str) -> dict[str, bytes]:
 
 def _of_agents(project: Project) -> dict[str, bytes]:
     """What the control plane keeps. Raises DuckconfError when it does not answer: its state cannot be guessed."""
+    if project.inventory().etcd:
+        raise SetupError("the state of this cluster is in etcd", "./inv members --save FILE fetches all of it")
     api = api_client(project)
     apps = declared(api)
     held = held_from_json(api.call("GET", "/data", deadline=10.0)["data"])

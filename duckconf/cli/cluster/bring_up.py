@@ -17,12 +17,13 @@ from duckconf.cli.cluster.api import whose
 from duckconf.cli.cluster.modes import AGENTS, DOWN, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.restored import done, mode_restored
 from duckconf.cli.cluster.services import Service, api_service, loop_service
+from duckconf.cli.demo.control_planes import OPTION, choose_control_planes, forget_control_planes
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.fleet.push_image import failures, push_images
 from duckconf.cli.roles.provision import BARE_NODE, EDGE_PART, ProvisionFailed, provision, tell
 from duckconf.cli.terminal.say import say, step
 from duckconf.counts import counted
-from duckconf.errors import DuckconfError, SetupError
+from duckconf.errors import BadInput, DuckconfError, Fault, SetupError
 from duckconf.inventory import Host, Inventory
 from duckconf.naming import NGINX_IMAGE, WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
@@ -38,11 +39,15 @@ READY_SECONDS = 30.0
 LOOPS_MEMORY = ("placements.json", reports.FILE_NAME)
 
 
-def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = False) -> None:
+def up(project: Project, mode: str, topology: str = "", *, control_planes: int = 0, json_logs: bool = False) -> None:
     """Hosts and services run when this returns; raises DuckconfError that says what stands in the way.
 
-    `topology` is for all demo nodes, and remembered; "" leaves it as it was, or to the inventory.
+    `topology` is for all demo nodes, and remembered; "" leaves it as it was, or to the inventory. So are `control_planes`, how
+    many demo hosts the control plane has.
     """
+    if control_planes and mode != AGENTS:
+        raise BadInput(Fault(OPTION, f"is for mode {AGENTS}, got {mode}"))
+    choose_control_planes(project, control_planes)
     if json_logs and mode == AGENTS:
         raise SetupError(
             "--json-logs is for services on this machine; in agents mode they run on the hosts",
@@ -94,7 +99,8 @@ def up(project: Project, mode: str, topology: str = "", *, json_logs: bool = Fal
 def _say_ready(project: Project, inventory: Inventory, unready: ProvisionFailed | None) -> None:
     """Raises what kept some hosts from becoming nodes: all others are served."""
     task = f"./inv start-app {WEB_IMAGE}" if inventory.nodes else "./inv add-node NAME --host ADDRESS"
-    say(f"the API answers at {project.settings.api_url}; try: {task}")
+    urls = project.api_urls() if mode_of(project) == AGENTS else project.settings.api_urls
+    say(f"the API answers at {', '.join(urls)}; try: {task}")
     if unready is not None:
         raise unready
 
@@ -122,6 +128,7 @@ def down(project: Project, *, purge: bool) -> None:
     _stop_services(project)
     if shutil.which("podman") is not None:
         DemoHosts(project).down(purge=purge)
+    forget_control_planes(project)
     if mode_of(project) == AGENTS and all(host.demo for host in project.inventory().hosts.values()):
         # Their agents went with their hosts: the next mode has nobody to stop.
         (project.state / "mode").unlink(missing_ok=True)

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from duckconf.cli.cluster.api import CA_FILE
+from duckconf.control_plane import Tls
 from duckconf.errors import SetupError
-from duckconf.inventory import Tls
 from duckconf.reach.state.files import write_durably
 
 CA_DAYS = 3650

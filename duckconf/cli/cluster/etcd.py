@@ -14,7 +14,7 @@ from typing import Protocol
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command, Runner
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
-from duckconf.members import Add, Begin, Done, Member, Promote, Refused, Remove, Start, next_step
+from duckconf.members import Add, Begin, Done, Member, Promote, Refused, Remove, Start, may_fail, next_step
 from duckconf.members_told import CTL, QUESTION, Told, read_told
 from duckconf.net_address import with_port
 from duckconf.reach.nodes.parallel import ask_all
@@ -25,6 +25,8 @@ NEW, KEEP, JOIN, RESTORE = "new", "keep", "join", "restore"
 PATIENCE = 10.0
 # A cluster of 2 GiB is copied to a new member in this time also over a slow line.
 CATCH_UP = 300.0
+# Members of which too few answer may have been booted a moment ago.
+COME_UP = 20.0
 LOOK_EVERY = 1.0
 MOST_STEPS = 50
 
@@ -63,7 +65,7 @@ class Etcd:
         """The members are those that are wanted when this returns: the step for the roles that follow. Raises SetupError for
         what is refused, before that step changes anything."""
         for _ in range(MOST_STEPS):
-            told = self.look()
+            told = self._look_again()
             todo = next_step(self.wanted, told.seen)
             if isinstance(todo, Done):
                 return KEEP
@@ -73,6 +75,16 @@ class Etcd:
                 raise SetupError(todo.reason, todo.remedy)
             self._do(todo, told, begin)
         raise SetupError("the members of etcd change while this runs", "type the same command again")
+
+    def _look_again(self) -> Told:
+        """Until a majority is there, or has had the time to come up."""
+        end = time.monotonic() + COME_UP
+        while True:
+            told = self.look()
+            begun = bool(told.seen.members) or not set(self.wanted) <= {*told.seen.bare, *told.seen.away}
+            if not begun or (told.seen.members and may_fail(told.seen.members) >= 0) or time.monotonic() > end:
+                return told
+            time.sleep(LOOK_EVERY)
 
     def _do(self, todo: Add | Start | Promote | Remove, told: Told, begin: Begins) -> None:
         if isinstance(todo, Add):

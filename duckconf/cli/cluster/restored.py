@@ -8,7 +8,7 @@ from pathlib import Path
 from duckconf.backup import CONTROL, continued
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.demo.demo_roles import API_STATE_INSIDE
-from duckconf.cli.look.agents import CONTROL_UNITS
+from duckconf.cli.look.control import CONTROL_UNITS
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command, Runner
 from duckconf.desired import PLACED_COLUMNS, read_document

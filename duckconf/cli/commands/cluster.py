@@ -14,16 +14,17 @@ from duckconf.cli.terminal.edge import command, project
     help={
         "mode": "push, reconcile (one control loop) or agents (an agent on each node)",
         "topology": "own: each demo node has its own engine; shared: demo nodes use the engine of this machine",
+        "control_planes": "how many demo hosts share the control plane, with its state in etcd: 3 or 5 (agents)",
         "json_logs": "services write their logs as JSON",
     }
 )
-def up(_: Any, mode: str, topology: str = "", json_logs: bool = False) -> None:
+def up(_: Any, mode: str, topology: str = "", control_planes: int = 0, json_logs: bool = False) -> None:
     """Start a cluster in a mode, or move a running cluster to it without restarting its apps. Example: ./inv up reconcile"""
     from duckconf.cli.cluster.bring_up import up as bring_up
     from duckconf.cli.cluster.modes import check_mode
     from duckconf.cli.demo.demo_roles import check_topology
 
-    bring_up(project(), check_mode(mode), check_topology(topology), json_logs=json_logs)
+    bring_up(project(), check_mode(mode), check_topology(topology), control_planes=control_planes, json_logs=json_logs)
 
 
 @command(help={"purge": "also remove the cluster's images and state"})
@@ -68,7 +69,7 @@ def restore(_: Any, file: str, passphrase_file: str = "", json: bool = False) ->
 @command()
 def stop_api(_: Any) -> None:
     """Stop the api-server on the control plane; apps keep running (agents mode). Example: ./inv stop-api"""
-    from duckconf.cli.look.agents import switch_api
+    from duckconf.cli.look.control import switch_api
 
     switch_api(project(), on=False)
 
@@ -76,7 +77,7 @@ def stop_api(_: Any) -> None:
 @command()
 def start_api(_: Any) -> None:
     """Start the api-server again (agents mode). Example: ./inv start-api"""
-    from duckconf.cli.look.agents import switch_api
+    from duckconf.cli.look.control import switch_api
 
     switch_api(project(), on=True)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from duckconf.cli.demo.local_engine import docker_socket
+from duckconf.control_plane import addresses_of
 from duckconf.engine import DOCKER, PODMAN
 from duckconf.errors import BadInput, Fault, SetupError
 from duckconf.inventory import OWN, TOPOLOGIES, Host
@@ -68,7 +69,7 @@ class Role:
 
     def require_free_port(self, holder: Callable[[int], str]) -> None:
         """As `require_free`, for the API's port."""
-        if self.api_port is not None and (reason := _taken(LOOPBACK, self.api_port)):
+        if self.api_port is not None and (reason := is_taken(LOOPBACK, self.api_port)):
             where, reason = f"{LOOPBACK}:{self.api_port}", _held_by(holder(self.api_port)) or reason
             raise SetupError(f"the API cannot listen on {where}: {reason}", "free it, or choose another with DUCKCONF_API")
 
@@ -94,10 +95,8 @@ class Roles:
             role = replace(role, options=(*role.options, *front), spec=(*role.spec, *FRONT_PORTS))
         if host not in control_plane:
             return role
-        if host != control_plane[0]:
-            # A member of etcd, and no more: the API runs on the first.
-            return role
-        port = urlsplit(self._project.settings.api_urls[0]).port or API_PORT_INSIDE
+        url = addresses_of(self._project.settings.api_urls, len(control_plane))[control_plane.index(host)]
+        port = urlsplit(url).port or API_PORT_INSIDE
         state = self._project.state / "control-plane" / host.name
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         options = (*role.options, f"--publish={LOOPBACK}:{port}:{API_PORT_INSIDE}", f"--volume={state}:{API_STATE_INSIDE}")
@@ -135,7 +134,7 @@ def _named(host: Host, engine: str = "") -> tuple[tuple[str, int, bytes], ...]:
 
 def require_free(host: Host, holder: Callable[[int], str]) -> None:
     """Raises SetupError when something else listens on the port that the inventory gives this host. `holder` names it."""
-    if reason := _taken(host.address, host.port):
+    if reason := is_taken(host.address, host.port):
         reason = _held_by(holder(host.port)) or reason
         remedy = f"free it, or give {host.name} another ansible_port in the inventory"
         raise SetupError(f"{host.name}: {host.where} cannot be used: {reason}", remedy)
@@ -145,7 +144,7 @@ def _held_by(other: str) -> str:
     return f"{other} has it" if other else ""
 
 
-def _taken(address: str, port: int) -> str:
+def is_taken(address: str, port: int) -> str:
     """Why nobody else can listen there, "" when somebody can."""
     try:
         with socket.socket() as probe:

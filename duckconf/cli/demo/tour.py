@@ -14,7 +14,7 @@ from duckconf.cli.cluster.nodes import Cluster, app_row, open_cluster
 from duckconf.cli.demo import script
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.demo.stage import Stage
-from duckconf.cli.look import agents as agents_look
+from duckconf.cli.look import control
 from duckconf.cli.look import tasks as look
 from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.tables import print_table
@@ -149,13 +149,13 @@ class _AgentTour:
         with open_cluster(self._project) as cluster:
             container = cluster.find(names[-1])
         with stage.step(script.AGENTS_ALONE, app=container.app, node=container.node):
-            agents_look.switch_api(self._project, on=False)
+            control.switch_api(self._project, on=False)
             try:
                 say(f"   {container.node} reboots; {container.app} was stopped with it")
                 DemoHosts(self._project).reboot(container.node)
                 self._await_container(container.app)
             finally:
-                agents_look.switch_api(self._project, on=True)
+                control.switch_api(self._project, on=True)
 
     def _await_container(self, app: str) -> None:
         end = time.monotonic() + 60

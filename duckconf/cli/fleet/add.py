@@ -145,7 +145,7 @@ def _as_it_would_be(project: Project, new: NewNode) -> tuple[Host, dict[str, Any
         with tempfile.TemporaryDirectory() as folder:
             extra = Path(folder) / "new.yml"
             extra.write_text(json.dumps({new.group: {"hosts": {new.name: variables}}}))
-            after = load_with(project.inventory_path, extra, project.root)
+            after = load_with(project.inventory_path, extra, project.root, *project.more_inventory)
         if new.name not in after.nodes:
             raise SetupError(f"hosts of the group {new.group} are not nodes", f"name a group inside {NODES}: --group {NODES}")
         if not after.hosts[new.name].demo:

@@ -6,15 +6,15 @@ Only the logs of services lie on their hosts, and are read there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from duckconf.balance_told import sight
 from duckconf.cli.apps.scene import scene_of
 from duckconf.cli.cluster.api import api_client
-from duckconf.cli.cluster.modes import AGENTS, require_mode
-from duckconf.cli.cluster.nodes import open_cluster
+from duckconf.cli.cluster.etcd_rows import COLUMNS
 from duckconf.cli.fleet.limits import chosen_nodes
+from duckconf.cli.look.control import look_at_control_plane
 from duckconf.cli.look.node_table import print_nodes, say_uneven
 from duckconf.cli.look.notes import grouped
 from duckconf.cli.look.under_way import UnderWay, foretold, goes_on, say_foretold, told
@@ -22,29 +22,23 @@ from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
 from duckconf.cli.terminal.times import stamp
-from duckconf.command import Command
-from duckconf.errors import DuckconfError, NotFound
 from duckconf.facts import facts_from_json
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.inventory import Inventory
 from duckconf.leading import leaders_told
 from duckconf.naming import instance_name
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.nodes.parallel import ask_all
 from duckconf.rebalancing import Sight, uneven
 from duckconf.restart import DONE
 
-CONTROL_UNITS = {"api": "duckconf-api", "scheduler": "duckconf-scheduler", "node-controller": "duckconf-node-controller"}
-AGENT_UNIT = "duckconf-agent"
 WELL = ("running", DONE)
-AGENT = "agent@"
 AWAY = "unreachable"
 NO_APPS = "no apps; start one with ./inv start-app IMAGE --name NAME"
 
 
 def status(project: Project, *, as_json: bool) -> int:
     """Services on the control plane, nodes by heartbeat, and how many apps run."""
-    services = _services(project)
+    services, store = look_at_control_plane(project)
     api = api_client(project)
     told_nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
     leases = api.call("GET", "/leases")["leases"]
@@ -54,13 +48,16 @@ def status(project: Project, *, as_json: bool) -> int:
     rows = _rows(listing)
     waiting = [waiting_row(row["instance"], row["status"], row.get("note", "")) for row in rows if row["status"] not in WELL]
     if as_json:
-        faults = listing.get("faults", [])
-        told = {"cluster": project.cluster, "mode": "agents", "services": services, "nodes": nodes, "faults": faults}
-        print_json(told | {"leaders": leaders, "uneven": lean, "waiting": waiting})
+        of_control = {"services": services, "leaders": leaders, "store": store}
+        told = {"cluster": project.cluster, "mode": "agents", **of_control, "nodes": nodes, "faults": listing.get("faults", [])}
+        print_json(told | {"uneven": lean, "waiting": waiting})
     else:
         print(f"cluster {project.cluster}, mode agents\n")
         print_table(services, ("service", "host", "state"), "no control plane in the inventory")
         print(f"{leaders_told(leaders)}\n")
+        if store is not None:
+            print_table(store["members"], COLUMNS, "no members")
+            print(f"{store['outlook']}\n")
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
         say_instances(len(rows), waiting, sum(row["status"] == DONE for row in rows))
         say_uneven(lean)
@@ -126,66 +123,8 @@ def diff(project: Project, *, as_json: bool) -> int:
     return DIFFERENCES if open_ends or goes_on(later) else 0
 
 
-def is_service(name: str) -> bool:
-    return name.startswith(AGENT) or name in CONTROL_UNITS
-
-
-def service_logs(project: Project, what: str, lines: str, show: Callable[[bytes], None], *, follow: bool) -> int:
-    """The journal of a component's unit."""
-    inventory = project.inventory(secrets=True)
-    if what.startswith(AGENT):
-        host, unit = inventory.node(what.removeprefix(AGENT)).name, AGENT_UNIT
-    else:
-        host, unit = _control_host(inventory), CONTROL_UNITS[what]
-    argv = ("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}")
-    with open_cluster(project) as cluster:
-        runner = cluster.fleet.admin(host)
-        if not follow:
-            done = runner.run(Command(argv))
-            show(done.stdout.encode())
-            sys.stderr.write(done.stderr)
-            return done.code
-        runner.follow(Command((*argv, "--follow")), show)
-    return 0
-
-
-def switch_api(project: Project, *, on: bool) -> None:
-    """Stop or start the api-server, for the lesson; agents go on without it."""
-    require_mode(project, AGENTS, f"{'start' if on else 'stop'}-api")
-    host = _control_host(project.inventory())
-    verb = "start" if on else "stop"
-    with open_cluster(project) as cluster:
-        done = cluster.fleet.admin(host).run(Command(("systemctl", verb, CONTROL_UNITS["api"])))
-    if not done.ok:
-        raise DuckconfError(f"{host}: systemctl {verb} failed: {done.stderr.strip()}", f"see `./inv logs api` and {host}")
-    print(f"the api-server on {host} is {'started' if on else 'stopped: apps keep running, and agents restart crashed apps'}")
-
-
 def _names(project: Project, pattern: str) -> set[str]:
     return {host.name for host in chosen_nodes(project, project.inventory(), pattern)}
-
-
-def _control_host(inventory: Inventory) -> str:
-    if not inventory.control_plane:
-        raise NotFound("the inventory has no host in the group control_plane", "add one for agents mode")
-    return inventory.control_plane[0]
-
-
-def _services(project: Project) -> list[dict[str, Any]]:
-    inventory = project.inventory()
-    with open_cluster(project) as cluster:
-
-        def ask(host: str) -> list[str]:
-            done = cluster.fleet.runner(host).run(Command(("systemctl", "is-active", *CONTROL_UNITS.values())))
-            return done.stdout.split()
-
-        found = ask_all(inventory.control_plane[:1], ask)
-    rows = []
-    for host, states in found.items():
-        for number, name in enumerate(CONTROL_UNITS):
-            state = "unreachable" if isinstance(states, Exception) else states[number] if number < len(states) else "unknown"
-            rows.append({"service": name, "host": host, "state": state})
-    return rows
 
 
 def _rows(listing: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.cli.cluster.services import Service, services
-from duckconf.cli.look import agents as agents_look
+from duckconf.cli.look import control
 from duckconf.cli.look.absent import require_mode_of_service
 from duckconf.cli.look.app_logs import INTERRUPTED, Look, app_logs
 from duckconf.errors import BadInput, Fault, NotFound
@@ -28,18 +28,18 @@ def logs(
     begin = since(typed_since)
     mode = mode_of(project)
     known = {service.name: service for service in services(project, mode)}
-    for name in [name for name in names if name in known or (mode == AGENTS and agents_look.is_service(name))]:
+    for name in [name for name in names if name in known or (mode == AGENTS and control.is_service(name))]:
         if len(names) > 1 or typed_since or timestamps or as_json:
             raise BadInput(Fault("", f"the log of the service {name} is shown alone, and as it is: ./inv logs {name}"))
         return _service_log(project, name, known.get(name), lines, follow=follow, raw=raw)
     for name in names:
-        require_mode_of_service(project, name, agents_look.AGENT, agents_look.CONTROL_UNITS)
+        require_mode_of_service(project, name, control.AGENT, control.CONTROL_UNITS)
     try:
         return app_logs(project, names, Look(follow, "" if lines == ALL else lines, begin, timestamps, raw, as_json))
     except NotFound as missing:
         if "did not answer" in missing.message or "declared" in missing.message:
             raise
-        known_services = ", ".join(known or [*agents_look.CONTROL_UNITS, f"{agents_look.AGENT}NODE"])
+        known_services = ", ".join(known or [*control.CONTROL_UNITS, f"{control.AGENT}NODE"])
         raise NotFound(missing.message, f"{missing.remedy}, or name a service: {known_services}") from None
 
 
@@ -47,7 +47,7 @@ def _service_log(project: Project, name: str, service: Service | None, lines: st
     show = Shown(raw=raw)
     try:
         if service is None:
-            return agents_look.service_logs(project, name, lines, show, follow=follow)
+            return control.service_logs(project, name, lines, show, follow=follow)
         if not service.log.exists():
             raise NotFound(f"{name} has not written a log yet", f"see `./inv up {mode_of(project)}`")
         argv = ["tail", "-n", "+1" if lines == ALL else lines, *(["-F"] if follow else []), str(service.log)]

@@ -24,7 +24,7 @@ from duckconf.errors import SetupError
 FOLDER = Path(".duckconf", "build")
 OURS = ("duckconf", "controllers", "api")
 AGENT = ("controllers.app_controller",)
-CONTROL_PLANE = ("api.agents", "controllers.scheduler", "controllers.node_controller")
+CONTROL_PLANE = ("api.agents", "api.move", "controllers.scheduler", "controllers.node_controller")
 MAIN = b"import sys\n\nfrom controllers.app_controller import main\n\nsys.exit(main(sys.argv[1:]))\n"
 # The first moment that a zip file can name.
 DATE = (1980, 1, 1, 0, 0, 0)

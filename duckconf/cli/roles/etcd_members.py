@@ -12,17 +12,13 @@ from typing import Any
 from duckconf.cli.cluster.etcd import JOIN, KEEP, Etcd
 from duckconf.cli.cluster.etcd_certificates import ensure_etcd_certificates
 from duckconf.cli.roles.playbook import Playbook
-from duckconf.inventory import Host, Inventory
+from duckconf.inventory import Inventory
 from duckconf.reach.inventory.project import Project
+from duckconf.reach.inventory.topology import member_addresses
 from duckconf.reach.ssh.fleet import Fleet
 
 ROLE = "etcd"
 STEP = "duckconf_etcd_step"
-
-
-def member_addresses(inventory: Inventory) -> dict[str, str]:
-    """Where the members reach each other, by the name of their host."""
-    return {name: _address(inventory.hosts[name]) for name in inventory.control_plane}
 
 
 def member_variables(project: Project, inventory: Inventory) -> dict[str, Any]:
@@ -60,8 +56,3 @@ def settled(
             raise outcome.failure
 
     return {STEP: Etcd(member_addresses(inventory), fleet).settle(begin)}
-
-
-def _address(host: Host) -> str:
-    """A demo host is known to the others by its name; 127.0.0.1 is only where this machine finds it."""
-    return host.name if host.demo else host.front_address or host.address

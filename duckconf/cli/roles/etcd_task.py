@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from duckconf.cli.cluster.etcd import PATIENCE, RESTORE, Etcd
-from duckconf.cli.roles.etcd_members import ROLE, STEP, member_addresses, member_variables
+from duckconf.cli.cluster.etcd_rows import COLUMNS, WELL, member_rows, outlook_of
+from duckconf.cli.roles.etcd_members import ROLE, STEP, member_variables
 from duckconf.cli.roles.playbook import Playbook
 from duckconf.cli.terminal.edge import SOME_UNREACHABLE
 from duckconf.cli.terminal.say import say, step
@@ -18,9 +19,10 @@ from duckconf.cli.terminal.tables import print_json, print_table
 from duckconf.command import Command
 from duckconf.errors import BadInput, DuckconfError, Fault, NotFound, SetupError
 from duckconf.inventory import Inventory
-from duckconf.members import Member, Refused, Seen, may_fail, next_step, outlook
-from duckconf.members_told import CTL, Told
+from duckconf.members import Refused, Seen, may_fail, next_step
+from duckconf.members_told import CTL
 from duckconf.reach.inventory.project import Project
+from duckconf.reach.inventory.topology import member_addresses
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
 
@@ -32,21 +34,14 @@ def show(project: Project, *, as_json: bool) -> int:
     """Exit code 4 when a member does not answer or follows nobody."""
     with _opened(project) as (etcd, _):
         told = etcd.look()
-    rows = [_row(member, told) for member in sorted(told.seen.members, key=lambda one: (one.name, one.id))]
-    rows += [_absent(host, told) for host in etcd.wanted if host not in {member.name for member in told.seen.members}]
+    rows, words = member_rows(etcd.wanted, told), outlook_of(etcd.wanted, told)
     spare = may_fail(told.seen.members) if told.seen.members else -1
-    none = not told.seen.members and set(told.seen.bare) >= set(etcd.wanted)
-    words = (
-        "there is no cluster yet: ./inv provision begins one, --restore one from a snapshot"
-        if none
-        else outlook(told.seen.members)
-    )
     if as_json:
         print_json({"members": rows, "revision": told.revision, "may_fail": spare, "outlook": words})
     else:
-        print_table(rows, ("member", "role", "state", "size", "address", "note"), "no members")
+        print_table(rows, COLUMNS, "no members")
         print(f"\n{words}")
-    return SOME_UNREACHABLE if any(row["state"] != "well" for row in rows) else 0
+    return SOME_UNREACHABLE if any(row["state"] != WELL for row in rows) else 0
 
 
 def save(project: Project, path: Path) -> None:
@@ -130,26 +125,5 @@ def _opened(project: Project) -> Iterator[tuple[Etcd, Fleet]]:
 
 def _require(inventory: Inventory) -> None:
     if not inventory.etcd:
-        remedy = "set duckconf_etcd: true for the group control_plane, of three hosts, and type ./inv provision"
+        remedy = "put three hosts into the group control_plane, and type ./inv up agents"
         raise NotFound("this cluster has no etcd", remedy)
-
-
-def _row(member: Member, told: Told) -> dict[str, object]:
-    role = "learner" if member.learner else "leader" if member.leader else "follower"
-    state = "well" if member.well else "added" if not member.name else "lost"
-    size = told.sizes.get(member.id)
-    note = told.faults.get(member.id, "") or ("has no data" if member.name in told.seen.bare and not member.well else "")
-    return {
-        "member": member.name or "-",
-        "role": role,
-        "state": state,
-        "size": f"{size / 1e6:.1f} MB" if size is not None else "-",
-        "address": member.address,
-        "note": note,
-    }
-
-
-def _absent(host: str, told: Told) -> dict[str, object]:
-    """A host of the group that no member's list has."""
-    note = "cannot be reached" if host in told.seen.away else "has no data" if host in told.seen.bare else "has data of one"
-    return {"member": host, "role": "-", "state": "no member", "size": "-", "address": "-", "note": note}

@@ -78,9 +78,10 @@ class Playbook:
         hosts_file, shared_file = (folder / f"{'-'.join(self.tags)}.{name}.json" for name in ("hosts", "variables"))
         write_durably(hosts_file, json.dumps(self._inventory(), indent=2).encode())
         write_durably(shared_file, json.dumps({**SSH_VARIABLES, **self.shared}, indent=2).encode())
+        inventories = (hosts_file, self.project.inventory_path, *self.project.more_inventory)
         argv = [
             str(Path(sys.executable).with_name("ansible-playbook")), str(self.project.root / PLAYBOOK),
-            "--inventory", str(hosts_file), "--inventory", str(self.project.inventory_path),
+            *(word for path in inventories for word in ("--inventory", str(path))),
             "--extra-vars", f"@{shared_file}", "--limit", ",".join(host.name for host in self.hosts),
             "--tags", ",".join(self.tags),
         ]  # fmt: skip

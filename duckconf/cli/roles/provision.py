@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from duckconf.addresses import split
 from duckconf.cli.cluster.certificates import CertificateFiles, ensure_certificate
+from duckconf.cli.cluster.store import require_same_store
 from duckconf.cli.cluster.tokens import TokenFiles, ensure_tokens
 from duckconf.cli.demo.demo_roles import API_PORT_INSIDE
 from duckconf.cli.fleet.limits import FAILED, chosen_hosts, remember_failed
@@ -31,10 +32,11 @@ from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.facts import Facts, ask_machine, read_facts
 from duckconf.inventory import Host, Inventory
 from duckconf.inventory_variables import CONTROL_PLANE, NODES
+from duckconf.members import refused_number
 from duckconf.net_address import with_port
 from duckconf.patterns import some_of
 from duckconf.reach.inventory.project import Project
-from duckconf.reach.inventory.topology import front_addresses
+from duckconf.reach.inventory.topology import front_addresses, member_addresses
 from duckconf.reach.nodes.parallel import Result, ask_all
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import OWN_PINS, KnownHosts
@@ -71,17 +73,22 @@ class Sources:
     certificate: CertificateFiles | None
 
 
-def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False) -> dict[str, Outcome]:
+def provision(
+    project: Project, limit: str = "", only: Sequence[str] = (), *, full: bool = False, move: str = ""
+) -> dict[str, Outcome]:
     """Everything is there and runs when this returns: the outcome of each host.
 
     `limit` is a pattern of hosts, `only` names roles; those of BARE_NODE need no control plane. With `full`, the roles run also
-    where nothing seems to have changed. Raises ProvisionFailed with the hosts that failed, when all others are done;
+    where nothing seems to have changed. `move` says how the state goes to another store, as the role `control_plane` takes it;
+    without it, another store is refused. Raises ProvisionFailed with the hosts that failed, when all others are done;
     the next limit `@failed` means these.
     """
     inventory = project.inventory(secrets=True)
     bare = bool(only) and set(only) <= set(BARE_NODE)
     if not bare:
         _check(project, inventory)
+        if not move:
+            require_same_store(project, inventory)
     hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
     sources = None if bare else _sources(project, inventory)
     shared, defaults = _variables(project, inventory, sources)
@@ -101,7 +108,7 @@ def provision(project: Project, limit: str = "", only: Sequence[str] = (), *, fu
         }
         if chosen := [host for host in hosts if due.get(host.name)]:
             say(f"  provisioning {some_of(host.name for host in chosen)} …")
-            ran = _run(project, inventory, chosen, due, {**shared, **members}, defaults)
+            ran = _run(project, inventory, chosen, due, {**shared, **members, **_moving(inventory, move)}, defaults)
             outcomes.update(ran)
             _keep(record, fleet, {name: digests[name] for name in ran}, outcomes)
     finally:
@@ -160,11 +167,10 @@ def _run(
 
 def _check(project: Project, inventory: Inventory) -> None:
     """Raises SetupError when inventory and settings do not go together."""
-    if not inventory.control_plane or (len(inventory.control_plane) != 1 and not inventory.etcd):
-        found = ", ".join(inventory.control_plane) or "none"
-        remedy = "leave one; several are members of etcd, with duckconf_etcd: true" if inventory.control_plane else ""
-        problem = f"agents mode needs one host in the group {CONTROL_PLANE}, got {found}"
-        raise SetupError(problem, remedy or "see inventory/hosts.yml")
+    if not inventory.control_plane:
+        raise SetupError(f"agents mode needs a host in the group {CONTROL_PLANE}, got none", "see inventory/hosts.yml")
+    if inventory.etcd and (refused := refused_number(len(inventory.control_plane))) is not None:
+        raise SetupError(refused.reason, refused.remedy)
     host = inventory.hosts[inventory.control_plane[0]]
     if host.demo and host.name in inventory.nodes:
         remedy = "a real machine may be both"
@@ -177,8 +183,8 @@ def _check(project: Project, inventory: Inventory) -> None:
 
 
 def api_hosts(inventory: Inventory) -> list[Host]:
-    """The hosts that run an API server: the first of the control plane, since the state is in files of one machine."""
-    return [inventory.hosts[name] for name in inventory.control_plane[:1]]
+    """The hosts that run an API server: several share their state in etcd."""
+    return [inventory.hosts[name] for name in inventory.control_plane]
 
 
 def _scheme(inventory: Inventory) -> str:
@@ -205,7 +211,7 @@ def _sources(project: Project, inventory: Inventory) -> Sources:
 
 def api_names(project: Project, inventory: Inventory) -> list[str]:
     """Everything that the API may be called by, besides loopback."""
-    urls = (*project.settings.api_urls, *split(inventory.api_url))
+    urls = (*project.settings.api_urls, *(url for told in inventory.api_urls.values() for url in split(told)))
     names = [name for host in api_hosts(inventory) for name in (host.name, host.address)]
     names += [urlsplit(url).hostname or "" for url in urls]
     return [name for name in dict.fromkeys(names) if name]
@@ -219,10 +225,11 @@ def _api_port(project: Project, host: Host) -> int:
 def server_urls(project: Project, inventory: Inventory) -> dict[str, str]:
     """Where other hosts reach each API server, by the name of its host. A demo host is known to them by its name; 127.0.0.1 is
     only where this machine finds it."""
-    addresses = {
-        host.name: with_port(host.name if host.demo else host.address, _api_port(project, host)) for host in api_hosts(inventory)
-    }
-    return {name: f"{_scheme(inventory)}://{address}" for name, address in addresses.items()}
+
+    def url(host: Host) -> str:
+        return f"{_scheme(inventory)}://{with_port(host.name if host.demo else host.address, _api_port(project, host))}"
+
+    return {host.name: inventory.api_urls.get(host.name) or url(host) for host in api_hosts(inventory)}
 
 
 def _variables(project: Project, inventory: Inventory, sources: Sources | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -246,7 +253,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
         "duckconf_edge_addresses": dict(front_addresses(inventory, project.state)),
         "duckconf_rebalance": inventory.rebalance,
         "duckconf_groups": {name: list(hosts) for name, hosts in inventory.groups.items()},
-        "duckconf_api_url": inventory.api_url or ",".join(urls.values()),
+        "duckconf_api_url": ",".join(dict.fromkeys(url for told in urls.values() for url in split(told))),
         "duckconf_api_urls": urls,
         "duckconf_api_names": api_names(project, inventory),
         "duckconf_node_timeout": project.settings.node_timeout,
@@ -258,6 +265,7 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
     }
     if inventory.etcd:
         shared.update(member_variables(project, inventory))
+        shared["duckconf_store_members"] = member_addresses(inventory)
     if sources.certificate is not None:
         shared["duckconf_certificate_source"] = str(sources.certificate.certificate)
         shared["duckconf_key_source"] = str(sources.certificate.key)
@@ -265,17 +273,23 @@ def _variables(project: Project, inventory: Inventory, sources: Sources | None) 
             shared["duckconf_ca_source"] = str(sources.certificate.ca)
         if not sources.certificate.own:
             # One that somebody else made names the host, hardly loopback.
-            shared.update({"duckconf_local_api_url": shared["duckconf_api_url"], "duckconf_api_urls": {}})
+            shared["duckconf_local_api_url"] = "{{ duckconf_api_urls[inventory_hostname] }}"
     return shared, {"duckconf_api_port": port}
 
 
 def _roles_of(inventory: Inventory, name: str, only: Sequence[str]) -> tuple[str, ...]:
     """The roles that run on this host, or those of `only`, in their order."""
     control: tuple[str, ...] = ("etcd",) if inventory.etcd and name in inventory.control_plane else ()
-    control += ("control_plane",) if name in [host.name for host in api_hosts(inventory)] else ()
+    control += ("control_plane",) if name in inventory.control_plane else ()
     ours = tuple(role for role in NODE_PART if role not in EDGE_PART or inventory.hosts[name].edge)
     roles = control + (ours if name in inventory.nodes else ())
     return tuple(role for role in roles if not only or role in only)
+
+
+def _moving(inventory: Inventory, move: str) -> dict[str, str]:
+    """The files are those of the first host."""
+    only = f"{{{{ '{move}' if inventory_hostname == '{inventory.control_plane[0]}' else '' }}}}" if move else ""
+    return {"duckconf_store_move": only} if only else {}
 
 
 def _keep(record: Record, fleet: Fleet, digests: Mapping[str, Mapping[str, str]], outcomes: dict[str, Outcome]) -> None:

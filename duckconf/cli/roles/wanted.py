@@ -31,7 +31,7 @@ def wanted(project: Project, roles: Mapping[str, Sequence[str]], variables: Mapp
 
     A new one each time where the inventory may answer differently.
     """
-    said = host_digests(project.inventory_path, project.root)
+    said = host_digests(project.inventory_path, project.root, *project.more_inventory)
     folder = project.root / "roles"
     playbook = (folder / PLAYBOOK).read_bytes()
     every = {role for names in roles.values() for role in names}

@@ -68,12 +68,12 @@ def of_cluster(here: Project) -> Words:
     from duckconf.cli.cluster.api import api_client
     from duckconf.cli.cluster.modes import AGENTS, MODES, PUSH, mode_of
     from duckconf.cli.cluster.services import services
-    from duckconf.cli.look.agents import AGENT, CONTROL_UNITS
+    from duckconf.cli.look.control import service_names
     from duckconf.naming import instance_name
 
     mode = mode_of(here)
     names = [service.name for service in services(here, mode)]
-    names = [*CONTROL_UNITS, *(f"{AGENT}{node}" for node in here.inventory().nodes)] if mode == AGENTS else names
+    names = service_names(here.inventory()) if mode == AGENTS else names
     fixed: Words = {"service": [(name, "a log") for name in names], "mode": [(name, "") for name in MODES]}
     if mode == PUSH:
         return fixed | {"app": [(name, "") for name in _pushed(here)]}

@@ -38,32 +38,36 @@ LOCATED = re.compile(r"(?:plugin: |caused by >>> )(?P<what>[^<>]*?) Origin: (?P<
 BY_PLUGIN = re.compile(r"with '(\w+)' plugin: (.*?)(?= Failed to parse| <<<| Origin:|$)")
 
 
-def load_inventory(path: Path, project: Path, *, secrets: bool = False) -> Inventory:
-    """The hosts of the inventory at `path`, file or folder; raises SetupError or BadInput that say where it is wrong.
+def load_inventory(path: Path, project: Path, *more: Path, secrets: bool = False) -> Inventory:
+    """The hosts of the inventory at `path`, file or folder, and of the files `more`; raises SetupError or BadInput that say
+    where it is wrong.
 
     Without `secrets`, passwords that live in a vault may be missing from the answer, which is then quicker.
     """
     if not path.exists():
         raise SetupError(f"there is no inventory at {path}", "see `inventory` in invoke.yml and DUCKCONF_INVENTORY")
-    contents = _Contents(path, project)
-    cache = _cache_of(path, project)
+    contents = _Contents(path, project, *more)
+    cache = _cache_of(path, project, *more)
     document = _remembered(cache, contents.digest)
     if document is None or (secrets and document.get("secrets_left_out")):
-        document = _resolve(path, project)
+        document = _resolve(path, project, *more)
         if not contents.computed:
             _remember(cache, contents, document)
-    answers = ssh_answers(document, _cache_of(path, project, "ssh"), keep=not contents.computed)
+    answers = ssh_answers(document, _cache_of(path, project, *more, what="ssh"), keep=not contents.computed)
     return read_inventory({**document, "ssh": answers}, _shown(path, project))
 
 
-def _cache_of(path: Path, project: Path, what: str = "inventory") -> Path:
-    return project / ".duckconf" / f"{what}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.json"
+def _cache_of(*paths: Path, what: str = "inventory") -> Path:
+    """`paths` are the inventory, the project's folder and what is read beside the inventory."""
+    path, project, *more = paths
+    names = "\n".join(map(str, (path, *more)))
+    return project / ".duckconf" / f"{what}-{hashlib.sha256(names.encode()).hexdigest()[:12]}.json"
 
 
-def load_with(path: Path, extra: Path, project: Path) -> Inventory:
+def load_with(path: Path, extra: Path, project: Path, *more: Path) -> Inventory:
     """The inventory as it would be with the hosts of `extra`; nothing is remembered. Raises as `load_inventory` does."""
-    document = _resolve(path, project, extra)
-    answers = ssh_answers(document, _cache_of(path, project, "ssh"), keep=False)
+    document = _resolve(path, project, *more, extra)
+    answers = ssh_answers(document, _cache_of(path, project, *more, what="ssh"), keep=False)
     return read_inventory({**document, "ssh": answers}, _shown(path, project))
 
 
@@ -78,13 +82,13 @@ def variable(path: Path, project: Path, name: str) -> str:
     return found.pop()
 
 
-def host_digests(path: Path, project: Path) -> dict[str, str]:
+def host_digests(path: Path, project: Path, *more: Path) -> dict[str, str]:
     """A digest of all that the inventory says of each host; none where it may answer differently each time.
 
     To be asked after `load_inventory`, which remembers it.
     """
-    contents = _Contents(path, project)
-    document = None if contents.computed else _remembered(_cache_of(path, project), contents.digest)
+    contents = _Contents(path, project, *more)
+    document = None if contents.computed else _remembered(_cache_of(path, project, *more), contents.digest)
     return {} if document is None else {name: digest for name, digest in document["digests"].items() if digest}
 
 
@@ -101,13 +105,13 @@ def _ansible_version() -> bytes:
 class _Contents:
     """What the answer depends on: the files, Ansible's version and configuration."""
 
-    def __init__(self, path: Path, project: Path) -> None:
+    def __init__(self, path: Path, project: Path, *more: Path) -> None:
         digest = hashlib.sha256(_ansible_version())
         said = sorted(item for item in os.environ.items() if item[0].startswith(SETTINGS) and VAULT not in item[0])
         digest.update(repr((FORMAT, VARIABLES, said)).encode())
         self.vaulted = False
         self.computed = False
-        for file in [*_files(path), *_configuration(project)]:
+        for file in [*_files(path), *more, *_configuration(project)]:
             content = file.read_bytes()
             digest.update(f"{file}\0{len(content)}\0".encode())
             digest.update(content)

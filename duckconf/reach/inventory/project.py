@@ -8,10 +8,13 @@ from pathlib import Path
 
 import yaml
 
-from duckconf.errors import SetupError
+from duckconf.control_plane import addresses_of
+from duckconf.errors import DuckconfError, SetupError
 from duckconf.inventory import Inventory, check_cluster
 from duckconf.reach.inventory.hosts import load_inventory
 from duckconf.settings import Settings, read_settings
+
+MORE_HOSTS = "control-planes.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class Project:
         return self.root / self.settings.inventory
 
     @property
+    def more_inventory(self) -> tuple[Path, ...]:
+        """What is read beside the inventory: demo hosts that `up agents --control-planes` has made."""
+        path = self.state / MORE_HOSTS
+        return (path,) if path.exists() else ()
+
+    @property
     def login_key(self) -> Path:
         return self.state / "id_ed25519"
 
@@ -45,7 +54,17 @@ class Project:
         return self.state / "refused"
 
     def inventory(self, *, secrets: bool = False) -> Inventory:
-        return load_inventory(self.inventory_path, self.root, secrets=secrets)
+        return load_inventory(self.inventory_path, self.root, *self.more_inventory, secrets=secrets)
+
+    def api_urls(self) -> tuple[str, ...]:
+        """Where this machine finds the API servers of agents mode. Without an inventory that can be read, as the settings say:
+        whoever only asks the API needs none."""
+        try:
+            hosts = self.inventory().control_hosts()
+        except DuckconfError:
+            return self.settings.api_urls
+        demo = len(hosts) > 1 and all(host.demo for host in hosts)
+        return addresses_of(self.settings.api_urls, len(hosts)) if demo else self.settings.api_urls
 
 
 def load_project(root: Path, environ: Mapping[str, str]) -> Project:

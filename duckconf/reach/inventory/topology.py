@@ -1,4 +1,4 @@
-"""Which engine a demo host uses, and what follows from it for a front: where it reaches what a node publishes."""
+"""Which engine a demo host uses, and where other hosts reach a host: a demo host has no address that counts for them."""
 
 from __future__ import annotations
 
@@ -35,3 +35,12 @@ def front_addresses(inventory: Inventory, state: Path) -> Mapping[str, str]:
         return host.name if host.bare or topology_of(host, state) == OWN else THIS_MACHINE
 
     return {host.name: address(host) for host in inventory.node_hosts()}
+
+
+def member_addresses(inventory: Inventory) -> dict[str, str]:
+    """Where the members of etcd reach each other, by the name of their host."""
+
+    def address(host: Host) -> str:
+        return host.name if host.demo else host.front_address or host.address
+
+    return {name: address(inventory.hosts[name]) for name in inventory.control_plane}

@@ -12,7 +12,7 @@ import psutil
 from controllers.heart import MOST_BEATS
 from duckconf.cli.cluster.certificates import ensure_certificate
 from duckconf.codec import spec_hash
-from duckconf.inventory import Tls
+from duckconf.control_plane import Tls
 from duckconf.model import App
 from tests.agent_rig import NODE, AgentProcess, FakeApi
 from tests.fake_docker import FakeEngine

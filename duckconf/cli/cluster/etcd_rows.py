@@ -1,0 +1,46 @@
+"""The members of etcd as rows of a table, and what one more failure costs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from duckconf.members import Member, outlook
+from duckconf.members_told import Told
+
+COLUMNS = ("member", "role", "state", "size", "address", "note")
+WELL = "well"
+
+
+def member_rows(wanted: Collection[str], told: Told) -> list[dict[str, Any]]:
+    """Of each member, and of each host in `wanted` that is none."""
+    members = sorted(told.seen.members, key=lambda one: (one.name, one.id))
+    names = {member.name for member in members}
+    return [*(_row(member, told) for member in members), *(_absent(host, told) for host in wanted if host not in names)]
+
+
+def outlook_of(wanted: Collection[str], told: Told) -> str:
+    if not told.seen.members and set(told.seen.bare) >= set(wanted):
+        return "there is no cluster yet: ./inv provision begins one, --restore one from a snapshot"
+    return outlook(told.seen.members)
+
+
+def _row(member: Member, told: Told) -> dict[str, Any]:
+    role = "learner" if member.learner else "leader" if member.leader else "follower"
+    state = WELL if member.well else "added" if not member.name else "lost"
+    size = told.sizes.get(member.id)
+    note = told.faults.get(member.id, "") or ("has no data" if member.name in told.seen.bare and not member.well else "")
+    return {
+        "member": member.name or "-",
+        "role": role,
+        "state": state,
+        "size": f"{size / 1e6:.1f} MB" if size is not None else "-",
+        "address": member.address,
+        "note": note,
+    }
+
+
+def _absent(host: str, told: Told) -> dict[str, Any]:
+    """A host of the group that no member's list has."""
+    note = "cannot be reached" if host in told.seen.away else "has no data" if host in told.seen.bare else "has data of one"
+    return {"member": host, "role": "-", "state": "no member", "size": "-", "address": "-", "note": note}

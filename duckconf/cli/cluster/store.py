@@ -1,0 +1,41 @@
+"""Where the state of the running control plane is kept, as `up` has noted it: it changes by `up agents` alone."""
+
+from __future__ import annotations
+
+from duckconf.cli.cluster.modes import AGENTS, mode_of
+from duckconf.control_plane import FILES, STORES
+from duckconf.errors import SetupError
+from duckconf.inventory import Inventory
+from duckconf.reach.inventory.project import Project
+from duckconf.reach.state.files import write_durably
+
+NAME = "store"
+
+
+def note_store(project: Project, store: str) -> None:
+    write_durably(project.state / NAME, f"{store}\n".encode())
+
+
+def store_move(project: Project, inventory: Inventory) -> str:
+    """What the role does where the inventory wants another store than a control plane that runs has; "" where it is the same.
+    Raises SetupError for a cut file."""
+    changes = mode_of(project) == AGENTS and _noted(project) != inventory.store
+    return f"into-{inventory.store}" if changes else ""
+
+
+def require_same_store(project: Project, inventory: Inventory) -> None:
+    """Agents must never see the empty state of a store that has just begun. Raises SetupError."""
+    if store_move(project, inventory):
+        reason = f"the state is kept in {_noted(project)}, and by the inventory it should be in {inventory.store}"
+        raise SetupError(reason, "./inv up agents moves it, and no app is restarted")
+
+
+def _noted(project: Project) -> str:
+    path = project.state / NAME
+    try:
+        store = path.read_text("utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return FILES
+    if store not in STORES:
+        raise SetupError(f"{path} should hold {' or '.join(STORES)}, and holds {store!r}", "write the right one into it")
+    return store
