@@ -55,6 +55,8 @@ class Own:
     news: Report
     written: Report | None = None
     facts_at: float = 0.0
+    sent: str = ""
+    """What was written last, perhaps of an earlier heartbeat."""
 
 
 class Relay:
@@ -99,7 +101,7 @@ class Relay:
             before = self._own.get(node)
             self._own[node] = own = Own(now, told, _comparable(report))
             if before is not None:
-                own.written, own.facts_at = before.written, before.facts_at
+                own.written, own.facts_at, own.sent = before.written, before.facts_at, before.sent
             if own.written is None or replace(own.written, facts=Facts()) != replace(own.news, facts=Facts()):
                 self._call()
 
@@ -127,7 +129,9 @@ class Relay:
             due = {name: own for name, own in self._own.items() if _is_due(own, begun)}
             ages = {name: round(begun - own.at, 3) for name, own in self._own.items()}
             events = list(islice(self._events, MOST_AT_ONCE))
-            texts = {f"{NODES}{name}": _text(own.told) for name, own in due.items()}
+            for own in due.values():
+                own.sent = _text(own.told)
+            texts = {f"{NODES}{name}": own.sent for name, own in due.items()}
             written = [(own, own.news) for own in due.values()]
         texts[f"{SERVERS}{self._server}"] = _text({"ages": ages})
         if events:
@@ -186,7 +190,8 @@ class Relay:
         told = _read(text)
         with self._news:
             own = self._own.get(node)
-            if own is not None and own.told == told:
+            if own is not None and (own.told == told or own.sent == text):
+                # Our own words, also where the node has told something newer here meanwhile.
                 return
             if own is not None:
                 # Another server hears it now, or did so before us: what we wrote is not what is there.
