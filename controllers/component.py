@@ -150,8 +150,9 @@ class Component:
                 self._ended.wait(AGAIN)
 
 
-def main(name: str, arguments: Sequence[str], begin: Callable[[Component, ControlConfig], Once]) -> int:
-    """The process of a component; `begin` sees to its watches and returns its `once`, anew for each term."""
+def main(name: str, arguments: Sequence[str], begin: Callable[[Component, ControlConfig], Callable[[], Once]]) -> int:
+    """The process of a component; what `begin` returns is called at the beginning of each term, sees to the watches and gives the
+    `once` of that term."""
     parser = argparse.ArgumentParser(description=f"The Duckconf {name}.")
     parser.add_argument("--config", type=Path, required=True, help="the JSON file that the role `control_plane` writes")
     parser.add_argument("--json-logs", action="store_true", help="one JSON object per line, for programs")
@@ -161,7 +162,7 @@ def main(name: str, arguments: Sequence[str], begin: Callable[[Component, Contro
         config = read_control_config(options.config)
         component = Component(name, config)
         component.log.info("cluster %s, api-server %s", config.cluster, config.api_url)
-        component.run(lambda: begin(component, config))
+        component.run(begin(component, config))
     except DuckconfError as error:
         logging.getLogger(name).error("%s", error)
         return error.exit_code

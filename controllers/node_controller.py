@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from controllers.component import Component, batches, main
+from controllers.component import Component, Once, batches, main
 from controllers.draining import empty
 from duckconf.counts import counted
 from duckconf.events import Event
@@ -99,7 +100,11 @@ def _events(watch: Watch, now: Watch, ages: Mapping[str, float]) -> tuple[Event,
     return tuple(events)
 
 
-def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
+def begin(component: Component, config: ControlConfig) -> Callable[[], Once]:
+    return partial(_of_term, component, config)
+
+
+def _of_term(component: Component, config: ControlConfig) -> Once:
     component.watch("/nodes?")
     watch = Watch()
 

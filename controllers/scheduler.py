@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from controllers.component import Component, batches, main
+from controllers.component import Component, Once, batches, main
 from controllers.everywhere import schedule_bound, schedule_everywhere
 from controllers.rebalancer import balance
 from controllers.schedule import Schedule
@@ -132,10 +132,16 @@ class Scheduler:
         return balance(self._component, api, config.rebalance, config.sites, config.interval)
 
 
-def begin(component: Component, config: ControlConfig) -> Callable[[ApiClient], float]:
-    for path in ("/apps?nodeName=&", "/nodes?", "/rollouts?", "/rebalance?"):
-        component.watch(path)
-    return Scheduler(component, config).once
+def begin(component: Component, config: ControlConfig) -> Callable[[], Once]:
+    # Whose turn it is goes on over terms; it knows nothing else.
+    scheduler = Scheduler(component, config)
+
+    def of_term() -> Once:
+        for path in ("/apps?nodeName=&", "/nodes?", "/rollouts?", "/rebalance?"):
+            component.watch(path)
+        return scheduler.once
+
+    return of_term
 
 
 if __name__ == "__main__":
