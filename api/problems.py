@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from duckconf.errors import (
     BadInput,
     Conflict,
+    CutOff,
     DuckconfError,
     EngineRefused,
     NodeFailure,
@@ -74,7 +75,10 @@ def of_error(error: DuckconfError) -> Response:
     if isinstance(error, PreconditionFailed):
         return problem(HTTPStatus.PRECONDITION_FAILED, str(error))
     if isinstance(error, (NodeFailure, NotNow)):
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        if isinstance(error, CutOff):
+            answer.headers["Retry-After"] = "1"
+        return answer
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
 

@@ -142,3 +142,7 @@ class PreconditionFailed(DuckconfError):
 
 class NotNow(DuckconfError):
     """The same request can succeed later: the state cannot be read or written just now."""
+
+
+class CutOff(NotNow):
+    """Nothing of it was done, because this server cannot reach what it keeps; another one may do it at once."""

@@ -215,3 +215,13 @@ def test_an_image_that_one_is_told_of_all_know_until_the_app_is_declared_anew(se
 def beats(agent: Client, node: str, *images: object) -> None:
     body = {"instance": node, "containers": [], "images": [*images]}
     assert agent("PUT", f"/node/{node}/heartbeat", body).status_code == 200
+
+
+def test_a_server_that_is_cut_off_does_nothing_by_halves_and_sends_to_another(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mirror, "age", 4.0)
+    refused = servers[0].operator("POST", "/app/start", {"name": "web", "image": "nginx"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert "nothing was confirmed for 4 s" in (refused.json or {})["detail"]
+    assert servers[0].operator("GET", "/apps").headers["Warning"].startswith("110")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Optional, Protocol, TypeVar
 
-from duckconf.errors import DuckconfError, NotNow, PreconditionFailed
+from duckconf.errors import CutOff, DuckconfError, NotNow, PreconditionFailed
 from duckconf.reach.state.fence import current
 from duckconf.reach.state.table import ABSENT, Changes, Compacted, Item, News, Table
 
@@ -311,9 +311,9 @@ class SharedEntries:
             return revision
 
     def _require_confirmed(self) -> None:
-        """At once: whoever waits in a queue for that would wait for all before him. Raises NotNow."""
+        """At once: whoever waits in a queue for that would wait for all before him. Raises CutOff."""
         if not self._probing and (why := self._mirror.why_cut_off()):
-            raise NotNow(why, "it goes on by itself when they are back")
+            raise CutOff(why, "it goes on by itself when they are back")
 
     def _full(self, entries: Mapping[str, Value]) -> dict[str, Value]:
         return {f"{self._part}/{name}": value for name, value in entries.items()}
