@@ -195,11 +195,16 @@ def test_nothing_acknowledged_is_lost_whatever_is_killed_or_frozen(cluster: Clus
         writers.await_more()
     assert writers.trouble == []
     for server in servers:
-        until("it may be asked for what is new", lambda: server.code("GET", "/apps?consistent=1") == 200)  # noqa: B023
+        await_consistent(server)
         counts = {app: int(server("GET", f"/app/{app}?consistent=1").body["env"]["COUNT"]) for app in APPS}
         for app, count in counts.items():
             writers._check(app, count)
     assert writers.trouble == []
+
+
+def await_consistent(server: Server) -> None:
+    """It was cut off a moment ago, and refuses what must be new until etcd has confirmed something."""
+    until("it may be asked for what is new", lambda: server.code("GET", "/apps?consistent=1") == 200)
 
 
 def frozen_over_a_compaction(members: Mapping[str, Member], servers: list[Server], writers: Writers) -> None:
@@ -215,6 +220,8 @@ def frozen_over_a_compaction(members: Mapping[str, Member], servers: list[Server
         gateway.call("/v3/kv/compaction", {"revision": now, "physical": True})
     finally:
         os.kill(servers[2].process.pid, signal.SIGCONT)
+    for server in servers:
+        await_consistent(server)
     names = [{entry["name"] for entry in server("GET", "/apps?consistent=1").body["apps"]} for server in servers]
     assert names[0] == names[1] == names[2] == set(APPS)
 
