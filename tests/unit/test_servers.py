@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,19 @@ def test_where_all_are_cut_off_a_read_is_answered_and_a_heartbeat_heard(two: tup
         assert api.call(method, path)["port"] in {server.server_port for server in two}
     with pytest.raises(ApiRefused, match="no majority"):
         api.call("PUT", "/app/web", {})
+
+
+@pytest.mark.parametrize("becomes", [Server.hold, Server.end])
+def test_where_the_others_are_gone_one_that_is_cut_off_is_better_than_none(two: tuple[Server, Server], becomes: Any) -> None:
+    first, second = two
+    first.cut_off = True
+    becomes(second)
+    api = client_of(first, second)
+    assert api.call("GET", "/apps", deadline=DEADLINE) == {"port": first.server_port}
+    assert api.server == first.url
+    if becomes is Server.end:
+        with pytest.raises(ApiRefused, match="no majority"):
+            api.call("PUT", "/app/web", {}, deadline=DEADLINE)
 
 
 def test_a_call_that_is_held_is_broken_off_when_its_server_is_cut_off(two: tuple[Server, Server]) -> None:

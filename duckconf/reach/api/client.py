@@ -140,18 +140,23 @@ class ApiClient:
         self, method: str, path: str, ask: Ask, *, again: bool, alone: bool = False, end: float | None = None
     ) -> tuple[str, urllib3.BaseHTTPResponse]:
         """The first answer of a server that can do what is asked, and which one that is. Another one is asked `again` also when
-        the first may have done it, and none when it is `alone`. Raises what the last one made of it."""
+        the first may have done it, and none when it is `alone`. An answer of one that is cut off is better than none. Raises what
+        the last one made of it."""
         passed: list[str] = []
+        poor: tuple[str, urllib3.BaseHTTPResponse] | None = None
         while True:
             url = self.servers.choose(passed)
             passed.append(url)
-            is_last = alone or len(passed) == len(self.servers.urls)
+            is_last = alone or (len(passed) == len(self.servers.urls) and poor is None)
             try:
                 self.require(url, min(ASK_SECONDS if is_last else CHANGE_SECONDS, _left(end)))
                 answer = ask(url, CONNECT_SECONDS if is_last else CHANGE_SECONDS)
             except (Unanswered, urllib3.exceptions.HTTPError) as error:
                 self.servers.failed(url)
                 is_sure = isinstance(error, Unanswered) or not _sent(error)
+                if poor is not None and len(passed) == len(self.servers.urls) and (is_sure or method == "GET"):
+                    self.server = poor[0]
+                    return poor
                 if is_last or not (again or is_sure) or (end is not None and time.monotonic() >= end):
                     if isinstance(error, Unanswered):
                         raise
@@ -161,9 +166,13 @@ class ApiClient:
                 self.servers.answered(url)
             else:
                 self.servers.failed(url)
-                if not is_last and (again or is_refused):
-                    answer.close()
+                if len(passed) < len(self.servers.urls) and not alone and (again or is_refused):
+                    if poor is not None:
+                        answer.close()
+                    poor = poor or (url, answer)
                     continue
+            if poor is not None:
+                poor[1].close()
             self.server = url
             return url, answer
 
