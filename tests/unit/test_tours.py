@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from duckconf.cli.demo import script, tour, tour_stack
+from duckconf.cli.demo import script, tour, tour_ha, tour_stack
 from duckconf.cli.demo.script import PAGE, TOURS, Step, page
 from duckconf.cli.demo.stage import Stage
 from duckconf.errors import DuckconfError
@@ -22,9 +22,9 @@ def test_the_page_on_the_tours_is_current() -> None:
 
 def test_the_tours_tell_every_step_of_the_page_in_its_order() -> None:
     names = {id(value): name for name, value in vars(script).items() if isinstance(value, Step)}
-    told = re.findall(r"stage\.step\(script\.(\w+)", inspect.getsource(tour) + inspect.getsource(tour_stack))
+    told = re.findall(r"stage\.step\(script\.(\w+)", "".join(map(inspect.getsource, (tour, tour_ha, tour_stack))))
     listed = [names[id(step)] for steps in TOURS.values() for step in steps]
-    for mode in ("PUSH", "LOOP", "AGENTS", "STACK"):
+    for mode in ("PUSH", "LOOP", "AGENTS", "HA", "STACK"):
         assert [name for name in told if name.startswith(mode)] == [name for name in listed if name.startswith(mode)]
     assert sorted(told) == sorted(listed)
 

@@ -94,12 +94,13 @@ def completion(_: Any, shell: str) -> None:
 
 @command(
     help={
-        "mode": "push, reconcile or agents; or stack, which has a cluster of its own and takes it away",
+        "mode": "push, reconcile or agents; or ha (a control plane that loses a host) or stack, which have clusters of their own "
+        "and take them away",
         "pause": "wait for a key before each step: Enter or space goes on, q ends the tour",
     }
 )
 def demo(_: Any, mode: str, pause: bool = False) -> int:
-    """Start a cluster and run the explained tour of a mode, or of a stack behind a front. Example: ./inv demo push --pause"""
+    """Start a cluster and run the explained tour of a mode, of ha or of a stack. Example: ./inv demo push --pause"""
     from duckconf.cli.demo.demo import demo as tour
 
     return tour(project(), mode, pause=pause)

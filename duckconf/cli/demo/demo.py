@@ -6,6 +6,7 @@ from duckconf.cli.cluster.modes import AGENTS, MODES, PUSH, RECONCILE, is_down, 
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.demo.stage import Left, Stage
 from duckconf.cli.demo.tour import tour_agents, tour_push, tour_reconcile
+from duckconf.cli.demo.tour_ha import tour_ha
 from duckconf.cli.demo.tour_stack import tour_stack
 from duckconf.cli.terminal.say import say
 from duckconf.cli.terminal.screen import Ended, ended_by_signals
@@ -14,15 +15,15 @@ from duckconf.errors import BadInput, DuckconfError, Fault
 from duckconf.reach.inventory.project import Project
 from duckconf.suggest import meant
 
-STACK = "stack"
-TOURS = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents, STACK: tour_stack}
+HA, STACK = "ha", "stack"
+TOURS = {PUSH: tour_push, RECONCILE: tour_reconcile, AGENTS: tour_agents, HA: tour_ha, STACK: tour_stack}
 INTERRUPTED = 130
 
 
 def demo(project: Project, mode: str, *, pause: bool) -> int:
     """The exit code: 0 at the end or after q, 128 and the number of the signal that ended it."""
     if mode not in TOURS:
-        raise BadInput(Fault("MODE", f"should be {', '.join(MODES)} or {STACK}, got {mode!r}{meant(mode, TOURS)}"))
+        raise BadInput(Fault("MODE", f"should be {', '.join(MODES)}, {HA} or {STACK}, got {mode!r}{meant(mode, TOURS)}"))
     stage = Stage(pause=pause)
     try:
         with ended_by_signals():
@@ -41,8 +42,8 @@ def demo(project: Project, mode: str, *, pause: bool) -> int:
 
 def _left(project: Project, mode: str) -> str:
     """What is there now, and what to do about it."""
-    if mode == STACK:
-        return "Its cluster is taken away. Once more: ./inv demo stack"
+    if mode in (HA, STACK):
+        return f"Its cluster is taken away. Once more: ./inv demo {mode}"
     again = f"To go on: ./inv demo {mode}."
     try:
         states = [str(row["State"]) for row in DemoHosts(project).containers()]

@@ -178,10 +178,47 @@ STACK_STOP = Step(
     "Nothing is desired any more. The cluster is taken away next.",
 )
 
+HA_UP = Step(
+    "Three hosts for the control plane",
+    "A cluster of its own, with two nodes. Each of three hosts has an API server, a scheduler, a node-controller and an etcd.",
+    "./inv up agents --control-planes 3",
+    "podman run for each host; ansible-playbook; systemd starts the services on all three",
+    "All servers answer, and each knows all of the state.",
+)
+HA_LOOK = Step(
+    "Who leads",
+    "One scheduler and one node-controller lead by a lease of 5 s; the others wait.",
+    "./inv status",
+    "GET /leases; etcd's own status from each member",
+    "One host may fail: two of three members are a majority.",
+)
+HA_SUBMIT = Step(
+    "An app, as ever",
+    "The leading scheduler gives {app} a node.",
+    f"./inv start-app {WEB_IMAGE} --name {{app}}",
+    "POST /app/start to any server; one transaction of etcd; PUT /apps from the scheduler",
+    "It runs.",
+)
+HA_FREEZE = Step(
+    "The leader's host freezes",
+    "{host} stands still with all that is on it. {app} is declared meanwhile.",
+    f"./inv start-app {WEB_IMAGE} --name {{app}}",
+    "podman pause; POST /app/start to another server; PUT /leases/scheduler from another scheduler",
+    "{app} runs: another server took it, and another scheduler leads. The agents report to other servers.",
+)
+HA_THAW = Step(
+    "The host returns",
+    "The scheduler of {host} believes that it leads still. What it writes is refused.",
+    "./inv ps; ./inv status",
+    "podman unpause; 412 for each write of the former leader; its API server follows what it has missed",
+    "Each app runs once, and nothing was restarted. The cluster is taken away next.",
+)
+
 TOURS: Mapping[str, Sequence[Step]] = {
     "push": (PUSH_UP, PUSH_START, PUSH_LIST, PUSH_CRASH),
     "reconcile": (LOOP_UP, LOOP_DECLARE, LOOP_CRASH, LOOP_FREEZE, LOOP_THAW),
     "agents": (AGENTS_UP, AGENTS_SUBMIT, AGENTS_CRASH, AGENTS_FREEZE, AGENTS_THAW, AGENTS_ALONE),
+    "ha": (HA_UP, HA_LOOK, HA_SUBMIT, HA_FREEZE, HA_THAW),
     "stack": (STACK_UP, STACK_APPLY, STACK_ASK, STACK_UPDATE, STACK_BACK, STACK_STOP),
 }
 HEAD = """\

@@ -83,7 +83,7 @@ def tour_agents(project: Project, stage: Stage) -> None:
     names = ["duck-1", "duck-2", "duck-3"]
     with stage.step(script.AGENTS_SUBMIT):
         apps = {app["name"] for app in client.call("GET", "/apps")["apps"]}
-        tour = _AgentTour(project)
+        tour = AgentTour(project)
         begun = time.monotonic()
         for name in names:
             if name not in apps:
@@ -97,7 +97,7 @@ def tour_agents(project: Project, stage: Stage) -> None:
     say("\nNow by hand: ./inv drain node-2 · ./inv logs agent@node-1 · ./inv events -f · ./inv up reconcile · ./inv down")
 
 
-class _AgentTour:
+class AgentTour:
     """What the tour does to a cluster in agents mode, and what it waits for, with the events that lead there."""
 
     def __init__(self, project: Project) -> None:
@@ -132,7 +132,7 @@ class _AgentTour:
         timeout = self._project.settings.node_timeout
         placed = {app["node"] for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names}
         node = sorted(host.name for host in self._project.inventory().node_hosts() if host.demo and host.name in placed)[0]
-        with _frozen(self._project, node) as hosts:
+        with frozen(self._project, node) as hosts:
             with stage.step(script.AGENTS_FREEZE, node=node, timeout=f"{timeout:g}"):
                 begun = time.monotonic()
                 hosts.freeze(node)
@@ -142,7 +142,7 @@ class _AgentTour:
                 say(f"   rescheduled and running {time.monotonic() - begun:.1f} s after the freeze")
             with stage.step(script.AGENTS_THAW, node=node):
                 hosts.thaw(node)
-                self.until("no app runs twice", lambda: self._once_each(names))
+                self.until("no app runs twice", lambda: self.once_each(names))
                 look.ps(self._project, "", as_json=False)
 
     def without_the_api(self, names: list[str], stage: Stage) -> None:
@@ -172,7 +172,7 @@ class _AgentTour:
     def _away_from(self, node: str, names: list[str]) -> bool:
         return all(app["node"] not in ("", node) for app in self._api.call("GET", "/apps")["apps"] if app["name"] in names)
 
-    def _once_each(self, names: list[str]) -> bool:
+    def once_each(self, names: list[str]) -> bool:
         with open_cluster(self._project) as cluster:
             views = cluster.observe()
         if not all(isinstance(found, tuple) for found in views.values()):
@@ -211,7 +211,7 @@ class _Watched:
         victim = next((node for node in busy if node in demo_nodes), None)
         if victim is None:
             raise DuckconfError("no demo node runs an app of the tour", "a real machine is not frozen from here")
-        with _frozen(self._project, victim) as hosts:
+        with frozen(self._project, victim) as hosts:
             with stage.step(script.LOOP_FREEZE, node=victim, timeout=f"{timeout:g}"):
                 begun = time.monotonic()
                 hosts.freeze(victim)
@@ -241,7 +241,7 @@ class _Watched:
 
 
 @contextmanager
-def _frozen(project: Project, node: str) -> Iterator[DemoHosts]:
+def frozen(project: Project, node: str) -> Iterator[DemoHosts]:
     """A tour that ends early leaves no node frozen."""
     hosts = DemoHosts(project)
     try:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from duckconf.cli.apps.update import rollback
@@ -16,6 +12,7 @@ from duckconf.cli.demo import script
 from duckconf.cli.demo.demo_front import front_of
 from duckconf.cli.demo.load import Count, Target, load
 from duckconf.cli.demo.local_engine import LocalEngine
+from duckconf.cli.demo.own_cluster import own_cluster
 from duckconf.cli.demo.stage import Stage
 from duckconf.cli.look.front import routes
 from duckconf.cli.stacks.apply import apply
@@ -23,8 +20,7 @@ from duckconf.cli.stacks.listing import stacks, stop_stack
 from duckconf.cli.stacks.reading import Asked
 from duckconf.cli.terminal.say import say
 from duckconf.errors import SetupError
-from duckconf.inventory import LONGEST_CLUSTER
-from duckconf.reach.inventory.project import Project, load_project
+from duckconf.reach.inventory.project import Project
 
 HOST = "shop.example.org"
 APP = "shop-web"
@@ -62,7 +58,7 @@ services:
 
 def tour_stack(here: Project, stage: Stage) -> None:
     """From nothing to a stack that is updated and rolled back while people use it."""
-    with _cluster(here) as project:
+    with own_cluster(here, "stack", INVENTORY, 3) as project:
         folder = project.state
         with stage.step(script.STACK_UP):
             bring_up.up(project, modes.RECONCILE)
@@ -81,32 +77,6 @@ def tour_stack(here: Project, stage: Stage) -> None:
         with stage.step(script.STACK_STOP):
             stop_stack(project, "shop")
     say("\nOn your hosts: put a node into the group edge of the inventory, then ./inv up reconcile (docs/front.md)")
-
-
-@contextmanager
-def _cluster(here: Project) -> Iterator[Project]:
-    """Its own hosts on free ports, so that it disturbs nothing."""
-    name = f"{here.cluster[: LONGEST_CLUSTER - 6]}-stack"
-    folder = here.root / ".duckconf" / f"{name}-inventory"
-    folder.mkdir(parents=True, exist_ok=True)
-    *ports, api = _free_ports(4)
-    (folder / "hosts.ini").write_text(INVENTORY.format(*ports, name))
-    mine = {"DUCKCONF_INVENTORY": str(folder), "DUCKCONF_CLUSTER": name, "DUCKCONF_API": f"http://127.0.0.1:{api}"}
-    project = load_project(here.root, {**os.environ, **mine})
-    try:
-        yield project
-    finally:
-        bring_up.down(project, purge=False)
-        shutil.rmtree(project.state, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
 
 
 def _apply(project: Project, folder: Path, version: int) -> None:
