@@ -6,7 +6,9 @@ Everything that it needs stands in one JSON file; it knows neither inventory nor
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
+import os
 import sys
 import threading
 import time
@@ -29,7 +31,7 @@ from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
-from api.mirrored import confirm, mirror_in, require_whole
+from api.mirrored import confirm, mirror_in, require_same, require_whole
 from api.others import Joined, Nobody, Others, say_age
 from api.page import routes as page
 from api.page.session import Sessions
@@ -215,7 +217,10 @@ def run(config: ControlConfig) -> None:
     for name, target in (("state", known.store.watch), ("kept", mirrored)):
         threading.Thread(target=target, name=name, daemon=True).start()
     if kept.mirror is not None:
+        # Whoever starts it again finds out what etcd has now.
+        kept.mirror.went_back = functools.partial(os._exit, 1)
         confirm(kept.mirror)
+        require_same(kept.mirror, state)
     known.index.tidy()
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:

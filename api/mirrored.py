@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from duckconf.errors import SetupError
 from duckconf.reach.api.control_config import ControlConfig, EtcdConfig
 from duckconf.reach.api.etcd import Gateway
-from duckconf.reach.state.entries import Mirror
+from duckconf.reach.state.entries import Mirror, Reading
 from duckconf.reach.state.etcd_table import EtcdTable
-from duckconf.reach.state.table import Table
+from duckconf.reach.state.files import write_durably
+from duckconf.reach.state.table import Changes, Table
 
+# The state of a cluster has an id, which each server knows once it has served it.
+CLUSTER, FOUNDED, KNOWN = "cluster", "founded", "etcd.id"
+ID_BYTES = 8
 MOVE = "move"
 UNDER_WAY = "under-way"
 
@@ -30,6 +37,25 @@ def mirror_in(etcd: EtcdConfig, config: ControlConfig) -> Mirror:
 def confirm(mirror: Mirror) -> None:
     """To read a large state takes a while, after which it must be known anew that the mirror is well. Raises NotNow."""
     mirror.part("start", probing=True).catch_up()
+
+
+def require_same(mirror: Mirror, folder: Path) -> None:
+    """That etcd has the state that this server knew, or a later or restored one of it, and not none at all: agents would remove
+    what should run. Raises SetupError, NotNow, OSError."""
+    entries, path = mirror.part(CLUSTER), folder / KNOWN
+    known = path.read_text("utf-8").strip() if path.exists() else ""
+
+    def found(reading: Reading) -> Changes:
+        return {FOUNDED: json.dumps(secrets.token_hex(ID_BYTES))} if reading.get(FOUNDED) is None and not known else {}
+
+    entries.change(found)
+    there = json.loads(entries.texts().get(FOUNDED, '""'))
+    if known and there != known:
+        what = "another state than" if there else "no state, and not"
+        remedy = f"restore a snapshot: ./inv members --restore FILE; where it is meant to begin anew, remove {path}"
+        raise SetupError(f"etcd has {what} the one that this server knew", remedy)
+    if not known:
+        write_durably(path, f"{there}\n".encode())
 
 
 def require_whole(mirror: Mirror) -> None:

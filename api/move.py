@@ -8,6 +8,7 @@ asked for again; until then no server serves what is half there.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shutil
 import sys
@@ -43,7 +44,7 @@ def into_etcd(config: ControlConfig, mirror: Mirror, folder: Path) -> int:
     note = mirror.part(MOVE)
     if store.listing().apps and not is_under_way(mirror):
         raise Conflict("etcd has a state already", "what lies in files is older, or of another cluster: move it away")
-    note.change(lambda _: {UNDER_WAY: time.strftime("%Y-%m-%d %H:%M:%S")})
+    note.change(lambda _: {UNDER_WAY: json.dumps(time.strftime("%Y-%m-%d %H:%M:%S"))})
     _copy(config, source, target)
     apps = source.store(lambda *_: None).listing().apps
     for batch in _batches(apps):

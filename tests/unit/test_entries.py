@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -181,3 +182,18 @@ def test_where_nothing_was_confirmed_for_a_while_a_writer_is_refused_at_once_and
     entries.change(put({"a": "1"}))
     assert (entries.texts(), mirror.age) == ({"a": "1"}, 0.0)
     mirror.close()
+
+
+def test_a_table_that_is_older_than_it_was_takes_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = FileTable(tmp_path / "all.json")
+    table.commit({"book/a": "1"})
+    mirror, told, gone = Mirror(lambda _: table), list[News](), threading.Event()
+    entries = mirror.part("book")
+    entries.follow(told.append)
+    mirror.went_back = gone.set
+    monkeypatch.setattr(time, "time_ns", lambda: 5)
+    monkeypatch.setattr(mirror, "_table", FileTable(tmp_path / "another.json"))
+    thread = threading.Thread(target=mirror.run)
+    thread.start()
+    thread.join(10)
+    assert (gone.is_set(), told, entries.texts()) == (True, [], {"a": "1"})

@@ -153,6 +153,9 @@ class Mirror:
         self._ended = False
         self.at_end: list[Callable[[], None]] = []
         """Called by `close`."""
+        self.went_back: Callable[[], object] = lambda: None
+        """Called when the table is older than it was: an earlier one, or another one, is in its place. What is known here is not
+        taken back by that; it is for a process that begins anew to say what should be."""
         self._asked = clock()
         listing = self._table.list()
         self._revision = listing.revision
@@ -236,6 +239,11 @@ class Mirror:
         except (DuckconfError, OSError) as error:
             log.warning("the table cannot be listed: %s", error)
             self._rest()
+            return
+        if listing.revision < self._revision:
+            log.error("revision %d was known here, and the table is at %d", self._revision, listing.revision)
+            self.close()
+            self.went_back()
             return
         with self._news:
             before = {f"{part}/{name}": item for part, known in self._parts.items() for name, item in known.items.items()}
