@@ -82,7 +82,7 @@ class Gateway:
     def _refused(self, number: int, endpoint: str, problem: Mapping[str, Any]) -> dict[str, Any]:
         words = problem.get("error") or problem.get("message") or "an unknown answer"
         if problem.get("code") == EXHAUSTED:
-            raise NotNow(f"etcd at {endpoint} takes nothing now: {words}", "see docs/operations.md: etcd is full")
+            raise NotNow(f"etcd at {endpoint} takes nothing now: {words}", "docs/operations.md says what to do when etcd is full")
         if problem.get("code") in PASSING:
             self._pass_over(number)
             raise Unsure(f"etcd at {endpoint} cannot do it now: {words}", MAJORITY)
