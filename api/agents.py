@@ -111,7 +111,6 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     interval = min(config.interval, config.node_timeout / 4)
     names = {*config.names, urlsplit(config.listen).hostname or ""}
     images = Images(index, nodes, kept.revisions, kept.learned)
-    updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images)
     questions = Questions(nodes, index.wake, watches)
     components = Components()
     browsers = Sessions(Path(config.state_dir), config.cluster, lambda: tokens.mark, time.time)
@@ -126,6 +125,7 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
         index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node, others.hear, pictures.heard
     )
     others.join(reports.take)
+    updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images, others.tell_updates)
     more = kept.secrets.current, updates, questions, others.stop_first
     apps = placed.Routes(store, index, nodes, journal.add, watches, *more)
     rebalances = rebalance.Scheduled(kept.rebalances, journal.add, index, watches)

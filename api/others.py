@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Optional, Protocol
 
@@ -30,6 +30,7 @@ from duckconf.reach.state.table import Changes, News
 
 FRONTS = "fronts"
 STOPPING = "stopping"
+UPDATES = "updates"
 AGE = "Duckconf-Age"
 STALE = '110 - "Response is stale: this server is cut off from etcd"'
 YES = "1"
@@ -50,6 +51,9 @@ class Others(Protocol):
 
     def front_has(self, edge: str, has: frozenset[Where]) -> None:
         """What a front may send requests to. Raises NotNow."""
+
+    def tell_updates(self, notes: Mapping[str, str]) -> None:
+        """How far the updates of these apps are. Raises NotNow."""
 
     def join(self, take: Callable[[str, Any], None]) -> None:
         """From now on: tell them what is heard here, and give `take` what nodes tell them."""
@@ -77,6 +81,9 @@ class Nobody:
     def front_has(self, edge: str, has: frozenset[Where]) -> None:
         self._fronts.tell(edge, has)
 
+    def tell_updates(self, notes: Mapping[str, str]) -> None:
+        self._index.updates.update(notes)
+
     def join(self, take: Callable[[str, Any], None]) -> None:
         """There is nobody."""
 
@@ -96,11 +103,13 @@ class Joined:
         self._journal = journal
         self._has = mirror.part(FRONTS)
         self._stopping = mirror.part(STOPPING)
+        self._updates = mirror.part(UPDATES)
         questions.board = SharedBoard(mirror.part(board.PART), questions)
         self._heard = mirror.part(HEARD, probing=True)
         self._relay: Optional[Relay] = None
         _now_and_later(self._has, self._see_front)
         _now_and_later(self._stopping, self._see_stopping)
+        _now_and_later(self._updates, self._see_updates)
 
     def age(self) -> Optional[float]:
         return self._mirror.age
@@ -125,6 +134,17 @@ class Joined:
         text = json.dumps(sorted(has))
         self._has.change(lambda reading: {edge: text} if reading.get(edge) != text else {})
 
+    def tell_updates(self, notes: Mapping[str, str]) -> None:
+        """And forget those that are over."""
+        texts = {name: json.dumps(note, ensure_ascii=False) for name, note in notes.items()}
+
+        def decide(reading: Reading) -> Changes:
+            there = reading.all()
+            over = dict.fromkeys(name for name in there if name not in texts and name not in self._index.restless)
+            return {**over, **{name: text for name, text in texts.items() if there.get(name) != text}}
+
+        self._updates.change(decide)
+
     def join(self, take: Callable[[str, Any], None]) -> None:
         nodes = self._nodes
         self._relay = Relay(self._heard, self._server, nodes.timeout, take, nodes.heard_elsewhere, self._note)
@@ -141,6 +161,10 @@ class Joined:
         for edge, item in news.items.items():
             if item is not None:
                 self._fronts.tell(edge, frozenset((str(node), str(container)) for node, container in json.loads(item.text)))
+
+    def _see_updates(self, news: News) -> None:
+        known = {name: json.loads(item.text) for name, item in news.items.items() if item is not None}
+        self._index.updates.update({name: str(note) for name, note in known.items() if name in self._index.restless})
 
     def _see_stopping(self, news: News) -> None:
         for name, item in news.items.items():

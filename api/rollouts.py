@@ -60,6 +60,8 @@ class Rollouts:
     tell: Callable[[Event], object]
     held: HeldRequests
     images: Images
+    tell_updates: Callable[[Mapping[str, str]], None]
+    """Has all know how far each of these updates is."""
 
     def listing(self) -> Response:
         require_operator()
@@ -96,7 +98,7 @@ class Rollouts:
 
             self.store.submit(change)
             refused |= late
-            self.index.updates.update({one.app: one.note for one in good})
+            self.tell_updates({one.app: one.note for one in good})
             # The state of some may be as it was, and only their revisions are news.
             self.index.see_again({one.app: self.store.find(one.app) for one in good})
         for one in news:

@@ -17,7 +17,7 @@ from duckconf.model import App
 from duckconf.reach.state.entries import CUT_OFF, Mirror
 from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
-from tests.api.agents_api import Client, beat, copy, made, mirrored
+from tests.api.agents_api import Client, beat, copy, decide, made, mirrored
 from tests.waiting import until
 
 
@@ -225,3 +225,19 @@ def test_a_server_that_is_cut_off_does_nothing_by_halves_and_sends_to_another(
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert "nothing was confirmed for 4 s" in (refused.json or {})["detail"]
     assert servers[0].operator("GET", "/apps").headers["Warning"].startswith("110")
+
+
+def test_how_far_an_update_is_and_what_was_decided_both_know(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+    one.operator("PUT", "/app/web", {"image": "nginx:1", "node": "node-1"})
+    beat(one.agent, "node-1", copy("web") | {"spec": spec_hash(App("nginx:1")), "ready": True})
+    decide(one.operator)
+    one.operator("PUT", "/app/web", {"image": "nginx:2"})
+    decide(one.operator)
+    until("the other tells how far it is", lambda: "0 of 1" in other.get("/app/web").get("rollout", ""))
+    beat(one.agent, "node-1", copy("web") | {"spec": spec_hash(App("nginx:2")), "ready": True, "generation": 2})
+    until("it is ready for the other", lambda: other.get("/app/web")["ready"] == 1)
+    until("the other has the past", lambda: len(other.get("/app/web/history")["revisions"]) == 2)
+    decide(other.operator)
+    until("it is over for both", lambda: not any("rollout" in server.get("/app/web") for server in servers))
+    assert [item["outcome"] for item in one.get("/app/web/history?consistent=1")["revisions"]] == ["done", "done"]
