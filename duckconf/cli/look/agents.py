@@ -22,6 +22,7 @@ from duckconf.cli.look.waiting import say_instances, waiting_row
 from duckconf.cli.terminal.edge import DIFFERENCES, SOME_UNREACHABLE
 from duckconf.cli.terminal.tables import age, print_apps, print_json, print_table, status_word
 from duckconf.cli.terminal.times import stamp
+from duckconf.errors import DuckconfError
 from duckconf.facts import facts_from_json
 from duckconf.healthcheck import UNHEALTHY
 from duckconf.inventory import Inventory
@@ -39,9 +40,15 @@ NO_APPS = "no apps; start one with ./inv start-app IMAGE --name NAME"
 def status(project: Project, *, as_json: bool) -> int:
     """Services on the control plane, nodes by heartbeat, and how many apps run."""
     services, store = look_at_control_plane(project)
-    api = api_client(project)
-    told_nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
-    leases = api.call("GET", "/leases")["leases"]
+    try:
+        api = api_client(project)
+        told_nodes, listing = api.call("GET", "/nodes?facts=true")["nodes"], api.call("GET", "/apps")
+        leases = api.call("GET", "/leases")["leases"]
+    except DuckconfError:
+        if not as_json:
+            # Without it, this says why.
+            _say_control_plane(project, services, store)
+        raise
     leaders = {str(row["name"]): {key: row[key] for key in ("who", "term", "age")} for row in leases}
     nodes = [_node_row(row, project.inventory()) for row in told_nodes]
     lean = uneven(sight(listing["apps"], told_nodes, project.inventory().sites))
@@ -52,17 +59,23 @@ def status(project: Project, *, as_json: bool) -> int:
         told = {"cluster": project.cluster, "mode": "agents", **of_control, "nodes": nodes, "faults": listing.get("faults", [])}
         print_json(told | {"uneven": lean, "waiting": waiting})
     else:
-        print(f"cluster {project.cluster}, mode agents\n")
-        print_table(services, ("service", "host", "state"), "no control plane in the inventory")
-        print(f"{leaders_told(leaders)}\n")
-        if store is not None:
-            print_table(store["members"], COLUMNS, "no members")
-            print(f"{store['outlook']}\n")
+        _say_control_plane(project, services, store, leaders)
         print_table(nodes, ("name", "status", "heartbeat", "address", "apps", "cordoned"), "no nodes")
         say_instances(len(rows), waiting, sum(row["status"] == DONE for row in rows))
         say_uneven(lean)
     _say_faults(listing)
     return _silent(nodes)
+
+
+def _say_control_plane(
+    project: Project, services: list[dict[str, Any]], store: dict[str, Any] | None, leaders: Mapping[str, Any] | None = None
+) -> None:
+    print(f"cluster {project.cluster}, mode agents\n")
+    print_table(services, ("service", "host", "state"), "no control plane in the inventory")
+    print(f"{leaders_told(leaders)}\n" if leaders is not None else "")
+    if store is not None:
+        print_table(store["members"], COLUMNS, "no members")
+        print(f"{store['outlook']}\n")
 
 
 def take_sight(project: Project) -> Sight:
