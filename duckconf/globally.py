@@ -29,15 +29,22 @@ def slots(
     nodes: Sequence[str],
     before: Mapping[int, str],
     taken: Collection[int] = (),
-    ranks: Mapping[int, Rank] = MappingProxyType({}),
-    there: Mapping[int, Collection[str]] = MappingProxyType({}),
+    there: Mapping[int, Mapping[str, Rank]] = MappingProxyType({}),
 ) -> dict[int, str]:
     """The node of each slot: one slot for each of `nodes`, in the order in which new ones get a number. `before` has the node of
     each slot until now. Its numbers, and those in `taken`, are given to no new node. Where several slots are on one node, it
-    keeps the one with the lowest rank; another goes to a node where a container of it is `there` as well, if that has none."""
+    keeps the one with the lowest rank, of those that a slot has where its containers are `there`; another goes to a node where
+    it has one as well. A slot whose own node should have none any more counts where it serves."""
     wanted, kept = set(nodes), dict[int, str]()
-    for slot, node in sorted(before.items(), key=lambda item: (ranks.get(item[0], LAST), item[0])):
-        if node in wanted:
+    homes = [(there.get(slot, {}).get(node, LAST), slot, node) for slot, node in before.items()]
+    homes += [
+        (rank, slot, node)
+        for slot, ranks in there.items()
+        for node, rank in ranks.items()
+        if before.get(slot) not in wanted and rank < IDLE
+    ]
+    for _, slot, node in sorted(homes):
+        if node in wanted and slot not in kept:
             wanted.discard(node)
             kept[slot] = node
     free = _free({*before, *taken})
@@ -63,9 +70,8 @@ def with_slots(desired: Desired, fleet: Fleet, placements: Mapping[str, Placemen
         known = before[name]
         nodes = wanted_nodes(app, fleet.nodes, fleet.sites, fleet.cordoned, set(known.values()))
         taken = {slot_of(copy) for copy in fleet.copies if app_of(copy) == name}
-        ranks = {slot: _rank(instance_name(name, slot), node, fleet) for slot, node in known.items()}
-        there = {slot: {copy.node for copy in fleet.copies.get(instance_name(name, slot), ())} for slot in known}
-        found = slots([node for node in nodes if node not in fleet.draining], known, taken, ranks, there)
+        there = {slot: _ranks(fleet.copies.get(instance_name(name, slot), ())) for slot in known}
+        found = slots([node for node in nodes if node not in fleet.draining], known, taken, there)
         bound = found or {next(_free({*known, *taken})): ""}
         one = (Instance(app, slot, bound=node) for slot, node in bound.items())
         instances |= {instance.name: instance for instance in one}
@@ -94,12 +100,14 @@ def _node_of(place: Placement | None, copies: Sequence[Container], fleet: Fleet)
     return place.node if there or best is None or not best.running else best.node
 
 
-def _rank(instance: str, node: str, fleet: Fleet) -> Rank:
-    """What serves on its node comes first, and of several what has done so for longest. A loop without memory may have given a
-    node another slot while a start was on its way: what is there is not removed for one that is still being started."""
-    there = [copy for copy in fleet.copies.get(instance, ()) if copy.node == node]
-    ready = [copy.started for copy in there if copy.ready]
-    return (0, min(ready)) if ready else IDLE if there else LAST
+def _ranks(copies: Sequence[Container]) -> dict[str, Rank]:
+    """By node. What serves there comes first, and of several what has done so for longest. A loop without memory may have given
+    a node another slot while a start was on its way: what is there is not removed for one that is still being started."""
+    found: dict[str, Rank] = {}
+    for copy in copies:
+        rank = (0, copy.started) if copy.ready else IDLE
+        found[copy.node] = min(rank, found.get(copy.node, LAST))
+    return found
 
 
 def _free(taken: Collection[int]) -> Iterator[int]:

@@ -179,7 +179,7 @@ class Watch:
 
     def _check_unplaced(self) -> None:
         """An app loses its place only where its node refused it, where it was without the data that it has elsewhere, or where a
-        move brought it that a person took back."""
+        move brought it that a person took back, or asked for again with another target."""
         reconciler = self._reconciler()
         gone = self.known.keys() & self.desired.instances.keys() - reconciler.book.placements.keys() - self.forgotten
         for app in sorted(gone):
@@ -192,6 +192,8 @@ class Watch:
             without_data = self.homes.of.get(app, node) != node
             accepted = self.homes.accepted.get(app, ()) if app not in self.world.moves else ()
             taken_back = any(move.source != node for move in accepted)
+            wish = self.world.moves.get(app)
+            taken_back = taken_back or (wish is not None and wish.source != node and wish.target not in ("", node))
             self._require(refused or without_data or taken_back, f"{app} is no longer placed on {node}, which did not refuse it")
 
     # What the loop does.

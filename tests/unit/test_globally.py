@@ -17,7 +17,7 @@ from duckconf.decision import Decision, Memory, decide
 from duckconf.desired import Desired, changed, desired_of, empty_document, read_document
 from duckconf.engine_output import Container
 from duckconf.errors import BadInput
-from duckconf.globally import IDLE, LAST, slots
+from duckconf.globally import IDLE, slots
 from duckconf.instance import instances_of, placed, slots_of
 from duckconf.model import App, parse_app
 from duckconf.placement import Fleet, Placement
@@ -80,8 +80,16 @@ def test_new_nodes_get_the_lowest_numbers_that_are_free() -> None:
 
 
 def test_a_container_that_is_there_keeps_its_slot_also_when_it_has_exited() -> None:
-    assert slots(["n2", "n3"], {1: "n1"}, [1], {}, {1: ["n3"]}) == {1: "n3", 2: "n2"}
-    assert slots(["n3"], {1: "n3", 3: "n3"}, [3], {1: LAST, 3: IDLE}) == {3: "n3"}
+    assert slots(["n2", "n3"], {1: "n1"}, [1], {1: {"n3": IDLE}}) == {1: "n3", 2: "n2"}
+    assert slots(["n3"], {1: "n3", 3: "n3"}, [3], {3: {"n3": IDLE}}) == {3: "n3"}
+
+
+def test_a_node_where_nothing_of_its_slot_is_keeps_what_serves_there_when_that_loses_its_own_node() -> None:
+    before, serves = {1: "n3", 2: "n5"}, {2: {"n3": (0, 7.0), "n5": (0, 9.0)}}
+    assert slots(["n3"], before, (), serves) == {2: "n3"}
+    assert slots(["n3", "n5"], before, (), serves) == before
+    assert slots(["n3"], before, (), {2: {"n3": IDLE}}) == {1: "n3"}
+    assert slots(["n3"], before, (), {1: {"n3": (0, 8.0)}, 2: {"n3": (0, 9.0)}}) == {1: "n3"}
     moved = Container("1", "c.4", "n3", "exporter", spec_hash(EXPORTER), "web", "exited", 0.0, 4)
     leaves = replace(moved, id="0", name="c", node="n1", state="running", generation=1)
     seen = Fleet(NODES, {"n1": (leaves,), "n2": (), "n3": (moved,)}, cordoned=("n1",), draining=("n1",))
@@ -287,5 +295,5 @@ def test_a_cordoned_node_keeps_the_copy_that_it_has_although_its_number_was_plac
 def test_a_slot_that_loses_its_node_to_another_one_serves_on_where_a_copy_of_it_runs() -> None:
     # n1 was silent while a start there was on its way, so that its slot was given to n2, where an older copy of slot 1 ran.
     places = {1: "n2", 2: "n2", 3: "n3"}
-    served = {1: (False, 1.0), 2: (False, 2.0), 3: (False, 1.0)}
-    assert slots(NODES, places, (), served, {1: {"n2"}, 2: {"n1", "n2"}, 3: {"n3"}}) == {1: "n2", 2: "n1", 3: "n3"}
+    served = {1: {"n2": (0, 1.0)}, 2: {"n1": (0, 2.0), "n2": (0, 2.0)}, 3: {"n3": (0, 1.0)}}
+    assert slots(NODES, places, (), served) == {1: "n2", 2: "n1", 3: "n3"}
