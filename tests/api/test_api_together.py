@@ -238,6 +238,11 @@ def test_how_far_an_update_is_and_what_was_decided_both_know(servers: tuple[Serv
     beat(one.agent, "node-1", copy("web") | {"spec": spec_hash(App("nginx:2")), "ready": True, "generation": 2})
     until("it is ready for the other", lambda: other.get("/app/web")["ready"] == 1)
     until("the other has the past", lambda: len(other.get("/app/web/history")["revisions"]) == 2)
-    decide(other.operator)
-    until("it is over for both", lambda: not any("rollout" in server.get("/app/web") for server in servers))
+
+    def is_over() -> bool:
+        """As the scheduler does, it is decided on what is known until all is known."""
+        decide(other.operator)
+        return not any("rollout" in server.get("/app/web") for server in servers)
+
+    until("it is over for both", is_over)
     assert [item["outcome"] for item in one.get("/app/web/history?consistent=1")["revisions"]] == ["done", "done"]
