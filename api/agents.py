@@ -126,7 +126,8 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     )
     others.join(reports.take)
     updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images, others.tell_updates)
-    more = kept.secrets.current, updates, questions, others.stop_first
+    origin = config.server if kept.mirror is not None else ""
+    more = kept.secrets.current, updates, questions, others.stop_first, origin
     apps = placed.Routes(store, index, nodes, journal.add, watches, *more)
     rebalances = rebalance.Scheduled(kept.rebalances, journal.add, index, watches)
     kept.follow_rebalances(rebalances.changed)

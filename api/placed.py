@@ -65,6 +65,8 @@ class Routes:
     questions: Questions
     stop_first: StopFirst
     """Has instances end where they run before they start elsewhere."""
+    origin: str
+    """The name of this server among several: each has revisions of its own for what a node is told."""
 
     def start(self) -> tuple[Response, HTTPStatus]:
         require_operator()
@@ -98,7 +100,7 @@ class Routes:
         share = self.index.share(node)
         answer = {"revision": share.revision, "apps": list(self._told(share.instances)), "kept": list(share.kept)}
         if node:
-            answer |= {"asked": self.nodes.nodes[node].asked}
+            answer |= {"asked": self.nodes.nodes[node].asked} | ({"origin": self.origin} if self.origin else {})
             answer |= {"questions": questions} if (questions := self.questions.of(node)) else {}
         else:
             answer |= {

@@ -1,6 +1,7 @@
 """One node's share of the desired state, as the api-server tells it to the node's agent. Pure.
 
-The server's revisions only grow, and so do the generations of an app's placements: what is older never wins.
+The revisions of a server only grow, and so do the generations of an app's placements: what is older never wins. Several servers
+each count for themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ TOLD = ("revision", "slot", "node", "generation", "ended", "siblings", "bound", 
 
 @dataclass(frozen=True)
 class Share:
-    """What this node should run. `revision` is NEVER when it was never told; `answer` is what it was read from."""
+    """What this node should run. `revision` is NEVER when it was never told; `answer` is what it was read from. `origin` is the
+    server among several that has told it, "" for one that is alone."""
 
     revision: int = NEVER
     desired: Desired = UNKNOWN
@@ -32,6 +34,7 @@ class Share:
     asked: int = 0
     """How often a person asked that this node try again what its engine refused."""
     answer: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    origin: str = ""
 
     @property
     def secrets(self) -> Mapping[str, str]:
@@ -39,7 +42,7 @@ class Share:
         return {name: at for item in self.desired.instances.values() for name, at in item.app.secret_revisions.items()}
 
     def goes_back_from(self, before: Share) -> bool:
-        return self.revision < before.revision
+        return self.origin == before.origin and self.revision < before.revision
 
     def costs(self, before: Share, present: Collection[str]) -> bool:
         """Whether to obey it takes away a copy (`present` are the instances that have one here), or an instance's placement
@@ -72,7 +75,8 @@ def read_share(answer: Mapping[str, Any]) -> Share:
     kept = frozenset(str(name) for name in answer["kept"])
     wanted = {name: instance for name, instance in instances.items() if app_of(name) not in unreadable}
     desired = Desired(wanted, frozenset(unreadable), complete, kept - wanted.keys())
-    return Share(int(answer["revision"]), desired, tuple(faults), int(answer.get("asked", 0)), answer)
+    origin = str(answer.get("origin", ""))
+    return Share(int(answer["revision"]), desired, tuple(faults), int(answer.get("asked", 0)), answer, origin)
 
 
 def read_instance(entry: Mapping[str, Any]) -> Instance:

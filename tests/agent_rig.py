@@ -31,6 +31,8 @@ class FakeApi:
         """What `/node/NAME/secrets` tells."""
         self.beats: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
+        self.origin = ""
+        """Which of several servers it is."""
         self.asked = 0
         self.questions: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
@@ -88,7 +90,7 @@ class FakeApi:
             if self._server is not mine:
                 raise ConnectionAbortedError
             asked = {"questions": self.questions} if self.questions else {}
-            return {**self.answer, "kept": sorted(self.keep & self._heard), **asked}
+            return {**self.answer, "kept": sorted(self.keep & self._heard), **asked, "origin": self.origin}
 
     def ask(self, *questions: dict[str, Any]) -> None:
         """Tell them with what the node should run, again and again as the api-server does until they are answered."""

@@ -246,3 +246,7 @@ def test_how_far_an_update_is_and_what_was_decided_both_know(servers: tuple[Serv
 
     until("it is over for both", is_over)
     assert [item["outcome"] for item in one.get("/app/web/history?consistent=1")["revisions"]] == ["done", "done"]
+
+
+def test_each_server_says_that_its_revisions_are_its_own(servers: tuple[Server, Server]) -> None:
+    assert [server.told("/apps?nodeName=node-2")["origin"] for server in servers] == ["control-1", "control-2"]

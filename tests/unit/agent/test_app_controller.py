@@ -149,6 +149,17 @@ def test_an_older_answer_is_not_obeyed(agent: AgentProcess, api: FakeApi, engine
     until("a newer one is", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
 
 
+def test_another_server_counts_for_itself(agent: AgentProcess, api: FakeApi, engine: FakeEngine) -> None:
+    api.origin = "control-1"
+    api.place(WEB, revision=9)
+    until("it runs", runs(engine, "duckconf-sim-web"))
+    api.origin = "control-2"
+    api.place(WEB, {"name": "db", "image": "db"}, revision=5)
+    until("what it says is obeyed", runs(engine, "duckconf-sim-web", "duckconf-sim-db"))
+    api.place(WEB, revision=4)
+    until("what it said before is not", lambda: "older than 5" in agent.log.read_text())
+
+
 def test_beside_another_agent_of_the_same_name_nothing_is_touched(install: Install, api: FakeApi, engine: FakeEngine) -> None:
     api.rival = True
     api.place(WEB)
