@@ -19,7 +19,7 @@ from duckconf.naming import WEB_IMAGE
 from duckconf.reach.inventory.project import Project
 
 NODES, CONTROL_PLANES = 2, 3
-FIRST, SECOND = "before", "meanwhile"
+FIRST, SECOND = "duck-1", "duck-2"
 INVENTORY = """\
 [control_plane]
 control-1 ansible_port={}
