@@ -50,3 +50,27 @@ def test_where_nothing_helps_its_own_words_are_the_error_and_nothing_is_kept(eng
     with pytest.raises(SetupError, match="cannot set limits: a long story"):
         podman.check("base")
     assert not podman.settings.exists()
+
+
+def test_what_has_gone_while_many_are_asked_keeps_none_of_the_others_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, paused = {"a", "b", "gone"}, set[str]()
+
+    def run(verb: str, *names: str, **_: object) -> Completed:
+        """As podman does: it stops at the first that is not there."""
+        running.discard("gone")
+        for name in names:
+            if name not in running:
+                return Completed(125, "", f"Error: no container {name}\n")
+            running.discard(name)
+            paused.add(name)
+        return Completed(0, "", "")
+
+    podman = LocalEngine(tmp_path)
+    monkeypatch.setattr(podman, "run", run)
+    assert podman.each("pause", lambda: sorted(running, key="a gone b".index)) == ["a", "gone", "b"]
+    assert paused == {"a", "b"}
+    monkeypatch.setattr(podman, "run", lambda *_, **__: Completed(125, "", "Error: no engine\n"))
+    with pytest.raises(SetupError, match="pause failed: Error: no engine"):
+        podman.each("pause", lambda: ["a"])

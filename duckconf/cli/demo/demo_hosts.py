@@ -168,10 +168,7 @@ class DemoHosts:
     def _apps_do(self, node: str, verb: str, state: str) -> list[str]:
         """What this machine's engine runs for the node; nothing where the node has an engine of its own."""
         lender = self._lender(self.project.inventory().hosts[node])
-        names = [app.name for app in lender.apps(self.project.cluster, node) if app.state == state]
-        if names:
-            lender.must(verb, *names)
-        return names
+        return lender.each(verb, lambda: [app.name for app in lender.apps(self.project.cluster, node) if app.state == state])
 
     def _lender(self, host: Host) -> LocalEngine:
         """The engine of this machine that a node borrows, if it borrows one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ class LocalEngine:
         # Podman fails for one that ends just when it is to be killed. Asked again, it finds it ended.
         if not self.run("rm", *options, *containers, deadline=REMOVAL_DEADLINE).ok:
             self.must("rm", *options, *containers, deadline=REMOVAL_DEADLINE)
+
+    def each(self, verb: str, found: Callable[[], list[str]]) -> list[str]:
+        """Do it to the containers that are found, and return their names. One that has gone meanwhile is an error to the engine:
+        what is found then is asked again. Raises SetupError."""
+        names = found()
+        if names and not self.run(verb, *names).ok and (left := found()):
+            self.must(verb, *left)
+        return names
 
     def listing(self, *argv: str) -> list[dict[str, Any]]:
         """The answer to a listing command with `--format json`."""
