@@ -258,6 +258,7 @@ class Mirror:
                 try:
                     see(News(revision, changes[part]))
                 except Exception:
+                    # An entry that somebody wrote by hand; without this thread nothing of what others do would be known any more.
                     log.exception("a change of %s was not understood", part)
         with self._news:
             self._revision = revision
