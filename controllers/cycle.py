@@ -152,6 +152,10 @@ class Cycle:
             world.tell(event)
         world.passed(told_of_pass(sensed, setpoint.desired, verdict.decision.plan), sensed.heard)
         self._teller.say(sensed, setpoint.desired, setpoint.faults, verdict.decision.plan, self._reconciler.health.lost)
+        rollouts = verdict.decision.rollouts
+        views = {node: replace(view, demo=inventory.hosts[node].demo) for node, view in views.items()}
+        # Before anything is done: whoever reads which instances are ready must not be sent to one that is being stopped.
+        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
         first_words = self._tell_of_updates(verdict)
         for step in verdict.decision.plan.steps:
             world.say("ACTUATOR", str(step))
@@ -161,9 +165,6 @@ class Cycle:
             tell(None)
         for question in verdict.questions:
             self._ask(question)
-        rollouts = verdict.decision.rollouts
-        views = {node: replace(view, demo=inventory.hosts[node].demo) for node, view in views.items()}
-        self._publish(Report(views, verdict.apps, tuple(setpoint.faults), tries, refusals, world.now(), rollouts))
 
     def due(self) -> float | None:
         """Seconds until a pass is due without a wake-up, beside the loop's interval; None when nothing is."""

@@ -1,6 +1,7 @@
 """An instance leaves the fronts before it is stopped: which steps wait for that, and for how long. Pure.
 
-A front is told to send nothing more to what leaves, and says when the last requests have ended. One that does not say so delays a
+Without a front too it is not ready any more from the moment its end is decided: whoever asks the API where to send requests would
+still be told of it. A front is told to send nothing more to what leaves, and says when the last requests have ended. One that does not say so delays a
 step for as long as the container may take to stop, and no longer.
 """
 
@@ -65,10 +66,11 @@ def front_first(
     for step in decided.steps:
         where = (step.action.node, step.action.container)
         copy = there.get(where)
-        if copy is None or not _stops(step) or not (where in fronted.containers or where in before or _is_routed(copy, desired)):
+        if copy is None or not _stops(step):
             continue
         since[where] = before.get(where, now) if fronted.told else now
-        if where not in fronted.containers and fronted.told:
+        may_serve = where in fronted.containers or (not fronted.told and (where in before or _is_routed(copy, desired)))
+        if not may_serve:
             continue
         left = since[where] + stop_grace(copy.manifest) - now
         if left > 0:

@@ -86,6 +86,7 @@ def test_what_serves_nothing_is_not_waited_for() -> None:
     assert left(REMOVE, fronted=[OLD], seen=copy(state="exited")).plan.steps == (REMOVE,)
 
 
-def test_without_a_route_nothing_leaves() -> None:
+def test_without_a_route_it_is_stopped_at_once_and_not_ready_any_more() -> None:
     found = left(REMOVE, app=replace(APP, routes=()))
-    assert (found.plan.steps, found.since) == ((REMOVE,), {})
+    assert (found.plan.steps, found.since) == ((REMOVE,), {OLD: 100.0})
+    assert left(REMOVE, app=replace(APP, routes=()), told=False).plan.steps == (REMOVE,)
