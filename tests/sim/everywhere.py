@@ -125,7 +125,9 @@ class Homes:
                 known = held.get(copy.instance) or places.get(copy.instance)
                 # Where it is placed, or was before a move that a person took back, it may have run before that node fell silent.
                 unseen = known is not None and known.node not in heard
-                self.of[copy.instance] = known.node if known is not None and unseen else copy.node
+                # Of two that run, the placed one is meant.
+                placed = known is not None and any((other.instance, other.node) == (copy.instance, known.node) for other in ran)
+                self.of[copy.instance] = known.node if known is not None and (unseen or placed) else copy.node
                 self.believed |= {copy.instance} if unseen else set()
         self.unsaved = self.of.keys() & {*self.unsaved, *(self.of.keys() - before)}
 
