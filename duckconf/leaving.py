@@ -1,8 +1,8 @@
 """An instance leaves the fronts before it is stopped: which steps wait for that, and for how long. Pure.
 
-Without a front too it is not ready any more from the moment its end is decided: whoever asks the API where to send requests would
-still be told of it. A front is told to send nothing more to what leaves, and says when the last requests have ended. One that does not say so delays a
-step for as long as the container may take to stop, and no longer.
+A front is told to send nothing more to what leaves, and says when the last requests have ended. One that does not say so delays a
+step for as long as the container may take to stop, and no longer. Without a front too an instance is not ready any more from the
+moment its end is decided: whoever asks the API where to send requests would still be told of it.
 """
 
 from __future__ import annotations
