@@ -122,8 +122,9 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     if kept.mirror is not None:
         others = Joined(kept.mirror, config.server, nodes, index, fronts, journal, questions)
     reports = node_routes.Routes(
-        index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node, others.hear, pictures.heard
-    )
+        index, nodes, interval, journal.add, watches, noted.record, noted.learn, fronts.for_node, others.hear, pictures.heard,
+        others.catch_up,
+    )  # fmt: skip
     others.join(reports.take)
     updates = rollouts.Rollouts(store, index, nodes, kept.revisions, journal.add, watches, images, others.tell_updates)
     origin = config.server if kept.mirror is not None else ""

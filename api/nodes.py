@@ -18,6 +18,7 @@ from duckconf.errors import BadInput, Fault
 from duckconf.events import Event
 from duckconf.facts import facts_from_json
 from duckconf.pins import Key
+from duckconf.reach.state.fence import current
 from duckconf.refusal import Refusal, refusal_from_json, refusal_to_json
 from duckconf.told_image import pin_from_json
 
@@ -48,6 +49,8 @@ class Routes:
     """Given each heartbeat, as it was told and as it was understood."""
     look: Record
     """Given what nodes told other servers of containers."""
+    catch_up: Callable[[], None]
+    """Knows all that was acknowledged anywhere; raises what the fence of the thread raises then, NotNow."""
 
     def heartbeat(self, name: str) -> Response:
         require_node(name)
@@ -112,6 +115,9 @@ class Routes:
         entries = told.get("events") if isinstance(told, Mapping) else None
         if not isinstance(entries, list) or len(entries) > MOST_EVENTS:
             raise BadInput(Fault("events", f"should be a list of at most {MOST_EVENTS} events"))
+        if current() is not None:
+            # Nothing is written that the fence of a leader would be checked with.
+            self.catch_up()
         ids: list[str] = []
         for number, entry in enumerate(entries):
             event = _event(number, entry, caller().node)

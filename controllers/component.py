@@ -138,15 +138,20 @@ class Component:
             logs.tell(self.log, with_ids(part, ids), spoken=True)
 
     def _watch(self, path: str) -> None:
-        api = self.api()
+        api: ApiClient | None = None
         since = -1
         while not self._ended.is_set():
             try:
-                answer: dict[str, Any] = api.call("GET", f"{path}since={max(since, 0)}&wait={HELD:g}", deadline=DEADLINE)
+                api = api or self.api()
+                # The lease asks all the time: when its server is cut off or gone, this does not wait there for news.
+                question = f"{path}since={max(since, 0)}&wait={HELD:g}"
+                answer: dict[str, Any] = api.call("GET", question, deadline=DEADLINE, held=True)
                 if answer["revision"] != since:
                     since = int(answer["revision"])
                     self._woken.set()
             except DuckconfError:
+                # The token may have been exchanged.
+                api = None
                 self._ended.wait(AGAIN)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,8 +14,10 @@ import pytest
 
 from api.stores.kept import together
 from duckconf.codec import spec_hash
+from duckconf.leading import HEADER
 from duckconf.model import App
 from duckconf.reach.state.entries import CUT_OFF, Mirror
+from duckconf.reach.state.fence import current
 from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
 from tests.api.agents_api import Client, beat, copy, decide, made, mirrored
@@ -27,6 +30,7 @@ class Server(NamedTuple):
     operator: Client
     agent: Client
     other: Client
+    mirror: Mirror
 
     def get(self, path: str) -> Any:
         return self.operator("GET", path).json
@@ -48,9 +52,10 @@ def servers(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
         for name in ("control-1", "control-2"):
             folder = tmp_path / name
             folder.mkdir()
-            kept = together(stack.enter_context(mirrored(table)), str)
+            mirror = stack.enter_context(mirrored(table))
+            kept = together(mirror, str)
             app = made(kept, folder, Journal(folder / "events.jsonl", "api"), name)
-            found.append(Server(*(Client(app, token) for token in ("op", "token of node-1", "token of node-2"))))
+            found.append(Server(Client(app, "op"), Client(app, "token of node-1"), Client(app, "token of node-2"), mirror))
         yield found[0], found[1]
 
 
@@ -134,6 +139,36 @@ def test_what_happened_with_one_is_told_by_both_once(servers: tuple[Server, Serv
         servers[number % 2].operator("PUT", f"/app/web-{number}", {"image": "nginx"})
     for server in (one, other):
         until("all is told", lambda: sorted(told(server)) == [f"web-{number}" for number in range(10)])  # noqa: B023
+
+
+def test_an_event_of_a_leader_is_refused_by_a_server_that_has_not_heard_of_the_next_one(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was frozen meanwhile: it hears what the others did while it asks for that."""
+    one, other = servers
+    one.operator("PUT", "/app/web", {"image": "nginx"})
+    assert one.operator("PUT", "/leases/scheduler", {"who": "one", "process": "p"}).status_code == 200
+    until("the other knows it", lambda: other.get("/leases")["leases"][0]["who"] == "one")
+    thawed, told, reach = threading.Event(), one.mirror._told, one.mirror.reach
+
+    def late(*news: Any) -> None:
+        thawed.wait(20)
+        told(*news)
+
+    def asked(*revision: Any) -> bool:
+        if current() is not None:
+            thawed.set()
+        return reach(*revision)
+
+    monkeypatch.setattr(one.mirror, "_told", late)
+    monkeypatch.setattr(one.mirror, "reach", asked)
+    other.operator("DELETE", "/leases/scheduler?process=p")
+    assert (other.operator("PUT", "/leases/scheduler", {"who": "two", "process": "q"}).json or {})["yours"]
+    event = {"kind": "pending", "message": "no node for web", "app": "web", "source": "scheduler"}
+    answer = one.operator("POST", "/events", {"events": [event]}, **{HEADER: "scheduler/1/p"})
+    thawed.set()
+    assert answer.status_code == 412
+    assert [entry for entry in one.get("/events")["events"] if entry["kind"] == "pending"] == []
 
 
 def test_what_stops_first_and_what_a_front_has_is_known_to_both(servers: tuple[Server, Server]) -> None:

@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(f"{self.command} {self.path}")
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path == "/slow":
+        if self.path.partition("?")[0] == "/slow":
             self.server.go.wait(30)
         if self.path == "/stream":
             self.send_response(200)
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(503 if starting else 200)
         if starting:
             self.send_header("Retry-After", "1")
-        content = b'{"port": %d}' % self.server.server_port
+        content = b'{"revision": 1}' if "?since=" in self.path else b'{"port": %d}' % self.server.server_port
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

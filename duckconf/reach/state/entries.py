@@ -18,7 +18,6 @@ from duckconf.reach.state.fence import current
 from duckconf.reach.state.table import ABSENT, Changes, Compacted, Item, News, Table
 
 See = Callable[[News], None]
-
 Value = TypeVar("Value")
 # Seconds in which a change must come through against others, and after which a quiet watch is asked whether it still stands.
 PATIENCE = 5.0
@@ -298,12 +297,7 @@ class SharedEntries:
         end = time.monotonic() + PATIENCE
         while True:
             since = self._mirror.revision
-            reading = Reading(
-                lambda name: self._mirror.read(self._part, name), lambda: self._mirror.copy(self._part), self._mirror.read_whole
-            )
-            if (fence := current()) is not None:
-                fence(reading.look)
-            changes = decide(reading)
+            changes = decide(reading := self._reading())
             if not changes:
                 return since
             expected = {**self._full(reading.expected(changes)), **reading.others}
@@ -318,6 +312,14 @@ class SharedEntries:
                 log.warning("revision %d of %s is kept, and is not known here yet", revision, self._part)
             self._mirror.fresh(begun, revision)
             return revision
+
+    def _reading(self) -> Reading:
+        """Raises what the fence of this thread raises."""
+        mirror, part = self._mirror, self._part
+        reading = Reading(lambda name: mirror.read(part, name), lambda: mirror.copy(part), mirror.read_whole)
+        if (fence := current()) is not None:
+            fence(reading.look)
+        return reading
 
     def _require_confirmed(self) -> None:
         """At once: whoever waits in a queue for that would wait for all before him. Raises CutOff."""
@@ -335,13 +337,14 @@ class SharedEntries:
         return News(self._mirror.revision, self._mirror.copy(self._part))
 
     def catch_up(self) -> None:
-        """Know all that was written before this call, in any part. Raises NotNow."""
+        """Know all that was written before this call, in any part. Raises what the fence of this thread raises then, NotNow."""
         begun = self._mirror.clock()
         self._require_confirmed()
         revision = self._table.commit({})
         if not self._mirror.reach(revision):
             raise NotNow("what others have changed is not known here yet", "try it again in a moment")
         self._mirror.fresh(begun, revision)
+        self._reading()
 
     def set_aside(self) -> None:
         self._table.set_aside()
