@@ -28,6 +28,7 @@ from duckconf.cli.demo.local_engine import LocalEngine, require_engine
 from duckconf.naming import LABEL_APP, LABEL_CLUSTER, LABEL_SLOT, WEB_IMAGE, host_container, instance_name
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project, load_project
+from tests.e2e import warm
 from tests.e2e.engine_api import containers
 from tests.waiting import until
 
@@ -90,9 +91,7 @@ class Live:
             return error.code, json.loads(error.read())
 
     def inv(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(ROOT / "inv"), *words], env=self.environ, capture_output=True, text=True, timeout=120, check=False
-        )
+        return warm.inv(words, self.environ, timeout=120)
 
     def settles(self, seconds: float = 20) -> None:
         """Waits until `diff` finds nothing to do; fails with what it found last."""

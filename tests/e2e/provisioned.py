@@ -20,6 +20,7 @@ from duckconf.command import Secret
 from duckconf.naming import host_container
 from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project, load_project
+from tests.e2e import warm
 from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 
@@ -60,9 +61,7 @@ class Rig:
         return [path.read_text().strip() for path in files]
 
     def inv(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(ROOT / "inv"), *words], env=self.environ, capture_output=True, text=True, timeout=120, check=False
-        )
+        return warm.inv(words, self.environ, timeout=120)
 
     def up(self) -> None:
         inventory = self.project.inventory(secrets=True)

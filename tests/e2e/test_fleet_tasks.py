@@ -23,6 +23,7 @@ from duckconf.naming import NODE_IMAGE, WEB_IMAGE
 from duckconf.reach.inventory.project import Project, load_project
 from duckconf.reach.ssh.host_keys import pin
 from duckconf.ssh_address import SshAddress
+from tests.e2e import warm
 from tests.e2e.conftest import ROOT, free_ports, second_checkout
 from tests.e2e.paused import pause
 from tests.waiting import until
@@ -74,15 +75,7 @@ class Machines:
         return done.stdout.strip()
 
     def inv(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(ROOT / "inv"), *words],
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
+        done = warm.inv(words, self.environ, timeout=200)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

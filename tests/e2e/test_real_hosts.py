@@ -38,6 +38,7 @@ from duckconf.reach.nodes.actuator import execute
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts, pin
 from duckconf.reach.stacks.yaml_text import yaml_text
+from tests.e2e import warm
 from tests.e2e.conftest import ROOT, free_ports
 from tests.e2e.paused import pause
 from tests.e2e.registry import PRIVATE, registry_program
@@ -129,9 +130,7 @@ class Machines:
         return f"{self.project.cluster}-{host}"
 
     def inv(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(ROOT / "inv"), *words], env={**self.environ, **environ}, capture_output=True, text=True, timeout=280, check=False
-        )
+        return warm.inv(words, {**self.environ, **environ}, timeout=280)
 
     def at_work(self, host: str) -> bool:
         """Whether a role runs there, seen by the Python in which Ansible's modules run."""

@@ -27,6 +27,7 @@ from duckconf.reach.inventory.hosts import load_inventory
 from duckconf.reach.inventory.project import load_project
 from duckconf.reach.ssh.fleet import Fleet
 from duckconf.reach.ssh.host_keys import KnownHosts
+from tests.e2e import warm
 from tests.e2e.conftest import ROOT, Live
 from tests.waiting import until
 
@@ -82,8 +83,7 @@ class Place:
         }  # fmt: skip
 
     def inv(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        argv, said = [str(ROOT / "inv"), *words], {**self.environ, **environ}
-        return subprocess.run(argv, env=said, capture_output=True, text=True, timeout=120, check=False)
+        return warm.inv(words, {**self.environ, **environ}, timeout=120)
 
     def loaded(self) -> Inventory:
         with pytest.MonkeyPatch.context() as patch:
