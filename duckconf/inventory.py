@@ -114,6 +114,15 @@ class Inventory:
             )
         return self.hosts[name]
 
+    def machine(self, name: str) -> Host:
+        """The host called `name`, a node or one of the control plane; raises NotFound with the names there are."""
+        if name in self.control_plane:
+            return self.hosts[name]
+        if name in self.nodes or not self.control_plane:
+            return self.node(name)
+        known = tuple(dict.fromkeys((*self.control_plane, *self.nodes)))
+        raise NotFound(f"there is no host {name!r}{meant(name, known)}", f"the hosts are {', '.join(known)}")
+
     def node_hosts(self) -> list[Host]:
         return [self.hosts[name] for name in self.nodes]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from duckconf.members import LEARNERS_SINCE, Member, Seen
 CTL = "/usr/local/sbin/duckconf-etcdctl"
 VERSION = re.compile(r"(\d{1,5})\.(\d{1,5})\.(\d{1,5})")
 HAS_DATA, HAS_NONE = "data", "bare"
+UNREAD = "answers with something else than what was asked for"
 # Silent members cost this many seconds each, one after the other.
 PATIENCE = 2
 # One line each: whether the host has data of a member, the members, and the state of each that answers.
@@ -33,28 +34,32 @@ QUESTION = (
 
 @dataclass(frozen=True)
 class Told:
-    """`by` is the host whose view it is, "" when there is none; `sizes` (bytes of data) and `faults` are by the member's id."""
+    """`by` is the host whose view it is, "" when there is none; `sizes` (bytes of data) and `faults` are by the member's id;
+    `away` says of each host that could not be asked why."""
 
     seen: Seen
     by: str = ""
     revision: int = 0
     sizes: Mapping[int, int] = field(default_factory=dict)
     faults: Mapping[int, str] = field(default_factory=dict)
+    away: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_told(answers: Mapping[str, str], away: Collection[str]) -> Told:
-    """`answers` has what the hosts that were reached have printed. One that says neither is not known, and counts as away."""
+def read_told(answers: Mapping[str, str], away: Mapping[str, str]) -> Told:
+    """`answers` has what the hosts that were reached have printed. One that says neither is not known, and counts as away; so
+    does each of `away`, which says why."""
     bare = frozenset(host for host, text in answers.items() if HAS_NONE in text.splitlines())
-    away = frozenset(away) | {host for host, text in answers.items() if not {HAS_DATA, HAS_NONE} & set(text.splitlines())}
+    unread = {host: UNREAD for host, text in answers.items() if not {HAS_DATA, HAS_NONE} & set(text.splitlines())}
+    away = {**away, **unread}
     best: Told | None = None
     for host in sorted(answers):
         told = _view(host, answers[host])
         if told is not None and (best is None or _well(told) > _well(best)):
             best = told
     if best is None:
-        return Told(Seen(bare=bare, away=away))
-    seen = Seen(best.seen.members, bare, away, best.seen.version)
-    return Told(seen, best.by, best.revision, best.sizes, best.faults)
+        return Told(Seen(bare=bare, away=frozenset(away)), away=away)
+    seen = Seen(best.seen.members, bare, frozenset(away), best.seen.version)
+    return Told(seen, best.by, best.revision, best.sizes, best.faults, away)
 
 
 def _view(host: str, text: str) -> Told | None:

@@ -50,7 +50,7 @@ def answer(
 
 class TestReading:
     def test_the_view_of_the_majority_counts(self) -> None:
-        told = read_told({"a": answer("abc", "a"), "b": answer("abc", "bc", "c"), "c": answer("abc", "bc", "c")}, ())
+        told = read_told({"a": answer("abc", "a"), "b": answer("abc", "bc", "c"), "c": answer("abc", "bc", "c")}, {})
         assert told.by == "b"
         assert [(one.name, one.well, one.leader) for one in told.seen.members] == [
             ("a", False, False), ("b", True, False), ("c", True, True),
@@ -59,25 +59,25 @@ class TestReading:
         assert told.sizes == {IDS["b"]: 20480, IDS["c"]: 20480}
 
     def test_one_that_knows_no_leader_is_not_well_and_says_so(self) -> None:
-        told = read_told({"a": answer("abc", "a")}, ("b", "c"))
+        told = read_told({"a": answer("abc", "a")}, {"b": "no answer", "c": "no answer"})
         assert not any(one.well for one in told.seen.members)
         assert told.faults == {IDS["a"]: "etcdserver: no leader"}
         assert told.seen.away == {"b", "c"}
 
     def test_a_host_without_data_is_bare_and_one_that_says_neither_is_away(self) -> None:
-        told = read_told({"a": "bare", "b": "Welcome!\ndata", "c": "This account is not available."}, ())
+        told = read_told({"a": "bare", "b": "Welcome!\ndata", "c": "This account is not available."}, {})
         assert (told.seen.bare, told.seen.away, told.seen.members) == ({"a"}, {"c"}, ())
 
     def test_a_member_that_has_not_begun_has_an_address_alone(self) -> None:
-        told = read_told({"a": answer("ab", "a", "a", learners="b", unnamed="b")}, ())
+        told = read_told({"a": answer("ab", "a", "a", learners="b", unnamed="b")}, {})
         assert told.seen.members[1] == Member(IDS["b"], "", "b.example", well=False, learner=True)
 
     def test_the_oldest_version_decides_what_can_be_done(self) -> None:
-        assert read_told({"a": answer("a", "a", "a", version="3.3.25")}, ()).seen.version == (3, 3, 25)
+        assert read_told({"a": answer("a", "a", "a", version="3.3.25")}, {}).seen.version == (3, 3, 25)
 
     @pytest.mark.parametrize("version", ["3.6.0-rc.1", "3.5.16+dfsg", "unknown"])
     def test_a_version_with_a_suffix_is_read(self, version: str) -> None:
-        assert read_told({"a": answer("a", "a", "a", version=version)}, ()).seen.members[0].well
+        assert read_told({"a": answer("a", "a", "a", version=version)}, {}).seen.members[0].well
 
 
 class Hosts:

@@ -15,18 +15,19 @@ from duckconf.cli.apps.secrets import upload
 from duckconf.cli.cluster import past, restored
 from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
-from duckconf.cli.cluster.modes import AGENTS
+from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
 from duckconf.cli.cluster.store import note_store, store_move
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.look.control import AGENT_UNIT, CONTROL_UNITS
-from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, tell
+from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, require_fitting, tell
 from duckconf.cli.terminal.say import say, step
 from duckconf.command import Command
 from duckconf.desired import Document, changed, empty_document, marked, read_document
 from duckconf.engine_output import Container
 from duckconf.errors import DuckconfError, NodeFailure, SetupError
 from duckconf.instance import slots_of
+from duckconf.inventory import Inventory
 from duckconf.local_data import Held, held_from_json, held_to_json
 from duckconf.model import FIELDS, App, parse_app
 from duckconf.naming import app_of, instance_name, slot_of
@@ -41,12 +42,25 @@ from duckconf.reach.state.desired_file import FILE_NAME
 from duckconf.reach.state.files import write_durably
 
 
+def require_control_plane(project: Project, inventory: Inventory) -> None:
+    """A control plane can begin: known before minutes go into its nodes. Raises SetupError with what is wrong of each host.
+
+    One that has begun may have lost a host."""
+    require_fitting(project, inventory)
+    if AGENTS in (mode_of(project), restored.mode_restored(project)):
+        return
+    real = [name for name in inventory.control_plane if not inventory.hosts[name].demo]
+    with open_cluster(project) as cluster:
+        found = ask_all(real, lambda name: cluster.fleet.admin(name).run(Command(("true",))))
+    if failures := [str(failure) for failure in found.values() if isinstance(failure, DuckconfError)]:
+        remedy = "the control plane begins on all hosts of the group control_plane; nothing was changed"
+        raise SetupError("; ".join(failures), remedy)
+
+
 def enter_agents(project: Project, *, handing_over: bool) -> None:
     """Services and agents run when this returns, on hosts that are nodes already. With `handing_over`, what another mode
     ran is declared first."""
     inventory = project.inventory(secrets=True)
-    if not inventory.control_plane:
-        raise SetupError("agents mode needs a host in the group control_plane", "see inventory/hosts.yml")
     if demo := [host for host in inventory.control_hosts() if host.demo]:
         DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
     # The files of a control plane that has its state in etcd are of earlier days.

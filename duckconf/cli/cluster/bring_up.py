@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from duckconf.cli.cluster.adoption import adopt
-from duckconf.cli.cluster.agents_up import enter_agents, leave_agents, stop_agents
+from duckconf.cli.cluster.agents_up import enter_agents, leave_agents, require_control_plane, stop_agents
 from duckconf.cli.cluster.api import whose
 from duckconf.cli.cluster.modes import AGENTS, DOWN, PUSH, RECONCILE, mode_of
 from duckconf.cli.cluster.restored import done, mode_restored
@@ -54,6 +54,8 @@ def up(project: Project, mode: str, topology: str = "", *, control_planes: int =
             "set duckconf_json_logs: true for all hosts in the inventory",
         )
     inventory = project.inventory(secrets=True)
+    if mode == AGENTS:
+        require_control_plane(project, inventory)
     say(f"cluster {project.cluster}: {counted(len(inventory.nodes), 'node')} from {inventory.source}")
     project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     (project.state / DOWN).unlink(missing_ok=True)

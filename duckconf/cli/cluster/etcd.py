@@ -41,6 +41,12 @@ class Admins(Protocol):
 Begins = Callable[[str, Mapping[str, str]], None]
 
 
+def refusal(refused: Refused, told: Told) -> SetupError:
+    """With why each host that cannot be reached cannot."""
+    away = "; ".join(f"{host} {why}" for host, why in sorted(told.away.items()))
+    return SetupError(f"{refused.reason}: {away}" if away else refused.reason, refused.remedy)
+
+
 @dataclass(frozen=True)
 class Etcd:
     """`wanted` has the address of each host that should be a member."""
@@ -55,7 +61,7 @@ class Etcd:
             return self.fleet.admin(host).run(Command(("sh", "-c", QUESTION), deadline=60.0)).stdout
 
         found = ask_all(self.wanted, ask)
-        away = [host for host, answer in found.items() if isinstance(answer, NodeFailure)]
+        away = {host: str(answer).removeprefix(f"{host}: ") for host, answer in found.items() if isinstance(answer, NodeFailure)}
         for answer in found.values():
             if isinstance(answer, DuckconfError) and not isinstance(answer, NodeFailure):
                 raise answer
@@ -72,7 +78,7 @@ class Etcd:
             if isinstance(todo, Begin):
                 return NEW
             if isinstance(todo, Refused):
-                raise SetupError(todo.reason, todo.remedy)
+                raise refusal(todo, told)
             self._do(todo, told, begin)
         raise SetupError("the members of etcd change while this runs", "type the same command again")
 

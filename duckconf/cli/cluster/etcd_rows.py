@@ -21,7 +21,9 @@ def member_rows(wanted: Collection[str], told: Told) -> list[dict[str, Any]]:
 
 def outlook_of(wanted: Collection[str], told: Told) -> str:
     if not told.seen.members and set(told.seen.bare) >= set(wanted):
-        return "there is no cluster yet: ./inv provision begins one, --restore one from a snapshot"
+        return "there is no cluster yet: ./inv up agents begins one, --restore one from a snapshot"
+    if not told.seen.members and told.away:
+        return "no member can be asked: NOTE says why"
     return outlook(told.seen.members)
 
 
@@ -29,7 +31,8 @@ def _row(member: Member, told: Told) -> dict[str, Any]:
     role = "learner" if member.learner else "leader" if member.leader else "follower"
     state = WELL if member.well else "added" if not member.name else "lost"
     size = told.sizes.get(member.id)
-    note = told.faults.get(member.id, "") or ("has no data" if member.name in told.seen.bare and not member.well else "")
+    bare = "has no data" if member.name in told.seen.bare and not member.well else ""
+    note = told.faults.get(member.id, "") or bare or told.away.get(member.name, "")
     return {
         "member": member.name or "-",
         "role": role,
@@ -42,5 +45,5 @@ def _row(member: Member, told: Told) -> dict[str, Any]:
 
 def _absent(host: str, told: Told) -> dict[str, Any]:
     """A host of the group that no member's list has."""
-    note = "cannot be reached" if host in told.seen.away else "has no data" if host in told.seen.bare else "has data of one"
+    note = told.away.get(host) or ("has no data" if host in told.seen.bare else "has data of one")
     return {"member": host, "role": "-", "state": "no member", "size": "-", "address": "-", "note": note}

@@ -158,12 +158,12 @@ def _demo_hosts(node: str) -> Any:
     return DemoHosts(here)
 
 
-@command(help={"node": "the node", "fingerprint": "the fingerprint from the error message: SHA256:…"})
+@command(help={"node": "a node or control-plane host", "fingerprint": "the fingerprint from the error message: SHA256:…"})
 def accept_key(_: Any, node: str, fingerprint: str) -> None:
-    """Pin the current host key of a node if it has this fingerprint. Example: ./inv accept-key node-2 SHA256:…"""
+    """Pin the current host key of a host if it has this fingerprint. Example: ./inv accept-key node-2 SHA256:…"""
     from duckconf.reach.ssh.host_keys import accept
 
     here = project()
-    host = here.inventory().node(node)
+    host = here.inventory().machine(node)
     accept(here.pins, host, fingerprint, here.settings.node_deadline)
     print(f"{node}: {fingerprint} is pinned now")

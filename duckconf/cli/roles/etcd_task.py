@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from duckconf.cli.cluster.etcd import PATIENCE, RESTORE, Etcd
+from duckconf.cli.cluster.etcd import PATIENCE, RESTORE, Etcd, refusal
 from duckconf.cli.cluster.etcd_rows import COLUMNS, WELL, member_rows, outlook_of
 from duckconf.cli.roles.etcd_members import ROLE, STEP, member_variables
 from duckconf.cli.roles.playbook import Playbook
@@ -93,7 +93,7 @@ def restore(project: Project, path: Path) -> None:
         raise SetupError("the members of etcd have a majority, and their state is newer", "for a lost member: ./inv provision")
     todo = next_step(etcd.wanted, Seen(bare=set(etcd.wanted) - set(told.seen.away), away=told.seen.away))
     if isinstance(todo, Refused):
-        raise SetupError(todo.reason, todo.remedy)
+        raise refusal(todo, told)
     inventory = project.inventory(secrets=True)
     shared = {
         **member_variables(project, inventory),

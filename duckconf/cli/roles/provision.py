@@ -86,7 +86,7 @@ def provision(
     inventory = project.inventory(secrets=True)
     bare = bool(only) and set(only) <= set(BARE_NODE)
     if not bare:
-        _check(project, inventory)
+        require_fitting(project, inventory)
         if not move:
             require_same_store(project, inventory)
     hosts = chosen_hosts(project, inventory, limit, candidates(inventory, only))
@@ -165,8 +165,8 @@ def _run(
     return outcomes
 
 
-def _check(project: Project, inventory: Inventory) -> None:
-    """Raises SetupError when inventory and settings do not go together."""
+def require_fitting(project: Project, inventory: Inventory) -> None:
+    """Raises SetupError when inventory and settings do not go together for agents mode."""
     if not inventory.control_plane:
         raise SetupError(f"agents mode needs a host in the group {CONTROL_PLANE}, got none", "see inventory/hosts.yml")
     if inventory.etcd and (refused := refused_number(len(inventory.control_plane))) is not None:
