@@ -1,5 +1,5 @@
 """The state of agents mode from the files of one server into etcd, and back, while no server runs: `python -m api.move --config
-FILE --into-etcd FOLDER`, or `--into-files FOLDER`.
+FILE --into-etcd FOLDER`, or `--into-files FOLDER`. `--export` prints what etcd has for a backup, while servers go on.
 
 Instances stay where they are placed, and nothing is started or stopped by it. A move that was interrupted goes on when it is
 asked for again; until then no server serves what is half there.
@@ -18,13 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Optional
 
+from api.exported import copy_books, exported, write_files
 from api.mirrored import MOVE, UNDER_WAY, following, is_under_way, mirror_in
-from api.stores.kept import NODES, STATE, Kept, in_files, together
+from api.stores import shared
+from api.stores.kept import NODES, STATE, in_files, together
 from duckconf.counts import counted
-from duckconf.desired import PLACED_COLUMNS, changed, empty_document, marked
 from duckconf.errors import Conflict, DuckconfError, SetupError
 from duckconf.model import App
-from duckconf.naming import declared_number
 from duckconf.reach.api.control_config import REMEDY, ControlConfig, read_control_config
 from duckconf.reach.state import logs
 from duckconf.reach.state.entries import Mirror
@@ -45,13 +45,18 @@ def into_etcd(config: ControlConfig, mirror: Mirror, folder: Path) -> int:
     if store.listing().apps and not is_under_way(mirror):
         raise Conflict("etcd has a state already", "what lies in files is older, or of another cluster: move it away")
     note.change(lambda _: {UNDER_WAY: json.dumps(time.strftime("%Y-%m-%d %H:%M:%S"))})
-    _copy(config, source, target)
-    apps = source.store(lambda *_: None).listing().apps
+    copy_books(config, source, target)
+    before = source.store(lambda *_: None)
+    apps = before.listing().apps
+    # Before them, so that no server ever gives out what the files have given already.
+    shared.count_on(mirror.part(shared.PART), before.counts)
     for batch in _batches(apps):
         store.submit(lambda _, batch=batch: batch)  # type: ignore[misc]
     note.change(lambda _: {UNDER_WAY: None})
-    for name in (STATE, NODES):
-        (folder / name).replace(folder / f"{name}{MOVED}")
+    # There is no nodes.json before a node is heard or cordoned.
+    for path in (folder / STATE, folder / NODES):
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}{MOVED}"))
     return len(apps)
 
 
@@ -59,36 +64,18 @@ def into_files(config: ControlConfig, mirror: Mirror, folder: Path) -> int:
     """How many apps there are now. Raises Conflict where the folder has a state of its own."""
     if (folder / STATE).exists():
         raise Conflict(f"{folder} has a state already", f"what lies in etcd is newer: move {folder / STATE} away")
-    source = together(mirror, str)
-    apps = source.store(lambda *_: None).listing().apps
-    generation = max((number for app in apps.values() for number in app.generation), default=0)
-    document = changed(empty_document(PLACED_COLUMNS), dict(apps))
-    number = max((declared_number(name) + 1 for name in apps), default=1)
     made = folder / MOVE
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(mode=0o700)
-    _copy(config, source, in_files(made, log.warning))
+    apps = write_files(config, together(mirror, str), made)
+    state = (made / STATE).read_bytes()
     (made / STATE).unlink()
     for file in made.iterdir():
         file.replace(folder / file.name)
-    # The last, because a server takes a folder without it for one that has lost it. Generations go on above those given.
-    write_durably(folder / STATE, marked(document, generation + 1, number).text().encode())
+    # The last, because a server takes a folder without it for one that has lost it.
+    write_durably(folder / STATE, state)
     made.rmdir()
     return len(apps)
-
-
-def _copy(config: ControlConfig, source: Kept, target: Kept) -> None:
-    """All but the apps, which come after their past."""
-    target.revisions.replace(source.revisions.revisions, source.revisions.since)
-    target.data.keep(source.data.held)
-    for name in config.nodes:
-        closed = source.nodes.of(name)
-        target.nodes.change(name, lambda _, closed=closed: closed)  # type: ignore[misc]
-    for name, secret in source.secrets.current().items():
-        target.secrets.put(name, secret.value, secret.since, secret.salt)
-    while target.rebalances.asked() < source.rebalances.asked():
-        target.rebalances.ask()
-    target.rebalances.keep(source.rebalances.progress)
 
 
 def _batches(apps: Mapping[str, App]) -> Iterator[dict[str, Optional[App]]]:
@@ -103,12 +90,17 @@ def main(arguments: list[str]) -> int:
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--into-etcd", type=Path, metavar="FOLDER", help="what lies in the files of this folder")
     way.add_argument("--into-files", type=Path, metavar="FOLDER", help="what etcd has, into files of this folder")
+    way.add_argument("--export", action="store_true", help="print what etcd has, as the files of a backup in one JSON object")
     options = parser.parse_args(arguments)
     logs.set_up(as_json=False)
     try:
         config = read_control_config(options.config)
         if config.etcd is None:
             raise SetupError(f"{options.config} has no etcd", REMEDY)
+        if options.export:
+            # Not followed: what is read of it is all of one revision.
+            json.dump(exported(config, mirror_in(config.etcd, config)), sys.stdout)
+            return 0
         move, folder = (into_etcd, options.into_etcd) if options.into_etcd else (into_files, options.into_files)
         with following(mirror_in(config.etcd, config)) as mirror:
             moved = move(config, mirror, folder)

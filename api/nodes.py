@@ -57,7 +57,7 @@ class Routes:
         self.nodes.require(name)
         request.max_content_length = LARGE_BODY
         told = body()
-        report = _report(name, told)
+        report = read_report(name, told)
         heard, before = self.nodes.heartbeat(name, report)
         self.record(name, self.nodes.nodes[name].containers)
         self.index.report(name, before, self.nodes.nodes[name].containers)
@@ -68,7 +68,7 @@ class Routes:
     def take(self, name: str, told: object) -> None:
         """What the node told another server, which has done about it what is done once. Raises BadInput."""
         if name in self.nodes.nodes:
-            before = self.nodes.told(name, _report(name, told))
+            before = self.nodes.told(name, read_report(name, told))
             self.index.report(name, before, self.nodes.nodes[name].containers)
             self.look(name, self.nodes.nodes[name].containers)
 
@@ -146,7 +146,8 @@ def _row(name: str, nodes: NodeBook, index: PlacedIndex, *, facts: bool = False)
     return row | node.facts.to_json() if facts else row
 
 
-def _report(node: str, told: object) -> Report:
+def read_report(node: str, told: object) -> Report:
+    """What a heartbeat tells. Raises BadInput."""
     if not isinstance(told, Mapping) or not isinstance(told.get("instance"), str):
         raise BadInput(Fault("instance", "should be a text that identifies this agent"))
     facts = told.get("facts", {})

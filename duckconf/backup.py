@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from duckconf.control_plane import ETCD, FILES
 from duckconf.desired import PLACED_COLUMNS, empty_document, marked, read_document
-from duckconf.errors import BadInput, Fault
+from duckconf.errors import BadInput, Fault, SetupError
 
 FORMAT = 1
 HEADER = re.compile(rb"duckconf-backup (?P<format>[0-9]{1,9}) (?P<digest>[0-9a-f]{64}) (?P<size>[0-9]{1,12})\n")
@@ -26,12 +27,16 @@ SHORTEST_PASSPHRASE = 8
 MANIFEST = "manifest.json"
 # What should run, where it is and how it came to that, as the loop keeps it; agents mode is written so too.
 STATE = ("desired_state.csv", "history.json", "placements.json", "data.json", "secrets.json", "cordoned", "draining")
-KEYS = ("id_ed25519", "id_ed25519.pub", "known_hosts", "operator.token", "tokens.json", "topology")
+KEYS = ("id_ed25519", "id_ed25519.pub", "known_hosts", "operator.token", "tokens.json", "topology", "control-planes.json")
 TLS = ("tls/ca.pem", "tls/ca.key", "tls/api.pem", "tls/api.key", "tls/etcd/ca.pem", "tls/etcd/ca.key")
 CONTROL = ("control/state.csv", "control/nodes.json")
 BY_HOST = re.compile(r"(tokens|host-keys)/[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-# The generations that a control plane gave out after the backup was made are not given again.
+# The generations that a control plane gave out after the backup was made are not given again. With files it counted them; with
+# etcd, and with files that came from there, they follow the seconds since the epoch.
 AHEAD = 1_000_000
+SECONDS = 1_000_000_000
+# Of a host that has data of a member of etcd which cannot be read now.
+UNREAD = "unread"
 NOT_IN_IT = "the data in volumes, the images, the events and the inventory are not in it"
 
 
@@ -106,8 +111,24 @@ def require_readable(files: Mapping[str, bytes], what: str) -> None:
             raise BadInput(Fault(what, f"holds a {name} that cannot be read: {error}")) from None
 
 
-def continued(state: str) -> str:
+def surviving(found: Mapping[str, str]) -> str:
+    """The store in which a control plane has its state still, "" where it has none. `found` has by host FILES or ETCD where apps
+    are there, UNREAD, or "". Raises SetupError where it cannot be known."""
+    # Files with apps next to etcd: a move between them has not come to its end.
+    for store in (FILES, ETCD):
+        if store in found.values():
+            return store
+    if unread := sorted(host for host, what in found.items() if what == UNREAD):
+        raise SetupError(
+            f"{', '.join(unread)} has data of etcd, which no majority of its members serves: it may be newer than the backup",
+            "bring a majority back, or give up what is there: docs/operations.md, A lost control machine",
+        )
+    return ""
+
+
+def continued(state: str, now: float) -> str:
     """The state file, with no app in it, of a control plane that gives out only revisions which `state` and what was written
-    after it never had. Raises BadInput."""
+    after it, until `now` (seconds since the epoch), never had. Raises BadInput."""
     before = read_document(state, layout=PLACED_COLUMNS)
-    return marked(empty_document(), before.revision + AHEAD, before.next_number).text()
+    ahead = AHEAD if before.revision < SECONDS else 1
+    return marked(empty_document(), max(before.revision + ahead, int(now)), before.next_number).text()

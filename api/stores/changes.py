@@ -35,6 +35,13 @@ See = Callable[[Changes, Readable], None]
 """Given the apps that changed (None: withdrawn), and how much of the state can be read."""
 
 
+class Counts(NamedTuple):
+    """The revision under which the next change would be kept, and the N of the next `app-N`: neither is given twice."""
+
+    revision: int
+    number: int
+
+
 Update = Callable[[Union[App, None], int], App]
 
 

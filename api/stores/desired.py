@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from api.stores.aside import Aside
-from api.stores.changes import Changes, Decide, EditWaits, Listing, See, View, summary
+from api.stores.changes import Changes, Counts, Decide, EditWaits, Listing, See, View, summary
 from api.stores.store import Store, decided
 from api.stores.together import Together, Waiting
 from duckconf.brake import is_by_api, mended, why_it_waits
@@ -88,6 +88,11 @@ class DesiredStore(Store):
             revision = self._revision
         faults = tuple(str(fault) for fault in document.faults)
         return Listing(revision, document.apps(), (str(trouble), *faults) if trouble else faults)
+
+    @property
+    def counts(self) -> Counts:
+        with self._flushing:
+            return Counts(self._next_revision(self._document), self._document.next_number)
 
     def confirm(self) -> bool:
         """The file is ours then."""

@@ -59,6 +59,11 @@ class Own:
     """What was written last, perhaps of an earlier heartbeat."""
 
 
+def reports_in(entries: Entries) -> dict[str, Told]:
+    """By node, what it told last, whichever server heard it."""
+    return {name.removeprefix(NODES): _read(text) for name, text in entries.texts().items() if name.startswith(NODES)}
+
+
 class Relay:
     """Of one server, for many threads. `take` is given what a node told another server, `heard` the seconds for which others have
     not heard their nodes, `note` their events."""

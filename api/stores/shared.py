@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from api.stores.changes import Changes, Decide, Listing, See, View
+from api.stores.changes import Changes, Counts, Decide, Listing, See, View
 from api.stores.store import Store, decided
 from api.stores.together import Together, Waiting
 from duckconf.codec import to_json
@@ -28,6 +28,9 @@ from duckconf.reach.state.table import News
 PART = "apps"
 # Whoever gives an app a route writes this one too: two apps with one address can then not come at the same time.
 ROUTES = ".routes"
+# The N of the next `app-N`, and what another store, whose place this one took, had counted its generations to.
+COUNTED = ".counted"
+NO_APPS = (ROUTES, COUNTED)
 
 
 class SharedStore(Store):
@@ -35,12 +38,20 @@ class SharedStore(Store):
 
     name = "the state in etcd"
 
-    def __init__(self, entries: Entries, see: See, troubled: Callable[[], str], revision: int = 0) -> None:
+    def __init__(
+        self,
+        entries: Entries,
+        see: See,
+        troubled: Callable[[], str],
+        revision: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """`see` is given every change, in order, also those of other servers. `troubled` says why the store cannot be written
-        now, "" when it can; what is there was read at `revision`."""
+        now, "" when it can; what is there was read at `revision`. `clock` gives the seconds since the epoch."""
         self._entries = entries
         self._see = see
         self._troubled = troubled
+        self._clock = clock
         self._news = threading.Condition()
         self._flushing = threading.Lock()
         self._together = Together(self._flush, self._flushing)
@@ -70,6 +81,11 @@ class SharedStore(Store):
         with self._news:
             return Listing(self._revision, dict(self._apps), tuple(self._faults.values()))
 
+    @property
+    def counts(self) -> Counts:
+        with self._news:
+            return Counts(_generation(self._highest, self._clock()), self._number)
+
     def submit(self, decide: Decide) -> None:
         self._together.submit(decide)
 
@@ -90,26 +106,28 @@ class SharedStore(Store):
             self._news.notify_all()
 
     def _flush(self, batch: list[Waiting]) -> None:
+        now = self._clock()
         # Each of them has a fence of its own.
         with fenced(None):
-            self._entries.change(lambda reading: self._decide(batch, reading))
+            self._entries.change(lambda reading: self._decide(batch, reading, now))
 
-    def _decide(self, batch: list[Waiting], reading: Reading) -> Texts:
+    def _decide(self, batch: list[Waiting], reading: Reading, now: float) -> Texts:
         def app(name: str) -> App | None:
             text = reading.get(name)
             return self._understood(name, text) if text is not None else None
 
         def apps() -> dict[str, App]:
-            every = {name: self._understood(name, text) for name, text in reading.all().items() if name != ROUTES}
+            every = {name: self._understood(name, text) for name, text in reading.all().items() if name not in NO_APPS}
             return {name: app for name, app in every.items() if app is not None}
 
-        # Above all generations that were given, also by another store, or after the snapshot that this one was restored from.
-        generation = max(self._highest + 1, int(time.time()))
-        overlay = decided(batch, View(app, self._number, generation, apps), self._refuse_unreadable, reading.look)
+        counts = Counts(_generation(self._highest, now), self._number)
+        overlay = decided(batch, View(app, counts.number, counts.revision, apps), self._refuse_unreadable, reading.look)
         texts: dict[str, str | None] = {name: _text(app) if app is not None else None for name, app in overlay.items()}
         self._written = {name: (text, app) for name, app in overlay.items() if app is not None and (text := texts[name])}
         if any(app is not None and app.routes for app in overlay.values()):
             texts[ROUTES] = str(int(reading.get(ROUTES) or "0") + 1)
+        if (number := max((declared_number(name) + 1 for name in overlay), default=0)) > counts.number:
+            texts[COUNTED] = json.dumps(_counts(reading.get(COUNTED) or "")._replace(number=number)._asdict())
         return texts
 
     def _understood(self, name: str, text: str) -> App | None:
@@ -135,7 +153,9 @@ class SharedStore(Store):
         changes: dict[str, App | None] = {}
         with self._news:
             for name, text in texts.items():
-                if name == ROUTES:
+                if name == COUNTED and text is not None:
+                    self._count_on(_counts(text))
+                if name in NO_APPS:
                     continue
                 self._faults.pop(name, None)
                 changes[name] = None
@@ -156,8 +176,29 @@ class SharedStore(Store):
             self._texts.pop(name, None)
             return
         self._apps[name], self._texts[name] = app, text
-        self._highest = max(self._highest, *app.generation, 0)
-        self._number = max(self._number, declared_number(name) + 1)
+        self._count_on(Counts(max((0, *app.generation)) + 1, declared_number(name) + 1))
+
+    def _count_on(self, counts: Counts) -> None:
+        self._highest, self._number = max(self._highest, counts.revision - 1), max(self._number, counts.number)
+
+
+def count_on(entries: Entries, counts: Counts) -> None:
+    """Have all servers of these entries count on from there. Raises NotNow."""
+    entries.change(lambda _: {COUNTED: json.dumps(counts._asdict())})
+
+
+def _generation(highest: int, now: float) -> int:
+    """Above all that were given, also by another store, or after the snapshot that this one was restored from."""
+    return max(highest + 1, int(now))
+
+
+def _counts(text: str) -> Counts:
+    """What somebody wrote by hand counts nothing."""
+    try:
+        told = json.loads(text)
+        return Counts(int(told["revision"]), int(told["number"]))
+    except (ValueError, TypeError, KeyError):
+        return Counts(0, 0)
 
 
 def _text(app: App) -> str:

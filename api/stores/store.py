@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from api.stores.changes import Changes, Decide, Listing, Put, Update, View, check, refuse_claimed
+from api.stores.changes import Changes, Counts, Decide, Listing, Put, Update, View, check, refuse_claimed
 from api.stores.together import Waiting
 from duckconf.errors import Conflict, DuckconfError, NotFound
 from duckconf.model import App
@@ -36,6 +36,11 @@ class Store(ABC):
     @abstractmethod
     def listing(self) -> Listing:
         """The last state that could be read, and what cannot be read now."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> Counts:
+        """Where another store that takes its place counts on from."""
 
     @abstractmethod
     def submit(self, decide: Decide) -> None:

@@ -11,8 +11,11 @@ import pytest
 
 from api import move
 from api.mirrored import MOVE, UNDER_WAY, require_whole
+from api.stores.changes import Counts
+from api.stores.desired import SKIP
 from api.stores.kept import Kept, in_files, together
 from api.stores.kept_nodes import Closed
+from api.stores.shared import SharedStore
 from duckconf.errors import Conflict, NotNow, SetupError
 from duckconf.local_data import Held
 from duckconf.model import App
@@ -83,6 +86,29 @@ def test_all_of_it_is_there_on_the_other_side_and_comes_back(folder: Path, mirro
     assert sorted(path.name for path in back.iterdir() if not path.name.startswith(".")) == [
         "data.json", "history.json", "nodes.json", "rebalance.json", "rebalanced.json", "secrets.json", "state.csv"
     ]  # fmt: skip
+
+
+def test_what_was_counted_goes_on_there_and_back_also_where_a_clock_is_behind(tmp_path: Path, mirror: Mirror) -> None:
+    (there := tmp_path / "there").mkdir()
+    files = in_files(there, print).store(lambda *_: None)
+    files.add(App("nginx"))
+    files.delete("app-1")
+    counts = files.counts
+    files.close()
+    assert counts.number == 2
+    move.into_etcd(CONFIG, mirror, there)
+    store = SharedStore(mirror.part("apps"), lambda *_: None, str, clock=lambda: 1.0)
+    assert store.counts == Counts(counts.revision + SKIP, 2)
+    store.add(App("nginx"))
+    store.delete("app-2")
+    # Another server, and one that starts later.
+    assert together(mirror, str).store(lambda *_: None).counts.number == 3
+    (back := tmp_path / "back").mkdir()
+    move.into_files(CONFIG, mirror, back)
+    again = in_files(back, print).store(lambda *_: None)
+    assert again.counts.number == 3
+    assert again.counts.revision > store.counts.revision
+    again.close()
 
 
 def test_a_state_that_is_there_is_not_replaced(folder: Path, mirror: Mirror) -> None:

@@ -15,12 +15,26 @@ from types import SimpleNamespace
 
 import pytest
 
-from duckconf.backup import AHEAD, FORMAT, MANIFEST, Manifest, continued, may_hold, require_cluster, with_header, without_header
+from duckconf.backup import (
+    AHEAD,
+    FORMAT,
+    MANIFEST,
+    UNREAD,
+    Manifest,
+    continued,
+    may_hold,
+    require_cluster,
+    surviving,
+    with_header,
+    without_header,
+)
 from duckconf.cli.cluster import backup_file
 from duckconf.cli.cluster.backup import backup, restore
 from duckconf.cli.cluster.backup_file import Backup, packed, read_passphrase, unpacked
+from duckconf.control_plane import ETCD
+from duckconf.control_plane import FILES as IN_FILES
 from duckconf.desired import empty_document, marked, read_document
-from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound
+from duckconf.errors import BadInput, Conflict, DuckconfError, NotFound, SetupError
 from duckconf.reach.inventory.project import Project
 from duckconf.settings import Settings
 
@@ -135,8 +149,26 @@ def test_names_with_another_folder_in_them_are_none() -> None:
 
 def test_a_new_control_plane_counts_on_after_what_the_lost_one_may_have_counted_since() -> None:
     before = marked(empty_document(), 41, 7)
-    after = read_document(continued(before.text()))
+    after = read_document(continued(before.text(), 1000.0))
     assert (after.revision, after.next_number, after.apps()) == (41 + AHEAD, 7, {})
+
+
+@pytest.mark.parametrize(
+    ("counted", "expected"), [(41, 1_800_000_000), (1_799_999_000, 1_800_000_000), (1_800_000_005, 1_800_000_006)]
+)
+def test_generations_that_follow_the_clock_are_not_counted_into_its_future(counted: int, expected: int) -> None:
+    # A snapshot that is restored later relies on the clock.
+    before = marked(empty_document(), counted, 7)
+    assert read_document(continued(before.text(), 1.8e9)).revision == expected
+
+
+def test_the_state_of_a_control_plane_that_is_still_there_is_found_and_never_guessed() -> None:
+    assert surviving({"a": "", "b": ""}) == ""
+    assert surviving({"a": UNREAD, "b": ETCD}) == ETCD
+    # A move into etcd that was interrupted.
+    assert surviving({"a": IN_FILES, "b": ETCD}) == IN_FILES
+    with pytest.raises(SetupError, match="a, c has data of etcd, which no majority of its members serves"):
+        surviving({"c": UNREAD, "b": "", "a": UNREAD})
 
 
 def project(root: Path, cluster: str = "demo") -> Project:

@@ -17,7 +17,7 @@ from duckconf.cli.cluster.adoption import adopted
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.modes import AGENTS, mode_of
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
-from duckconf.cli.cluster.store import note_store, store_move
+from duckconf.cli.cluster.store import move_from, note_store, store_move
 from duckconf.cli.demo.demo_hosts import DemoHosts
 from duckconf.cli.look.control import AGENT_UNIT, CONTROL_UNITS
 from duckconf.cli.roles.provision import AGENT_PART, CONTROL_PART, provision, require_fitting, tell
@@ -63,15 +63,15 @@ def enter_agents(project: Project, *, handing_over: bool) -> None:
     inventory = project.inventory(secrets=True)
     if demo := [host for host in inventory.control_hosts() if host.demo]:
         DemoHosts(project).up([host for host in inventory.node_hosts() if host.demo], demo)
-    # The files of a control plane that has its state in etcd are of earlier days.
-    is_restored = bool(restored.mode_restored(project)) and not inventory.etcd
-    host = inventory.control_plane[0]
-    if is_restored and restored.has_survived(project, host):
+    is_restored, move = bool(restored.mode_restored(project)), store_move(project, inventory)
+    if is_restored and (store := restored.survives_in(project)):
         restored.leave_to_it(project)
-        handing_over = False
-    tell(provision(project, only=CONTROL_PART, move=store_move(project, inventory)))
+        handing_over, move = False, move_from(store, inventory)
+    elif is_restored and inventory.etcd:
+        restored.forget_lost_state(project)
+    tell(provision(project, only=CONTROL_PART, move=move))
     if is_restored and handing_over:
-        restored.count_on(project, host)
+        restored.count_on(project)
     if handing_over:
         _hand_over(project, inventory.store)
     note_store(project, inventory.store)

@@ -17,14 +17,17 @@ from duckconf.backup import CONTROL, KEYS, NOT_IN_IT, STATE, TLS, Manifest, may_
 from duckconf.cli.cluster.agents_up import declared, keep_as_other_modes
 from duckconf.cli.cluster.api import api_client
 from duckconf.cli.cluster.backup_file import Backup, packed, read_file, read_passphrase, unpacked
+from duckconf.cli.cluster.exported import exported
 from duckconf.cli.cluster.modes import AGENTS, RECONCILE, mode_of
 from duckconf.cli.cluster.nodes import open_cluster
 from duckconf.cli.cluster.past import places_told_by, told_by
 from duckconf.cli.cluster.restored import MARK, MODE, control_file
+from duckconf.cli.cluster.store import store_of
 from duckconf.cli.demo.demo_roles import API_STATE_INSIDE
 from duckconf.cli.terminal.edge import typed_path
 from duckconf.cli.terminal.say import say, step
 from duckconf.cli.terminal.tables import print_json
+from duckconf.control_plane import ETCD
 from duckconf.counts import counted
 from duckconf.errors import BadInput, Conflict, Fault, NotFound, NotNow, SetupError
 from duckconf.local_data import held_from_json
@@ -50,7 +53,7 @@ def backup(project: Project, typed: str, passphrase_file: str, *, force: bool, a
     passphrase = read_passphrase(passphrase_file, again=True)
     mode = mode_of(project)
     with step(f"reading the state of cluster {project.cluster}"):
-        files = _steady(lambda: _collected(project, mode))
+        files = {**_steady(lambda: _collected(project, mode)), **_at_once(project, mode)}
     manifest = Manifest(project.cluster, mode, time.time(), VERSION)
     with step("encrypting it"):
         content = packed(Backup(manifest, files), passphrase)
@@ -135,13 +138,21 @@ def _collected(project: Project, mode: str) -> dict[str, bytes]:
     names = [*KEYS, *TLS, *(name for name in hosts if may_hold(name)), *(STATE if mode != AGENTS else ())]
     paths = {name: project.state / name for name in names}
     here = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
-    return here | _of_agents(project) if mode == AGENTS else here
+    return here | _of_agents(project) if mode == AGENTS and store_of(project) != ETCD else here
+
+
+def _at_once(project: Project, mode: str) -> dict[str, bytes]:
+    """What a control plane keeps in etcd is told as it was in one moment: other writes may go on."""
+    if mode != AGENTS or store_of(project) != ETCD:
+        return {}
+    found = exported(project)
+    if unknown := sorted(name for name in found if not may_hold(name)):
+        raise SetupError(f"the control plane told of {', '.join(unknown)}, which this Duckconf does not know", "use a newer one")
+    return {name: _timeless(name, text.encode()) for name, text in found.items()}
 
 
 def _of_agents(project: Project) -> dict[str, bytes]:
-    """What the control plane keeps. Raises DuckconfError when it does not answer: its state cannot be guessed."""
-    if project.inventory().etcd:
-        raise SetupError("the state of this cluster is in etcd", "./inv members --save FILE fetches all of it")
+    """What the control plane keeps in files. Raises DuckconfError when it does not answer: its state cannot be guessed."""
     api = api_client(project)
     apps = declared(api)
     held = held_from_json(api.call("GET", "/data", deadline=10.0)["data"])

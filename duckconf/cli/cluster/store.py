@@ -19,18 +19,23 @@ def note_store(project: Project, store: str) -> None:
 def store_move(project: Project, inventory: Inventory) -> str:
     """What the role does where the inventory wants another store than a control plane that runs has; "" where it is the same.
     Raises SetupError for a cut file."""
-    changes = mode_of(project) == AGENTS and _noted(project) != inventory.store
-    return f"into-{inventory.store}" if changes else ""
+    return move_from(store_of(project), inventory) if mode_of(project) == AGENTS else ""
+
+
+def move_from(store: str, inventory: Inventory) -> str:
+    """The same, for a control plane that has its state in `store`."""
+    return f"into-{inventory.store}" if store != inventory.store else ""
 
 
 def require_same_store(project: Project, inventory: Inventory) -> None:
     """Agents must never see the empty state of a store that has just begun. Raises SetupError."""
     if store_move(project, inventory):
-        reason = f"the state is kept in {_noted(project)}, and by the inventory it should be in {inventory.store}"
+        reason = f"the state is kept in {store_of(project)}, and by the inventory it should be in {inventory.store}"
         raise SetupError(reason, "./inv up agents moves it, and no app is restarted")
 
 
-def _noted(project: Project) -> str:
+def store_of(project: Project) -> str:
+    """Where the control plane that runs has its state. Raises SetupError for a cut file."""
     path = project.state / NAME
     try:
         store = path.read_text("utf-8", errors="replace").strip()
