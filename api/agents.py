@@ -113,7 +113,7 @@ def create_agents(known: Known, tokens: Tokens, journal: Journal, config: Contro
     images = Images(index, nodes, kept.revisions, kept.learned)
     questions = Questions(nodes, index.wake, watches)
     components = Components()
-    browsers = Sessions(Path(config.state_dir), config.cluster, lambda: tokens.mark, time.time)
+    browsers = Sessions(Path(config.operator_token_file), config.cluster, lambda: tokens.mark, time.time)
     pictures = OfAgents(config.cluster, store, nodes, index, journal, components, journal.news.tell)
     hub = Hub(pictures, journal, journal.news)
     noted = Noted(Ends(store, index), index, images, pictures)

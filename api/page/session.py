@@ -1,7 +1,8 @@
 """The session of a browser: a short-lived cookie in place of the operator's token, which the page keeps nowhere.
 
-It is signed and not stored, so that it outlives a restart of the API. It ends with its time, and with the token that it was given
-for. It counts only together with a header that no other site can send, so that a foreign page can use it for nothing.
+It is signed and not stored, with a key that follows from the operator's token: it outlives a restart of the API, and every server
+of the cluster knows it. It ends with its time, and with the token that it was given for. It counts only together with a header
+that no other site can send, so that a foreign page can use it for nothing.
 """
 
 from __future__ import annotations
@@ -9,34 +10,34 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from flask import request
 
-from duckconf.reach.state.files import write_durably
+from duckconf.errors import SetupError
+from duckconf.reach.api.secret import read_token
 
-FILE_NAME = "session.key"
 # Seconds. An open page renews it long before.
 LIFETIME = 30 * 60
-KEY_LENGTH = 32
+# What the key is for: nothing else that is ever made of the token is the same.
+PURPOSE = b"duckconf: sessions of browsers"
 HEADER = "X-Duckconf-Page"
 OWN_SITE = ("", "same-origin")
 
 
 class Sessions:
-    """Of one server. `mark` changes with the operator's token; `clock` is in seconds since the epoch."""
+    """Of a cluster whose operator's token lies in the file `token`. `mark` changes with it; `clock` is in seconds since the
+    epoch."""
 
-    def __init__(self, folder: Path, cluster: str, mark: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(self, token: Path, cluster: str, mark: Callable[[], str], clock: Callable[[], float]) -> None:
         self.name = f"duckconf-{cluster}"
-        self._path = folder / FILE_NAME
+        self._token = token
         self._mark = mark
         self._clock = clock
-        self._lock = threading.Lock()
 
     def open(self) -> str:
-        """The value of a new cookie. Raises OSError."""
+        """The value of a new cookie. Raises SetupError."""
         until = f"{int(self._clock()) + LIFETIME}.{secrets.token_hex(8)}"
         return f"{until}.{self._signature(until)}"
 
@@ -45,7 +46,11 @@ class Sessions:
         end = until.partition(".")[0]
         if not (end.isascii() and end.isdigit() and len(end) < 12 and int(end) > self._clock()):
             return False
-        return hmac.compare_digest(signature.encode(), self._signature(until).encode())
+        try:
+            return hmac.compare_digest(signature.encode(), self._signature(until).encode())
+        except SetupError:
+            # The page asks for the token then.
+            return False
 
     def is_in_request(self) -> bool:
         """Whether the current request is of our page, in a browser with a session."""
@@ -54,13 +59,5 @@ class Sessions:
         return self.is_valid(request.cookies.get(self.name, ""))
 
     def _signature(self, text: str) -> str:
-        return hmac.new(self._key(), f"{self._mark()} {text}".encode(), hashlib.sha256).hexdigest()
-
-    def _key(self) -> bytes:
-        """Made when it is first needed. Without it, all sessions have ended."""
-        with self._lock:
-            key = self._path.read_bytes() if self._path.exists() else b""
-            if len(key) < KEY_LENGTH:
-                key = secrets.token_bytes(KEY_LENGTH)
-                write_durably(self._path, key)
-        return key
+        key = hmac.digest(str(read_token(self._token)).encode(), PURPOSE, "sha256")
+        return hmac.new(key, f"{self._mark()} {text}".encode(), hashlib.sha256).hexdigest()

@@ -82,8 +82,9 @@ def made(kept: Kept, folder: Path, journal: Journal, server: str = "control-1") 
     """A server of this name, with its own files in the folder."""
     tokens = {"operator": _hash("op"), "nodes": {name: _hash(f"token of {name}") for name in NODES}}
     (folder / "tokens.json").write_text(json.dumps(tokens))
+    (folder / "operator.token").write_text("op\n")
     config = ControlConfig(
-        "demo", NODES, str(folder / "tokens.json"), "", state_dir=str(folder), zones={"node-1": "a"},
+        "demo", NODES, str(folder / "tokens.json"), str(folder / "operator.token"), state_dir=str(folder), zones={"node-1": "a"},
         groups={"web": NODES[1:]}, edges=("node-2",), edge_addresses={"node-1": "inside"}, server=server,
     )  # fmt: skip
     return create_agents(knowing(kept, config), Tokens(folder / "tokens.json"), journal, config, 8)

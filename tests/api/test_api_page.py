@@ -97,7 +97,9 @@ def test_a_session_outlives_the_server_and_ends_with_its_time_and_its_token(tmp_
     mark = ["hash of the token"]
 
     def sessions() -> Sessions:
-        return Sessions(tmp_path, "demo", lambda: mark[0], lambda: now[0])
+        return Sessions(tmp_path / "operator.token", "demo", lambda: mark[0], lambda: now[0])
+
+    (tmp_path / "operator.token").write_text("op")
 
     value = sessions().open()
     assert sessions().is_valid(value)
@@ -109,7 +111,10 @@ def test_a_session_outlives_the_server_and_ends_with_its_time_and_its_token(tmp_
     assert sessions().is_valid(value)
     mark[0] = "another"
     assert not sessions().is_valid(value)
-    assert (tmp_path / session.FILE_NAME).stat().st_mode & 0o777 == 0o600
+    mark[0] = "hash of the token"
+    for text in ("", "another"):
+        (tmp_path / "operator.token").write_text(text)
+        assert not sessions().is_valid(value)
 
 
 def test_a_node_is_cordoned_drained_and_let_free_again_in_reconcile_mode(loop: Loop, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from flask.testing import FlaskClient
 
+from api.page.session import HEADER as PAGE
 from api.stores.kept import together
 from duckconf.codec import spec_hash
 from duckconf.leading import HEADER
@@ -31,6 +33,7 @@ class Server(NamedTuple):
     agent: Client
     other: Client
     mirror: Mirror
+    browser: FlaskClient
 
     def get(self, path: str) -> Any:
         return self.operator("GET", path).json
@@ -55,7 +58,8 @@ def servers(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
             mirror = stack.enter_context(mirrored(table))
             kept = together(mirror, str)
             app = made(kept, folder, Journal(folder / "events.jsonl", "api"), name)
-            found.append(Server(Client(app, "op"), Client(app, "token of node-1"), Client(app, "token of node-2"), mirror))
+            operator, agent, another = (Client(app, token) for token in ("op", "token of node-1", "token of node-2"))
+            found.append(Server(operator, agent, another, mirror, app.test_client(use_cookies=False)))
         yield found[0], found[1]
 
 
@@ -68,6 +72,13 @@ def test_what_one_declares_changes_and_withdraws_the_other_knows(servers: tuple[
     assert one.operator("PUT", "/app/web", {"image": "nginx:3"}, **{"If-Match": revision}).status_code == 412
     assert other.operator("DELETE", "/app/web").status_code == 200
     assert one.operator("GET", "/app/web?consistent=1").status_code == 404
+
+
+def test_a_browser_that_logged_in_at_one_is_known_to_the_other(servers: tuple[Server, Server]) -> None:
+    cookie = servers[0].operator("POST", "/session").headers["Set-Cookie"].partition(";")[0]
+    for server in servers:
+        assert server.browser.get("/apps", headers={"Cookie": cookie, PAGE: "1"}).status_code == 200
+        assert server.browser.get("/apps", headers={"Cookie": cookie[:-1], PAGE: "1"}).status_code == 401
 
 
 def test_of_writes_at_both_none_is_lost(servers: tuple[Server, Server]) -> None:
