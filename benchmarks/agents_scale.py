@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.crowds import heartbeat_rows
 from benchmarks.measure import Row
 from benchmarks.ports import free_ports
 from duckconf.cli.terminal.edge import ROOT
@@ -146,11 +146,9 @@ def at_rest(scale: Scale) -> list[Row]:
     share = (sum(server.cpu_times()[:2]) - before) / (time.monotonic() - begun) * 100
     answers = scale.ask("stats")
     took = [one for answer in answers for one in answer["took"]]
-    quantiles = statistics.quantiles(took, n=100)
     say(f"  {len(took)} heartbeats, {sum(answer['failed'] for answer in answers)} failed, the slowest {max(took):.1f} ms")
     return [
-        Row("heartbeat p50, as the agents see it", [quantiles[49]], unit="ms"),
-        Row(f"heartbeat p99, {len(scale.names)} agents and as many held watches", [quantiles[98]], goal=50, unit="ms"),
+        *heartbeat_rows(took, f"{len(scale.names)} agents and as many held watches"),
         Row("api-server at rest", [share], goal=30, unit="% core"),
         Row("api-server memory", [server.memory_info().rss / 2**20], goal=300, unit="MiB"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import Row
 from duckconf.cli.terminal.edge import ROOT
 from duckconf.cli.terminal.say import step
 from duckconf.errors import DuckconfError
@@ -19,6 +21,15 @@ from duckconf.errors import DuckconfError
 CROWDS = 6
 SETTLED_SECONDS = 3.0
 LONGEST = 120.0
+
+
+def heartbeat_rows(took: Sequence[float], whose: str) -> list[Row]:
+    """Of the milliseconds that heartbeats took, as the agents see it."""
+    quantiles = statistics.quantiles(took, n=100)
+    return [
+        Row("heartbeat p50, as the agents see it", [quantiles[49]], unit="ms"),
+        Row(f"heartbeat p99, {whose}", [quantiles[98]], goal=50, unit="ms"),
+    ]
 
 
 class Crowds:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.crowds import Crowds
+from benchmarks.crowds import Crowds, heartbeat_rows
 from benchmarks.measure import Row, timed
 from benchmarks.ports import free_ports
 from benchmarks.run import main
@@ -211,10 +210,8 @@ def beats(*_: object) -> list[Row]:
             took, seconds = [one for answer in crowds.ask("stats") for one in answer["took"]], time.monotonic() - begun
             shares = [(sum(one.cpu_times()[:2]) - was) / seconds * 100 for one, was in zip(servers, before)]
             commits = (plane.revision() - revision) / seconds
-    quantiles = statistics.quantiles(took, n=100)
     return [
-        Row("heartbeat p50, as the agents see it", [quantiles[49]], unit="ms"),
-        Row(f"heartbeat p99, {AGENTS} agents on {SERVERS} servers", [quantiles[98]], goal=50, unit="ms"),
+        *heartbeat_rows(took, f"{AGENTS} agents on {SERVERS} servers"),
         Row("the busiest server at rest", [max(shares)], goal=30, unit="% core"),
         Row("writes of etcd at rest", [commits], unit="/s"),
     ]
