@@ -1,7 +1,8 @@
 """Several API servers on etcd, beside etcd itself in the same run: `python -m benchmarks.ha`, or `./inv bench ha`.
 
 `--only writes,size,beats` runs parts of it: what an acknowledged write costs, whether that grows with the number of apps, and
-what many agents cost three servers. Everything is a process on loopback, with three members of etcd that sync to disk.
+what many agents cost three servers. Everything is a process on loopback, with three members of etcd that sync to disk. For
+`faults`, three demo hosts are frozen, rebooted, cut off and more: `benchmarks/faults.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.crowds import Crowds, heartbeat_rows
+from benchmarks.faults import faults
 from benchmarks.measure import Row, timed
 from benchmarks.ports import free_ports
 from benchmarks.run import main
@@ -226,9 +228,9 @@ def _hash(token: str) -> str:
 
 
 def _measured(part: str) -> Callable[[LocalEngine, Collection[str], int], list[Row]]:
-    return {"writes": writes, "size": size, "beats": beats}[part]
+    return {"writes": writes, "size": size, "beats": beats, "faults": faults}[part]
 
 
 if __name__ == "__main__":
-    parts = ("writes", "size", "beats")
-    sys.exit(main("ha", {(part,): _measured(part) for part in parts}, without_engine=parts))
+    alone = ("writes", "size", "beats")
+    sys.exit(main("ha", {(part,): _measured(part) for part in (*alone, "faults")}, without_engine=alone))

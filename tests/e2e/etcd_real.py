@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from duckconf.errors import NotNow
 from duckconf.reach.api.etcd import Gateway, coded
-from tests.e2e.conftest import free_ports
+from tests.e2e.conftest import ROOT, free_ports
 from tests.waiting import until
 
 
@@ -67,12 +68,22 @@ class Member:
             self.await_answer()
 
     def await_answer(self) -> None:
-        gateway = self.gateway(0.0)
+        gateway = self.gateway(1.0)
         until("etcd answers", lambda: answers(gateway))
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(20)
+
+
+class Line:
+    """The way of one client to a member: it can be frozen, and nothing comes or goes, without an end of the connections."""
+
+    def __init__(self, member: Member) -> None:
+        port = free_ports(1)[0]
+        self.endpoint = f"http://127.0.0.1:{port}"
+        argv = (sys.executable, "-m", "tests.relay", str(port), member.endpoint.rsplit(":", 1)[1])
+        self.process = subprocess.Popen(argv, cwd=ROOT)
 
 
 def answers(gateway: Gateway) -> bool:

@@ -18,7 +18,8 @@ from typing import Any
 
 from duckconf.leading import HEADER, LEASE
 from tests.e2e.conftest import ROOT
-from tests.e2e.test_servers_real import NODES, Cluster, Server, cluster
+from tests.e2e.etcd_real import Line
+from tests.e2e.test_servers_real import NODES, Cluster, Server, await_consistent, cluster
 from tests.waiting import until
 
 __all__ = ["cluster"]
@@ -182,3 +183,31 @@ def test_with_its_server_frozen_too_another_schedules_and_the_thawed_server_lets
             assert second("GET", "/app/b0?consistent=1").body["instances"][0]["node"]
     finally:
         os.kill(first.process.pid, signal.SIGCONT)
+
+
+def test_a_scheduler_whose_server_is_cut_off_from_etcd_goes_on_at_another_one(cluster: Cluster, tmp_path: Path) -> None:
+    lines = {name: Line(member) for name, member in cluster.members.items()}
+    others, one, cut = cluster.servers, None, None
+    try:
+        cut = Server(tmp_path / "api", "control-4", lines)
+        one = Scheduler(tmp_path, "control-4", [cut, *others])
+        await_leader(others[1], "control-4", 0.0)
+        with beating(others[1]):
+            assert others[1]("PUT", "/app/before", {"image": "nginx"}).status == 201
+            until("it is placed", lambda: all_placed(others[1], ["before"]))
+            for line in lines.values():
+                os.kill(line.process.pid, signal.SIGSTOP)
+            begun = time.monotonic()
+            assert others[1]("PUT", "/app/cut", {"image": "nginx"}).status == 201
+            until("it is placed", lambda: all_placed(others[1], ["cut"]))
+            assert time.monotonic() - begun < LEASE + 3
+            until("it says that it is cut off", lambda: "Warning" in cut("GET", "/apps").headers)
+            for line in lines.values():
+                os.kill(line.process.pid, signal.SIGCONT)
+            await_consistent(cut)
+            assert cut("GET", "/app/cut").body["instances"][0]["node"]
+            assert placements(others[1])["cut"] == 1
+    finally:
+        for process in [line.process for line in lines.values()] + [made.process for made in (one, cut) if made is not None]:
+            process.kill()
+            process.wait(20)

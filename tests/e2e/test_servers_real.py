@@ -21,7 +21,7 @@ import urllib3
 
 from duckconf.reach.api.etcd import coded
 from tests.e2e.conftest import ROOT, free_ports
-from tests.e2e.etcd_real import Member, leader_of, three
+from tests.e2e.etcd_real import Line, Member, leader_of, three
 from tests.waiting import until
 
 NODES = ("node-1", "node-2")
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 class Server:
     """A process of its own, one among several when it has `members` of etcd."""
 
-    def __init__(self, folder: Path, name: str, members: Mapping[str, Member] | None) -> None:
+    def __init__(self, folder: Path, name: str, members: Mapping[str, Member | Line] | None) -> None:
         folder.mkdir()
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
         self._folder = folder

@@ -210,13 +210,13 @@ class Loses:
     def call(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self.gateway.call(path, body)
 
-    def once(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def once(self, path: str, body: Mapping[str, Any], end: float) -> dict[str, Any]:
         if not path.endswith("txn"):
-            return self.gateway.once(path, body)
+            return self.gateway.once(path, body, end)
         self.count += 1
         if self.count == self.before:
             raise Unsure("lost on its way")
-        answer = self.gateway.once(path, body)
+        answer = self.gateway.once(path, body, end)
         if self.count == self.after:
             raise Unsure("its answer is lost")
         return answer

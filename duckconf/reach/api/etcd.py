@@ -12,10 +12,11 @@ import urllib3
 
 from duckconf.errors import DuckconfError, NotNow
 
-# Seconds for one try at one member, and for all tries: longer than an election takes.
+# Seconds for one try at one member, and for all tries: longer than an election takes, and short enough for a client to ask
+# another server within five seconds of a failure.
 CONNECT_SECONDS = 0.5
 TRY_SECONDS = 1.5
-CALL_SECONDS = 5.0
+CALL_SECONDS = 4.0
 PAUSE = 0.05
 CHUNK = 1 << 16
 # What another member, or the same one a moment later, may do: gRPC's UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and UNKNOWN.
@@ -55,17 +56,18 @@ class Gateway:
         end = time.monotonic() + self.seconds
         while True:
             try:
-                return self.once(path, body)
+                return self.once(path, body, end)
             except NotNow:
                 if time.monotonic() >= end:
                     raise
             time.sleep(PAUSE)
 
-    def once(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One try at one member; the next try is at another one. Raises EtcdRefused, NotNow, Unsure."""
+    def once(self, path: str, body: Mapping[str, Any], end: float) -> dict[str, Any]:
+        """One try at one member, until `end` at most; the next try is at another one. Raises EtcdRefused, NotNow, Unsure."""
         number = self._first
         endpoint = self.endpoints[number % len(self.endpoints)]
-        bounds = urllib3.Timeout(connect=CONNECT_SECONDS, total=TRY_SECONDS)
+        left = max(PAUSE, min(TRY_SECONDS, end - time.monotonic()))
+        bounds = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), total=left)
         try:
             answer = self._pool.request("POST", endpoint + path, body=json.dumps(body).encode(), timeout=bounds)
             content: Any = json.loads(answer.data)

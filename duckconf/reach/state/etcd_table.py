@@ -67,8 +67,8 @@ class EtcdTable:
         while True:
             try:
                 if self._marked is None:
-                    self._marked = self._read_marked()
-                answer = self._gateway.once("/v3/kv/txn", self._transaction(number, self._marked, changes, expected))
+                    self._marked = self._read_marked(end)
+                answer = self._gateway.once("/v3/kv/txn", self._transaction(number, self._marked, changes, expected), end)
                 done = self._outcome(answer, number, expected)
                 if done is not None:
                     return done
@@ -82,8 +82,8 @@ class EtcdTable:
                     raise (Unsure if unsure else NotNow)(error.message, error.remedy) from error
                 time.sleep(PAUSE)
 
-    def _read_marked(self) -> int:
-        found = self._gateway.once("/v3/kv/range", {"key": coded(self._marker)}).get("kvs", ())
+    def _read_marked(self, end: float) -> int:
+        found = self._gateway.once("/v3/kv/range", {"key": coded(self._marker)}, end).get("kvs", ())
         return int(found[0]["mod_revision"]) if found else ABSENT
 
     def _fence(self, number: str) -> None:
