@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, g, request
+from werkzeug.routing import Rule
 
 from api import cordoned, declared, front, hands, ops, problems, pushed, rebalance, request_id, secrets, stacks
 from api.held import HeldRequests
@@ -44,6 +45,18 @@ READS = ("GET", "HEAD", "OPTIONS")
 # Requests that come all the time; who takes them knows whether they change anything.
 REPORTS = ("nodes.heartbeat", "edges.told", "leases.ask")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Matched(Rule):
+    """A route that requests are matched with, and no URL is ever built from: werkzeug would compile two functions for that for
+    each route, which takes longer than all else that makes an app."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        return _never_built
+
+
+def _never_built(*_: object, **__: object) -> NoReturn:
+    raise NotImplementedError("no URL is built from a route")
 
 
 class Push:
@@ -164,6 +177,7 @@ def create(
     the caller of the current request or raises; only `/healthz` and the files of the page are open without it. `changed` is
     called after each request that may have changed something; reports of nodes are not meant."""
     app = Flask("duckconf", static_folder=None)
+    app.url_rule_class = Matched
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     known_as = {_spelled(name) for name in (*LOOPBACK, *names)}

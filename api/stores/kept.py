@@ -14,7 +14,7 @@ from api.stores.kept_nodes import KeptNodes, NodesFile, SharedNodes
 from api.stores.learned import Learned, OwnLearned, SharedLearned
 from api.stores.shared import SharedStore
 from api.stores.store import Store
-from duckconf.desired import PLACED_COLUMNS, empty_document
+from duckconf.desired import PLACED_COLUMNS, empty_document, marked
 from duckconf.errors import SetupError
 from duckconf.events import Event
 from duckconf.reach.state import data as data_file
@@ -71,7 +71,8 @@ def in_files(folder: Path, tell: Callable[[Event], object]) -> Kept:
     state = folder / STATE
     if not state.exists() and not (folder / NODES).exists():
         # The first start ever. Later, a state that is missing is an accident and stops nothing.
-        write_durably(state, empty_document(PLACED_COLUMNS).text().encode())
+        # As ours, which nobody is writing by hand, so that it is read at once.
+        write_durably(state, marked(empty_document(PLACED_COLUMNS), 1, 1).text().encode())
     return Kept(
         NodesFile(folder / NODES),
         SecretFile(folder / secret_file.FILE_NAME),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from duckconf.reach.api.control_config import ControlConfig
 from duckconf.reach.state.entries import Mirror
 from duckconf.reach.state.file_table import FileTable
 from duckconf.reach.state.journal import Journal
-from duckconf.reach.state.table import Table
+from duckconf.reach.state.table import Item, Listing, News, Table
 
 NODES = ("node-1", "node-2", "node-3")
 
@@ -54,9 +55,24 @@ def _kept(kind: str, folder: Path, journal: Journal) -> Iterator[Kept]:
         yield together(mirror, str)
 
 
+@dataclass(frozen=True)
+class Looking:
+    """A table whose followers look up often, so that they notice soon that they are to end."""
+
+    get: Callable[[str], Item | None]
+    list: Callable[..., Listing]
+    commit: Callable[..., int]
+    set_aside: Callable[[], None]
+    followed: Callable[[int, float], Iterator[News]]
+
+    def follow(self, since: int, pause: float) -> Iterator[News]:
+        return self.followed(since, min(pause, 0.02))
+
+
 @contextmanager
 def mirrored(table: Table) -> Iterator[Mirror]:
-    mirror = Mirror(lambda _: table)
+    often = Looking(table.get, table.list, table.commit, table.set_aside, table.follow)
+    mirror = Mirror(lambda _: often)
     thread = threading.Thread(target=mirror.run, daemon=True)
     thread.start()
     yield mirror
