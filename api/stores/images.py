@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from api.stores.learned import Learned, OwnLearned
-from api.stores.nodes import READY, NodeBook
+from api.stores.nodes import READY, UNREACHABLE, NodeBook
 from api.stores.placed import PlacedIndex
 from duckconf.actions import Pin
 from duckconf.by_revision import is_rolled_out
+from duckconf.errors import NotNow
 from duckconf.instance import Instance
 from duckconf.overview import BACKOFF
 from duckconf.pins import Key, is_fresh, pin_of, with_learned
@@ -31,8 +32,6 @@ class Images:
     book: RevisionBook
     learned: Learned = field(default_factory=OwnLearned)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    _first: dict[Key, int] = field(default_factory=dict)
-    """The slot that others wait for."""
 
     def __post_init__(self) -> None:
         self.learned.follow(self._wake)
@@ -48,7 +47,11 @@ class Images:
         fresh, alike = is_fresh(spec_only(app), past), self._alike(key)
         if len(alike) < 2:
             return ToldImage(fresh=fresh)
-        first = self._first_of(key, alike)
+        try:
+            first = self._first_of(key, alike)
+        except NotNow:
+            # Of two servers that cannot agree, each would have another one go first.
+            return ToldImage(awaits=f"waits until the servers agree on who finds out what {app.image} is")
         if first.slot == instance.slot:
             return ToldImage(first=True, fresh=fresh)
         return ToldImage(awaits=f"waits for {first.name} on {first.node}, which finds out what {app.image} is")
@@ -62,7 +65,7 @@ class Images:
                 self.learned.note(news)
                 self.book.edit({app for app, _ in news}, self.kept)
         self._wake(news)
-        self._wake(key for key in [*self._first] if key not in news and self._has_turned(key))
+        self._wake(key for key in self.learned.awaited() if key not in news and self._has_turned(key))
 
     def kept(self, app: str, past: History) -> History:
         """These revisions with the images that are known of them."""
@@ -72,8 +75,6 @@ class Images:
     def forget(self, apps: Collection[str] | None) -> None:
         """One that is declared again runs what its tag means then; None for all."""
         self.learned.forget(apps)
-        for key in [key for key in list(self._first) if apps is None or key[0] in apps]:
-            self._first.pop(key, None)
 
     def _pin(self, key: Key) -> Pin | None:
         return self.learned.get(key) or pin_of(self.book.revisions.get(key[0], ()), key[1])
@@ -90,11 +91,16 @@ class Images:
         return node in self.nodes.nodes and self.nodes.nodes[node].tells_images
 
     def _first_of(self, key: Key, alike: Iterable[Instance]) -> Instance:
-        """It stays the same as long as it may come up."""
-        able = {one.slot: one for one in alike if self._is_able(one)} or {one.slot: one for one in alike}
-        slot = self._first.get(key, 0)
-        self._first[key] = slot = slot if slot in able else min(able)
-        return able[slot]
+        """It stays the same as long as it may come up. Raises NotNow."""
+        slots = {one.slot: one for one in alike}
+        able = {slot for slot, one in slots.items() if self._is_able(one)} or slots.keys()
+        stays = able | {slot for slot, one in slots.items() if self._is_unheard(one)}
+        return slots[self.learned.first(key, lambda before: before if before in stays else min(able))]
+
+    def _is_unheard(self, instance: Instance) -> bool:
+        """Whether its node has told this server nothing yet, while another one may know it well."""
+        node = self.nodes.nodes.get(instance.node)
+        return node is not None and not node.instance and self.nodes.status(instance.node) != UNREACHABLE
 
     def _is_able(self, instance: Instance) -> bool:
         node, seen = instance.node, self.index.seen(instance)
@@ -104,10 +110,11 @@ class Images:
 
     def _has_turned(self, key: Key) -> bool:
         """Whether another one is to be the first now, or nobody needs one any more."""
-        alike, before = self._alike(key), self._first.get(key)
+        alike = self._alike(key)
         if self._pin(key) is not None or len(alike) < 2:
-            self._first.pop(key, None)
+            self.learned.settle(key)
             return len(alike) == 1
+        before = self.learned.first(key, lambda slot: slot)
         return self._first_of(key, alike).slot != before
 
     def _wake(self, keys: Iterable[Key]) -> None:

@@ -81,6 +81,25 @@ def test_a_browser_that_logged_in_at_one_is_known_to_the_other(servers: tuple[Se
         assert server.browser.get("/apps", headers={"Cookie": cookie[:-1], PAGE: "1"}).status_code == 401
 
 
+def test_one_instance_alone_goes_first_whichever_server_its_node_asks(servers: tuple[Server, Server]) -> None:
+    one, other = servers
+
+    def beats(agent: Client, node: str) -> None:
+        agent("PUT", f"/node/{node}/heartbeat", {"instance": node, "containers": [], "images": []})
+
+    def runs(agent: Client, node: str) -> Any:
+        return (agent("GET", f"/apps?nodeName={node}").json or {})["apps"][0]["runs"]
+
+    one.operator("PUT", "/app/web", {"image": "nginx:1", "replicas": 2, "node": ["node-1", "node-2"]})
+    until("the other knows it", lambda: other.operator("GET", "/app/web").status_code == 200)
+    beats(other.other, "node-2")
+    assert runs(other.other, "node-2") == {"first": True}
+    beats(one.agent, "node-1")
+    assert "waits for web.2 on node-2" in runs(one.agent, "node-1")["awaits"]
+    until("the other has heard node-1", lambda: other.node("node-1")["status"] == "ready")
+    assert runs(other.other, "node-2") == {"first": True}
+
+
 def test_of_writes_at_both_none_is_lost(servers: tuple[Server, Server]) -> None:
     servers[0].operator("PUT", "/app/web", {"image": "nginx", "env": {}})
     until("the other knows it", lambda: servers[1].operator("GET", "/app/web").status_code == 200)
