@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 import urllib3
 
+from duckconf.desired import read_document
 from duckconf.reach.api.etcd import coded
 from tests.e2e.conftest import ROOT, free_ports
 from tests.e2e.etcd_real import Line, Member, leader_of, three
@@ -58,11 +60,12 @@ class Server:
         }
         if members is not None:
             config["etcd"] = {"endpoints": [member.endpoint for member in members.values()]}
-        (folder / "config.json").write_text(json.dumps(config))
+        self.config = folder / "config.json"
+        self.config.write_text(json.dumps(config))
         self.start()
 
     def start(self) -> None:
-        argv = [sys.executable, "-m", "api.agents", "--config", str(self._folder / "config.json")]
+        argv = [sys.executable, "-m", "api.agents", "--config", str(self.config)]
         with (self._folder / "log").open("a") as log:
             self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
         until("the server answers", lambda: self.code("GET", "/healthz") == 200)
@@ -173,6 +176,37 @@ def test_what_one_is_told_all_know(cluster: Cluster) -> None:
     until("it runs for all", lambda: [server("GET", "/app/web").body["ready"] for server in cluster.servers] == [1] * 3)
     assert float(three("GET", "/apps").headers["Duckconf-Age"]) < 3
     assert three("DELETE", "/app/web").status == 200
+
+
+def test_a_backup_is_of_one_moment_while_clients_write(cluster: Cluster) -> None:
+    """Of two apps, the second one is counted up after the first one was."""
+    writer, other, _ = cluster.servers
+    ended, written = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal written
+        while not ended.is_set():
+            for name in ("first", "second"):
+                assert writer("PUT", f"/app/{name}", {"image": "nginx", "env": {"COUNT": str(written)}}).status in (200, 201)
+            written += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            until("both are there", lambda: written > 0)
+            for _ in range(3):
+                before = written
+                argv = [sys.executable, "-m", "api.move", "--config", str(other.config), "--export"]
+                done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+                apps = read_document(json.loads(done.stdout)["desired_state.csv"]).apps()
+                first, second = (int(dict(apps[name].env)["COUNT"]) for name in ("first", "second"))
+                assert second <= first <= second + 1
+                assert before - 1 <= second
+        finally:
+            ended.set()
+        writing.result(20)
+    for name in ("first", "second"):
+        assert writer("DELETE", f"/app/{name}").status == 200
 
 
 def test_nothing_acknowledged_is_lost_whatever_is_killed_or_frozen(cluster: Cluster) -> None:
