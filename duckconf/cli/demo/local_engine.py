@@ -7,6 +7,7 @@ of our own under `.duckconf/`; nothing outside the project is changed.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from duckconf.reach.nodes.local import LocalRunner
 
 PACKAGES = ("podman", "runc", "crun", "netavark", "aardvark-dns", "catatonit", "nftables", "iptables", "mmdebstrap")
 PROGRAMS = ("podman", "runc", "mmdebstrap")
+APT_LOCK = Path("/run/lock/duckconf-apt")
 REMOVAL_DEADLINE = 300.0
 # Seconds in which systemd comes up in a host.
 HOST_DEADLINE = 30.0
@@ -157,7 +159,9 @@ def install(packages: tuple[str, ...], why: str, *, announce: bool = True) -> No
             f"{why}", f"install it with: sudo {command}" if shutil.which("apt-get") else f"install {' '.join(packages)}"
         )
     runner = LocalRunner(environ={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    with step(f"installing {' '.join(packages)} with apt"):
+    # Two tasks that begin together, as in CI: apt does not wait for another one that is reading the lists.
+    with step(f"installing {' '.join(packages)} with apt"), APT_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         for argv in (("apt-get", "update", "-q"), ("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages)):
             done = runner.run(Command(argv, deadline=600))
             if not done.ok:
