@@ -17,6 +17,7 @@ from duckconf.cli.cluster.bring_up import up
 from duckconf.cli.cluster.etcd import refusal
 from duckconf.cli.cluster.etcd_rows import member_rows, outlook_of
 from duckconf.cli.cluster.modes import AGENTS
+from duckconf.cli.cluster.store import is_in_etcd, note_store
 from duckconf.cli.commands import fleet
 from duckconf.command import Command, Completed
 from duckconf.errors import HostKeyRefused, NotFound, SetupError
@@ -103,6 +104,11 @@ class TestWhy:
         assert notes == {"a": f"{KEY} ({REMEDY})", "b": "has no data", "c": UNREAD}
         assert outlook_of(WANTED, TOLD) == "no member can be asked: NOTE says why"
 
+    def test_members_that_are_all_empty_have_no_cluster_yet_or_have_lost_it(self) -> None:
+        told = read_told(dict.fromkeys("abc", "bare"), {})
+        assert outlook_of(WANTED, told) == "there is no cluster yet: ./inv up agents begins one, --restore one from a snapshot"
+        assert "all members are gone, and apps run on as they are: " in outlook_of(WANTED, told, has_state=True)
+
     def test_a_lost_member_says_it_too(self) -> None:
         told = read_told({"a": answer("abc", "ab", "a"), "b": answer("abc", "ab", "a")}, {"c": "no answer"})
         assert [row["note"] for row in member_rows(WANTED, told)] == ["", "", "no answer"]
@@ -113,3 +119,17 @@ class TestWhy:
         refused = refusal(todo, TOLD)
         assert f"whether there is a cluster: a {KEY} ({REMEDY}); c {UNREAD}" in refused.message
         assert refusal(todo, Told(TOLD.seen)).message == todo.reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "store", "has_state"),
+    [("agents", "etcd", True), ("agents", "files", False), ("reconcile", "etcd", False), ("", "", False)],
+)
+def test_a_running_control_plane_that_keeps_its_state_in_etcd_has_it_there(
+    tmp_path: Path, mode: str, store: str, has_state: bool
+) -> None:
+    project = project_of(tmp_path, *CONTROL)
+    if mode:
+        (project.state / "mode").write_text(f"{mode}\n")
+        note_store(project, store)
+    assert is_in_etcd(project) is has_state

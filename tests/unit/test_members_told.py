@@ -146,6 +146,15 @@ class TestSettling:
         assert etcd(hosts, "abc").settle(hosts.begin) == NEW
         assert hosts.commands == []
 
+    def test_members_that_have_lost_the_state_do_not_begin_without_it(self) -> None:
+        hosts = Hosts("", bare="abc")
+        lost = Etcd({name: f"{name}.example" for name in "abc"}, hosts, has_state=True)
+        with pytest.raises(
+            SetupError, match=r"agents would remove all apps .*members --restore SNAPSHOT; without one, .*up reconcile"
+        ):
+            lost.settle(hosts.begin)
+        assert hosts.commands == []
+
     def test_the_right_members_are_left_alone(self) -> None:
         hosts = Hosts("abc")
         assert etcd(hosts, "abc").settle(hosts.begin) == KEEP

@@ -31,6 +31,10 @@ LOOK_EVERY = 1.0
 MOST_STEPS = 50
 
 
+ALL_GONE = "agents would remove all apps if members of etcd began without it"
+REMEDY = "./inv members --restore SNAPSHOT; without one, ./inv up reconcile takes over what runs, and ./inv up agents begins anew"
+
+
 class Admins(Protocol):
     """Gives what runs commands as root on a host, as `Fleet` does."""
 
@@ -49,10 +53,12 @@ def refusal(refused: Refused, told: Told) -> SetupError:
 
 @dataclass(frozen=True)
 class Etcd:
-    """`wanted` has the address of each host that should be a member."""
+    """`wanted` has the address of each host that should be a member. With `has_state`, the members have had the state of a
+    cluster: they never begin without one, since agents would remove what should run."""
 
     wanted: Mapping[str, str]
     fleet: Admins
+    has_state: bool = False
 
     def look(self) -> Told:
         """Never raises for a host: one that cannot be reached is away."""
@@ -75,6 +81,8 @@ class Etcd:
             todo = next_step(self.wanted, told.seen)
             if isinstance(todo, Done):
                 return KEEP
+            if isinstance(todo, Begin) and self.has_state:
+                raise SetupError(f"no host of the group control_plane has the state of the cluster any more: {ALL_GONE}", REMEDY)
             if isinstance(todo, Begin):
                 return NEW
             if isinstance(todo, Refused):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from duckconf.cli.cluster.etcd import REMEDY
 from duckconf.members import Member, outlook
 from duckconf.members_told import Told
 
@@ -19,8 +20,11 @@ def member_rows(wanted: Collection[str], told: Told) -> list[dict[str, Any]]:
     return [*(_row(member, told) for member in members), *(_absent(host, told) for host in wanted if host not in names)]
 
 
-def outlook_of(wanted: Collection[str], told: Told) -> str:
+def outlook_of(wanted: Collection[str], told: Told, *, has_state: bool = False) -> str:
+    """With `has_state`, the members have had the state of a cluster."""
     if not told.seen.members and set(told.seen.bare) >= set(wanted):
+        if has_state:
+            return f"all members are gone, and apps run on as they are: {REMEDY}"
         return "there is no cluster yet: ./inv up agents begins one, --restore one from a snapshot"
     if not told.seen.members and told.away:
         return "no member can be asked: NOTE says why"

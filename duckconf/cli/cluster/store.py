@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from duckconf.cli.cluster.modes import AGENTS, mode_of
-from duckconf.control_plane import FILES, STORES
+from duckconf.control_plane import ETCD, FILES, STORES
 from duckconf.errors import SetupError
 from duckconf.inventory import Inventory
 from duckconf.reach.inventory.project import Project
@@ -25,6 +25,12 @@ def store_move(project: Project, inventory: Inventory) -> str:
 def move_from(store: str, inventory: Inventory) -> str:
     """The same, for a control plane that has its state in `store`."""
     return f"into-{inventory.store}" if store != inventory.store else ""
+
+
+def is_in_etcd(project: Project) -> bool:
+    """Whether a running control plane keeps the state there: members that are all empty have lost it. Raises SetupError for a
+    cut file."""
+    return mode_of(project) == AGENTS and store_of(project) == ETCD
 
 
 def require_same_store(project: Project, inventory: Inventory) -> None:

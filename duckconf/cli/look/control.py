@@ -10,6 +10,7 @@ from duckconf.cli.cluster.etcd import Etcd
 from duckconf.cli.cluster.etcd_rows import member_rows, outlook_of
 from duckconf.cli.cluster.modes import AGENTS, require_mode
 from duckconf.cli.cluster.nodes import Cluster, open_cluster
+from duckconf.cli.cluster.store import is_in_etcd
 from duckconf.command import Command
 from duckconf.errors import DuckconfError, NotFound
 from duckconf.inventory import Inventory
@@ -99,9 +100,9 @@ def _services(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _store(cluster: Cluster) -> dict[str, Any]:
-    etcd = Etcd(member_addresses(cluster.inventory), cluster.fleet)
+    etcd = Etcd(member_addresses(cluster.inventory), cluster.fleet, is_in_etcd(cluster.project))
     told = etcd.look()
-    return {"members": member_rows(etcd.wanted, told), "outlook": outlook_of(etcd.wanted, told)}
+    return {"members": member_rows(etcd.wanted, told), "outlook": outlook_of(etcd.wanted, told, has_state=etcd.has_state)}
 
 
 def _control_host(inventory: Inventory, named: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from duckconf.cli.cluster.etcd import JOIN, KEEP, Etcd
 from duckconf.cli.cluster.etcd_certificates import ensure_etcd_certificates
+from duckconf.cli.cluster.store import is_in_etcd
 from duckconf.cli.roles.playbook import Playbook
 from duckconf.inventory import Inventory
 from duckconf.reach.inventory.project import Project
@@ -55,4 +56,4 @@ def settled(
         if outcome.failure is not None:
             raise outcome.failure
 
-    return {STEP: Etcd(member_addresses(inventory), fleet).settle(begin)}
+    return {STEP: Etcd(member_addresses(inventory), fleet, is_in_etcd(project)).settle(begin)}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from duckconf.cli.cluster.etcd import PATIENCE, RESTORE, Etcd, refusal
 from duckconf.cli.cluster.etcd_rows import COLUMNS, WELL, member_rows, outlook_of
+from duckconf.cli.cluster.store import is_in_etcd
 from duckconf.cli.roles.etcd_members import ROLE, STEP, member_variables
 from duckconf.cli.roles.playbook import Playbook
 from duckconf.cli.terminal.edge import SOME_UNREACHABLE
@@ -34,7 +35,7 @@ def show(project: Project, *, as_json: bool) -> int:
     """Exit code 4 when a member does not answer or follows nobody."""
     with _opened(project) as (etcd, _):
         told = etcd.look()
-    rows, words = member_rows(etcd.wanted, told), outlook_of(etcd.wanted, told)
+    rows, words = member_rows(etcd.wanted, told), outlook_of(etcd.wanted, told, has_state=etcd.has_state)
     spare = may_fail(told.seen.members) if told.seen.members else -1
     if as_json:
         print_json({"members": rows, "revision": told.revision, "may_fail": spare, "outlook": words})
@@ -118,7 +119,7 @@ def _opened(project: Project) -> Iterator[tuple[Etcd, Fleet]]:
     fleet = Fleet(hosts, KnownHosts(project.pins, OWN_PINS), project.login_key, max(PATIENCE, project.settings.node_deadline))
 
     try:
-        yield Etcd(member_addresses(inventory), fleet), fleet
+        yield Etcd(member_addresses(inventory), fleet, is_in_etcd(project)), fleet
     finally:
         fleet.close()
 
