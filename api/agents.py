@@ -223,6 +223,7 @@ def run(config: ControlConfig) -> None:
         kept.mirror.went_back = functools.partial(os._exit, 1)
         confirm(kept.mirror)
         require_same(kept.mirror, state)
+        kept.nodes.begin()
     known.index.tidy()
     log.info("cluster %s, agents mode, serving %s for %d nodes", config.cluster, config.listen, len(config.nodes))
     try:

@@ -48,6 +48,7 @@ def copy_books(config: ControlConfig, source: Kept, target: Kept) -> None:
     """All but the apps, which come after their past. Raises NotNow, OSError."""
     target.revisions.replace(source.revisions.revisions, source.revisions.since)
     target.data.keep(source.data.held)
+    target.nodes.begin(source.nodes.epoch)
     for name in config.nodes:
         closed = source.nodes.of(name)
         target.nodes.change(name, lambda _, closed=closed: closed)  # type: ignore[misc]

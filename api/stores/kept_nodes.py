@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Optional, Protocol
 
 from duckconf.errors import SetupError
 from duckconf.reach.state.entries import Entries, Reading
@@ -19,6 +19,8 @@ from duckconf.reach.state.files import write_durably
 from duckconf.reach.state.table import Changes, News
 
 PART = "nodes"
+# The highest epoch that a server has had.
+EPOCH = ".epoch"
 
 
 class Closed(NamedTuple):
@@ -38,6 +40,10 @@ class KeptNodes(Protocol):
 
     epoch: int
     """Another one with each start of a server, and greater than all before it."""
+
+    def begin(self, above: int = 0) -> None:
+        """Keep the epoch safely, before anybody is told of it, for clocks that go back; it is above this one then. Raises NotNow,
+        OSError."""
 
     def of(self, name: str) -> Closed: ...
 
@@ -67,6 +73,11 @@ class NodesFile:
         self._closed = {str(name): _closed(entry) for name, entry in nodes.items()}
         self._heard = {str(name): (_heard(entry), 0) for name, entry in nodes.items()}
         self._see: list[See] = []
+
+    def begin(self, above: int = 0) -> None:
+        with self._lock:
+            self.epoch = max(self.epoch, above + 1)
+            self._write(self._closed, self._heard)
 
     def of(self, name: str) -> Closed:
         return self._closed.get(name, Closed())
@@ -107,11 +118,16 @@ class SharedNodes:
 
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
+        texts = entries.texts()
         # Servers that start in the same second have different ones.
-        self.epoch = (int(time.time()) << 10) + secrets.randbelow(1 << 10)
-        self._closed = {name: _understood(text) for name, text in entries.texts().items()}
+        self.epoch = max((int(time.time()) << 10) + secrets.randbelow(1 << 10), _number(texts.pop(EPOCH, None)) + 1)
+        self._closed = {name: _understood(text) for name, text in texts.items()}
         self._see: list[See] = []
         entries.follow(self._follow)
+
+    def begin(self, above: int = 0) -> None:
+        self.epoch = max(self.epoch, above + 1)
+        self._entries.change(lambda reading: {EPOCH: str(self.epoch)} if _number(reading.get(EPOCH)) < self.epoch else {})
 
     def of(self, name: str) -> Closed:
         return self._closed.get(name, Closed())
@@ -140,6 +156,8 @@ class SharedNodes:
 
     def _follow(self, news: News) -> None:
         for name, item in news.items.items():
+            if name == EPOCH:
+                continue
             closed = _understood(item.text) if item is not None else Closed()
             self._closed[name] = closed
             for see in self._see:
@@ -165,6 +183,10 @@ def _understood(text: str) -> Closed:
         return _closed(json.loads(text))
     except ValueError:
         return Closed()
+
+
+def _number(text: Optional[str]) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else 0
 
 
 def _heard(entry: Any) -> float:

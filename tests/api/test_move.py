@@ -111,6 +111,23 @@ def test_what_was_counted_goes_on_there_and_back_also_where_a_clock_is_behind(tm
     again.close()
 
 
+def test_nodes_are_told_higher_revisions_also_where_a_clock_is_behind(
+    folder: Path, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = [in_files(folder, print).nodes.epoch]
+    move.into_etcd(CONFIG, mirror, folder)
+    monkeypatch.setattr("api.stores.kept_nodes.time.time", lambda: 1.0)
+    for _ in range(2):
+        nodes = together(mirror, str).nodes
+        nodes.begin()
+        epochs.append(nodes.epoch)
+    (back := tmp_path / "back").mkdir()
+    move.into_files(CONFIG, mirror, back)
+    epochs.append(in_files(back, print).nodes.epoch)
+    assert epochs == sorted(set(epochs))
+    assert [in_files(back, print).nodes.of(name) for name in CONFIG.nodes] == [Closed(), Closed(True, True, 3)]
+
+
 def test_a_state_that_is_there_is_not_replaced(folder: Path, mirror: Mirror) -> None:
     move.into_etcd(CONFIG, mirror, folder)
     (folder / "state.csv.moved").rename(folder / "state.csv")
