@@ -33,8 +33,8 @@ KEY = "shows the host key SHA256:abc, and none is pinned for 192.0.2.11:22"
 REMEDY = "if that is the right machine: ./inv accept-key control-1 SHA256:abc"
 
 
-def project_of(root: Path, *control: str) -> Project:
-    (root / "hosts.ini").write_text(HEAD + "\n".join(control))
+def project_of(root: Path, *control: str, variables: str = "") -> Project:
+    (root / "hosts.ini").write_text(HEAD.replace("[nodes]", f"{variables}\n[nodes]") + "\n".join(control))
     made = Project(root, Settings(inventory="hosts.ini"), "demo")
     made.state.mkdir(parents=True)
     return made
@@ -85,6 +85,10 @@ class TestBeforeAnythingIsChanged:
         (project.state / "mode").write_text(f"{AGENTS}\n")
         require_control_plane(project, project.inventory())
         assert hosts.asked == []
+
+    def test_demo_hosts_which_are_made_first_are_not_asked(self, tmp_path: Path) -> None:
+        project = project_of(tmp_path, *CONTROL, variables="duckconf_provider=container")
+        require_control_plane(project, project.inventory())
 
     @pytest.mark.parametrize(
         ("control", "words"), [((), "needs a host in the group control_plane"), (CONTROL[:2], "has 2 hosts, and 2 members")]

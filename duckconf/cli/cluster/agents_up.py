@@ -50,6 +50,9 @@ def require_control_plane(project: Project, inventory: Inventory) -> None:
     if AGENTS in (mode_of(project), restored.mode_restored(project)):
         return
     real = [name for name in inventory.control_plane if not inventory.hosts[name].demo]
+    if not real or any(host.demo for host in inventory.node_hosts()):
+        # Demo hosts are made first, in seconds, and nothing of a cluster can be asked before.
+        return
     with open_cluster(project) as cluster:
         found = ask_all(real, lambda name: cluster.fleet.admin(name).run(Command(("true",))))
     if failures := [str(failure) for failure in found.values() if isinstance(failure, DuckconfError)]:
