@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psutil
 import pytest
 
 from duckconf.cli.demo.demo_hosts import DemoHosts
@@ -22,6 +20,7 @@ from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project, load_project
 from tests.e2e import warm
 from tests.e2e.conftest import ROOT, free_ports
+from tests.e2e.watched import command_lines
 from tests.waiting import until
 
 NODES = ("node-1", "node-2")
@@ -75,20 +74,6 @@ class Rig:
         return [node["status"] for node in self.api().call("GET", "/nodes")["nodes"]] == ["ready"] * len(NODES)
 
 
-class CommandLines(threading.Thread):
-    """Every command line that was seen on this machine while it ran."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[str] = set()
-        self.over = threading.Event()
-
-    def run(self) -> None:
-        while not self.over.wait(0.02):
-            for process in psutil.process_iter(["cmdline"]):
-                self.seen.add(" ".join(process.info["cmdline"] or ()))
-
-
 def changes(outcomes: dict[str, Outcome]) -> dict[str, int]:
     return {name: outcome.changed for name, outcome in outcomes.items()}
 
@@ -122,13 +107,8 @@ class FirstRun:
 
 @pytest.fixture(scope="module")
 def first(rig: Rig) -> FirstRun:
-    watcher = CommandLines()
-    watcher.start()
-    try:
-        return FirstRun(provision(rig.project), watcher.seen)
-    finally:
-        watcher.over.set()
-        watcher.join()
+    with command_lines() as lines:
+        return FirstRun(provision(rig.project), lines)
 
 
 @pytest.fixture

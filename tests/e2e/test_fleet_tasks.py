@@ -26,6 +26,7 @@ from duckconf.ssh_address import SshAddress
 from tests.e2e import warm
 from tests.e2e.conftest import ROOT, free_ports, second_checkout
 from tests.e2e.paused import pause
+from tests.e2e.updated import QUICK
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -289,12 +290,12 @@ def test_the_loop_empties_a_node_and_gives_up_a_dead_one(pushing: Machines) -> N
     pushing.add_known("web-2")
     pushing.inv("push-image", WEB_IMAGE, "--to", "web-2")
     for _ in range(3):
-        pushing.inv("start-app", WEB_IMAGE, "--wait")
+        pushing.inv("start-app", WEB_IMAGE, *QUICK, "--wait")
     assert set(pushing.apps().values()) == set(HOSTS)
     pushing.inv("drain", "web-2")
     assert sorted(pushing.apps().items()) == [("app-1", "web-1"), ("app-2", "web-1"), ("app-3", "web-1")]
     pushing.inv("uncordon", "web-2")
-    pushing.inv("start-app", WEB_IMAGE, "--wait")
+    pushing.inv("start-app", WEB_IMAGE, *QUICK, "--wait")
     assert pushing.apps()["app-4"] == "web-2"
     pause(pushing.engine, pushing.container("web-2"))
     assert "--force" in pushing.inv("remove-node", "web-2", code=4).stderr

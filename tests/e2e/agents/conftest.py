@@ -13,7 +13,7 @@ from duckconf.cli.cluster.api import api_client
 from duckconf.naming import WEB_IMAGE
 from duckconf.reach.api.client import ApiClient
 from tests.e2e.agents.fleet import APPS, apps, lives, nodes
-from tests.e2e.conftest import Live, brought_up, free_ports, write_inventory
+from tests.e2e.conftest import SOON_READY, Live, brought_up, free_ports, write_inventory
 from tests.waiting import until
 
 
@@ -54,7 +54,7 @@ def running(fleet: Live, api: ApiClient, stranger: str, untouched: dict[str, tup
     until("all nodes are ready", lambda: {node["status"] for node in nodes(api)} == {"ready"}, 40)
     if not untouched:
         for name in APPS:
-            api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE})
+            api.call("PUT", f"/app/{name}", {"image": WEB_IMAGE, **SOON_READY})
         until("they run, once each", lambda: fleet.once_each(APPS), 40)
     before = lives(fleet)
     untouched.clear()

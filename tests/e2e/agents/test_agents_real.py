@@ -37,6 +37,7 @@ from tests.e2e.agents.fleet import (
 from tests.e2e.client import asked_all_the_time
 from tests.e2e.conftest import NODE_TIMEOUT, NODES, SOON_READY, Live
 from tests.e2e.full_service import SLEEPING
+from tests.e2e.updated import QUICK
 from tests.e2e.watched import in_no_command_line, telltale
 from tests.waiting import until
 
@@ -313,7 +314,7 @@ def test_jobs_end_and_what_is_done_is_run_nowhere_again(running: Live, api: ApiC
 
 
 def test_an_app_moves_to_the_nodes_of_its_pattern_without_a_gap(running: Live, api: ApiClient) -> None:
-    words = ("--name", "web", "--replicas", "2", "--on", "nodes:!node-1", "--wait")
+    words = ("--name", "web", "--replicas", "2", "--on", "nodes:!node-1", *QUICK, "--wait")
     assert running.inv("start-app", WEB_IMAGE, *words).returncode == 0
     assert {running.instances()[name][1] for name in ("web", "web.2")} == {"node-2", "node-3"}
     api.call("PUT", "/app/web", {"on": "node-1"})
@@ -389,7 +390,7 @@ def homes_of_data(cluster: Live) -> dict[str, str]:
 
 
 def test_the_cluster_goes_to_reconcile_and_back_and_no_app_restarts(running: Live, api: ApiClient) -> None:
-    assert running.inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", "--wait").returncode == 0
+    assert running.inv("start-app", WEB_IMAGE, "--name", "web", "--replicas", "3", *QUICK, "--wait").returncode == 0
     before = running.instances()
     assert running.inv("start-app", WEB_IMAGE, "--name", "short", "--wait").returncode == 0
     until("it has served", lambda: [item["outcome"] for item in past(running)] == ["done"], 40)
@@ -504,8 +505,8 @@ def homes_of(cluster: Live, app: str) -> list[str]:
 
 def test_a_global_app_runs_once_on_each_node_and_one_with_data_waits_for_its_own(running: Live, api: ApiClient) -> None:
     volume = f"data-{running.project.cluster}"
-    api.call("PUT", "/app/everywhere", {"image": WEB_IMAGE, "mode": "global"})
-    api.call("PUT", "/app/db", {"image": WEB_IMAGE, "volumes": [f"{volume}:/data"]})
+    api.call("PUT", "/app/everywhere", {"image": WEB_IMAGE, "mode": "global", **SOON_READY})
+    api.call("PUT", "/app/db", {"image": WEB_IMAGE, "volumes": [f"{volume}:/data"], **SOON_READY})
     try:
         until("each node has one", lambda: homes_of(running, "everywhere") == sorted(NODES), 40)
         until("the data is noted", lambda: "db" in api.call("GET", "/data")["data"], 40)

@@ -14,7 +14,7 @@ from tests.fake_docker import FakeEngine
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = "sim"
-WEB = {"name": "web", "image": "web", "generation": 7}
+WEB = {"name": "web", "image": "web", "generation": 7, "update_config": {"monitor": "1s"}}
 PROGRAM = [sys.executable, "-m", "controllers.app_controller"]
 Install = Callable[..., AgentProcess]
 
