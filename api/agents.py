@@ -31,7 +31,7 @@ from api.live.components import Components
 from api.live.hub import Hub
 from api.live.of_agents import OfAgents
 from api.metrics import Metrics
-from api.mirrored import confirm, mirror_in, require_same, require_whole
+from api.mirrored import confirm, follow_moves, mirror_in, require_same, require_whole
 from api.others import Joined, Nobody, Others, say_age
 from api.page import routes as page
 from api.page.session import Sessions
@@ -215,6 +215,8 @@ def run(config: ControlConfig) -> None:
     threads = int(len(config.nodes) * THREADS_PER_NODE) + THREADS_MORE
     tokens = Tokens(Path(config.tokens_file))
     app = create_agents(known, tokens, journal, config, threads - THREADS_MORE // 2)
+    if kept.mirror is not None:
+        follow_moves(kept.mirror, functools.partial(os._exit, 1))
     mirrored = kept.mirror.run if kept.mirror is not None else known.nodes.keep_on_disk
     for name, target in (("state", known.store.watch), ("kept", mirrored)):
         threading.Thread(target=target, name=name, daemon=True).start()

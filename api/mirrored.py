@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from duckconf.reach.api.etcd import Gateway
 from duckconf.reach.state.entries import Mirror, Reading
 from duckconf.reach.state.etcd_table import EtcdTable
 from duckconf.reach.state.files import write_durably
-from duckconf.reach.state.table import Changes, Table
+from duckconf.reach.state.table import Changes, News, Table
 
 # The state of a cluster has an id, which each server knows once it has served it.
 CLUSTER, FOUNDED, KNOWN = "cluster", "founded", "etcd.id"
 ID_BYTES = 8
 MOVE = "move"
-UNDER_WAY = "under-way"
+UNDER_WAY, IN_FILES = "under-way", "in-files"
+# For the other servers to end once the state moves away from them.
+END_SECONDS = 2.0
 
 
 def mirror_in(etcd: EtcdConfig, config: ControlConfig) -> Mirror:
@@ -59,13 +61,31 @@ def require_same(mirror: Mirror, folder: Path) -> None:
 
 
 def require_whole(mirror: Mirror) -> None:
-    """Raises SetupError for a state that was moved into etcd and is not all there yet."""
+    """Raises SetupError for a state that was moved into etcd and is not all there yet, or that was moved out of it."""
     if is_under_way(mirror):
         raise SetupError("the state is being moved into etcd, or that was interrupted", "move it once more: ./inv up agents")
+    if is_in_files(mirror):
+        remedy = "switch this one off; where it should serve again, put it into the group control_plane and type ./inv up agents"
+        raise SetupError("the state was moved out of etcd, into files of another host", remedy)
 
 
 def is_under_way(mirror: Mirror) -> bool:
     return UNDER_WAY in mirror.part(MOVE).texts()
+
+
+def is_in_files(mirror: Mirror) -> bool:
+    return IN_FILES in mirror.part(MOVE).texts()
+
+
+def follow_moves(mirror: Mirror, end: Callable[[], object]) -> None:
+    """`end` is called when the state begins to move from one store to another: a server that went on would take writes that
+    are lost, or tell agents of an empty state. To be called before the mirror runs."""
+
+    def see(news: News) -> None:
+        if any(news.items.values()):
+            end()
+
+    mirror.part(MOVE).follow(see)
 
 
 @contextmanager

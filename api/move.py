@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Optional
 
 from api.exported import copy_books, exported, write_files
-from api.mirrored import MOVE, UNDER_WAY, following, is_under_way, mirror_in
+from api.mirrored import CLUSTER, END_SECONDS, IN_FILES, MOVE, UNDER_WAY, confirm, following, is_in_files, is_under_way, mirror_in
 from api.stores import shared
 from api.stores.kept import NODES, STATE, in_files, together
 from duckconf.counts import counted
@@ -42,9 +42,14 @@ def into_etcd(config: ControlConfig, mirror: Mirror, folder: Path) -> int:
     source, target = in_files(folder, log.warning), together(mirror, str)
     store = target.store(lambda *_: None)
     note = mirror.part(MOVE)
-    if store.listing().apps and not is_under_way(mirror):
+    if store.listing().apps and not is_under_way(mirror) and not is_in_files(mirror):
         raise Conflict("etcd has a state already", "what lies in files is older, or of another cluster: move it away")
-    note.change(lambda _: {UNDER_WAY: json.dumps(time.strftime("%Y-%m-%d %H:%M:%S"))})
+    note.change(lambda _: {UNDER_WAY: _now()})
+    if is_in_files(mirror):
+        _clear(mirror)
+        note.change(lambda _: {IN_FILES: None})
+        source, target = in_files(folder, log.warning), together(mirror, str)
+        store = target.store(lambda *_: None)
     copy_books(config, source, target)
     before = source.store(lambda *_: None)
     apps = before.listing().apps
@@ -64,6 +69,10 @@ def into_files(config: ControlConfig, mirror: Mirror, folder: Path) -> int:
     """How many apps there are now. Raises Conflict where the folder has a state of its own."""
     if (folder / STATE).exists():
         raise Conflict(f"{folder} has a state already", f"what lies in etcd is newer: move {folder / STATE} away")
+    # The servers of hosts that are no longer in the inventory end too: what they took from now on would be lost.
+    mirror.part(MOVE).change(lambda _: {IN_FILES: _now()})
+    time.sleep(END_SECONDS)
+    confirm(mirror)
     made = folder / MOVE
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(mode=0o700)
@@ -76,6 +85,18 @@ def into_files(config: ControlConfig, mirror: Mirror, folder: Path) -> int:
     write_durably(folder / STATE, state)
     made.rmdir()
     return len(apps)
+
+
+def _now() -> str:
+    return json.dumps(time.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _clear(mirror: Mirror) -> None:
+    """What etcd had before its state was moved out of it: all but which state it is, and how it moves."""
+    for name in set(mirror.parts) - {CLUSTER, MOVE}:
+        part = mirror.part(name)
+        while found := list(islice(part.texts(), BATCH)):
+            part.change(lambda _, found=found: dict.fromkeys(found))  # type: ignore[misc]
 
 
 def _batches(apps: Mapping[str, App]) -> Iterator[dict[str, Optional[App]]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api import move
-from api.mirrored import MOVE, UNDER_WAY, require_whole
+from api.mirrored import MOVE, UNDER_WAY, follow_moves, require_whole
 from api.stores.changes import Counts
 from api.stores.desired import SKIP
 from api.stores.kept import Kept, in_files, together
@@ -28,6 +28,11 @@ from tests.api.agents_api import mirrored
 
 CONFIG = ControlConfig("demo", ("node-1", "node-2"), "", "")
 WEB = App("nginx", "web", node=("node-1",), generation=(7,), replicas=1)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(move, "END_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -157,6 +162,36 @@ def test_one_that_was_interrupted_is_served_by_nobody_and_goes_on(
     move.into_etcd(CONFIG, mirror, folder)
     require_whole(mirror)
     assert found_in(together(mirror, str)) == before
+
+
+def test_servers_end_when_the_state_leaves_etcd_and_serve_it_no_more(folder: Path, mirror: Mirror, tmp_path: Path) -> None:
+    move.into_etcd(CONFIG, mirror, folder)
+    ended: list[str] = []
+    follow_moves(mirror, lambda: ended.append("moved"))
+    (back := tmp_path / "back").mkdir()
+    move.into_files(CONFIG, mirror, back)
+    assert ended == ["moved"]
+    with pytest.raises(SetupError, match="the state was moved out of etcd"):
+        require_whole(mirror)
+
+
+def test_what_etcd_had_before_its_state_was_moved_out_of_it_does_not_come_back(
+    folder: Path, mirror: Mirror, tmp_path: Path
+) -> None:
+    move.into_etcd(CONFIG, mirror, folder)
+    mirror.part("stopping").change(lambda _: {"web.1": "{}"})
+    (back := tmp_path / "back").mkdir()
+    move.into_files(CONFIG, mirror, back)
+    kept = in_files(back, print)
+    kept.secrets.remove("db")
+    store = kept.store(lambda *_: None)
+    store.submit(lambda _: {"app-7": None})
+    store.close()
+    before = found_in(in_files(back, print))
+    move.into_etcd(CONFIG, mirror, back)
+    require_whole(mirror)
+    assert found_in(together(mirror, str)) == before
+    assert mirror.part("stopping").texts() == {}
 
 
 def test_a_configuration_without_etcd_is_refused(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

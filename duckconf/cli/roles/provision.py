@@ -118,7 +118,8 @@ def provision(
     if failed:
         reasons = "; ".join(str(failure) for failure in failed.values())
         others = [name for name in outcomes if name not in failed]
-        remedy = f"fix it and run `./inv provision --limit @{FAILED}`"
+        again = "type `./inv up agents` again" if move else f"run `./inv provision --limit @{FAILED}`"
+        remedy = f"fix it and {again}"
         raise ProvisionFailed(f"{reasons}; {some_of(others)} done" if others else reasons, remedy, outcomes)
     return outcomes
 

@@ -148,7 +148,7 @@ class Mirror:
         self._table = table("")
         self.clock = clock
         self._news = threading.Condition(threading.RLock())
-        self._parts: dict[str, Known] = {}
+        self.parts: dict[str, Known] = {}
         self._ended = False
         self.at_end: list[Callable[[], None]] = []
         """Called by `close`."""
@@ -180,7 +180,7 @@ class Mirror:
 
     def known(self, part: str) -> Known:
         with self._news:
-            return self._parts.setdefault(part, Known({}, []))
+            return self.parts.setdefault(part, Known({}, []))
 
     def read(self, part: str, name: str) -> Item | None:
         with self._news:
@@ -245,14 +245,14 @@ class Mirror:
             self.went_back()
             return
         with self._news:
-            before = {f"{part}/{name}": item for part, known in self._parts.items() for name, item in known.items.items()}
+            before = {f"{part}/{name}": item for part, known in self.parts.items() for name, item in known.items.items()}
         changed: dict[str, Item | None] = {name: item for name, item in listing.items.items() if before.get(name) != item}
         self._told(listing.revision, {**changed, **dict.fromkeys(before.keys() - listing.items.keys())})
 
     def _told(self, revision: int, items: Mapping[str, Item | None]) -> None:
         """By one thread at a time. Who is told may ask for entries, but not wait for changes, which are told here."""
         changes = self._take(items)
-        for part, (_, told) in list(self._parts.items()):
+        for part, (_, told) in list(self.parts.items()):
             for see in told if part in changes else ():
                 try:
                     see(News(revision, changes[part]))
