@@ -87,7 +87,8 @@ class TestBeforeAnythingIsChanged:
         assert hosts.asked == []
 
     def test_demo_hosts_which_are_made_first_are_not_asked(self, tmp_path: Path) -> None:
-        project = project_of(tmp_path, *CONTROL, variables="duckconf_provider=container")
+        control = (f"{name} ansible_port={port}" for port, name in enumerate(CONTROL, 2))
+        project = project_of(tmp_path, *control, variables="duckconf_provider=container")
         require_control_plane(project, project.inventory())
 
     @pytest.mark.parametrize(

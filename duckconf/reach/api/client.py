@@ -144,6 +144,7 @@ class ApiClient:
         the last one made of it."""
         passed: list[str] = []
         poor: tuple[str, urllib3.BaseHTTPResponse] | None = None
+        undone = True
         while True:
             url = self.servers.choose(passed)
             passed.append(url)
@@ -154,10 +155,11 @@ class ApiClient:
             except (Unanswered, urllib3.exceptions.HTTPError) as error:
                 self.servers.failed(url)
                 is_sure = isinstance(error, Unanswered) or not _sent(error)
-                if poor is not None and len(passed) == len(self.servers.urls) and (is_sure or method == "GET"):
+                undone, is_end = undone and is_sure, len(passed) == len(self.servers.urls)
+                if poor is not None and is_end and (undone or method == "GET" or poor[1].status < HTTPStatus.BAD_REQUEST):
                     self.server = poor[0]
                     return poor
-                if is_last or not (again or is_sure) or (end is not None and time.monotonic() >= end):
+                if is_last or is_end or not (again or is_sure) or (end is not None and time.monotonic() >= end):
                     if isinstance(error, Unanswered):
                         raise
                     raise _unanswered(passed, method, path, error, self._remedy) from error
