@@ -150,7 +150,8 @@ class TestSettling:
         hosts = Hosts("", bare="abc")
         lost = Etcd({name: f"{name}.example" for name in "abc"}, hosts, has_state=True)
         with pytest.raises(
-            SetupError, match=r"agents would remove all apps .*members --restore SNAPSHOT; without one, .*up reconcile"
+            SetupError,
+            match=r"agents would remove all apps .*members --restore SNAPSHOT, or ./inv restore BACKUP; .*up reconcile",
         ):
             lost.settle(hosts.begin)
         assert hosts.commands == []

@@ -32,7 +32,10 @@ MOST_STEPS = 50
 
 
 ALL_GONE = "agents would remove all apps if members of etcd began without it"
-REMEDY = "./inv members --restore SNAPSHOT; without one, ./inv up reconcile takes over what runs, and ./inv up agents begins anew"
+REMEDY = (
+    "./inv members --restore SNAPSHOT, or ./inv restore BACKUP; without either, ./inv up reconcile takes over what runs, and "
+    "./inv up agents begins anew"
+)
 
 
 class Admins(Protocol):
