@@ -104,18 +104,24 @@ class Bench:
             raise DuckconfError(f"not within {LONGEST:g} s: an app is placed")
         return Well(written, placed[0])
 
-    def without_majority(self) -> int:
-        """How many writes are acknowledged while two of three are frozen."""
+    def without_majority(self) -> list[Row]:
+        """Two of three are frozen: nothing is written, and agents go on."""
         with self.hosts.frozen(*self.hosts.names[:2]):
-            # What was on its way may end.
-            time.sleep(ANSWER_SECONDS)
-            before = self.counters.acknowledged
+            # What was on its way may end, and agents find out.
             time.sleep(LASTS)
+            before, begun, crashed = self.counters.acknowledged, time.monotonic(), self._placed[0]
+            self.hosts.crash(crashed)
+            again = self.until("it runs again", lambda: any(one.app == crashed and one.running for one in self.hosts.apps()))
+            time.sleep(max(0.0, begun + LASTS - time.monotonic()))
             found = self.counters.acknowledged - before
-        begun = time.monotonic()
-        self.until("all write", lambda: self.counters.all_since(begun))
+        thawed = time.monotonic()
+        written = self.until("all write", lambda: self.counters.all_since(thawed))
         self.settle()
-        return found
+        return [
+            Row("two of three are frozen: a crashed app runs again", [again - begun], goal=WRITES_WITHIN),
+            Row("two of three are frozen: writes acknowledged", [found], goal=0, unit=""),
+            Row("all are back: all write again", [written - thawed]),
+        ]
 
     def settle(self) -> None:
         """All members and apps are well, and each instance has one container."""
@@ -197,11 +203,11 @@ def faults(*_: object) -> list[Row]:
                 rows.append(Row(f"{what}: all write again", [well.written], goal=WRITES_WITHIN))
                 rows.append(Row(f"{what}: an app is placed", [well.placed], goal=PLACED_WITHIN))
             with step("two of three are frozen"):
-                late = bench.without_majority()
-        return [*rows, *_kept(bench, before, late)]
+                rows += bench.without_majority()
+        return [*rows, *_kept(bench, before)]
 
 
-def _kept(bench: Bench, before: dict[str, str], late: int) -> list[Row]:
+def _kept(bench: Bench, before: dict[str, str]) -> list[Row]:
     found = [*contradictions(bench.counters.history, FIRST), *bench.counters.refused]
     for words in found:
         say(f"  {words}")
@@ -209,9 +215,9 @@ def _kept(bench: Bench, before: dict[str, str], late: int) -> list[Row]:
     restarted = sum(after.get(app) != container for app, container in before.items())
     return [
         Row("writes acknowledged", [bench.counters.acknowledged], unit=""),
-        Row("acknowledged while two of three are frozen", [late], goal=0, unit=""),
         Row("contradictions in what clients saw, and lost writes", [len(found)], goal=0, unit=""),
         Row("apps that were started again", [restarted], goal=0, unit=""),
+        Row("ends of agents", [bench.hosts.ends_of_agents()], goal=0, unit=""),
         Row("instances without or with several containers", [bench.surplus()], goal=0, unit=""),
     ]
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from duckconf.cli.demo.demo_hosts import DemoHosts
+from duckconf.cli.look.control import AGENT_UNIT
 from duckconf.engine_output import Container
 from duckconf.errors import SetupError
 from duckconf.members_told import CTL
@@ -61,6 +62,14 @@ class Hosts:
     def apps(self) -> tuple[Container, ...]:
         """The containers of all apps."""
         return self._demo.engine.apps(self._cluster)
+
+    def crash(self, app: str) -> None:
+        self._demo.engine.must("kill", next(one.name for one in self.apps() if one.app == app))
+
+    def ends_of_agents(self) -> int:
+        """How often agents ended by themselves."""
+        shown = (self.inside(node, "systemctl", "show", "--property=NRestarts", "--value", AGENT_UNIT) for node in self.nodes)
+        return sum(map(int, shown))
 
     def others(self, host: str) -> list[str]:
         return [name for name in self.names if name != host]
@@ -117,6 +126,8 @@ class Hosts:
             writing.start()
             yield
             writing.join()
+            if "NRestarts=0" in self.inside(host, "systemctl", "show", "--property=NRestarts", ETCD):
+                raise SetupError(f"{host}: the disk was not full for etcd")
         finally:
             self.inside(by, CTL, "del", "--prefix", BIG)
             kept = f"rm -r {real} {DATA}/rest; cp -a {DATA} {real}; umount -l {DATA}; rm -r {DATA}; mv {real} {DATA}"
