@@ -440,7 +440,7 @@ def test_a_wrong_password_for_sudo_is_told_and_the_other_hosts_are_done_and_unch
     assert done.returncode == 4, done.stderr
     rows = {row["host"]: row for row in json.loads(done.stdout)}
     results = {host: row["result"] for host, row in rows.items()}
-    assert results == {host: "failed" if host in BY_SUDO else "unchanged" for host in HOSTS}
+    assert results == {host: "failed" if host in BY_SUDO else "unchanged" for host in HOSTS}, rows
     for host in BY_SUDO:
         assert "sudo refuses the password of admin" in rows[host]["reason"]
     assert "battery staple" not in done.stdout + done.stderr

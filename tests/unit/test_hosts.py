@@ -52,6 +52,9 @@ def test_a_password_from_a_vault_is_used_and_never_kept_in_clear(tmp_path: Path,
     assert load_inventory(tmp_path / "hosts.ini", tmp_path, secrets=True).node("n1").password == "hunter2"
     assert load_inventory(tmp_path / "hosts.ini", tmp_path).node("n1").password is None
     assert not any(b"hunter2" in file.read_bytes() for file in (tmp_path / ".duckconf").iterdir())
+    key.unlink()
+    opened_before = load_inventory(tmp_path / "hosts.ini", tmp_path, secrets=True)
+    assert opened_before.node("n1").password == "hunter2"
 
 
 @pytest.mark.parametrize(

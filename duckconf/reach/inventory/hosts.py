@@ -49,9 +49,12 @@ def load_inventory(path: Path, project: Path, *more: Path, secrets: bool = False
     contents = _Contents(path, project, *more)
     cache = _cache_of(path, project, *more)
     document = _remembered(cache, contents.digest)
-    if document is None or (secrets and document.get("secrets_left_out")):
+    if contents.computed:
         document = _resolve(path, project, *more)
-        if not contents.computed:
+    elif document is None or (secrets and document.get("secrets_left_out")):
+        known = document is not None
+        document = _resolved(contents.digest, path, project, *more)
+        if not known:
             _remember(cache, contents, document)
     answers = ssh_answers(document, _cache_of(path, project, *more, what="ssh"), keep=not contents.computed)
     return read_inventory({**document, "ssh": answers}, _shown(path, project))
@@ -155,6 +158,12 @@ def _remember(cache: Path, contents: _Contents, document: dict[str, Any]) -> Non
         document = {**document, "hosts": hosts, "secrets_left_out": True}
     cache.parent.mkdir(mode=0o700, exist_ok=True)
     write_durably(cache, json.dumps({"digest": contents.digest, "document": document}).encode())
+
+
+@functools.lru_cache(maxsize=4)
+def _resolved(digest: str, path: Path, project: Path, *more: Path) -> dict[str, Any]:
+    """What Ansible made of contents with this digest, with all secrets: a vault is opened once by each process."""
+    return _resolve(path, project, *more)
 
 
 def _resolve(path: Path, project: Path, *more: Path, variables: Sequence[str] = VARIABLES) -> dict[str, Any]:
