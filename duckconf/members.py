@@ -19,7 +19,7 @@ LEARNERS_SINCE = (3, 4)
 @dataclass(frozen=True)
 class Member:
     """One that the cluster lists. `name` is "" until it has begun; `well` is one that answers and follows the leader of the
-    others."""
+    others. One that `answers` and is not well knows no leader."""
 
     id: int
     name: str
@@ -27,6 +27,7 @@ class Member:
     well: bool
     learner: bool = False
     leader: bool = False
+    answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,12 +153,15 @@ def _first(wanted: Mapping[str, str], seen: Seen) -> Step:
 
 def _without_majority(members: Sequence[Member]) -> Refused:
     voting = voters(members)
-    well, need = sum(member.well for member in voting), majority(len(voting))
-    lost = ", ".join(sorted(_called(member) for member in voting if not member.well))
+    silent = sorted(_called(member) for member in voting if not (member.well or member.answers))
+    there, need = len(voting) - len(silent), majority(len(voting))
+    if there >= need:
+        remedy = "they should reach each other on port 2380: see `journalctl -u duckconf-etcd` there"
+        return Refused(f"{there} of {len(voting)} members of etcd answer, and follow no common leader", remedy)
     return Refused(
-        f"{lost} of {len(voting)} members of etcd do not answer or follow no leader: {well} are no majority, and without one no"
-        " member can be added or removed",
-        f"bring back {need - well} of them, or restore a snapshot: docs/operations.md, A lost member",
+        f"{', '.join(silent)} of {len(voting)} members of etcd {'does' if len(silent) == 1 else 'do'} not answer: {there} of"
+        f" {len(voting)} are no majority, and without one no member can be added or removed",
+        f"bring back {need - there} of them, or restore a snapshot: docs/operations.md, A lost member",
     )
 
 

@@ -100,7 +100,8 @@ def _member(entry: Mapping[str, Any], state: Mapping[str, Any], leader: int) -> 
     number = int(entry["ID"])
     address = urlsplit((entry.get("peerURLs") or [""])[0]).hostname or ""
     well = bool(leader) and state.get("leader") == leader
-    return Member(number, str(entry.get("name", "")), address, well, bool(entry.get("isLearner")), number == leader)
+    is_learner, is_leader = bool(entry.get("isLearner")), number == leader
+    return Member(number, str(entry.get("name", "")), address, well, is_learner, is_leader, answers=bool(state))
 
 
 def _well(told: Told) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from duckconf.cli.cluster.etcd_rows import member_rows, outlook_of
 from duckconf.cli.cluster.modes import AGENTS
 from duckconf.cli.cluster.store import is_in_etcd, note_store
 from duckconf.cli.commands import fleet
+from duckconf.cli.look import agents
 from duckconf.command import Command, Completed
 from duckconf.errors import HostKeyRefused, NotFound, SetupError
 from duckconf.members import Refused, next_step
@@ -118,6 +119,10 @@ class TestWhy:
         told = read_told({"a": answer("abc", "ab", "a"), "b": answer("abc", "ab", "a")}, {"c": "no answer"})
         assert [row["note"] for row in member_rows(WANTED, told)] == ["", "", "no answer"]
 
+    def test_one_that_answers_and_knows_no_leader_is_not_called_lost(self) -> None:
+        told = read_told({"a": answer("abc", "a")}, {"b": "no answer", "c": "no answer"})
+        assert [row["state"] for row in member_rows(WANTED, told)] == ["no leader", "lost", "lost"]
+
     def test_so_does_what_is_refused_for_it(self) -> None:
         todo = next_step(WANTED, TOLD.seen)
         assert isinstance(todo, Refused)
@@ -138,3 +143,17 @@ def test_a_running_control_plane_that_keeps_its_state_in_etcd_has_it_there(
         (project.state / "mode").write_text(f"{mode}\n")
         note_store(project, store)
     assert is_in_etcd(project) is has_state
+
+
+@pytest.mark.parametrize("show", [agents.ps, agents.nodes])
+def test_what_is_shown_without_a_majority_says_how_old_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], show: Callable[..., int]
+) -> None:
+    project = project_of(tmp_path, *CONTROL)
+    api = SimpleNamespace(call=lambda *_: {"apps": [], "nodes": []}, stale="")
+    monkeypatch.setattr(agents, "api_client", lambda _: api)
+    show(project, "", as_json=False)
+    assert "majority" not in capsys.readouterr().err
+    api.stale = "130.12"
+    show(project, "", as_json=False)
+    assert "known 130 s ago: the control plane has no majority (see ./inv members)" in capsys.readouterr().err

@@ -187,7 +187,7 @@ def test_a_host_that_only_does_not_answer_stays_a_member() -> None:
         (
             "abc",
             Seen((member("a"), member("b", well=False), member("c", well=False))),
-            "b, c of 3 members of etcd do not answer or follow no leader",
+            "b, c of 3 members of etcd do not answer: 1 of 3 are no majority",
         ),
         ("abc", Seen((member("a"),), "b", "c", OLD), "counts a new member before it has begun: 1 of 2 would be no majority"),
         ("abd", Seen((member("a"), member("b"), member("c")), (), "d"), "d should be a member of etcd, and cannot be reached"),
@@ -198,6 +198,22 @@ def test_an_unsafe_step_is_refused_with_the_reason(hosts: str, seen: Seen, words
     step = next_step(wanted(*hosts), seen)
     assert isinstance(step, Refused)
     assert words in step.reason
+
+
+@pytest.mark.parametrize(
+    ("answering", "words", "remedy"),
+    [
+        ("a", "b, c of 3 members of etcd do not answer: 1 of 3 are no majority", "bring back 1 of them"),
+        ("", "a, b, c of 3 members of etcd do not answer: 0 of 3 are no majority", "bring back 2 of them"),
+        ("ab", "2 of 3 members of etcd answer, and follow no common leader", "reach each other on port 2380"),
+    ],
+)
+def test_one_that_answers_and_knows_no_leader_need_not_be_brought_back(answering: str, words: str, remedy: str) -> None:
+    lost = tuple(replace(member(name, well=False), answers=name in answering) for name in "abc")
+    step = next_step(wanted(*"abc"), Seen(lost))
+    assert isinstance(step, Refused)
+    assert words in step.reason
+    assert remedy in step.remedy
 
 
 def test_what_one_more_failure_costs() -> None:

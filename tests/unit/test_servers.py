@@ -61,6 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         content = b'{"detail": "no majority"}' if is_change else b'{"port": %d}' % self.server.server_port
         self.send_response(503 if is_change else 200)
         self.send_header("Warning", '110 - "Response is stale"')
+        self.send_header("Duckconf-Age", "130.12")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -259,7 +260,7 @@ def test_where_the_others_are_gone_one_that_is_cut_off_is_better_than_none(two: 
     becomes(second)
     api = client_of(first, second)
     assert api.call("GET", "/apps", deadline=DEADLINE) == {"port": first.server_port}
-    assert api.server == first.url
+    assert (api.server, api.stale) == (first.url, "130.12")
     assert api.call("PUT", "/node/n/heartbeat", {}, deadline=DEADLINE) == {"port": first.server_port}
     with pytest.raises(DuckconfError) as raised:
         api.call("PUT", "/app/web", {}, deadline=DEADLINE)

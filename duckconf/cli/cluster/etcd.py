@@ -96,12 +96,19 @@ class Etcd:
     def _look_again(self) -> Told:
         """Until a majority is there, or has had the time to come up."""
         end = time.monotonic() + COME_UP
-        while True:
-            told = self.look()
-            begun = bool(told.seen.members) or not set(self.wanted) <= {*told.seen.bare, *told.seen.away}
-            if not begun or (told.seen.members and may_fail(told.seen.members) >= 0) or time.monotonic() > end:
-                return told
+        told = self.look()
+        if not self._may_come(told):
+            return told
+        say(f"  waiting up to {COME_UP:.0f} s for a majority of etcd's members …")
+        while self._may_come(told) and time.monotonic() <= end:
             time.sleep(LOOK_EVERY)
+            told = self.look()
+        return told
+
+    def _may_come(self, told: Told) -> bool:
+        """Whether there is a cluster that has no majority now."""
+        begun = bool(told.seen.members) or not set(self.wanted) <= {*told.seen.bare, *told.seen.away}
+        return begun and not (told.seen.members and may_fail(told.seen.members) >= 0)
 
     def _do(self, todo: Add | Start | Promote | Remove, told: Told, begin: Begins) -> None:
         if isinstance(todo, Add):

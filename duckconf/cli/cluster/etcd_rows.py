@@ -33,7 +33,7 @@ def outlook_of(wanted: Collection[str], told: Told, *, has_state: bool = False) 
 
 def _row(member: Member, told: Told) -> dict[str, Any]:
     role = "learner" if member.learner else "leader" if member.leader else "follower"
-    state = WELL if member.well else "added" if not member.name else "lost"
+    state = WELL if member.well else "added" if not member.name else "no leader" if member.answers else "lost"
     size = told.sizes.get(member.id)
     bare = "has no data" if member.name in told.seen.bare and not member.well else ""
     note = told.faults.get(member.id, "") or bare or told.away.get(member.name, "")

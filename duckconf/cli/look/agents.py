@@ -28,6 +28,7 @@ from duckconf.healthcheck import UNHEALTHY
 from duckconf.inventory import Inventory
 from duckconf.leading import leaders_told
 from duckconf.naming import instance_name
+from duckconf.reach.api.client import ApiClient
 from duckconf.reach.inventory.project import Project
 from duckconf.rebalancing import Sight, uneven
 from duckconf.restart import DONE
@@ -87,7 +88,8 @@ def take_sight(project: Project) -> Sight:
 
 def ps(project: Project, nodes: str, *, as_json: bool) -> int:
     meant = _names(project, nodes)
-    listing = api_client(project).call("GET", "/apps")
+    listing = (api := api_client(project)).call("GET", "/apps")
+    _say_stale(api)
     rows = [row for row in map(_as_it_serves, _rows(listing)) if not nodes or row["node"] in meant]
     if as_json:
         print_json([_row(row) for row in rows])
@@ -106,7 +108,8 @@ def ps(project: Project, nodes: str, *, as_json: bool) -> int:
 
 def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
     meant = _names(project, limit)
-    known = api_client(project).call("GET", "/nodes?facts=true")["nodes"]
+    known = (api := api_client(project)).call("GET", "/nodes?facts=true")["nodes"]
+    _say_stale(api)
     told = {str(row["name"]): facts_from_json(row).to_json() | {"full": row["full"]} for row in known}
     rows = [_node_row(row, project.inventory()) | told[row["name"]] for row in known if not limit or row["name"] in meant]
     print_nodes(rows, as_json=as_json)
@@ -115,7 +118,8 @@ def nodes(project: Project, limit: str = "", *, as_json: bool) -> int:
 
 def diff(project: Project, *, as_json: bool) -> int:
     """What is not as desired, and why. Each agent decides for itself what to do about it."""
-    listing = api_client(project).call("GET", "/apps")
+    listing = (api := api_client(project)).call("GET", "/apps")
+    _say_stale(api)
     open_ends = [row for row in _rows(listing) if row["status"] not in WELL]
     updated = {str(entry["name"]): str(entry["rollout"]) for entry in listing["apps"] if entry.get("rollout")}
     later: dict[str, UnderWay] = {}
@@ -134,6 +138,12 @@ def diff(project: Project, *, as_json: bool) -> int:
             print("all apps run as desired", file=sys.stderr)
     _say_faults(listing)
     return DIFFERENCES if open_ends or goes_on(later) else 0
+
+
+def _say_stale(api: ApiClient) -> None:
+    """That nobody knows better, where a control plane has no majority."""
+    if api.stale:
+        print(f"known {float(api.stale):.0f} s ago: the control plane has no majority (see ./inv members)", file=sys.stderr)
 
 
 def _names(project: Project, pattern: str) -> set[str]:

@@ -82,6 +82,8 @@ class ApiClient:
         self._held = self.servers.held.pool(self.servers.ca_file)
         self.server = ""
         """Which one answered last."""
+        self.stale = ""
+        """For how many seconds what it answered last may be behind, where it is cut off from the others; "" where it is not."""
 
     def call(
         self, method: str, path: str, body: object = None, deadline: float | None = None, at: str = "", *, held: bool = False
@@ -104,6 +106,7 @@ class ApiClient:
                 return pool.request(method, url + path, body=content, headers=sent, timeout=bounds)
 
         url, answer = self._first(method, path, ask, again=again, alone=held, end=end)
+        self.stale = answer.headers.get("Duckconf-Age", "") if _is_stale(answer) else ""
         decoded = _decoded(answer.data)
         if decoded is None or answer.status >= 400:
             raise _refused(url, answer.status, answer.data)
@@ -199,8 +202,11 @@ def _has_done_nothing(answer: urllib3.BaseHTTPResponse) -> bool:
 
 def _is_cut_off(answer: urllib3.BaseHTTPResponse, method: str) -> bool:
     """Whether it comes from a server that other servers do not hear of: a read is old, a write is refused."""
-    is_stale = answer.headers.get("Warning", "").startswith(STALE)
-    return is_stale or (method != "GET" and answer.status == HTTPStatus.SERVICE_UNAVAILABLE)
+    return _is_stale(answer) or (method != "GET" and answer.status == HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _is_stale(answer: urllib3.BaseHTTPResponse) -> bool:
+    return answer.headers.get("Warning", "").startswith(STALE)
 
 
 def _sent(error: urllib3.exceptions.HTTPError) -> bool:
