@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from controllers.news import STEP_FAILED, Failure, failure_of, outcome, turn
-from controllers.sensed import Sensed
+from controllers.sensed import NOT_YET, Sensed
 from duckconf.brake import mended
 from duckconf.counts import counted
 from duckconf.desired import Desired
@@ -17,7 +17,7 @@ from duckconf.naming import app_of
 from duckconf.overview import PENDING, AppView
 from duckconf.picture import COMPARATOR, SENSOR, SETPOINT
 from duckconf.plan import UNDER_WAY, Plan, Step
-from duckconf.report import LOST, UNREACHABLE, NodeView
+from duckconf.report import LOST, READY, UNREACHABLE, NodeView
 from duckconf.told import Told
 
 # Of which it is known that they were told.
@@ -74,6 +74,9 @@ class Teller:
         """The pass in words, when it has something to do or something new to say."""
         notes = [f"{name}: {note}" for name, note in plan.notes.items() if note != UNDER_WAY]
         silent, words = sensed.silent, told_of_pass(sensed, desired, plan)
+        if not plan.steps and any(reason == NOT_YET and self._is_ready(node) for node, reason in silent.items()):
+            # A node that is only slow in this pass: the next one knows better, and a busy machine has many such passes.
+            return
         said = (tuple(sorted(silent)), tuple(sorted(sensed.unreadable)), tuple(faults), tuple(notes), frozenset(lost))
         if not plan.steps and said == self._said:
             return
@@ -90,6 +93,9 @@ class Teller:
         say("COMPARATOR", words[COMPARATOR])
         for note in notes:
             say("COMPARATOR", note)
+
+    def _is_ready(self, node: str) -> bool:
+        return node in self._nodes and self._nodes[node].status == READY
 
     def tell_of_nodes(self, nodes: Sequence[str], sensed: Sensed, lost: Collection[str]) -> dict[str, NodeView]:
         """What became of the nodes, and how each is now."""
