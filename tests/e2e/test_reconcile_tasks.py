@@ -95,8 +95,11 @@ def test_an_app_is_declared_awaited_shown_and_withdrawn(declared: Declared) -> N
     assert "declared" in inv("start-app", WEB_IMAGE).stdout
     assert inv("stop-app", "web").returncode == 0
     until("it is gone", lambda: "web" not in declared.cluster.ids())
-    kinds = [json.loads(line)["kind"] for line in inv("events", "--json").stdout.splitlines()]
-    assert {"declared", "started", "withdrawn", "removed"} <= set(kinds)
+
+    def kinds() -> set[str]:
+        return {json.loads(line)["kind"] for line in inv("events", "--json").stdout.splitlines()}
+
+    until("all is told", lambda: {"declared", "started", "withdrawn", "removed"} <= kinds(), seen=lambda: str(kinds()))
     words = inv("logs", "reconciler", "--tail", "400").stdout
     for step in ("SENSOR", "SETPOINT", "COMPARATOR", "ACTUATOR"):
         assert step in words

@@ -156,9 +156,12 @@ def test_killed_removed_and_changed_apps_come_back(three: Docked) -> None:
     assert "NEW=1" in json.loads(three.inspect(three.of("c").name, "json .Config.Env"))
     rows = {row["app"]: row for row in json.loads(three.live.inv("ps", "--json").stdout)}
     assert {(row["desired"], row["state"]) for row in rows.values()} == {("yes", "running")}
-    events = map(json.loads, three.live.inv("events", "--json").stdout.splitlines())
-    kinds = {(event["kind"], event.get("app")) for event in events}
-    assert {("started", app) for app in APPS} <= kinds
+
+    def kinds() -> set[tuple[str, str]]:
+        events = map(json.loads, three.live.inv("events", "--json").stdout.splitlines())
+        return {(event["kind"], event.get("app", "")) for event in events}
+
+    until("all starts are told", lambda: {("started", app) for app in APPS} <= kinds(), seen=lambda: str(kinds()))
 
 
 def test_a_command_runs_once_and_jobs_end_on_docker_too(reconciling: Docked) -> None:
