@@ -1,12 +1,8 @@
-"""Which tests one worker runs one after the other, in which order, and which of them need no hosts.
-
-Tests on hosts wait for what these do, half of the time. One worker more than these tests have, the one beside, meanwhile runs
-those that only compute, and leaves the processors to the hosts where both want them.
-"""
+"""Which tests one worker runs one after the other, and in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Container
 from pathlib import PurePosixPath
 
 E2E = PurePosixPath("tests", "e2e")
@@ -37,20 +33,3 @@ def together(nodeid: str) -> str:
 def place(name: str, slow: Container[str]) -> int:
     """Of what is run together: the lowest begins first. `slow` are those with a slow test."""
     return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (name not in slow)
-
-
-def on_hosts(name: str) -> bool:
-    """Whether what is run together needs hosts."""
-    return PurePosixPath(name).is_relative_to(E2E)
-
-
-def is_beside(worker: str, count: int, names: Collection[str]) -> bool:
-    """Whether this is the worker beside, of so many: the last one, where there is something for it and for the others."""
-    return worker == f"gw{count - 1}" and count > 1 and {on_hosts(name) for name in names} == {True, False}
-
-
-def taken(waiting: Sequence[str], *, beside: bool) -> str | None:
-    """What a worker takes of what waits, which is in the order in which it is to begin; None where the worker is to end. The one
-    beside never takes what needs hosts, and the others take that first."""
-    mine = [name for name in waiting if on_hosts(name) is not beside]
-    return next(iter(mine if beside else [*mine, *waiting]), None)

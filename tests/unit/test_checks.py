@@ -8,7 +8,7 @@ import pytest
 
 from duckconf.cli.machine.checks import needs_hosts
 from duckconf.cli.terminal.edge import ROOT
-from tests.together import LONGEST, is_beside, place, taken, together
+from tests.together import LONGEST, place, together
 
 EFFECTS = {"duckconf.cli", "duckconf.reach"}
 
@@ -45,17 +45,6 @@ def test_those_that_take_longest_begin_first_and_the_quick_ones_last() -> None:
     assert [name for name in LONGEST if not (ROOT / name).exists()] == []
     slow, quick = "tests/e2e/test_jobs.py", "tests/unit/test_plan.py"
     assert sorted((quick, slow, *reversed(LONGEST)), key=lambda name: place(name, {slow})) == [*LONGEST, slow, quick]
-
-
-def test_one_worker_more_runs_beside_them_what_needs_no_hosts() -> None:
-    hosts, others = ["tests/e2e/agents", "tests/e2e/test_jobs.py"], ["tests/unit/test_plan.py", "tests/api/test_api_page.py"]
-    assert taken([*others, *hosts], beside=True) == others[0]
-    assert taken(hosts, beside=True) is None
-    assert taken([*others, *hosts], beside=False) == hosts[0]
-    assert taken(others, beside=False) == others[0]
-    assert taken([], beside=False) is None
-    assert [is_beside(worker, 4, {*hosts, *others}) for worker in ("gw0", "gw3")] == [False, True]
-    assert [is_beside("gw3", 4, hosts), is_beside("gw3", 4, others), is_beside("gw0", 1, {*hosts, *others})] == [False] * 3
 
 
 def test_every_module_of_decisions_is_held_to_be_pure() -> None:

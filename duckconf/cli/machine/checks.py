@@ -62,8 +62,8 @@ def run_tests(context: Any, only: str, *, everything: bool) -> int:
     """The exit code of pytest. `only` are arguments of its own; without them the quick tests run, or everything."""
     which = [] if everything else ["-m", "not slow"]
     # One more than there are processors: many tests wait for what a host does, or for a timeout. With two more the hosts of the
-    # tests are so slow that they fall silent; the one beside them runs at low priority what needs no hosts: tests/together.py.
-    workers = min((os.cpu_count() or 1) + 1, MOST_WORKERS) + 1
+    # tests are so slow that they fall silent.
+    workers = min((os.cpu_count() or 1) + 1, MOST_WORKERS)
     wanted = shlex.split(only) or ["-n", str(workers), *AT_ONCE, *which]
     with _compiling(ROOT / "tests") if not only else nullcontext():
         if needs_hosts(wanted):
